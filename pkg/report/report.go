@@ -1,0 +1,268 @@
+// Package report holds what kverify says: a verdict for every check, the
+// checks of every subject, and the report over all subjects.
+//
+// There are three verdicts, never two. [Unknown] is the zero value, so that
+// whatever was forgotten, skipped or could not be fetched never counts as
+// proof. Only contradiction refutes; absence, failure to reach a host, and
+// input that cannot be read are Unknown, each with its [Reason].
+//
+// Verdicts combine upward in one way only: Refuted beats Unknown beats
+// Verified, no required check at all is Unknown, and so is an empty report.
+//
+// This package imports nothing else of the project.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verdict is the outcome of a check, of a subject, or of a whole report.
+type Verdict uint8
+
+const (
+	Unknown  Verdict = iota // could not tell: absent, unreachable, malformed, or never looked at
+	Verified                // proved, under the policy and the trusted root that the report names
+	Refuted                 // contradicted by evidence
+)
+
+// String returns "unknown", "verified" or "refuted". Any other value is
+// "unknown" too.
+func (v Verdict) String() string {
+	switch v {
+	case Verified:
+		return "verified"
+	case Refuted:
+		return "refuted"
+	}
+	return "unknown"
+}
+
+// MarshalText writes the verdict as its String.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Anything else is an error.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "unknown":
+		*v = Unknown
+	case "verified":
+		*v = Verified
+	case "refuted":
+		*v = Refuted
+	default:
+		return fmt.Errorf("verdict %q: want verified, refuted or unknown", text)
+	}
+	return nil
+}
+
+// and joins two verdicts: Refuted beats Unknown beats Verified.
+func (v Verdict) and(w Verdict) Verdict {
+	switch {
+	case v == Refuted || w == Refuted:
+		return Refuted
+	case v == Verified && w == Verified:
+		return Verified
+	}
+	return Unknown
+}
+
+// Reason is a stable, machine-readable word for why a check is not Verified.
+type Reason string
+
+const (
+	Absent      Reason = "absent"      // asked for, and the answer was that there is none
+	Unreachable Reason = "unreachable" // no usable answer: network, timeout, 5xx, 429, 403
+	Malformed   Reason = "malformed"   // an answer that cannot be read as what was asked for
+	Limit       Reason = "limit"       // refused because a size or count limit was exceeded
+	NotReleased Reason = "notReleased" // the version has never been released
+	Untrusted   Reason = "untrusted"   // signed by a CA, a log or an identity that the policy or root does not know
+	NoClaim     Reason = "noClaim"     // nothing strong enough ties the subject to what it is said to be
+	Mismatch    Reason = "mismatch"    // two things that must be equal differ
+	Forged      Reason = "forged"      // a signature, certificate or log entry that does not verify
+	Incomplete  Reason = "incomplete"  // something expected is missing
+	Interrupted Reason = "interrupted" // the run was cancelled before this was done
+	Internal    Reason = "internal"    // a fault of kverify itself, such as a recovered panic
+)
+
+// The names of the checks, in the order in which they are reported.
+const (
+	Inventory = "inventory" // everything that a release must hold is there
+	Digest    = "digest"    // bytes hash to their digest, and name, index and platform agree
+	Signature = "signature" // signed by the identity that the policy demands, and logged
+	Reference = "reference" // the signed docker-reference names this image
+	Binding   = "binding"   // a strong claim ties the digest to the version
+)
+
+// CheckNames lists every check that can be asked for, in report order.
+var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding}
+
+// Strength says how much a claim counts for, weakest first. The zero value is
+// Carried.
+type Strength uint8
+
+const (
+	Carried   Strength = iota // a mirror, an endpoint, a cache, plain HTTP: can refute, never verify
+	Published                 // read over https from the publisher's own host
+	Embedded                  // compiled into kverify
+	Signed                    // in a document whose signature verified under the policy
+)
+
+// String returns "carried", "published", "embedded" or "signed".
+func (s Strength) String() string {
+	switch s {
+	case Published:
+		return "published"
+	case Embedded:
+		return "embedded"
+	case Signed:
+		return "signed"
+	}
+	return "carried"
+}
+
+// MarshalText writes the strength as its String.
+func (s Strength) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Anything else is an error.
+func (s *Strength) UnmarshalText(text []byte) error {
+	for _, c := range []Strength{Carried, Published, Embedded, Signed} {
+		if c.String() == string(text) {
+			*s = c
+			return nil
+		}
+	}
+	return fmt.Errorf("claim strength %q: want carried, published, embedded or signed", text)
+}
+
+// Evidence is one thing that a check looked at, and whose word it took.
+type Evidence struct {
+	What     string            `json:"what"`               // such as "signature", "log entry", "claim"
+	Source   string            `json:"source,omitempty"`   // URL, reference or file it came from
+	Digest   string            `json:"digest,omitempty"`   // of the bytes looked at, "sha256:<hex>"
+	Strength *Strength         `json:"strength,omitempty"` // for claims
+	Fields   map[string]string `json:"fields,omitempty"`   // such as identity, issuer, logIndex, integratedTime
+}
+
+// Check is one question asked of one subject.
+type Check struct {
+	Name     string     `json:"name"`
+	Verdict  Verdict    `json:"verdict"`
+	Required bool       `json:"required"`         // a check that is not required never lowers a result
+	Reason   Reason     `json:"reason,omitempty"` // set unless Verified
+	Detail   string     `json:"detail,omitempty"` // one sentence for a person
+	Evidence []Evidence `json:"evidence,omitempty"`
+}
+
+// Result is everything that was found out about one subject.
+type Result struct {
+	// Subject is what was examined: an image reference such as
+	// "registry.k8s.io/kube-proxy:v1.27.2", a release ("v1.27.2"), or the URL of a document.
+	Subject string `json:"subject"`
+	// Kind is "release", "document" or "image".
+	Kind string `json:"kind"`
+	// Release is the version that the subject is examined as, such as "v1.27.2"; may be empty.
+	Release string `json:"release,omitempty"`
+	// Platform is "os/arch[/variant]", with ":os.version" after it where there is one;
+	// empty for an index, and for what is no image.
+	Platform string `json:"platform,omitempty"`
+	// Digest is "sha256:<hex>" of what was examined; empty if it could not be had.
+	Digest string `json:"digest,omitempty"`
+	// SeenAs lists other names under which the same digest was seen.
+	SeenAs []string `json:"seenAs,omitempty"`
+	Checks []Check  `json:"checks"`
+	// Notes are remarks that change no verdict.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Verdict joins the required checks. A result without any is Unknown.
+func (r Result) Verdict() Verdict {
+	v, any := Verified, false
+	for _, c := range r.Checks {
+		if c.Required {
+			v, any = v.and(c.Verdict), true
+		}
+	}
+	if !any {
+		return Unknown
+	}
+	return v
+}
+
+// Check returns the check of that name; ok is false where there is none.
+func (r Result) Check(name string) (c Check, ok bool) {
+	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == name })
+	if i < 0 {
+		return Check{Name: name}, false
+	}
+	return r.Checks[i], true
+}
+
+// Source names a policy or a trusted root, so that a verdict can be reproduced.
+type Source struct {
+	Digest   string `json:"digest"`         // "sha256:<hex>" of its bytes
+	Embedded bool   `json:"embedded"`       // it is the one compiled into kverify
+	Path     string `json:"path,omitempty"` // where it was read from, if it was not
+}
+
+// Scope is what the run was asked for.
+type Scope struct {
+	Subjects  []string `json:"subjects"`            // versions or references, as asked
+	Names     []string `json:"names,omitempty"`     // image names; none means all
+	Platforms []string `json:"platforms,omitempty"` // architectures; none means all
+	Checks    []string `json:"checks"`              // the checks that were required
+	Partial   bool     `json:"partial"`             // fewer checks than the policy requires
+	Omitted   []string `json:"omitted,omitempty"`   // required by the policy, but left out
+}
+
+// Tool is the program that wrote a report.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// SchemaVersion is the version of the JSON form of a Report. Fields may be
+// added under the same version and readers must ignore those they do not
+// know; a field is removed, or its meaning changed, only with a new one.
+const SchemaVersion = 1
+
+// Report is the answer of one run.
+type Report struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Tool          Tool      `json:"tool"`
+	Time          time.Time `json:"time"`
+	Scope         Scope     `json:"scope"`
+	Releases      []string  `json:"releases,omitempty"` // every version that was examined
+	Policy        Source    `json:"policy"`
+	TrustedRoot   Source    `json:"trustedRoot"`
+	Interrupted   bool      `json:"interrupted,omitempty"` // the run was cut short: results are what was known then
+	Results       []Result  `json:"results"`
+}
+
+// Verdict joins all results. An empty report is Unknown, and an interrupted
+// one is never Verified.
+func (r Report) Verdict() Verdict {
+	if len(r.Results) == 0 {
+		return Unknown
+	}
+	v := Verified
+	for _, res := range r.Results {
+		v = v.and(res.Verdict())
+	}
+	if r.Interrupted {
+		v = v.and(Unknown)
+	}
+	return v
+}
+
+// Count returns how many results have the verdict v.
+func (r Report) Count(v Verdict) int {
+	n := 0
+	for _, res := range r.Results {
+		if res.Verdict() == v {
+			n++
+		}
+	}
+	return n
+}
