@@ -1,0 +1,121 @@
+package mirror
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// An answer is a response before it meets its request.
+type answer struct {
+	status int
+	header map[string]string
+	size   int64
+	body   io.ReadCloser
+}
+
+func (a *answer) close() { _ = a.body.Close() }
+
+func (a *answer) response(req *http.Request) *http.Response {
+	header := http.Header{}
+	for k, v := range a.header {
+		header.Set(k, v)
+	}
+	header.Set("Content-Length", strconv.FormatInt(a.size, 10))
+	body := a.body
+	if req.Method == http.MethodHead {
+		a.close()
+		body = http.NoBody
+	}
+	return &http.Response{
+		Status:     fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)),
+		StatusCode: a.status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: body, ContentLength: a.size,
+		Request: req, // and no TLS, ever: these bytes were carried
+	}
+}
+
+func fromBytes(status int, contentType string, body []byte) *answer {
+	return &answer{
+		status: status,
+		header: map[string]string{"Content-Type": contentType},
+		size:   int64(len(body)),
+		body:   io.NopCloser(bytes.NewReader(body)),
+	}
+}
+
+func fromJSON(status int, v any) *answer {
+	body, err := json.Marshal(v)
+	if err != nil { // the values are ours: strings, numbers, maps of them
+		return plain(http.StatusInternalServerError, err.Error())
+	}
+	return fromBytes(status, "application/json", body)
+}
+
+// plain answers with one line of text.
+func plain(status int, message string) *answer {
+	return fromBytes(status, "text/plain; charset=utf-8", []byte(message+"\n"))
+}
+
+// redirect answers with a 302, the status that dl.k8s.io itself gives.
+func redirect(location string) *answer {
+	a := plain(http.StatusFound, "see "+location)
+	a.header["Location"] = location
+	return a
+}
+
+// The error codes of the OCI distribution specification that a mirror gives.
+const (
+	codeManifest = "MANIFEST_UNKNOWN"
+	codeBlob     = "BLOB_UNKNOWN"
+	codeName     = "NAME_UNKNOWN"
+	codeRefused  = "UNKNOWN"
+)
+
+// ociError answers with the error document of the OCI distribution specification.
+func ociError(status int, code, message string) *answer {
+	type entry struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	return fromJSON(status, map[string][]entry{"errors": {{code, message}}})
+}
+
+// alias gives the redirect of an address that is not canonical, or nil.
+//
+//	dl.k8s.io/vX/<path>, cdn.dl.k8s.io/release/vX/<path>  ->  dl.k8s.io/release/vX/<path>
+//	sbom.k8s.io/vX/{release,source}[.sig|...]             ->  dl.k8s.io/release/vX/kubernetes-{release,source}.spdx[.sig|...]
+func alias(host, path string) *answer {
+	const files = "https://" + hostFiles + "/release/"
+	switch host {
+	case hostFiles:
+		if rest, ok := strings.CutPrefix(path, "/"); ok && startsWithVersion(rest) {
+			return redirect(files + rest)
+		}
+	case hostCDN:
+		if rest, ok := strings.CutPrefix(path, "/release/"); ok {
+			return redirect(files + rest)
+		}
+	case hostSBOM:
+		version, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		kind, suffix, dot := strings.Cut(name, ".")
+		if startsWithVersion(version+"/") && (kind == "release" || kind == "source") {
+			if dot {
+				suffix = "." + suffix
+			}
+			return redirect(files + version + "/kubernetes-" + kind + ".spdx" + suffix)
+		}
+	}
+	return nil
+}
+
+// startsWithVersion reports whether the first element of path looks like v1.2.3.
+func startsWithVersion(path string) bool {
+	first, _, ok := strings.Cut(path, "/")
+	return ok && len(first) > 1 && first[0] == 'v' && first[1] >= '0' && first[1] <= '9'
+}

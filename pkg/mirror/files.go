@@ -1,0 +1,58 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// answerFile answers for files/<host>/<path>.
+func (d *Dir) answerFile(req *http.Request, host string) *answer {
+	url := "https://" + host + req.URL.Path
+	missing := func() *answer {
+		return plain(http.StatusNotFound, fmt.Sprintf("%s is not in the mirror %s", url, d.path))
+	}
+	if err := d.broken["MANIFEST.json"]; err != nil {
+		return plain(http.StatusInternalServerError, d.refuse(err))
+	}
+	if !isClean(req.URL.Path) {
+		return missing()
+	}
+	w, listed := d.manifest.listed(url)
+	body, size, err := d.body(req.Context(), "files/"+host+req.URL.Path, w)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return missing()
+	case err == nil && !listed:
+		_ = body.Close()
+		err = errors.New("the file is there, but MANIFEST.json does not list it")
+		fallthrough
+	case err != nil:
+		return plain(http.StatusInternalServerError, d.refuse(fmt.Errorf("%s: %w", url, err)))
+	}
+	return &answer{status: http.StatusOK, size: size, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
+}
+
+// isClean reports whether a URL's path, decoded, is a plain file path: no
+// empty, "." or ".." element, and nothing that a terminal or another file
+// system takes for more than a name.
+func isClean(p string) bool {
+	if len(p) < 2 || p[0] != '/' || path.Clean(p) != p || !fs.ValidPath(p[1:]) {
+		return false
+	}
+	return !strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == ':' })
+}
+
+// contentType is what the publishers' own hosts say of the same files.
+func contentType(p string) string {
+	switch path.Ext(p) {
+	case ".json":
+		return "application/json"
+	case ".txt", ".md", ".yaml", ".spdx", ".sig", ".cert", ".sha256", ".sha512", ".docker_tag":
+		return "text/plain; charset=utf-8"
+	}
+	return "application/octet-stream"
+}

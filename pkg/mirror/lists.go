@@ -1,0 +1,308 @@
+package mirror
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxManifestFile leaves room for a hundred releases of 2,500 files at 250 bytes.
+	maxManifestFile = 64 << 20
+	// maxIndexFile leaves room for as many names at 400 bytes.
+	maxIndexFile = 16 << 20
+	// manifestVersion is the schemaVersion of MANIFEST.json that is read.
+	manifestVersion = 1
+)
+
+// manifest is MANIFEST.json, as far as reading needs it.
+type manifest struct {
+	images map[string]descriptor // by full name
+	files  map[string]want       // by canonical URL
+}
+
+// descriptor is an OCI descriptor, as far as the mirror follows it.
+type descriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	URLs        []string          `json:"urls"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// check returns what is wrong with a descriptor that comes from a file.
+func (d descriptor) check() error {
+	switch {
+	case !isDigest(d.Digest):
+		return fmt.Errorf("digest %q is not sha256:<64 hex digits>", d.Digest)
+	case d.Size < 0:
+		return fmt.Errorf("%s: negative size %d", d.Digest, d.Size)
+	case len(d.URLs) > 0:
+		return fmt.Errorf("%s: content that lies elsewhere (urls) is not accepted", d.Digest)
+	}
+	return nil
+}
+
+func isDigest(s string) bool {
+	rest, ok := strings.CutPrefix(s, "sha256:")
+	return ok && isHex(rest, 64)
+}
+
+// isHex reports whether s is n lower-case hexadecimal digits.
+func isHex(s string, n int) bool {
+	if len(s) != n || strings.ToLower(s) != s {
+		return false
+	}
+	_, err := hex.DecodeString(s)
+	return err == nil
+}
+
+// readManifest reads MANIFEST.json; none is nil.
+func (d *Dir) readManifest() (*manifest, error) {
+	body, err := d.readAll("MANIFEST.json", want{}, maxManifestFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(body)
+	if err != nil {
+		return nil, fmt.Errorf("MANIFEST.json: %w", err)
+	}
+	return m, nil
+}
+
+// parseManifest reads MANIFEST.json. Fields may be added under the same
+// schemaVersion, so unknown ones are passed over.
+func parseManifest(body []byte) (*manifest, error) {
+	if err := noDuplicateKeys(body); err != nil {
+		return nil, err
+	}
+	var doc struct {
+		SchemaVersion int `json:"schemaVersion"`
+		Images        []struct {
+			Name string `json:"name"`
+			descriptor
+		} `json:"images"`
+		Files []struct {
+			URL    string `json:"url"`
+			SHA256 string `json:"sha256"`
+			Size   int64  `json:"size"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	if doc.SchemaVersion != manifestVersion {
+		return nil, fmt.Errorf("schemaVersion is %d, and this kverify reads %d", doc.SchemaVersion, manifestVersion)
+	}
+	m := &manifest{images: map[string]descriptor{}, files: map[string]want{}}
+	for _, i := range doc.Images {
+		if _, twice := m.images[i.Name]; twice {
+			return nil, fmt.Errorf("image %q is listed twice", i.Name)
+		}
+		if err := i.check(); err != nil {
+			return nil, fmt.Errorf("image %q: %w", i.Name, err)
+		}
+		m.images[i.Name] = i.descriptor
+	}
+	for _, f := range doc.Files {
+		sum := strings.TrimPrefix(f.SHA256, "sha256:")
+		if _, twice := m.files[f.URL]; twice {
+			return nil, fmt.Errorf("file %q is listed twice", f.URL)
+		}
+		if !isHex(sum, 64) || f.Size < 0 {
+			return nil, fmt.Errorf("file %q: sha256 %q, size %d", f.URL, f.SHA256, f.Size)
+		}
+		m.files[f.URL] = want{sha256: sum, size: f.Size}
+	}
+	return m, nil
+}
+
+// The annotations under which tools write an image's name. Where both are
+// there they must say the same.
+const (
+	annotationRef        = "org.opencontainers.image.ref.name"
+	annotationContainerd = "io.containerd.image.name"
+)
+
+// A name is one entry of oci/index.json.
+type name struct {
+	host, repo, tag, digest string // tag or digest
+	target                  descriptor
+}
+
+// parseIndex reads oci/index.json: one descriptor a name, and a name on every
+// descriptor.
+func parseIndex(body []byte) ([]name, error) {
+	if err := noDuplicateKeys(body); err != nil {
+		return nil, err
+	}
+	var doc struct {
+		SchemaVersion int          `json:"schemaVersion"`
+		Manifests     []descriptor `json:"manifests"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	if doc.SchemaVersion != 2 {
+		return nil, fmt.Errorf("schemaVersion is %d, not 2", doc.SchemaVersion)
+	}
+	seen := map[string]bool{}
+	names := make([]name, 0, len(doc.Manifests))
+	for i, m := range doc.Manifests {
+		full := m.Annotations[annotationRef]
+		n, ok := splitName(full)
+		if !ok {
+			return nil, fmt.Errorf("descriptor %d (%s) has no full image name: %s is %q", i, m.Digest, annotationRef, full)
+		}
+		if other, has := m.Annotations[annotationContainerd]; has && other != full {
+			return nil, fmt.Errorf("descriptor %d has two names, %q and %q", i, full, other)
+		}
+		if err := m.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", full, err)
+		}
+		if n.digest != "" && n.digest != m.Digest {
+			return nil, fmt.Errorf("%s: the descriptor's digest is %s", full, m.Digest)
+		}
+		if seen[full] {
+			return nil, fmt.Errorf("two descriptors are named %s", full)
+		}
+		seen[full] = true
+		n.target = m
+		names = append(names, n)
+	}
+	return names, nil
+}
+
+func (n name) String() string {
+	if n.digest != "" {
+		return n.host + "/" + n.repo + "@" + n.digest
+	}
+	return n.host + "/" + n.repo + ":" + n.tag
+}
+
+// splitName takes apart "host/repository:tag" and "host/repository@sha256:<hex>".
+func splitName(full string) (n name, ok bool) {
+	host, rest, ok := strings.Cut(full, "/")
+	if !ok || host == "" || strings.ToLower(host) != host || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" {
+		return n, false
+	}
+	n.host = host
+	if repo, digest, at := strings.Cut(rest, "@"); at {
+		n.repo, n.digest = repo, digest
+		return n, isRepository(repo) && isDigest(digest)
+	}
+	i := strings.LastIndexByte(rest, ':')
+	if i < 0 {
+		return n, false
+	}
+	n.repo, n.tag = rest[:i], rest[i+1:]
+	return n, isRepository(n.repo) && isTag(n.tag)
+}
+
+func isRepository(s string) bool {
+	return s != "" && len(s) <= 255 && fs.ValidPath(s) && s != "." &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
+}
+
+func isTag(s string) bool {
+	const first = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+	return s != "" && len(s) <= 128 && strings.Contains(first, s[:1]) && strings.Trim(s, first+".-") == ""
+}
+
+// maxDepth is far beyond any document read here; it bounds the walk's memory.
+const maxDepth = 64
+
+// noDuplicateKeys refuses a JSON text in which an object has a key twice, at
+// any depth and in any case: readers differ in which of the two they take.
+// It also refuses anything after the first value.
+func noDuplicateKeys(body []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	type object struct {
+		keys  map[string]bool // nil for an array
+		value bool            // the next token is a value, not a key
+	}
+	var stack []object
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF && len(stack) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(stack) > 0 {
+			top := &stack[len(stack)-1]
+			if key, ok := tok.(string); ok && top.keys != nil && !top.value {
+				if key = strings.ToLower(key); top.keys[key] {
+					return fmt.Errorf("key %q twice in one object", key)
+				}
+				top.keys[key], top.value = true, true
+				continue
+			}
+			top.value = false
+		}
+		switch tok {
+		case json.Delim('{'):
+			stack = append(stack, object{keys: map[string]bool{}})
+		case json.Delim('['):
+			stack = append(stack, object{})
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:len(stack)-1]
+		}
+		if len(stack) > maxDepth {
+			return fmt.Errorf("nested deeper than %d", maxDepth)
+		}
+		if len(stack) == 0 {
+			if _, err := dec.Token(); err != io.EOF {
+				return errors.New("text after the end of the document")
+			}
+			return nil
+		}
+	}
+}
+
+// listed says what MANIFEST.json thinks of the canonical URL: what its bytes
+// must be (nothing, if there is no MANIFEST.json), and whether it may be read.
+func (m *manifest) listed(url string) (w want, ok bool) {
+	if m == nil {
+		return want{}, true
+	}
+	w, ok = m.files[url]
+	return w, ok
+}
+
+// agrees says whether MANIFEST.json, if there is one, lists the name with that
+// very digest.
+func (m *manifest) agrees(n name) error {
+	if m == nil {
+		return nil
+	}
+	d, ok := m.images[n.String()]
+	switch {
+	case !ok:
+		return errors.New("it is in oci/index.json, but MANIFEST.json does not list it")
+	case d.Digest != n.target.Digest:
+		return fmt.Errorf("oci/index.json gives it %s, but MANIFEST.json %s", n.target.Digest, d.Digest)
+	}
+	return nil
+}
+
+// sortedTags returns the tags of a repository, each once, in order.
+func sortedTags(tags map[string]descriptor) []string {
+	list := make([]string, 0, len(tags))
+	for t := range tags {
+		list = append(list, t)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,175 @@
+// Package mirror reads a directory that holds a release the way the outside
+// world serves it, and answers for that world: [Dir] is an
+// [http.RoundTripper]. Whoever holds a Dir in place of a network transport is
+// offline, and needs no other code path for it.
+//
+// # Layout
+//
+//	MANIFEST.json                      what was put in, with digest, origin and verdict (optional)
+//	files/<host>/<path>                documents and files, under their canonical URL
+//	files/<host>/<path>.sigstore.json  the log entry kept for a file, as a Sigstore bundle
+//	oci/oci-layout                     one OCI image layout, original manifest bytes
+//	oci/index.json                     one descriptor a name: "registry.k8s.io/kube-proxy:v1.27.2"
+//	oci/blobs/sha256/<hex>
+//
+// A directory is a mirror if it has oci/oci-layout or files/. The canonical
+// URL of a released file is https://dl.k8s.io/release/vX.Y.Z/<path>; the other
+// addresses under which the world serves it (dl.k8s.io/vX.Y.Z/..., the CDN,
+// sbom.k8s.io) are answered with a redirect, as outside.
+//
+// # What is promised
+//
+// A directory that was carried in is as little trusted as a network. Reads
+// never leave the directory, not even by a symbolic link. Every blob is hashed
+// against its digest and every file against its MANIFEST.json entry, if there
+// is a MANIFEST.json: up to 4 MiB before the first byte is handed out, and
+// beyond that the last bytes are withheld and the read fails. A digest is
+// answered only in a repository where a name of oci/index.json reaches it.
+//
+// MANIFEST.json is unsigned: it can make a read fail, and never makes anything
+// verified. Responses have no TLS state, so nothing read here can pass for
+// what a publisher's own host said.
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// ErrNotMirror is wrapped by the error of [Open] for a directory that is no
+// mirror, or no directory at all.
+var ErrNotMirror = errors.New("not a mirror")
+
+// Dir is an opened mirror. It reads its two lists once, when it is opened, and
+// everything else when it is asked. It is safe for use by many goroutines.
+type Dir struct {
+	path string // as given, for messages
+	root *os.Root
+	fsys fs.FS
+
+	hosts    []string                 // directories of files/, and hosts of names
+	manifest *manifest                // nil if there is no MANIFEST.json
+	repos    map[string]*repository   // by "host/path"
+	broken   map[string]error         // "MANIFEST.json" or "oci": why that half is refused
+	log      func() (*keptLog, error) // the kept log entries, read at the first look-up
+}
+
+// Open opens the mirror in dir. It fails only if dir is no mirror
+// ([ErrNotMirror]); a mirror whose lists are damaged opens, and refuses the
+// requests that depend on the damaged list, each with the reason.
+func Open(dir string) (*Dir, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", errors.Unwrap(err)))
+	}
+	d := &Dir{path: dir, root: root, fsys: root.FS(), repos: map[string]*repository{}, broken: map[string]error{}}
+	d.log = sync.OnceValues(d.readLog)
+
+	hasOCI := isKind(d.fsys, "oci/oci-layout", fs.FileMode.IsRegular)
+	hasFiles := isKind(d.fsys, "files", fs.FileMode.IsDir)
+	if !hasOCI && !hasFiles {
+		_ = root.Close()
+		return nil, notMirror(dir, "it has neither oci/oci-layout nor files/")
+	}
+	if hasFiles {
+		entries, _ := fs.ReadDir(d.fsys, "files")
+		for _, e := range entries {
+			d.hosts = append(d.hosts, e.Name())
+		}
+	}
+	if d.manifest, err = d.readManifest(); err != nil {
+		d.broken["MANIFEST.json"] = err
+	}
+	if hasOCI {
+		if err := d.readIndex(); err != nil {
+			d.broken["oci"] = err
+		}
+	}
+	return d, nil
+}
+
+// Close releases the directory. Bodies that are still open stay readable.
+func (d *Dir) Close() error { return d.root.Close() }
+
+func notMirror(dir, what string) error {
+	return fmt.Errorf("%s: %w: %s; give the directory that holds oci/ and files/", dir, ErrNotMirror, what)
+}
+
+func isKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
+	info, err := fs.Stat(fsys, name)
+	return err == nil && is(info.Mode())
+}
+
+// A HostError says that a mirror was asked for a host of which it holds
+// nothing. It is the mirror's "no such host".
+type HostError struct {
+	Dir  string
+	Host string
+}
+
+func (e *HostError) Error() string {
+	return fmt.Sprintf("mirror %s holds nothing of %s", e.Dir, e.Host)
+}
+
+// RoundTrip answers req from the directory. What the mirror does not hold is a
+// 404 whose body says so, what is damaged or unlisted is a 500 whose body
+// says why; a host of which it holds nothing is a [HostError]. Bodies of /v2/
+// follow the OCI distribution specification, errors included.
+func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer req.Body.Close() //nolint:errcheck // a request's body, read to its end or not wanted
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	a, err := d.answer(req)
+	if err != nil {
+		return nil, err
+	}
+	return a.response(req), nil
+}
+
+// The hosts that the mirror answers for whether or not they have a directory.
+const (
+	hostFiles = "dl.k8s.io"
+	hostCDN   = "cdn.dl.k8s.io"
+	hostSBOM  = "sbom.k8s.io"
+	hostRekor = "rekor.sigstore.dev"
+)
+
+func (d *Dir) answer(req *http.Request) (*answer, error) {
+	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
+	switch host {
+	case hostRekor:
+		return d.answerLog(req), nil
+	case hostCDN, hostSBOM:
+		if a := alias(host, req.URL.Path); a != nil && slices.Contains(d.hosts, hostFiles) {
+			return allow(req, a), nil
+		}
+	}
+	if strings.HasPrefix(req.URL.Path, "/v2/") && (slices.Contains(d.hosts, host) || d.broken["oci"] != nil) {
+		return allow(req, d.answerOCI(req, host)), nil
+	}
+	if !slices.Contains(d.hosts, host) {
+		return nil, &HostError{Dir: d.path, Host: host}
+	}
+	if a := alias(host, req.URL.Path); a != nil {
+		return allow(req, a), nil
+	}
+	return allow(req, d.answerFile(req, host)), nil
+}
+
+// allow refuses what is neither GET nor HEAD.
+func allow(req *http.Request, a *answer) *answer {
+	if req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == "" {
+		return a
+	}
+	a.close()
+	return plain(http.StatusMethodNotAllowed, "a mirror is read only: GET and HEAD")
+}

@@ -1,0 +1,175 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"syscall"
+)
+
+// maxChecked is how much is read and hashed before the first byte is handed
+// out: every manifest (4 MiB is what registries accept), config, signature and
+// checksum, and no layer that matters to memory.
+const maxChecked = 4 << 20
+
+// errTooLarge is wrapped where a list or manifest is over its limit.
+var errTooLarge = errors.New("larger than the limit")
+
+// A CorruptError says that bytes of the mirror are not what a digest or
+// MANIFEST.json says they are. Reading a body can end with it.
+type CorruptError struct {
+	Path      string // inside the mirror
+	Want, Got string // sha256 in hex, or a size in words
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%s is damaged: it is %s, not %s", e.Path, e.Got, e.Want)
+}
+
+// open opens a regular file inside the mirror. Whatever cannot be there at all
+// is [fs.ErrNotExist].
+func (d *Dir) open(name string) (fs.File, int64, error) {
+	if !fs.ValidPath(name) {
+		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
+	}
+	// Looked at before it is opened: opening a named pipe would wait for ever.
+	if info, err := fs.Stat(d.fsys, name); err != nil {
+		return nil, 0, absent(err)
+	} else if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is no regular file: %w", name, fs.ErrNotExist)
+	}
+	f, err := d.fsys.Open(name)
+	if err != nil {
+		return nil, 0, absent(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// absent turns "a parent is a file" and "no such name is possible" into "does not exist".
+func absent(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
+		return fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// want is what bytes must be. The zero value demands nothing.
+type want struct {
+	sha256 string // hex
+	size   int64  // meaningful only with sha256
+}
+
+// readAll reads a whole file of at most limit bytes and compares it with w.
+func (d *Dir) readAll(name string, w want, limit int64) ([]byte, error) {
+	f, size, err := d.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if size > limit {
+		return nil, fmt.Errorf("%s has %d bytes, %w of %d", name, size, errTooLarge, limit)
+	}
+	body, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit { // it grew meanwhile
+		return nil, fmt.Errorf("%s: %w of %d", name, errTooLarge, limit)
+	}
+	sum := sha256.Sum256(body)
+	return body, w.compare(name, int64(len(body)), sum[:])
+}
+
+func (w want) compare(name string, size int64, sum []byte) error {
+	if w.sha256 == "" {
+		return nil
+	}
+	if size != w.size {
+		return &CorruptError{Path: name, Want: fmt.Sprintf("%d bytes", w.size), Got: fmt.Sprintf("%d bytes", size)}
+	}
+	if got := hex.EncodeToString(sum); got != w.sha256 {
+		return &CorruptError{Path: name, Want: "sha256:" + w.sha256, Got: "sha256:" + got}
+	}
+	return nil
+}
+
+// body opens a file for an answer: small ones are checked here, larger ones
+// while they are read.
+func (d *Dir) body(ctx context.Context, name string, w want) (io.ReadCloser, int64, error) {
+	f, size, err := d.open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if w.sha256 != "" && size != w.size {
+		_ = f.Close()
+		return nil, 0, w.compare(name, size, nil)
+	}
+	if size > maxChecked {
+		return &checkedReader{ctx: ctx, file: f, hash: sha256.New(), name: name, left: size, size: size, want: w}, size, nil
+	}
+	_ = f.Close()
+	body, err := d.readAll(name, w, maxChecked)
+	if err != nil {
+		return nil, 0, err
+	}
+	return io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+}
+
+// checkedReader hands out a file and withholds its last bytes unless the whole
+// is what it must be. A reader of damaged content therefore always gets an
+// error and too few bytes, whether or not it waits for io.EOF.
+type checkedReader struct {
+	ctx        context.Context
+	file       fs.File
+	hash       hash.Hash
+	name       string
+	left, size int64
+	want       want
+	err        error
+}
+
+func (r *checkedReader) Read(p []byte) (int, error) {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	if r.err != nil || len(p) == 0 {
+		return 0, r.err
+	}
+	if int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.file.Read(p)
+	r.hash.Write(p[:n])
+	r.left -= int64(n)
+	switch {
+	case r.left == 0:
+		if r.err = r.want.compare(r.name, r.size, r.hash.Sum(nil)); r.err != nil {
+			return 0, r.err
+		}
+		r.err = io.EOF
+		return n, nil
+	case err == io.EOF: // it shrank since it was opened
+		r.err = fmt.Errorf("%s: %w", r.name, io.ErrUnexpectedEOF)
+		return n, r.err
+	case err != nil:
+		r.err = err
+		return n, err
+	}
+	return n, nil
+}
+
+func (r *checkedReader) Close() error { return r.file.Close() }

@@ -1,0 +1,279 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	bundleSuffix = ".sigstore.json"
+	// maxBundle: a bundle with a certificate and a log entry has about 10 KiB.
+	maxBundle = 1 << 20
+	// maxBundles: a hundred releases of a thousand signed files.
+	maxBundles = 100_000
+	// maxQuery bounds a look-up's body; one names at most maxUUIDs entries.
+	maxQuery = 64 << 10
+	// maxUUIDs is how many entries Rekor's own server gives for one request.
+	maxUUIDs = 10
+)
+
+// keptLog is what the kept bundles know of the transparency log.
+type keptLog struct {
+	entries map[string]logEntry // by leaf hash, 64 hex digits
+	byHash  map[string][]string // sha256 of a signed file, in hex, to leaf hashes
+	damage  error               // the first bundle that could not be read
+}
+
+// logEntry is an entry in the form of Rekor's API, version 1.
+type logEntry struct {
+	Body           string       `json:"body"` // base64 of the canonical entry
+	IntegratedTime int64        `json:"integratedTime"`
+	LogID          string       `json:"logID"` // hex
+	LogIndex       int64        `json:"logIndex"`
+	Verification   verification `json:"verification"`
+}
+
+type verification struct {
+	SignedEntryTimestamp string          `json:"signedEntryTimestamp,omitempty"` // base64
+	InclusionProof       *inclusionProof `json:"inclusionProof,omitempty"`
+}
+
+type inclusionProof struct {
+	Checkpoint string   `json:"checkpoint"`
+	Hashes     []string `json:"hashes"` // hex
+	LogIndex   int64    `json:"logIndex"`
+	RootHash   string   `json:"rootHash"` // hex
+	TreeSize   int64    `json:"treeSize"`
+}
+
+// bundle is a Sigstore bundle (v0.1 to v0.3), as far as it holds log entries:
+// https://github.com/sigstore/protobuf-specs, in the JSON form of protobuf,
+// which writes 64-bit numbers as strings and bytes in base64.
+type bundle struct {
+	Material struct {
+		Entries []struct {
+			LogIndex number `json:"logIndex"`
+			LogID    struct {
+				KeyID []byte `json:"keyId"`
+			} `json:"logId"`
+			IntegratedTime number `json:"integratedTime"`
+			Promise        *struct {
+				SET []byte `json:"signedEntryTimestamp"`
+			} `json:"inclusionPromise"`
+			Proof *struct {
+				LogIndex   number   `json:"logIndex"`
+				RootHash   []byte   `json:"rootHash"`
+				TreeSize   number   `json:"treeSize"`
+				Hashes     [][]byte `json:"hashes"`
+				Checkpoint struct {
+					Envelope string `json:"envelope"`
+				} `json:"checkpoint"`
+			} `json:"inclusionProof"`
+			Body []byte `json:"canonicalizedBody"`
+		} `json:"tlogEntries"`
+	} `json:"verificationMaterial"`
+}
+
+// number is a 64-bit integer that JSON may hold as a number or as a string.
+type number int64
+
+func (n *number) UnmarshalJSON(text []byte) error {
+	i, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64)
+	*n = number(i)
+	return err
+}
+
+// parseBundle returns the log entries of a kept bundle, each with the sha256
+// (hex) of the file that it is about, which is empty if it is not a
+// hashedrekord.
+func parseBundle(body []byte) (entries []logEntry, hashes []string, err error) {
+	var b bundle
+	if err := json.Unmarshal(body, &b); err != nil {
+		return nil, nil, err
+	}
+	for _, e := range b.Material.Entries {
+		entry := logEntry{
+			Body:           base64.StdEncoding.EncodeToString(e.Body),
+			IntegratedTime: int64(e.IntegratedTime),
+			LogID:          hex.EncodeToString(e.LogID.KeyID),
+			LogIndex:       int64(e.LogIndex),
+		}
+		if e.Promise != nil {
+			entry.Verification.SignedEntryTimestamp = base64.StdEncoding.EncodeToString(e.Promise.SET)
+		}
+		if p := e.Proof; p != nil {
+			proof := &inclusionProof{
+				Checkpoint: p.Checkpoint.Envelope, LogIndex: int64(p.LogIndex),
+				RootHash: hex.EncodeToString(p.RootHash), TreeSize: int64(p.TreeSize), Hashes: []string{},
+			}
+			for _, h := range p.Hashes {
+				proof.Hashes = append(proof.Hashes, hex.EncodeToString(h))
+			}
+			entry.Verification.InclusionProof = proof
+		}
+		entries = append(entries, entry)
+		hashes = append(hashes, hashOf(e.Body))
+	}
+	return entries, hashes, nil
+}
+
+// hashOf returns the sha256 that a hashedrekord entry is about, in hex.
+func hashOf(body []byte) string {
+	var e struct {
+		Spec struct {
+			Data struct {
+				Hash struct{ Algorithm, Value string }
+			}
+		}
+	}
+	if json.Unmarshal(body, &e) != nil || e.Spec.Data.Hash.Algorithm != "sha256" {
+		return ""
+	}
+	return strings.ToLower(e.Spec.Data.Hash.Value)
+}
+
+// leafHash is the Merkle tree's hash of an entry (RFC 6962), which is also the
+// last 64 digits of its UUID.
+func leafHash(body []byte) string {
+	sum := sha256.Sum256(append([]byte{0}, body...))
+	return hex.EncodeToString(sum[:])
+}
+
+// readLog reads every kept bundle under files/.
+func (d *Dir) readLog() (*keptLog, error) {
+	if err := d.broken["MANIFEST.json"]; err != nil {
+		return nil, err
+	}
+	kept := &keptLog{entries: map[string]logEntry{}, byHash: map[string][]string{}}
+	count := 0
+	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, bundleSuffix)) {
+			return nil
+		}
+		if count++; count > maxBundles {
+			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, errTooLarge)
+		}
+		if err == nil {
+			err = d.keep(kept, name)
+		}
+		if err != nil && kept.damage == nil {
+			kept.damage = fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
+	return kept, err
+}
+
+func (d *Dir) keep(kept *keptLog, name string) error {
+	w, ok := d.manifest.listed("https://" + strings.TrimPrefix(name, "files/"))
+	if !ok {
+		return errors.New("the file is there, but MANIFEST.json does not list it")
+	}
+	body, err := d.readAll(name, w, maxBundle)
+	if err != nil {
+		return err
+	}
+	entries, hashes, err := parseBundle(body)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		canonical, _ := base64.StdEncoding.DecodeString(e.Body) // encoded by parseBundle
+		uuid := leafHash(canonical)
+		if _, ok := kept.entries[uuid]; ok {
+			continue
+		}
+		kept.entries[uuid] = e
+		if h := hashes[i]; h != "" {
+			kept.byHash[h] = append(kept.byHash[h], uuid)
+		}
+	}
+	return nil
+}
+
+// answerLog answers Rekor's two look-ups from the kept bundles.
+func (d *Dir) answerLog(req *http.Request) *answer {
+	const post = "the mirror answers only POST here"
+	switch req.URL.Path {
+	case "/api/v1/index/retrieve":
+		if req.Method != http.MethodPost {
+			return plain(http.StatusMethodNotAllowed, post)
+		}
+		var q struct {
+			Hash string `json:"hash"`
+		}
+		if a := readQuery(req, &q); a != nil {
+			return a
+		}
+		hash := strings.ToLower(strings.TrimPrefix(q.Hash, "sha256:"))
+		return d.fromLog(func(l *keptLog) (any, bool) {
+			list := slices.Clone(l.byHash[hash])
+			slices.Sort(list)
+			return append([]string{}, list...), len(list) > 0
+		})
+	case "/api/v1/log/entries/retrieve":
+		if req.Method != http.MethodPost {
+			return plain(http.StatusMethodNotAllowed, post)
+		}
+		var q struct {
+			UUIDs []string `json:"entryUUIDs"`
+		}
+		if a := readQuery(req, &q); a != nil {
+			return a
+		}
+		if len(q.UUIDs) > maxUUIDs {
+			return plain(http.StatusUnprocessableEntity, fmt.Sprintf("at most %d entries at a time", maxUUIDs))
+		}
+		return d.fromLog(func(l *keptLog) (any, bool) {
+			list := []map[string]logEntry{}
+			for _, u := range q.UUIDs {
+				if e, ok := l.entries[u[max(0, len(u)-64):]]; ok {
+					list = append(list, map[string]logEntry{u: e})
+				}
+			}
+			return list, len(list) == len(q.UUIDs)
+		})
+	}
+	return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", hostRekor, req.URL.Path, d.path))
+}
+
+// fromLog answers with what look gives. A look-up that comes back without what
+// it asked for says so only if no kept bundle was unreadable.
+func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *answer {
+	l, err := d.log()
+	if err != nil {
+		return plain(http.StatusInternalServerError, d.refuse(err))
+	}
+	v, found := look(l)
+	if !found && l.damage != nil {
+		return plain(http.StatusInternalServerError, d.refuse(l.damage))
+	}
+	return fromJSON(http.StatusOK, v)
+}
+
+func readQuery(req *http.Request, q any) *answer {
+	if req.Body == nil {
+		return plain(http.StatusBadRequest, "a look-up needs a body")
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, maxQuery+1))
+	if err == nil && len(body) > maxQuery {
+		err = errTooLarge
+	}
+	if err == nil {
+		err = json.Unmarshal(body, q)
+	}
+	if err != nil {
+		return plain(http.StatusBadRequest, err.Error())
+	}
+	return nil
+}
