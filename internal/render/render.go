@@ -1,0 +1,72 @@
+// Package render writes a finished [report.Report] for its readers: [Table]
+// for a person, [JSON] for a program.
+//
+// A report holds text from registries, documents and certificates, any of
+// which may belong to an attacker. Nothing of it reaches the output unescaped:
+// see [Escape].
+package render
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText bounds one piece of foreign text in a table, in characters: enough
+// for any sentence, too little to push a verdict off the screen.
+const maxText = 2000
+
+// Escape makes foreign text safe to print on a terminal and on one line. What
+// is not visible is written as \x1b, \u202e and so on: control characters and
+// with them every escape sequence, line breaks, marks that reverse or hide
+// text, and bytes that are no UTF-8. Longer text than a sentence is cut, and
+// says so.
+func Escape(s string) string {
+	if isPlain(s) {
+		return s
+	}
+	var b strings.Builder
+	for n := 0; len(s) > 0; n++ {
+		if n == maxText {
+			fmt.Fprintf(&b, "... (%d bytes more)", len(s))
+			break
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// EscapeLines is Escape for text that may have more lines than one.
+func EscapeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Escape(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+func isPlain(s string) bool {
+	if len(s) > maxText {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

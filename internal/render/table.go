@@ -1,0 +1,375 @@
+package render
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Options say how a table is written. The zero value is plain text with one
+// line an explanation, which is the same whoever reads it and stays so.
+type Options struct {
+	Color   bool // colours, and marks instead of words
+	Width   int  // of the terminal, to wrap explanations; 0 wraps nothing
+	Verbose bool // whole digests, other names, and what every check looked at
+}
+
+// Table writes the report as text: first the release and its documents, then
+// the images, each with a row a platform and a column a check, then what
+// failed and why, under the image. The last line is the verdict.
+func Table(w io.Writer, r report.Report, o Options) error {
+	t := &table{Options: o}
+	images := groups(r.Results)
+	t.measure(images)
+	var documents []group
+	for _, res := range r.Results {
+		if res.Kind != kindImage {
+			documents = append(documents, group{rows: []row{{label: res.Subject, Result: res}}})
+		}
+	}
+	t.documents(documents)
+	t.header(images)
+	for _, g := range images {
+		t.group(g)
+	}
+	if len(r.Results) > 0 {
+		t.line("")
+	}
+	t.line(t.verdict(r))
+	_, err := w.Write(t.buf.Bytes())
+	return err
+}
+
+const kindImage = "image"
+
+type table struct {
+	Options
+	buf      bytes.Buffer
+	checks   []string // columns of the images' table
+	label    int      // widths
+	document int
+}
+
+// A group is an image with its platforms.
+type group struct {
+	title string
+	rows  []row
+}
+
+type row struct {
+	label string
+	report.Result
+}
+
+// groups sorts the images' results under the image they belong to, in the
+// order of the report.
+func groups(results []report.Result) []group {
+	var list []group
+	at := map[string]int{}
+	for _, res := range results {
+		if res.Kind != kindImage {
+			continue
+		}
+		title, label := place(res)
+		i, ok := at[title]
+		if !ok {
+			i = len(list)
+			at[title] = i
+			list = append(list, group{title: title})
+		}
+		list[i].rows = append(list[i].rows, row{label, res})
+	}
+	return list
+}
+
+// place names the group and the row of an image's result. A per-architecture
+// repository (kube-proxy-arm64) stands with its image.
+func place(res report.Result) (title, label string) {
+	if res.Platform == "" {
+		return res.Subject, "index"
+	}
+	_, arch, _ := strings.Cut(res.Platform, "/")
+	arch, _, _ = strings.Cut(arch, ":")
+	arch, _, _ = strings.Cut(arch, "/")
+	slash := strings.LastIndexByte(res.Subject, '/') + 1
+	end := strings.IndexAny(res.Subject[slash:], ":@")
+	if end < 0 {
+		return res.Subject, res.Platform
+	}
+	end += slash
+	image, ok := strings.CutSuffix(res.Subject[:end], "-"+arch)
+	if !ok {
+		return res.Subject, res.Platform
+	}
+	return image + res.Subject[end:], res.Platform + " in " + res.Subject[slash:end]
+}
+
+func (t *table) measure(images []group) {
+	seen := map[string]bool{}
+	for _, g := range images {
+		for _, r := range g.rows {
+			t.label = max(t.label, utf8.RuneCountInString(Escape(r.label)))
+			for _, c := range r.Checks {
+				seen[c.Name] = true
+			}
+		}
+	}
+	for _, name := range report.CheckNames {
+		if seen[name] {
+			t.checks = append(t.checks, name)
+			delete(seen, name)
+		}
+	}
+	var others []string
+	for name := range seen {
+		others = append(others, name)
+	}
+	slices.Sort(others)
+	t.checks = append(t.checks, others...)
+}
+
+func (t *table) documents(list []group) {
+	for _, g := range list {
+		t.document = max(t.document, utf8.RuneCountInString(Escape(g.rows[0].label)))
+	}
+	for _, g := range list {
+		res := g.rows[0]
+		cells := []string{t.pad(t.paint(bold, Escape(res.label)), Escape(res.label), t.document)}
+		cells = append(cells, t.digest(res.Digest))
+		for _, c := range res.Checks {
+			mark, style := t.mark(c)
+			cells = append(cells, t.paint(style, mark)+" "+Escape(c.Name))
+		}
+		t.line(strings.TrimRight(strings.Join(cells, "  "), " "))
+		t.explain(g)
+	}
+	if len(list) > 0 {
+		t.line("")
+	}
+}
+
+func (t *table) header(images []group) {
+	if len(images) == 0 {
+		return
+	}
+	const platform, sha = "PLATFORM", "SHA256"
+	t.label = max(t.label, len(platform))
+	cells := []string{"  " + t.pad(platform, platform, t.label), t.pad(sha, sha, t.digestWidth())}
+	for _, c := range t.checks {
+		cells = append(cells, Escape(c))
+	}
+	t.line(t.paint(dim, strings.Join(cells, "  ")))
+}
+
+func (t *table) group(g group) {
+	t.line(t.paint(bold, Escape(g.title)))
+	for _, r := range g.rows {
+		cells := []string{"  " + t.pad(Escape(r.label), Escape(r.label), t.label), t.digest(r.Digest)}
+		for _, name := range t.checks {
+			c, ok := r.Check(name)
+			mark, style := t.mark(c)
+			if !ok {
+				mark, style = "-", dim
+			}
+			cells = append(cells, t.pad(t.paint(style, mark), mark, utf8.RuneCountInString(Escape(name))))
+		}
+		t.line(strings.TrimRight(strings.Join(cells, "  "), " "))
+	}
+	t.explain(g)
+}
+
+// mark is a check's cell. A check that is not required stands in brackets.
+func (t *table) mark(c report.Check) (mark, style string) {
+	words := map[report.Verdict]string{report.Verified: "ok", report.Refuted: "FAIL", report.Unknown: "?"}
+	if t.Color {
+		words = map[report.Verdict]string{report.Verified: "✓", report.Refuted: "✗", report.Unknown: "?"}
+	}
+	style = styleOf(c.Verdict)
+	if !c.Required {
+		return "(" + words[c.Verdict] + ")", dim
+	}
+	return words[c.Verdict], style
+}
+
+// explain writes, under the rows of a group, every check that is not Verified
+// and every note, once for all rows that say the same.
+func (t *table) explain(g group) {
+	type text struct{ style, mark, what, said string }
+	var order []text
+	rows := map[text][]string{}
+	add := func(x text, label string) {
+		if rows[x] == nil {
+			order = append(order, x)
+		}
+		if n := len(rows[x]); n == 0 || rows[x][n-1] != label {
+			rows[x] = append(rows[x], label)
+		}
+	}
+	for _, r := range g.rows {
+		for _, c := range r.Checks {
+			if c.Verdict == report.Verified || !c.Required && c.Verdict == report.Unknown && !t.Verbose {
+				continue
+			}
+			mark, style := t.mark(c)
+			add(text{style, mark, c.Name, sentence(c)}, r.label)
+		}
+		for _, n := range r.Notes {
+			add(text{dim, "note", "", n}, r.label)
+		}
+		if t.Verbose {
+			for _, name := range r.SeenAs {
+				add(text{dim, "also", "", name}, r.label)
+			}
+			for _, c := range r.Checks {
+				for _, e := range c.Evidence {
+					add(text{dim, "seen", c.Name, evidence(e)}, r.label)
+				}
+			}
+		}
+	}
+	for _, x := range order {
+		var head []string
+		if x.what != "" {
+			head = append(head, Escape(x.what))
+		}
+		if len(rows[x]) < len(g.rows) {
+			head = append(head, Escape(strings.Join(rows[x], ", ")))
+		}
+		said := Escape(x.said)
+		if len(head) > 0 {
+			said = strings.Join(head, " of ") + ": " + said
+		}
+		t.wrapped("    ", x.mark, x.style, said)
+	}
+}
+
+// sentence is what a check says for itself, or what its reason means.
+func sentence(c report.Check) string {
+	said := c.Detail
+	if said == "" {
+		said = map[report.Reason]string{
+			report.Absent:      "there is none",
+			report.Unreachable: "no usable answer came",
+			report.Malformed:   "the answer cannot be read",
+			report.Limit:       "a limit was exceeded",
+			report.NotReleased: "this version has never been released",
+			report.Untrusted:   "signed by someone whom the policy or the trusted root does not know",
+			report.NoClaim:     "nothing strong enough says that this belongs to the version",
+			report.Mismatch:    "two things that must be equal differ",
+			report.Forged:      "a signature, certificate or log entry does not verify",
+			report.Incomplete:  "something expected is missing",
+			report.Interrupted: "the run was cut short before this was done",
+			report.Internal:    "a fault of kverify itself: please report it",
+		}[c.Reason]
+	}
+	if c.Reason != "" {
+		said += " (" + string(c.Reason) + ")"
+	}
+	return cmp.Or(said, "no reason was given")
+}
+
+func evidence(e report.Evidence) string {
+	parts := []string{e.What}
+	if e.Strength != nil {
+		parts = append(parts, "("+e.Strength.String()+")")
+	}
+	parts = append(parts, e.Source, e.Digest)
+	keys := make([]string, 0, len(e.Fields))
+	for k := range e.Fields {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		parts = append(parts, k+"="+e.Fields[k])
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+// verdict is the last line: what was asked, how it went, and everything that
+// makes the answer less, or other, than the embedded policy's.
+func (t *table) verdict(r report.Report) string {
+	v := r.Verdict()
+	var b strings.Builder
+	b.WriteString(t.paint(bold+styleOf(v), strings.ToUpper(v.String())) + "  " + asked(r.Scope) + ": ")
+	fmt.Fprintf(&b, "%s verified, %d refuted, %d unknown",
+		plural(r.Count(report.Verified), "subject"), r.Count(report.Refuted), r.Count(report.Unknown))
+	remark := func(format string, args ...any) {
+		b.WriteString(t.paint(yellow, " ("+fmt.Sprintf(format, args...)+")"))
+	}
+	if r.Interrupted {
+		remark("interrupted")
+	}
+	if r.Scope.Partial {
+		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
+	}
+	var foreign []string
+	for _, s := range []struct {
+		what string
+		report.Source
+	}{{"policy", r.Policy}, {"trusted root", r.TrustedRoot}} {
+		if !s.Embedded {
+			foreign = append(foreign, Escape(s.what+" "+cmp.Or(s.Path, "unnamed")+" "+short(s.Digest)))
+		}
+	}
+	if len(foreign) > 0 {
+		remark("%s", strings.Join(foreign, ", "))
+	}
+	return b.String()
+}
+
+// asked words the scope, so that nobody takes a part for the whole.
+func asked(s report.Scope) string {
+	const most = 3
+	what := strings.Join(s.Subjects, ", ")
+	switch {
+	case len(s.Subjects) == 0:
+		what = "nothing"
+	case len(s.Subjects) > most:
+		what = fmt.Sprintf("%s and %d more", strings.Join(s.Subjects[:most], ", "), len(s.Subjects)-most)
+	}
+	for _, list := range [][]string{s.Names, s.Platforms} {
+		if len(list) > 0 {
+			what += ", only " + strings.Join(list, " ")
+		}
+	}
+	return Escape(what)
+}
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// shortDigest is how much of a digest a person compares.
+const shortDigest = 12
+
+func short(digest string) string {
+	if algorithm, hex, ok := strings.Cut(digest, ":"); ok && len(hex) > shortDigest {
+		return algorithm + ":" + hex[:shortDigest]
+	}
+	return digest
+}
+
+func (t *table) digestWidth() int {
+	if t.Verbose {
+		return 64
+	}
+	return shortDigest
+}
+
+func (t *table) digest(d string) string {
+	hex := strings.TrimPrefix(d, "sha256:")
+	if len(hex) > t.digestWidth() {
+		hex = hex[:t.digestWidth()]
+	}
+	hex = Escape(cmp.Or(hex, "-"))
+	return t.pad(t.paint(dim, hex), hex, t.digestWidth())
+}
