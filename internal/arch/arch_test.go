@@ -1,0 +1,286 @@
+package arch
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	root   = "../.."
+	module = "github.com/kverify/kverify/"
+)
+
+// layers is the import order: a package imports only packages of lines above
+// its own. An arrow never points back.
+var layers = [][]string{
+	{"internal/par"},
+	{"pkg/report", "pkg/fetch", "pkg/sbom"},
+	{"pkg/registry", "pkg/release", "pkg/support"},
+	{"pkg/trust"},
+	{"pkg/verify"},
+	{"pkg/mirror"},
+	{"internal/render"},
+	{"internal/cli"},
+	{"cmd/kverify"},
+}
+
+// apart import nothing of ours but themselves: the world is a second opinion,
+// written without the code that it judges.
+var apart = []string{"internal/world", "internal/arch"}
+
+// homes says which packages, or files, may import what is not ours. What is
+// not in the list may be imported nowhere; the longest prefix decides.
+var homes = map[string][]string{
+	"github.com/google/go-containerregistry":                 {"pkg/registry", "pkg/verify"},
+	"github.com/google/go-containerregistry/pkg/authn":       {"pkg/registry"},
+	"github.com/google/go-containerregistry/pkg/v1/remote":   {"pkg/registry"},
+	"github.com/sigstore/cosign/v2":                          {"pkg/verify/cosign.go"},
+	"github.com/sigstore/sigstore-go":                        {"pkg/trust"},
+	"github.com/sigstore/sigstore-go/pkg/root":               {"pkg/trust", "pkg/verify"},
+	"github.com/sigstore/sigstore-go/pkg/bundle":             {"pkg/verify/bundle.go"},
+	"github.com/sigstore/sigstore-go/pkg/verify":             {"pkg/verify/bundle.go"},
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate": {"pkg/verify"},
+	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
+	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
+	"github.com/yuin/goldmark":                               {"pkg/release"},
+	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust"},
+	"github.com/spf13/cobra":                                 {"internal/cli"},
+	"github.com/spf13/pflag":                                 {"internal/cli"},
+	"github.com/schollz/progressbar/v3":                      {"internal/cli"},
+	"golang.org/x/term":                                      {"internal/cli"},
+	"net":                                                    {"pkg/fetch"}, // nobody else can open a connection
+	"crypto/tls":                                             {"pkg/fetch"},
+	"os/exec":                                                {},
+	"unsafe":                                                 {},
+	"log":                                                    {},
+	"log/slog":                                               {},
+	"testing":                                                {},
+}
+
+// starters are the files that may start goroutines, with the reason.
+var starters = map[string]string{
+	"internal/par/par.go": "workers",
+}
+
+// never are calls and variables that the code does not use, and who does.
+var never = map[string][]string{
+	"http.DefaultClient":    {},
+	"http.DefaultTransport": {},
+	"http.Get":              {},
+	"http.Head":             {},
+	"http.Post":             {},
+	"os.Exit":               {"cmd/kverify", "internal/cli"},
+	"os.Getenv":             {"internal/cli"},
+	"os.LookupEnv":          {"internal/cli"},
+	"os.Stdout":             {"internal/cli"},
+	"os.Stderr":             {"internal/cli"},
+	"fmt.Print":             {},
+	"fmt.Printf":            {},
+	"fmt.Println":           {},
+	"time.AfterFunc":        {},
+	"context.AfterFunc":     {},
+}
+
+// The sizes of files that a reader still takes in.
+const (
+	maxLines     = 450
+	maxTestLines = 900
+)
+
+// a file of the module, outside of testdata and of modules of their own.
+type file struct {
+	path, pkg string
+	test      bool
+	lines     int
+	ast       *ast.File
+	fset      *token.FileSet
+}
+
+func load(t *testing.T) []file {
+	t.Helper()
+	var files []file
+	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			_, err := os.Stat(filepath.Join(name, "go.mod"))
+			if base := e.Name(); base == "testdata" || base != ".." && base[0] == '.' || name != root && err == nil {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, name)
+		rel = filepath.ToSlash(rel)
+		f := file{path: rel, pkg: path.Dir(rel), test: strings.HasSuffix(rel, "_test.go"), lines: bytes.Count(text, []byte("\n")), fset: token.NewFileSet()}
+		f.ast, err = parser.ParseFile(f.fset, rel, text, parser.SkipObjectResolution|parser.ParseComments)
+		files = append(files, f)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 10 {
+		t.Fatalf("only %d files found", len(files))
+	}
+	return files
+}
+
+func (f file) imports() (list []string) {
+	for _, i := range f.ast.Imports {
+		p, _ := strconv.Unquote(i.Path.Value)
+		list = append(list, p)
+	}
+	return list
+}
+
+func layer(pkg string) int {
+	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, pkg) })
+}
+
+func isApart(pkg string) bool {
+	return slices.ContainsFunc(apart, func(a string) bool { return pkg == a || strings.HasPrefix(pkg, a+"/") })
+}
+
+func TestImportOrder(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test || f.pkg == "." {
+			continue
+		}
+		from := layer(f.pkg)
+		if from < 0 && !isApart(f.pkg) {
+			t.Errorf("%s: the package has no place in the order of layers", f.path)
+		}
+		for _, p := range f.imports() {
+			ours, ok := strings.CutPrefix(p, module)
+			switch {
+			case !ok:
+			case isApart(f.pkg):
+				if !isApart(ours) && ours != "internal/par" {
+					t.Errorf("%s imports %s, but stands apart", f.path, ours)
+				}
+			case layer(ours) < 0 || layer(ours) >= from:
+				t.Errorf("%s imports %s: the arrow points back", f.path, ours)
+			}
+		}
+	}
+}
+
+func TestHomes(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test || isApart(f.pkg) || f.pkg == "." {
+			continue
+		}
+		for _, p := range f.imports() {
+			if strings.HasPrefix(p, module) {
+				continue
+			}
+			home, listed := homeOf(p)
+			std := !strings.Contains(strings.SplitN(p, "/", 2)[0], ".")
+			if listed && !slices.Contains(home, f.pkg) && !slices.Contains(home, f.path) {
+				t.Errorf("%s imports %s, whose home is %v", f.path, p, home)
+			}
+			if !listed && !std {
+				t.Errorf("%s imports %s, which has no home", f.path, p)
+			}
+		}
+	}
+}
+
+func homeOf(p string) (home []string, listed bool) {
+	longest := -1
+	for prefix, h := range homes {
+		std := !strings.Contains(strings.SplitN(prefix, "/", 2)[0], ".")
+		if (p == prefix || !std && strings.HasPrefix(p, prefix+"/")) && len(prefix) > longest {
+			home, listed, longest = h, true, len(prefix)
+		}
+	}
+	return home, listed
+}
+
+func TestGoroutines(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test || isApart(f.pkg) || starters[f.path] != "" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", f.fset.Position(n.Pos()))
+			case *ast.CallExpr: // sync.WaitGroup, errgroup and their like
+				if s, ok := n.Fun.(*ast.SelectorExpr); ok && (s.Sel.Name == "Go" || s.Sel.Name == "TryGo") {
+					t.Errorf("%s starts a goroutine", f.fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestNever(t *testing.T) {
+	for _, f := range load(t) {
+		if f.test || isApart(f.pkg) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok {
+				if who, listed := never[x.Name+"."+s.Sel.Name]; listed && !slices.Contains(who, f.pkg) {
+					t.Errorf("%s uses %s.%s", f.fset.Position(n.Pos()), x.Name, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestFileSize(t *testing.T) {
+	for _, f := range load(t) {
+		limit := maxLines
+		if f.test {
+			limit = maxTestLines
+		}
+		if f.lines > limit {
+			t.Errorf("%s has %d lines, more than %d", f.path, f.lines, limit)
+		}
+	}
+}
+
+// TestDocs holds that every package says what it is for, and no test double is generated.
+func TestDocs(t *testing.T) {
+	documented := map[string]bool{}
+	for _, f := range load(t) {
+		if f.test || f.pkg == "." {
+			continue
+		}
+		documented[f.pkg] = documented[f.pkg] || f.ast.Doc != nil
+		if slices.Contains([]string{"util", "utils", "common", "types", "helpers", "impl", "mocks"}, path.Base(f.pkg)) {
+			t.Errorf("%s: a package is named for what it holds", f.pkg)
+		}
+	}
+	for pkg, ok := range documented {
+		if !ok {
+			t.Errorf("%s has no package comment", pkg)
+		}
+	}
+}
