@@ -1,0 +1,282 @@
+// Package fetch is the only code of the project that speaks plain HTTP. It
+// turns a URL into bytes under a cap, and says where those bytes came from.
+//
+// The network is a value here: a [Client] holds an [http.RoundTripper] and
+// never looks for another one. A live run gives it a small stack
+//
+//	UserAgent -> Trace -> Retry -> Limiter -> Endpoints -> NewTransport(Options{})
+//
+// an air-gapped run gives it a directory, and a test gives it either. Each
+// layer has one file and one job, and only [Retry] ever sends anything twice.
+//
+// What the seam must not hide is whose bytes they are. Every [Response] has an
+// [Origin]. It is Published only if the whole way from a publisher's URL was
+// verified TLS between publishers' hosts; the zero value, Carried, is
+// everything else. Whatever rewrites or invents responses (a mirror, an
+// endpoint, a cache) leaves [http.Response.TLS] nil and is Carried by that
+// alone.
+//
+// A Client follows redirects itself, because each hop counts for the origin
+// and because credentials must stay with the host that they were meant for.
+// Every failure is an [*Error] with a [Kind]; callers never match text.
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	// DefaultLimit is the cap of a body when a Request names none: 4 MiB,
+	// which the registries' own specification gives as the size that a
+	// manifest must be able to have.
+	DefaultLimit = 4 << 20
+
+	// maxRedirects leaves room for the longest real chain (sbom.k8s.io needs
+	// two, a registry one) and for a mirror's own.
+	maxRedirects = 5
+
+	// drainLimit is how much of an unwanted body is read so that the
+	// connection can be used again; dl.k8s.io sends 138 bytes with a redirect.
+	drainLimit = 16 << 10
+)
+
+// Client asks for documents. It keeps no state and may be used by many
+// goroutines at once.
+type Client struct {
+	// Transport carries every request. There is no default: a Client without
+	// a Transport fails, so that nothing reaches a network by accident.
+	Transport http.RoundTripper
+}
+
+// Request says what to ask. Only URL is needed.
+type Request struct {
+	Method string      // empty is GET
+	URL    string      // absolute, http or https, without credentials
+	Header http.Header // Authorization and Cookie are dropped on the way to another host
+	Body   []byte
+	Limit  int64 // cap of the answer's body in bytes; zero or less is DefaultLimit
+
+	// Lookup marks a POST that only asks, such as a search in a transparency
+	// log: it changes nothing and may be sent again.
+	Lookup bool
+
+	// AllowHTML accepts an answer that is a web page. Without it a page is
+	// NotDocument: a captive portal's login form is no release.
+	AllowHTML bool
+}
+
+// Response is a whole answer with a status of 200 to 299.
+type Response struct {
+	URL      string // as it was asked
+	FinalURL string // after redirects; may hold secrets in its query: print Redact(FinalURL)
+	Status   int
+	Header   http.Header
+	Body     []byte // at most Request.Limit bytes; exactly as long as announced
+	Origin   Origin
+}
+
+// Get asks for one document of at most limit bytes.
+func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, error) {
+	return c.Do(ctx, Request{URL: url, Limit: limit})
+}
+
+// Do sends r, follows at most five redirects, and reads the answer. Any status
+// outside 200 to 299, and any doubt about the body, is an [*Error].
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.Limit <= 0 {
+		r.Limit = DefaultLimit
+	}
+	e := &Error{Method: r.Method, URL: r.URL, FinalURL: r.URL}
+	u, err := parseURL(r.URL)
+	if err != nil {
+		return nil, e.because(BadURL, err)
+	}
+	if c.Transport == nil {
+		return nil, e.because(Unreachable, errNoTransport)
+	}
+	header := r.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	// Also switches off net/http's own decompression, under which neither the
+	// length nor the digest would be that of the bytes that were sent.
+	header.Set("Accept-Encoding", "identity")
+	if r.Lookup {
+		// net/http's own sign for "may be sent again"; nil is never sent.
+		header["Idempotency-Key"] = nil
+	}
+	ctx = withLimit(ctx, r.Limit)
+
+	published := publisher(u)
+	seen := map[string]bool{u.String(): true}
+	for hops := 0; ; hops++ {
+		resp, err := c.send(ctx, r.Method, u, header, r.Body)
+		e.FinalURL = u.String()
+		if err != nil {
+			return nil, e.transport(ctx, err)
+		}
+		published = published && publisher(u) && verified(u, resp.TLS)
+		e.Status, e.Header = resp.StatusCode, resp.Header
+		if !redirects(resp.StatusCode) {
+			return finish(ctx, r, resp, e, published)
+		}
+		drain(resp.Body)
+		if hops == maxRedirects {
+			return nil, e.because(BadRedirect, fmt.Errorf("more than %d redirects", maxRedirects))
+		}
+		next, err := redirect(r.Method, u, resp)
+		if err != nil {
+			return nil, e.because(BadRedirect, err)
+		}
+		if seen[next.String()] {
+			return nil, e.because(BadRedirect, fmt.Errorf("a loop: it leads back to %s", Redact(next.String())))
+		}
+		seen[next.String()] = true
+		if hostPort(next) != hostPort(u) {
+			for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
+				header.Del(secret)
+			}
+		}
+		u = next
+	}
+}
+
+func (c *Client) send(ctx context.Context, method string, u *url.URL, header http.Header, body []byte) (*http.Response, error) {
+	var rd io.Reader
+	if len(body) > 0 {
+		rd = bytes.NewReader(body) // NewRequest makes GetBody from it
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), rd)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = header.Clone()
+	resp, err := c.Transport.RoundTrip(req)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		return nil, errors.New("the transport gave no answer")
+	}
+	return resp, err
+}
+
+// finish reads the body of the last hop.
+func finish(ctx context.Context, r Request, resp *http.Response, e *Error, published bool) (*Response, error) {
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		drain(resp.Body)
+		return nil, e.because(statusKind(resp.StatusCode), nil)
+	}
+	if resp.StatusCode == http.StatusPartialContent && r.Header.Get("Range") == "" {
+		return nil, e.because(BadStatus, errors.New("a part, where the whole was asked for"))
+	}
+	if enc := resp.Header.Get("Content-Encoding"); resp.Uncompressed || enc != "" && !strings.EqualFold(enc, "identity") {
+		return nil, e.because(NotDocument, fmt.Errorf("Content-Encoding %s, which was not asked for", quote(enc)))
+	}
+	if !r.AllowHTML && htmlType(resp.Header.Get("Content-Type")) {
+		return nil, e.because(NotDocument, errors.New("a web page (Content-Type text/html)"))
+	}
+	var body []byte
+	if r.Method != http.MethodHead {
+		var kind Kind
+		var err error
+		if body, kind, err = readBody(resp, r.Limit); err != nil {
+			if ctx.Err() != nil {
+				return nil, e.transport(ctx, err)
+			}
+			return nil, e.because(kind, err)
+		}
+	}
+	if !r.AllowHTML && LooksLikeHTML(body) {
+		return nil, e.because(NotDocument, errors.New("a web page"))
+	}
+	out := &Response{URL: r.URL, FinalURL: e.FinalURL, Status: resp.StatusCode, Header: resp.Header, Body: body}
+	if published {
+		out.Origin = Published
+	}
+	return out, nil
+}
+
+func redirects(status int) bool {
+	switch status {
+	case 301, 302, 303, 307, 308:
+		return true
+	}
+	return false
+}
+
+// redirect gives the URL that resp leads to, or why it is not followed.
+func redirect(method string, from *url.URL, resp *http.Response) (*url.URL, error) {
+	loc := resp.Header.Get("Location")
+	if loc == "" {
+		return nil, fmt.Errorf("status %d without a Location", resp.StatusCode)
+	}
+	if method != http.MethodGet && method != http.MethodHead && resp.StatusCode < 307 {
+		return nil, fmt.Errorf("status %d would turn %s into a GET", resp.StatusCode, method)
+	}
+	ref, err := url.Parse(loc)
+	if err != nil {
+		return nil, errors.New("a Location that is no URL")
+	}
+	to := from.ResolveReference(ref)
+	to.Fragment, to.RawFragment = "", ""
+	if err := checkURL(to); err != nil {
+		return nil, err
+	}
+	if from.Scheme == "https" && to.Scheme != "https" {
+		return nil, fmt.Errorf("from https to plain http at %s", quote(to.Host))
+	}
+	return to, nil
+}
+
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		// url.Error repeats the whole URL, with whatever secret is in it.
+		return nil, errors.New("not a URL")
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, checkURL(u)
+}
+
+func checkURL(u *url.URL) error {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("scheme %s; only http and https are spoken", quote(u.Scheme))
+	case u.Opaque != "" || u.Hostname() == "":
+		return errors.New("a URL without a host")
+	case u.User != nil:
+		return errors.New("a URL that holds a user or a password")
+	}
+	return nil
+}
+
+// hostPort is the host in lower case with its port, given or implied, and the
+// scheme: what credentials belong to.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+func drain(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, drainLimit) //nolint:errcheck // only so that the connection can be used again
+	body.Close()
+}
+
+type limitKey struct{}
+
+// withLimit tells the layers below how much of a body is wanted at all.
+func withLimit(ctx context.Context, n int64) context.Context {
+	return context.WithValue(ctx, limitKey{}, n)
+}

@@ -1,0 +1,92 @@
+package fetch
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+var errNoTransport = errors.New("this client was given no transport")
+
+// maxHeader caps an answer's header; net/http would read ten megabytes.
+// Real ones are under 4 KiB.
+const maxHeader = 64 << 10
+
+// Options are the settings of [NewTransport]. The zero value is right for a
+// live run.
+type Options struct {
+	// Proxy chooses a proxy; nil reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+	Proxy func(*http.Request) (*url.URL, error)
+	// TLS is the client's side of TLS; nil verifies against the system's
+	// certificates. With InsecureSkipVerify nothing is ever Published.
+	TLS *tls.Config
+	// Dial opens a connection; nil dials TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Idle is how many idle connections are kept for a host that speaks only
+	// HTTP/1; zero is 64, the budget of a Limiter, so that none is thrown away
+	// that the next request needs.
+	Idle int
+	// Connect bounds a dial and, once more, a TLS handshake; zero is 10 s.
+	Connect time.Duration
+	// Header bounds the time from the request to the answer's header; zero is
+	// 30 s.
+	Header time.Duration
+	// Stall bounds the time in which an answer's body makes no progress; zero
+	// is 30 s.
+	Stall time.Duration
+}
+
+// NewTransport makes the bottom of a live stack: one HTTP/2 connection for
+// each host that speaks it, a sized pool of warm ones for each that does not,
+// no compression, and a time-out for every wait. It never retries on its own.
+func NewTransport(o Options) http.RoundTripper {
+	if o.Idle <= 0 {
+		o.Idle = DefaultInFlight
+	}
+	if o.Connect <= 0 {
+		o.Connect = 10 * time.Second
+	}
+	if o.Header <= 0 {
+		o.Header = 30 * time.Second
+	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: o.Connect, KeepAlive: 30 * time.Second}).DialContext
+	}
+	conf := &tls.Config{}
+	if o.TLS != nil {
+		conf = o.TLS.Clone()
+	}
+	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
+	if conf.ClientSessionCache == nil {
+		conf.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	base := &http.Transport{
+		Proxy:                  o.Proxy,
+		DialContext:            o.Dial,
+		TLSClientConfig:        conf,
+		TLSHandshakeTimeout:    o.Connect,
+		ResponseHeaderTimeout:  o.Header,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           4 * o.Idle,
+		MaxIdleConnsPerHost:    o.Idle,
+		IdleConnTimeout:        90 * time.Second,
+		HTTP2: &http.HTTP2Config{
+			// Streams beyond the server's limit wait; a second connection
+			// would cost more round trips than it saves.
+			StrictMaxConcurrentRequests: true,
+			// A connection that died without a word is found out.
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     10 * time.Second,
+		},
+	}
+	return &Stall{Next: &gate{next: base, hosts: map[string]*gateHost{}}, Timeout: o.Stall}
+}
