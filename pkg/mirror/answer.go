@@ -16,6 +16,7 @@ type answer struct {
 	header map[string]string
 	size   int64
 	body   io.ReadCloser
+	err    error // why the mirror refuses, if it does: then status is 500 and body says err
 }
 
 func (a *answer) close() { _ = a.body.Close() }
@@ -76,6 +77,22 @@ const (
 	codeName     = "NAME_UNKNOWN"
 	codeRefused  = "UNKNOWN"
 )
+
+// refuse answers for what is damaged or contradicts the mirror's own lists.
+func (d *Dir) refuse(err error) *answer {
+	refused := &RefusedError{Dir: d.path, Err: err}
+	a := plain(http.StatusInternalServerError, refused.Error())
+	a.err = refused
+	return a
+}
+
+// ociRefuse is refuse for /v2/.
+func (d *Dir) ociRefuse(err error) *answer {
+	refused := &RefusedError{Dir: d.path, Err: err}
+	a := ociError(http.StatusInternalServerError, codeRefused, refused.Error())
+	a.err = refused
+	return a
+}
 
 // ociError answers with the error document of the OCI distribution specification.
 func ociError(status int, code, message string) *answer {

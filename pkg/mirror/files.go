@@ -16,7 +16,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 		return plain(http.StatusNotFound, fmt.Sprintf("%s is not in the mirror %s", url, d.path))
 	}
 	if err := d.broken["MANIFEST.json"]; err != nil {
-		return plain(http.StatusInternalServerError, d.refuse(err))
+		return d.refuse(err)
 	}
 	if !isClean(req.URL.Path) {
 		return missing()
@@ -31,7 +31,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 		err = errors.New("the file is there, but MANIFEST.json does not list it")
 		fallthrough
 	case err != nil:
-		return plain(http.StatusInternalServerError, d.refuse(fmt.Errorf("%s: %w", url, err)))
+		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
 	return &answer{status: http.StatusOK, size: size, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
 }

@@ -62,7 +62,7 @@ type Dir struct {
 
 // Open opens the mirror in dir. It fails only if dir is no mirror
 // ([ErrNotMirror]); a mirror whose lists are damaged opens, and refuses the
-// requests that depend on the damaged list, each with the reason.
+// requests that depend on the damaged list, each with the reason ([RefusedError]).
 func Open(dir string) (*Dir, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -117,10 +117,26 @@ func (e *HostError) Error() string {
 	return fmt.Sprintf("mirror %s holds nothing of %s", e.Dir, e.Host)
 }
 
+// A RefusedError says that a mirror holds something that it does not hand out,
+// and why: bytes that are damaged (Err is a [*CorruptError]), or lists that
+// contradict each other.
+type RefusedError struct {
+	Dir string
+	Err error
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the mirror %s refuses this: %v; make the mirror anew", e.Dir, e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // RoundTrip answers req from the directory. What the mirror does not hold is a
-// 404 whose body says so, what is damaged or unlisted is a 500 whose body
-// says why; a host of which it holds nothing is a [HostError]. Bodies of /v2/
-// follow the OCI distribution specification, errors included.
+// 404 whose body says so. What it does not hand out is a [*RefusedError] and
+// no response, as a connection that breaks; a host of which it holds nothing
+// is a [*HostError]. Bodies of /v2/ follow the OCI distribution specification,
+// errors included.
 func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close() //nolint:errcheck // a request's body, read to its end or not wanted
@@ -131,6 +147,9 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, err := d.answer(req)
 	if err != nil {
 		return nil, err
+	}
+	if a.err != nil {
+		return nil, a.err
 	}
 	return a.response(req), nil
 }

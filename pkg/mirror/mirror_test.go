@@ -96,6 +96,10 @@ func do(tb testing.TB, d *Dir, method, url, body string) (*http.Response, string
 		tb.Fatal(err)
 	}
 	resp, err := d.RoundTrip(req)
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return &http.Response{StatusCode: http.StatusInternalServerError}, err.Error(), nil
+	}
 	if err != nil {
 		tb.Fatalf("%s %s: %v", method, url, err)
 	}

@@ -79,7 +79,7 @@ func (d *Dir) readIndex() error {
 func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 	for _, half := range []string{"MANIFEST.json", "oci"} {
 		if err := d.broken[half]; err != nil {
-			return ociError(http.StatusInternalServerError, codeRefused, d.refuse(err))
+			return d.ociRefuse(err)
 		}
 	}
 	if req.URL.Path == "/v2/" {
@@ -122,7 +122,7 @@ func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
 		target = n.descriptor
 	} else {
 		if err := r.refused[ref]; err != nil {
-			return ociError(http.StatusInternalServerError, codeRefused, d.refuse(fmt.Errorf("%s:%s: %w", name, ref, err)))
+			return d.ociRefuse(fmt.Errorf("%s:%s: %w", name, ref, err))
 		}
 		var ok bool
 		if target, ok = r.tags[ref]; !ok {
@@ -163,7 +163,7 @@ func (d *Dir) answerBlob(req *http.Request, r *repository, name, ref string) *an
 func (d *Dir) answerReferrers(r *repository, ref string) *answer {
 	all := r.reach()
 	if all.damage != nil {
-		return ociError(http.StatusInternalServerError, codeRefused, d.refuse(all.damage))
+		return d.ociRefuse(all.damage)
 	}
 	type entry struct {
 		MediaType string `json:"mediaType"`
@@ -189,13 +189,12 @@ func (d *Dir) find(r *repository, name, digest string) (*node, *answer) {
 	n := all.nodes[digest]
 	switch {
 	case n == nil && all.damage != nil:
-		return nil, ociError(http.StatusInternalServerError, codeRefused, d.refuse(all.damage))
+		return nil, d.ociRefuse(all.damage)
 	case n == nil:
 		return nil, ociError(http.StatusNotFound, codeManifest,
 			fmt.Sprintf("%s@%s is not in the mirror %s: no name of that repository reaches it", name, digest, d.path))
 	case n.conflict:
-		return nil, ociError(http.StatusInternalServerError, codeRefused,
-			d.refuse(fmt.Errorf("%s@%s is described in two ways that differ", name, digest)))
+		return nil, d.ociRefuse(fmt.Errorf("%s@%s is described in two ways that differ", name, digest))
 	}
 	return n, nil
 }
@@ -303,10 +302,5 @@ func (d *Dir) ociFailure(code, what string, err error) *answer {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ociError(http.StatusNotFound, code, fmt.Sprintf("%s is not in the mirror %s", what, d.path))
 	}
-	return ociError(http.StatusInternalServerError, codeRefused, d.refuse(fmt.Errorf("%s: %w", what, err)))
-}
-
-// refuse words a refusal.
-func (d *Dir) refuse(err error) string {
-	return fmt.Sprintf("the mirror %s refuses this: %v; make the mirror anew", d.path, err)
+	return d.ociRefuse(fmt.Errorf("%s: %w", what, err))
 }

@@ -252,11 +252,11 @@ func (d *Dir) answerLog(req *http.Request) *answer {
 func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *answer {
 	l, err := d.log()
 	if err != nil {
-		return plain(http.StatusInternalServerError, d.refuse(err))
+		return d.refuse(err)
 	}
 	v, found := look(l)
 	if !found && l.damage != nil {
-		return plain(http.StatusInternalServerError, d.refuse(l.damage))
+		return d.refuse(l.damage)
 	}
 	return fromJSON(http.StatusOK, v)
 }
