@@ -56,18 +56,22 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, req.Context().Err()
 		}
 	}
+	under := true // RoundTrip has not returned and has no connection yet
 	trace := &httptrace.ClientTrace{
 		ConnectStart: func(string, string) {
-			// The shared connection has gone: those that come later wait.
+			// The shared connection has gone: those that come later wait. A
+			// dial may outlive its request, and then must hold nobody.
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if h.connecting == nil && !h.http1 {
-				h.connecting, h.open = make(chan struct{}), false
+			if under && h.connecting == nil && !h.http1 {
+				mine = make(chan struct{})
+				h.connecting, h.open = mine, false
 			}
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
+			under = false
 			if c, ok := info.Conn.(tlsConn); ok {
 				h.http1 = c.ConnectionState().NegotiatedProtocol != "h2"
 			}
@@ -75,12 +79,11 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		},
 	}
 	resp, err := g.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err != nil {
-		g.mu.Lock()
-		if mine == nil || h.connecting == mine {
-			h.release(h.open)
-		}
-		g.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	under = false
+	if mine != nil && h.connecting == mine {
+		h.release(false) // it never connected
 	}
 	return resp, err
 }

@@ -1,0 +1,377 @@
+// Package registry reads images from registries: manifests, blobs and
+// referrers, by tag or by digest. It is the only home of go-containerregistry's
+// remote side.
+//
+// The bytes are what counts. A [Manifest] is exactly what the registry sent,
+// its digest is computed here, and nothing is ever marshalled again. Whatever
+// was asked for by digest either hashes to it or is a [*DigestError]; whatever
+// two readers could understand in two ways is a [*FormatError]; whatever did
+// not arrive is a [*fetch.Error]. Only the first contradicts anything.
+//
+// A [Client] asks for what it needs and for nothing else: no ping, no HEAD,
+// credentials only once the registry has asked for them, and nothing twice.
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+const (
+	// ManifestLimit caps a manifest: 4 MiB, the size that the distribution
+	// specification wants registries to accept at least.
+	ManifestLimit = 4 << 20
+
+	// keepBlob is the largest blob that is remembered: configs and signature
+	// payloads are far smaller, layers are not read twice.
+	keepBlob = 1 << 20
+
+	// maxReferrers and maxPages cap what is asked for about one digest.
+	maxReferrers = 1024
+	maxPages     = 8
+)
+
+// Client reads from registries. It is made for one run: it remembers what it
+// has read, tags included, within 32 MiB, and asks for nothing twice. It may
+// be used by many goroutines at once, and must not be copied.
+type Client struct {
+	Fetch *fetch.Client
+
+	// Endpoints maps a registry's host to the base URL that stands in for it:
+	// "registry.k8s.io" -> "http://127.0.0.1:5000/k8s" reads
+	// registry.k8s.io/pause as 127.0.0.1:5000/k8s/pause. Credentials and scopes
+	// are those of the stand-in, and all that it gives is Carried.
+	Endpoints map[string]string
+
+	// Keychain has the credentials of each registry; nil is anonymous. It is
+	// asked only when a registry wants some.
+	Keychain authn.Keychain
+
+	memo memo
+	auth authorizer
+}
+
+// Manifest gets the manifest that ref names, by its digest if it has one, else
+// by its tag. The error is a *fetch.Error, a *FormatError or a *DigestError,
+// the last also if the registry announces another digest for a tag than that
+// of the bytes it sends.
+func (c *Client) Manifest(ctx context.Context, ref Ref) (*Manifest, error) {
+	at, err := c.locate(ref.Host, ref.Repository)
+	if err != nil {
+		return nil, err
+	}
+	if ref.identifier() == "" {
+		return nil, &RefError{Input: ref.String(), Why: "it has neither a tag nor a digest", Hint: "add :TAG or @sha256:..."}
+	}
+	if ref.Digest != "" && !validDigest(ref.Digest) {
+		return nil, &RefError{Input: ref.String(), Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+	}
+	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
+	got, err := c.memo.do(ctx, key, func() (any, error) {
+		m, err := c.manifest(ctx, at, ref)
+		if err != nil {
+			return nil, err
+		}
+		size := 4 * int64(len(m.Body)) // with its parsed form
+		c.memo.put(key, m, size)
+		if ref.Digest == "" {
+			c.memo.put(manifestKey(ref.Host, ref.Repository, m.Digest), m, 0)
+		}
+		return m, nil
+	})
+	if err != nil {
+		return nil, waited(ctx, "manifest", ref.String(), err)
+	}
+	m := *got.(*Manifest)
+	m.Ref = ref
+	return &m, nil
+}
+
+func manifestKey(host, repo, id string) string { return "manifest " + host + "/" + repo + " " + id }
+
+func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, error) {
+	resp, err := c.get(ctx, at, "manifests/"+ref.identifier(), ManifestLimit, DockerIndex, OCIIndex, DockerManifest, OCIManifest)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	m := &Manifest{Ref: ref, Digest: digestOf(resp.Body), MediaType: mediaType(resp), Body: resp.Body, Origin: at.origin(resp), doc: &document{}}
+	if isPage(resp) {
+		return nil, &FormatError{Subject: ref.String(), Why: "a web page where a manifest was expected"}
+	}
+	if ref.Digest != "" && m.Digest != ref.Digest {
+		return nil, &DigestError{Subject: ref.String(), Want: ref.Digest, Got: m.Digest, Claim: "the reference"}
+	}
+	if said := resp.Header.Get("Docker-Content-Digest"); ref.Digest == "" && said != "" && said != m.Digest {
+		if !validDigest(said) {
+			return nil, &FormatError{Subject: ref.String(), Why: "the header Docker-Content-Digest holds no sha256 digest"}
+		}
+		return nil, &DigestError{Subject: ref.String(), Want: said, Got: m.Digest, Claim: "the header Docker-Content-Digest"}
+	}
+	if d := m.read(); d.err != nil {
+		return nil, d.err
+	}
+	return m, nil
+}
+
+// Blob gets a blob of at most limit bytes that hashes to digest. Small blobs
+// are remembered by their digest, whatever repository they came from. Change
+// nothing in the result: others may hold it too.
+func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int64) ([]byte, error) {
+	at, err := c.locate(host, repo)
+	if err != nil {
+		return nil, err
+	}
+	name := host + "/" + repo + "@" + digest
+	if !validDigest(digest) {
+		return nil, &RefError{Input: name, Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+	}
+	if limit <= 0 {
+		limit = fetch.DefaultLimit
+	}
+	if kept, ok := c.memo.get("blob " + digest); ok && int64(len(kept.([]byte))) <= limit {
+		return kept.([]byte), nil
+	}
+	// Only those who ask the same place under the same limit can share the
+	// answer, because only they would get the same error.
+	got, err := c.memo.do(ctx, fmt.Sprintf("blob %s %d", name, limit), func() (any, error) {
+		resp, err := c.get(ctx, at, "blobs/"+digest, limit)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if got := digestOf(resp.Body); got != digest {
+			if isPage(resp) {
+				return nil, &FormatError{Subject: name, Why: "a web page where a blob was expected"}
+			}
+			return nil, &DigestError{Subject: name, Want: digest, Got: got, Claim: "the reference"}
+		}
+		if len(resp.Body) <= keepBlob {
+			c.memo.put("blob "+digest, resp.Body, int64(len(resp.Body)))
+		}
+		return resp.Body, nil
+	})
+	if err != nil {
+		return nil, waited(ctx, "blob", name, err)
+	}
+	return got.([]byte), nil
+}
+
+// Referrers lists what refers to ref's digest: by the referrers API, and where
+// the registry has none, by the tag that stands in for it
+// (opencontainers/distribution-spec, "Referrers tag schema"). No error and no
+// descriptor means that the registry answered, and that there is none. An
+// answer of 404 or 403 is an error: such a registry has not said so.
+func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
+	at, err := c.locate(ref.Host, ref.Repository)
+	if err != nil {
+		return nil, err
+	}
+	if !validDigest(ref.Digest) {
+		return nil, &RefError{Input: ref.String(), Why: "referrers are found by digest", Hint: "add @sha256:..."}
+	}
+	key := "referrers " + ref.Host + "/" + ref.Repository + " " + ref.Digest
+	got, err := c.memo.do(ctx, key, func() (any, error) {
+		list, err := c.referrers(ctx, at, ref)
+		if lacksAPI(err) {
+			tag := ref
+			tag.Tag, tag.Digest = strings.Replace(ref.Digest, ":", "-", 1), ""
+			m, tagErr := c.Manifest(ctx, tag)
+			if tagErr != nil {
+				return nil, fmt.Errorf("referrers of %w, and by tag %w", err, tagErr)
+			}
+			x, indexErr := m.Index()
+			if indexErr != nil {
+				return nil, indexErr
+			}
+			list, err = x.Manifests, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > maxReferrers {
+			return nil, &FormatError{Subject: ref.String(), Why: fmt.Sprintf("more than %d referrers", maxReferrers)}
+		}
+		c.memo.put(key, list, int64(len(list))*1024)
+		return list, nil
+	})
+	if err != nil {
+		return nil, waited(ctx, "referrers", ref.String(), err)
+	}
+	return got.([]Descriptor), nil
+}
+
+func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor, error) {
+	var all []Descriptor
+	path := "referrers/" + ref.Digest
+	for range maxPages {
+		resp, err := c.get(ctx, at, path, ManifestLimit, OCIIndex)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", ref, err)
+		}
+		if isPage(resp) {
+			return nil, &FormatError{Subject: ref.String(), Why: "a web page where a list of referrers was expected"}
+		}
+		x, _, err := ParseManifest(mediaType(resp), resp.Body)
+		if err != nil || x == nil {
+			why := "an image where a list of referrers was expected"
+			var fe *FormatError
+			if errors.As(err, &fe) {
+				why = fe.Why
+			}
+			return nil, &FormatError{Subject: "referrers of " + ref.String(), Why: why}
+		}
+		all = append(all, x.Manifests...)
+		query := nextPage(resp.Header.Get("Link"))
+		if query == "" {
+			return all, nil
+		}
+		path = "referrers/" + ref.Digest + "?" + query
+	}
+	return nil, &FormatError{Subject: ref.String(), Why: fmt.Sprintf("more than %d pages of referrers", maxPages)}
+}
+
+// nextPage takes the query of a Link header's next page (RFC 8288). Only the
+// query is used: the next page is always of the same list.
+func nextPage(link string) string {
+	target, params, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
+	if !ok || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+		return ""
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Encode()
+}
+
+// lacksAPI reports whether err is how registries answer a request that they
+// do not know.
+func lacksAPI(err error) bool {
+	var e *fetch.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusBadRequest:
+		return true
+	}
+	return false
+}
+
+// place is where a repository is really read.
+type place struct {
+	base   string // "https://registry.k8s.io/v2/kube-proxy/"
+	host   string // of the registry that is spoken to, for its credentials
+	repo   string // there
+	plain  bool   // HTTP without TLS
+	mapped bool   // by Endpoints
+}
+
+func (p place) origin(resp *fetch.Response) fetch.Origin {
+	if p.mapped {
+		return fetch.Carried
+	}
+	return resp.Origin
+}
+
+// locate maps a name to its place, and refuses a name that could lead the URL
+// anywhere else.
+func (c *Client) locate(host, repo string) (place, error) {
+	if !hostRE.MatchString(host) || !repositoryRE.MatchString(repo) {
+		return place{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
+	}
+	at := place{host: host, repo: repo, plain: plainHTTP(host)}
+	if host == "docker.io" {
+		at.host = "index.docker.io" // the name that the API and credentials go by
+	}
+	if base, ok := c.Endpoints[host]; ok {
+		u, err := fetch.ParseEndpoint(base)
+		if err != nil {
+			return place{}, fmt.Errorf("endpoint of %s: %w", host, err)
+		}
+		at.host, at.plain, at.mapped = strings.ToLower(u.Host), u.Scheme == "http", true
+		if prefix := strings.Trim(u.Path, "/"); prefix != "" {
+			at.repo = prefix + "/" + repo
+		}
+		if !repositoryRE.MatchString(at.repo) {
+			return place{}, &RefError{Input: at.host + "/" + at.repo, Why: "the endpoint's path makes no repository name", Hint: "give the path of a project, without /v2"}
+		}
+	}
+	scheme := "https"
+	if at.plain {
+		scheme = "http"
+	}
+	at.base = scheme + "://" + at.host + "/v2/" + at.repo + "/"
+	return at, nil
+}
+
+// get sends one request, and once more if the registry wants a token.
+func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (*fetch.Response, error) {
+	if c.Fetch == nil {
+		return nil, errors.New("registry: this client was given no Fetch")
+	}
+	req := fetch.Request{URL: at.base + path, Limit: limit, AllowHTML: true, Header: http.Header{}}
+	if len(accept) > 0 {
+		req.Header.Set("Accept", strings.Join(accept, ", "))
+	}
+	used, err := c.auth.known(ctx, c, at)
+	if err != nil {
+		return nil, err
+	}
+	if used != "" {
+		req.Header.Set("Authorization", used)
+	}
+	resp, err := c.Fetch.Do(ctx, req)
+	var e *fetch.Error
+	if !errors.As(err, &e) || e.Status != http.StatusUnauthorized || !sameHost(e.FinalURL, req.URL) {
+		return resp, err
+	}
+	header, authErr := c.auth.answer(ctx, c, at, e.Header, used)
+	if authErr != nil {
+		return nil, authErr
+	}
+	if header == "" || header == used {
+		return nil, err
+	}
+	req.Header.Set("Authorization", header)
+	return c.Fetch.Do(ctx, req)
+}
+
+func sameHost(a, b string) bool {
+	x, err1 := url.Parse(a)
+	y, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
+}
+
+func isPage(resp *fetch.Response) bool {
+	return strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "text/html") || fetch.LooksLikeHTML(resp.Body)
+}
+
+func mediaType(resp *fetch.Response) string {
+	t, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// waited makes a context's end, met while waiting for another caller's
+// request, look as it would have in a request of one's own.
+func waited(ctx context.Context, what, name string, err error) error {
+	var e *fetch.Error
+	if ctx.Err() == nil || errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, &fetch.Error{Method: "GET", URL: what, FinalURL: what, Kind: fetch.Cancelled, Err: err})
+}
+
+func digestOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
