@@ -1,0 +1,270 @@
+package world
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// build makes a world from nothing. Everything that is to be signed is
+// collected first and signed in one batch, in which the log's order is fixed.
+func build(o Options) *World {
+	w := &World{
+		versions:  o.Versions,
+		sig:       NewSigstore("kverify world " + o.Seed),
+		releases:  map[string]*release{},
+		files:     map[string][]byte{},
+		manifests: map[string]Manifest{},
+		tags:      map[string]string{},
+		blobs:     map[string][]byte{},
+		promotion: map[string][]promoted{},
+		dropped:   map[string]bool{},
+		signed:    map[string]*Signed{},
+		untrusted: map[string]bool{},
+		foreign:   map[string]bool{HostForeign: true},
+	}
+	var s signatures
+	for _, version := range o.Versions {
+		r := newRelease(version, o.Seed)
+		w.releases[version] = r
+		for _, im := range r.images {
+			w.storeImage(r, im)
+			s.ofImage(r, im)
+		}
+		for project, rows := range r.promotions() {
+			for _, row := range rows {
+				if !slices.Contains(w.promotion[project], row) {
+					w.promotion[project] = append(w.promotion[project], row)
+				}
+			}
+		}
+		w.storeFiles(r)
+		s.ofFiles(w, r)
+	}
+	s.finish(w)
+	for project := range w.promotion {
+		w.renderPromotion(project)
+	}
+	for _, minor := range w.minors() {
+		w.renderChangelog(minor)
+	}
+	w.renderMarkers()
+	return w
+}
+
+func (w *World) storeImage(r *release, im *image) {
+	w.putManifest(im.name, im.list, im.tag)
+	for _, p := range im.platforms {
+		w.putManifest(im.name, p.manifest)
+		if im.core {
+			w.putManifest(im.name+"-"+p.Architecture, p.manifest, im.tag)
+		}
+		w.putBlob(p.config)
+		for _, l := range p.layers {
+			w.putBlob(l.gz)
+		}
+	}
+}
+
+func (w *World) storeFiles(r *release) {
+	at := func(path string) string { return FileURL(r.version, path) }
+	for _, f := range r.files {
+		w.PutDocument(at(f.path), f.body)
+	}
+	w.PutDocument(at("kubernetes-release.spdx"), r.sbom(w.isDropped(r.version)))
+	w.PutDocument(at("kubernetes-source.spdx"), r.sourceSBOM())
+	w.PutDocument(at("SHA256SUMS"), r.sums(hexSHA256))
+	w.PutDocument(at("SHA512SUMS"), r.sums(hexSHA512))
+	w.PutDocument(at("provenance.json"), r.provenance())
+}
+
+// isDropped tells what [World.DropImage] and [World.DropPlatform] have left out.
+func (w *World) isDropped(version string) func(image, arch string) bool {
+	return func(image, arch string) bool {
+		return w.dropped[version+" "+image] || w.dropped[version+" "+image+" "+arch]
+	}
+}
+
+func (w *World) renderPromotion(project string) {
+	w.files[canonicalKey(PromotionURL(project))] = promotionYAML(w.promotion[project])
+}
+
+// minors are the minor versions in the world, each by one of its versions.
+func (w *World) minors() []string {
+	byMinor := map[int]string{}
+	for _, v := range w.versions {
+		byMinor[parseVersion(v)[1]] = v
+	}
+	return slices.Sorted(maps.Values(byMinor))
+}
+
+// renderChangelog writes the CHANGELOG of a version's minor. A .0 that is not
+// in the world has a section all the same, as history does not begin with
+// the first version that somebody looks at.
+func (w *World) renderChangelog(version string) {
+	minor := parseVersion(version)[1]
+	var sections []*release
+	for _, v := range slices.Backward(w.versions) {
+		if parseVersion(v)[1] == minor {
+			sections = append(sections, w.releases[v])
+		}
+	}
+	if sections[len(sections)-1].v[2] != 0 {
+		sections = append(sections, newRelease(sprintf("v1.%d.0", minor), "history"))
+	}
+	w.files[canonicalKey(ChangelogURL(version))] = changelog(sections, func(version, image, arch string) bool {
+		return w.isDropped(version)(image, arch)
+	})
+}
+
+func (w *World) renderMarkers() {
+	newest := w.versions[len(w.versions)-1]
+	for _, kind := range []string{"stable", "latest"} {
+		w.files[HostCDN+"/release/"+kind+".txt"] = []byte(newest)
+		w.files[HostCDN+"/release/"+kind+"-1.txt"] = []byte(newest)
+	}
+	var releases []*release
+	for _, v := range w.versions {
+		name := sprintf("-1.%d.txt", parseVersion(v)[1])
+		w.files[HostCDN+"/release/stable"+name] = []byte(v)
+		// Pre-releases only, and so older than the newest stable one.
+		w.files[HostCDN+"/release/latest"+name] = []byte(sprintf("v1.%d.0-rc.1", parseVersion(v)[1]))
+		releases = append([]*release{w.releases[v]}, releases...)
+	}
+	w.files[canonicalKey(ScheduleURL)] = schedule(releases)
+	w.files[canonicalKey(EndOfLifeURL)] = endOfLife()
+}
+
+// signatures collects what is to be signed, and what to do with it then.
+type signatures struct {
+	requests []signRequest
+	then     []func(w *World, first int, signed []*Signed)
+	at       []int
+	seen     map[string]bool
+}
+
+func (s *signatures) add(reqs []signRequest, then func(w *World, first int, signed []*Signed)) {
+	s.at = append(s.at, len(s.requests))
+	s.requests = append(s.requests, reqs...)
+	s.then = append(s.then, then)
+}
+
+func (s *signatures) finish(w *World) {
+	signed := w.sig.signAll(s.requests)
+	for i, then := range s.then {
+		then(w, s.at[i], signed)
+	}
+}
+
+// References are all forms of docker-reference that a signature of Kubernetes
+// may have, %s standing for the image.
+var References = []string{
+	"registry.k8s.io/%s",
+	"registry.k8s.io/kubernetes/%s",
+	"us-west1-docker.pkg.dev/k8s-artifacts-prod/images/%s",
+	"europe-west1-docker.pkg.dev/k8s-artifacts-prod/images/kubernetes/%s",
+	"us.gcr.io/k8s-artifacts-prod/%s",
+	"eu.gcr.io/k8s-artifacts-prod/kubernetes/%s",
+	"asia.gcr.io/k8s-artifacts-prod/%s",
+	"asia-east1-docker.pkg.dev/k8s-artifacts-prod/images/%s",
+}
+
+// reference is the docker-reference of the n-th signature of a release. Before
+// 2023-06-20 it was that of whichever mirror came first; since then the name
+// that users know.
+func (r *release) reference(name string, n int) string {
+	if r.time.After(time.Date(2023, 6, 20, 0, 0, 0, 0, time.UTC)) {
+		n = 0
+	}
+	form := References[n%len(References)]
+	if name == "etcd" || name == "coredns/coredns" { // not from k8s-staging-kubernetes
+		form = strings.Replace(form, "kubernetes/", "", 1)
+	}
+	return sprintf(form, name)
+}
+
+// ofImage collects an image's signatures. The list is signed in its
+// repository; its children in their own, and since the promoter of 2023-05-23
+// in the list's as well, there with the list's name.
+func (s *signatures) ofImage(r *release, im *image) {
+	if s.seen == nil {
+		s.seen = map[string]bool{}
+	}
+	if s.seen[im.name+im.tag] { // two releases may share a pause
+		return
+	}
+	s.seen[im.name+im.tag] = true
+	n := parseVersion(r.version)[2] + len(s.requests)/2
+	sign := func(repo, name, digest string) {
+		n++
+		staging := "gcr.io/k8s-staging-kubernetes/" + name
+		trust := signRequest{simpleSigning(r.reference(name, n), digest, Signing{}), Signing{Identity: KrelTrust, Time: r.timeOf(im).Add(time.Hour)}}
+		layers := []signRequest{trust}
+		if im.core {
+			staged := signRequest{simpleSigning(staging, digest, Signing{}), Signing{Identity: KrelStage, Time: r.timeOf(im)}}
+			layers = []signRequest{staged, trust}
+		}
+		s.add(layers, func(w *World, first int, signed []*Signed) {
+			w.putSignature(repo, digest, signed[first:first+len(layers)])
+		})
+	}
+	sign(im.name, im.name, im.list.Digest())
+	if !im.core {
+		return
+	}
+	for _, p := range im.platforms {
+		repo := im.name + "-" + p.Architecture
+		sign(repo, repo, p.manifest.Digest())
+		if !r.before(1, 27, 3) {
+			sign(im.name, im.name, p.manifest.Digest())
+		}
+	}
+}
+
+// ofFiles collects the signatures of a release's files.
+func (s *signatures) ofFiles(w *World, r *release) {
+	if r.before(1, 26, 0) {
+		return
+	}
+	paths := []string{"kubernetes-release.spdx", "kubernetes-source.spdx"}
+	for _, f := range r.files {
+		if f.signed {
+			paths = append(paths, f.path)
+		}
+	}
+	for _, path := range paths {
+		url := FileURL(r.version, path)
+		s.add([]signRequest{{w.File(url), Signing{Identity: KrelStage, Time: r.time}}}, func(w *World, first int, signed []*Signed) {
+			w.putSignedFile(url, signed[first])
+		})
+	}
+}
+
+// putSignature stores a `.sig` manifest with a layer for each signature.
+func (w *World) putSignature(repo, digest string, layers []*Signed) {
+	type signedLayer struct {
+		descriptor
+		Annotations map[string]string `json:"annotations"`
+	}
+	m := struct {
+		SchemaVersion int           `json:"schemaVersion"`
+		MediaType     string        `json:"mediaType"`
+		Config        descriptor    `json:"config"`
+		Layers        []signedLayer `json:"layers"`
+	}{SchemaVersion: 2, MediaType: mediaOCI}
+	var ids []string
+	for _, l := range layers {
+		ids = append(ids, w.putBlob(l.Payload))
+		m.Layers = append(m.Layers, signedLayer{describe(mediaSigning, l.Payload, nil), l.Annotations()})
+	}
+	type fields = map[string]any
+	config := compactJSON(fields{
+		"architecture": "", "os": "", "created": "0001-01-01T00:00:00Z", "config": fields{},
+		"history": []fields{{"created": "0001-01-01T00:00:00Z"}},
+		"rootfs":  fields{"type": "layers", "diff_ids": ids},
+	})
+	w.putBlob(config)
+	m.Config = describe(mediaOCIConf, config, nil)
+	w.putManifest(repo, Manifest{mediaOCI, compactJSON(m)}, sigTag(digest))
+}

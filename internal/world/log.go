@@ -1,0 +1,190 @@
+package world
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Rekor v1 is made of shards. An entry has an index in its shard's tree and
+// another one over all shards; its identifier is the shard's tree id followed
+// by the leaf hash. Clients that mix them up fail on the real log, so here
+// they differ too.
+const (
+	treeID      = "108e9186e8c5677b"
+	treeIDDec   = "1193050959916656507"
+	shardOffset = 4163431
+)
+
+// Log is a signature log as Rekor v1: entries, a Merkle tree over them
+// (RFC 6962) and a key that signs promises and checkpoints.
+type Log struct {
+	key *ecdsa.PrivateKey
+	id  [32]byte
+
+	mu      sync.RWMutex
+	entries []*Entry
+}
+
+// Entry is one entry of a [Log].
+type Entry struct {
+	Body           []byte // canonical JSON
+	Kind, Version  string // "hashedrekord", "0.0.1"
+	IntegratedTime int64  // seconds since 1970
+	TreeIndex      int64  // in the tree; LogIndex is over all shards
+	LogID          []byte // 32 bytes, sha256 of the log's public key
+	SET            []byte // signed entry timestamp, an ASN.1 ECDSA signature
+	Hash           string // sha256 of what was signed, hex
+}
+
+// LogIndex is the index that the signed entry timestamp covers.
+func (e *Entry) LogIndex() int64 { return e.TreeIndex + shardOffset }
+
+// LeafHash is the hash of the entry's leaf, hex.
+func (e *Entry) LeafHash() string {
+	h := leafHash(e.Body)
+	return hex.EncodeToString(h[:])
+}
+
+// UUID is the entry's identifier, 80 hex digits.
+func (e *Entry) UUID() string { return treeID + e.LeafHash() }
+
+// Proof is an inclusion proof with the checkpoint that it ends in.
+type Proof struct {
+	LogIndex   int64 // in the tree
+	TreeSize   int64
+	RootHash   []byte
+	Hashes     [][]byte
+	Checkpoint string
+}
+
+func newLog(key *ecdsa.PrivateKey) *Log {
+	return &Log{key: key, id: sha256.Sum256(spki(&key.PublicKey))}
+}
+
+func (l *Log) clone() *Log {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return &Log{key: l.key, id: l.id, entries: slices.Clip(l.entries)}
+}
+
+// reserve makes room for n entries and returns the first one's tree index, so
+// that a batch signed side by side still has a fixed order.
+func (l *Log) reserve(n int) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := int64(len(l.entries))
+	l.entries = append(l.entries, make([]*Entry, n)...)
+	return first
+}
+
+// enter signs the promise for an entry and puts it at the reserved index.
+func (l *Log) enter(index int64, kind, version string, body []byte, hash string, at int64) *Entry {
+	e := &Entry{Body: body, Kind: kind, Version: version, IntegratedTime: at, TreeIndex: index, LogID: l.id[:], Hash: hash}
+	e.SET = l.Promise(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries[index] = e
+	return e
+}
+
+// Promise signs an entry's timestamp: the canonical JSON (RFC 8785) of body,
+// time, log and index, in this order of keys.
+func (l *Log) Promise(e *Entry) []byte {
+	payload, err := json.Marshal(struct {
+		Body           string `json:"body"`
+		IntegratedTime int64  `json:"integratedTime"`
+		LogID          string `json:"logID"`
+		LogIndex       int64  `json:"logIndex"`
+	}{b64(e.Body), e.IntegratedTime, hex.EncodeToString(e.LogID), e.LogIndex()})
+	must(err)
+	return sign256(l.key, payload)
+}
+
+// find returns the entries that satisfy a condition, oldest first.
+func (l *Log) find(want func(*Entry) bool) []*Entry {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var found []*Entry
+	for _, e := range l.entries {
+		if e != nil && want(e) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// Prove returns an inclusion proof of e in the log as it is now.
+func (l *Log) Prove(e *Entry) *Proof {
+	l.mu.RLock()
+	var leaves [][32]byte
+	for _, e := range l.entries {
+		if e == nil { // reserved by a batch that is still being signed
+			break
+		}
+		leaves = append(leaves, leafHash(e.Body))
+	}
+	l.mu.RUnlock()
+	root := treeHash(leaves)
+	p := &Proof{
+		LogIndex: e.TreeIndex,
+		TreeSize: int64(len(leaves)),
+		RootHash: root[:],
+		Hashes:   inclusion(leaves, int(e.TreeIndex)),
+	}
+	p.Checkpoint = l.checkpoint(p.TreeSize, p.RootHash)
+	return p
+}
+
+// checkpoint is a signed note (golang.org/x/mod/sumdb/note) in which Rekor
+// uses an ASN.1 ECDSA signature and the log id's first four bytes.
+func (l *Log) checkpoint(size int64, root []byte) string {
+	text := fmt.Sprintf("%s - %s\n%d\n%s\n", HostRekor, treeIDDec, size, b64(root))
+	sig := append(slices.Clone(l.id[:4]), sign256(l.key, []byte(text))...)
+	return fmt.Sprintf("%s\n\u2014 %s %s\n", text, HostRekor, base64.StdEncoding.EncodeToString(sig))
+}
+
+// Merkle tree hashes, RFC 6962, 2.1.
+func leafHash(body []byte) [32]byte { return sha256.Sum256(append([]byte{0}, body...)) }
+
+func nodeHash(left, right [32]byte) [32]byte {
+	return sha256.Sum256(slices.Concat([]byte{1}, left[:], right[:]))
+}
+
+func treeHash(leaves [][32]byte) [32]byte {
+	switch len(leaves) {
+	case 0:
+		return sha256.Sum256(nil)
+	case 1:
+		return leaves[0]
+	}
+	k := split(len(leaves))
+	return nodeHash(treeHash(leaves[:k]), treeHash(leaves[k:]))
+}
+
+func inclusion(leaves [][32]byte, i int) [][]byte {
+	if len(leaves) < 2 {
+		return nil
+	}
+	k := split(len(leaves))
+	if i < k {
+		sibling := treeHash(leaves[k:])
+		return append(inclusion(leaves[:k], i), sibling[:])
+	}
+	sibling := treeHash(leaves[:k])
+	return append(inclusion(leaves[k:], i-k), sibling[:])
+}
+
+// split is the largest power of two below n.
+func split(n int) int {
+	k := 1
+	for k*2 < n {
+		k *= 2
+	}
+	return k
+}

@@ -1,0 +1,191 @@
+package world
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// ServeHTTP implements [http.Handler]: the host is the request's own.
+func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody))
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	a, wait, err := w.answer(r, u, body)
+	if e := pause(r.Context(), wait); e != nil || err != nil {
+		panic(http.ErrAbortHandler) // the connection ends without an answer
+	}
+	for key, values := range a.header {
+		rw.Header()[key] = values
+	}
+	if a.length >= 0 {
+		rw.Header().Set("Content-Length", big.NewInt(a.length).String())
+	}
+	rw.WriteHeader(a.status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	for sent := int64(0); r.Context().Err() == nil; {
+		rest, end := a.rest(sent)
+		n, err := rw.Write(rest)
+		sent += int64(n)
+		if err != nil {
+			return
+		}
+		if errors.Is(end, io.EOF) {
+			return
+		}
+		if end != nil {
+			_ = http.NewResponseController(rw).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// Server is a world behind a real listener, on the loopback interface.
+type Server struct {
+	Addr string // host:port
+
+	world    *World
+	http     *http.Server
+	listener net.Listener
+	wg       sync.WaitGroup
+}
+
+// Serve starts a TLS listener with HTTP/2 that has a certificate for all
+// hosts. The caller closes it.
+func (w *World) Serve() (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Addr: l.Addr().String(), world: w, listener: l, http: &http.Server{
+		Handler:           w,
+		TLSConfig:         w.TLSConfig(),
+		ReadHeaderTimeout: time.Minute,
+	}}
+	s.wg.Go(func() { _ = s.http.ServeTLS(l, "", "") })
+	return s, nil
+}
+
+// Close stops the server and its connections.
+func (s *Server) Close() {
+	_ = s.http.Close()
+	s.wg.Wait()
+}
+
+// Transport returns a client's transport that trusts the server's CA and finds
+// every host at the listener.
+func (s *Server) Transport() *http.Transport {
+	pool := x509.NewCertPool()
+	pool.AddCert(serverCA().cert)
+	var d net.Dialer
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, network, s.Addr)
+		},
+		TLSClientConfig:     &tls.Config{RootCAs: pool},
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 64,
+		DisableCompression:  true,
+	}
+}
+
+// Proxy starts an HTTP proxy that tunnels a CONNECT to any host to the
+// listener, and returns its URL. With HTTPS_PROXY set to it and SSL_CERT_FILE
+// to a file with [CAPEM], a program of its own takes the world for the world.
+func (s *Server) Proxy() (*url.URL, func(), error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	proxy := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			http.Error(rw, "only CONNECT", http.StatusMethodNotAllowed)
+			return
+		}
+		up, err := net.Dial("tcp", s.Addr)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadGateway)
+			return
+		}
+		down, buf, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			_ = up.Close()
+			return
+		}
+		_, _ = io.WriteString(down, "HTTP/1.1 200 Connection established\r\n\r\n")
+		s.wg.Go(func() { tunnel(up, down, buf.Reader) })
+		s.wg.Go(func() { tunnel(down, up, nil) })
+	})}
+	s.wg.Go(func() { _ = proxy.Serve(l) })
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}, func() { _ = proxy.Close() }, nil
+}
+
+func tunnel(to, from net.Conn, buffered *bufio.Reader) {
+	var src io.Reader = from
+	if buffered != nil {
+		src = buffered
+	}
+	_, _ = io.Copy(to, src)
+	_ = to.Close()
+	_ = from.Close()
+}
+
+// TLSConfig is for a listener: a certificate for all [Hosts].
+func (w *World) TLSConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{*serverCertificate()}, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+// CAPEM is the certificate of the CA that made the listener's.
+func CAPEM() []byte { return certificatePEM(serverCA().cert.Raw) }
+
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+var serverCA = sync.OnceValue(func() authority {
+	key := deriveKey(elliptic.P256(), "tls ca")
+	t := &x509.Certificate{
+		SerialNumber:          serial("tls ca"),
+		Subject:               pkix.Name{CommonName: "kverify test world TLS CA"},
+		NotBefore:             Opened,
+		NotAfter:              Opened.AddDate(30, 0, 0),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	return authority{mustCertificate(x509.CreateCertificate(nil, t, t, &key.PublicKey, key)), key}
+})
+
+var serverCertificate = sync.OnceValue(func() *tls.Certificate {
+	ca := serverCA()
+	key := deriveKey(elliptic.P256(), "tls leaf")
+	leaf := mustCertificate(x509.CreateCertificate(nil, &x509.Certificate{
+		SerialNumber: serial("tls leaf"),
+		NotBefore:    Opened,
+		NotAfter:     Opened.AddDate(30, 0, 0),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     Hosts,
+	}, ca.cert, &key.PublicKey, ca.key))
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.cert.Raw}, PrivateKey: key, Leaf: leaf}
+})
