@@ -1,0 +1,1 @@
+MEUCIBNeTzramZ1jLzk8MsMerHbmsuLG179a2AurGkkAUqSBAiEAmXDwXXahj951kAaGQkzuH3+MY9/mykBVLmj1g5n3S0k=

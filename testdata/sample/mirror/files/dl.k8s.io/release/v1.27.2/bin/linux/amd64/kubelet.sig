@@ -1,0 +1,1 @@
+MEUCIAnfgZBE/F0RySj75nwKTWWD5LDpohA1va/8DuWJXpzvAiEA77TaAUKbUqD3HCjNevVwgWxdESvmJwrkog+rfWgi7kc=

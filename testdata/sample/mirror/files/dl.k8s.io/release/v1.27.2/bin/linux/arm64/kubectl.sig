@@ -1,0 +1,1 @@
+MEYCIQC9hzr0knPP40jxitEdUHKgpzd6h9a5R437dEuGedHNfQIhAKdXheQtKnnDqDjBitm/Up33ucHu/V1+y4+vFUd8raRh
