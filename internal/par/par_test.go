@@ -60,3 +60,38 @@ func ExampleMap() {
 	fmt.Println(squares)
 	// Output: [0 1 4 9]
 }
+
+func TestPanicReachesTheCallerAfterTheRest(t *testing.T) {
+	for name, run := range map[string]func(ran *atomic.Int64){
+		"Map": func(ran *atomic.Int64) {
+			par.Map(context.Background(), 10, 3, func(_ context.Context, i int) {
+				ran.Add(1)
+				if i == 2 {
+					panic("bad input")
+				}
+			}, nil)
+		},
+		"Do": func(ran *atomic.Int64) {
+			fs := []func(){func() { ran.Add(1); panic("bad input") }}
+			for range 9 {
+				fs = append(fs, func() { ran.Add(1) })
+			}
+			par.Do(func() { par.Do(fs...) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ran atomic.Int64
+			defer func() {
+				p, ok := recover().(*par.Panic)
+				if !ok || p.Value != "bad input" || len(p.Stack) == 0 {
+					t.Errorf("recovered %v", p)
+				}
+				if ran.Load() != 10 {
+					t.Errorf("%d of 10 ran", ran.Load())
+				}
+			}()
+			run(&ran)
+			t.Error("no panic reached the caller")
+		})
+	}
+}

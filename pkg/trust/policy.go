@@ -1,0 +1,327 @@
+// Package trust holds what kverify takes on trust, as data: the [Policy] (who
+// must have signed what, under which names, and the least that a release
+// holds) and the [Root] (the certificate authorities and logs of Sigstore).
+// Both are compiled in and both can be replaced by a file; a report names each
+// by its digest.
+//
+// Reading is strict. Fields that are not known, keys that stand twice and
+// values that would loosen a rule by being empty are errors, so that a typing
+// mistake never becomes a policy that accepts more than was meant.
+package trust
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// maxFile caps a policy or trusted root file. The real ones are under 10 KB.
+const maxFile = 1 << 20
+
+//go:embed data/policy.yaml
+var policyYAML []byte
+
+// Identity is an exact pair of OIDC issuer and certificate subject (the one
+// subject alternative name of a Fulcio certificate).
+type Identity struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
+// Policy says what is demanded of a Kubernetes artifact. Take one from
+// [EmbeddedPolicy], [LoadPolicy] or [ParsePolicy]; it is not changed afterwards
+// and may be shared.
+type Policy struct {
+	SchemaVersion int                 `json:"schemaVersion"`
+	Name          string              `json:"name"`
+	Required      []string            `json:"required"`
+	Identities    map[string]Identity `json:"identities"`
+	Images        ImageRule           `json:"images"`
+	Files         FileRule            `json:"files"`
+	Inventory     []InventoryRule     `json:"inventory"`
+
+	source report.Source
+}
+
+// ImageRule is the part of a Policy that speaks of container images.
+type ImageRule struct {
+	Registry         string   `json:"registry"` // host name, such as "registry.k8s.io"
+	Identity         string   `json:"identity"` // key of Policy.Identities
+	AlsoSeen         []string `json:"alsoSeen"` // identities that are normal beside it, and prove nothing
+	DockerReferences []string `json:"dockerReferences"`
+	Regions          []string `json:"regions"`
+}
+
+// FileRule is the part of a Policy that speaks of binaries, tarballs and SBOMs.
+type FileRule struct {
+	Identity    string `json:"identity"`
+	SignedSince string `json:"signedSince"` // "v1.26.0": from there on a missing signature is a finding
+}
+
+// InventoryRule is the least that releases of a range of minors hold.
+type InventoryRule struct {
+	From          string   `json:"from"`         // "1.24", inclusive
+	To            string   `json:"to,omitempty"` // inclusive; empty for all later minors
+	Images        []string `json:"images"`
+	Architectures []string `json:"architectures"`
+}
+
+// EmbeddedPolicy returns the policy that is compiled in.
+func EmbeddedPolicy() *Policy { return embeddedPolicy() }
+
+var embeddedPolicy = sync.OnceValue(func() *Policy {
+	p, err := ParsePolicy(policyYAML)
+	if err != nil {
+		panic("embedded policy: " + err.Error()) // a test reads it, so no build ships with this
+	}
+	p.source.Embedded = true
+	return p
+})
+
+// EmbeddedPolicyYAML returns the text of the embedded policy, with its comments.
+func EmbeddedPolicyYAML() []byte { return slices.Clone(policyYAML) }
+
+// LoadPolicy reads a policy from a file. The errors are those of the file
+// system and [*FileError].
+func LoadPolicy(path string) (*Policy, error) {
+	b, err := readCapped(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ParsePolicy(b)
+	if err != nil {
+		return nil, &FileError{Path: path, What: "policy", Err: err}
+	}
+	p.source.Path = path
+	p.source.Embedded = p.source.Digest == EmbeddedPolicy().source.Digest
+	return p, nil
+}
+
+// FileError reports a file that is not the policy or trusted root that it should be.
+type FileError struct {
+	Path, What string
+	Err        error
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("%s is not a %s: %v", e.Path, e.What, e.Err)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// ParsePolicy reads a policy in YAML or JSON.
+func ParsePolicy(text []byte) (*Policy, error) {
+	p := new(Policy)
+	if err := yaml.UnmarshalStrict(text, p); err != nil {
+		return nil, err
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	p.source = report.Source{Digest: digestOf(text)}
+	return p, nil
+}
+
+// Source names the policy for a report.
+func (p *Policy) Source() report.Source { return p.source }
+
+var (
+	emailForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
+	nameForm   = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	hostForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
+	minorForm  = regexp.MustCompile(`^1\.(0|[1-9][0-9]{0,3})$`)
+	signedForm = regexp.MustCompile(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
+)
+
+func (p *Policy) check() error {
+	if p.SchemaVersion != 1 {
+		return fmt.Errorf("schemaVersion is %d, this kverify reads 1", p.SchemaVersion)
+	}
+	for i, c := range p.Required {
+		if !slices.Contains(report.CheckNames, c) {
+			return fmt.Errorf("required: there is no check %q, only %s", c, strings.Join(report.CheckNames, ", "))
+		}
+		if slices.Contains(p.Required[:i], c) {
+			return fmt.Errorf("required: %q stands twice", c)
+		}
+	}
+	for _, c := range []string{report.Digest, report.Signature} {
+		if !slices.Contains(p.Required, c) {
+			return fmt.Errorf("required: %q cannot be left out", c)
+		}
+	}
+	for key, id := range p.Identities {
+		if !strings.HasPrefix(id.Issuer, "https://") || len(id.Issuer) == len("https://") {
+			return fmt.Errorf("identities: %s: issuer %q is not an https URL", key, id.Issuer)
+		}
+		if !emailForm.MatchString(id.Subject) {
+			return fmt.Errorf("identities: %s: subject %q is not one exact e-mail address in lower case", key, id.Subject)
+		}
+	}
+	for what, keys := range map[string][]string{
+		"images.identity": {p.Images.Identity}, "files.identity": {p.Files.Identity}, "images.alsoSeen": p.Images.AlsoSeen,
+	} {
+		for _, key := range keys {
+			if _, ok := p.Identities[key]; !ok {
+				return fmt.Errorf("%s: identities has no %q", what, key)
+			}
+		}
+	}
+	if slices.Contains(p.Images.AlsoSeen, p.Images.Identity) {
+		return fmt.Errorf("images.alsoSeen: %q is already the identity that counts", p.Images.Identity)
+	}
+	if !hostForm.MatchString(p.Images.Registry) {
+		return fmt.Errorf("images.registry: %q is not a host name", p.Images.Registry)
+	}
+	if !signedForm.MatchString(p.Files.SignedSince) {
+		return fmt.Errorf("files.signedSince: %q is not a version such as v1.26.0", p.Files.SignedSince)
+	}
+	if err := p.Images.check(); err != nil {
+		return err
+	}
+	return p.checkInventory()
+}
+
+func (r *ImageRule) check() error {
+	if len(r.DockerReferences) == 0 {
+		return fmt.Errorf("images.dockerReferences is empty: no signature could ever match")
+	}
+	for _, form := range r.DockerReferences {
+		plain := strings.NewReplacer("{name}", "name", "{region}", "region").Replace(form)
+		if strings.Count(form, "{name}") != 1 || !strings.HasSuffix(form, "/{name}") || strings.Count(form, "{region}") > 1 ||
+			strings.ContainsAny(plain, "{}*?[]()|^$\\ ") {
+			return fmt.Errorf("images.dockerReferences: %q: want one exact form that ends in /{name}, with {region} at most once", form)
+		}
+	}
+	for _, region := range r.Regions {
+		if !nameForm.MatchString(region) {
+			return fmt.Errorf("images.regions: %q is not a region", region)
+		}
+	}
+	return nil
+}
+
+func (p *Policy) checkInventory() error {
+	for _, r := range p.Inventory {
+		if !minorForm.MatchString(r.From) || r.To != "" && !minorForm.MatchString(r.To) {
+			return fmt.Errorf("inventory: %q to %q: want minors such as \"1.27\" in quotes", r.From, r.To)
+		}
+		if r.To != "" && minorNumber(r.From) > minorNumber(r.To) {
+			return fmt.Errorf("inventory: from %s is after to %s", r.From, r.To)
+		}
+		if len(r.Images) == 0 || len(r.Architectures) == 0 {
+			return fmt.Errorf("inventory: %s: an empty list would demand nothing", r.From)
+		}
+		for _, n := range slices.Concat(r.Images, r.Architectures) {
+			if !nameForm.MatchString(n) {
+				return fmt.Errorf("inventory: %s: %q is not a name", r.From, n)
+			}
+		}
+	}
+	for i, a := range p.Inventory {
+		for _, b := range p.Inventory[:i] {
+			if a.holds(minorNumber(b.From)) || b.holds(minorNumber(a.From)) {
+				return fmt.Errorf("inventory: the ranges from %s and from %s overlap", b.From, a.From)
+			}
+		}
+	}
+	return nil
+}
+
+func minorNumber(s string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(s, "1."))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func (r InventoryRule) holds(minor int) bool {
+	return minor >= minorNumber(r.From) && (r.To == "" || minor <= minorNumber(r.To))
+}
+
+// Least returns the images and architectures that every release 1.minor holds
+// at least; ok is false where the policy does not know that minor.
+func (p *Policy) Least(minor int) (images, architectures []string, ok bool) {
+	for _, r := range p.Inventory {
+		if r.holds(minor) {
+			return slices.Clone(r.Images), slices.Clone(r.Architectures), true
+		}
+	}
+	return nil, nil, false
+}
+
+// ImageIdentity returns who must have signed an image.
+func (p *Policy) ImageIdentity() Identity { return p.Identities[p.Images.Identity] }
+
+// FileIdentity returns who must have signed a file or an SBOM.
+func (p *Policy) FileIdentity() Identity { return p.Identities[p.Files.Identity] }
+
+// IdentityName returns the policy's name for an identity, or "" if it has none.
+func (p *Policy) IdentityName(id Identity) string {
+	for key, known := range p.Identities {
+		if known == id {
+			return key
+		}
+	}
+	return ""
+}
+
+// ReferenceAllowed says whether a signed docker-reference names the image
+// whose path in the registry is name, such as "kube-proxy" or "coredns/coredns".
+// With an architecture, "<name>-<arch>" is allowed too: that is the same
+// manifest's own repository. The comparison is exact and knows no date.
+func (p *Policy) ReferenceAllowed(reference, name, arch string) bool {
+	names := []string{name}
+	if arch != "" {
+		names = append(names, name+"-"+arch)
+	}
+	for _, form := range p.Images.DockerReferences {
+		for _, n := range names {
+			// Only the project's own images stand at the root, and only those have a copy under kubernetes/.
+			if strings.HasSuffix(form, "/kubernetes/{name}") && strings.Contains(n, "/") {
+				continue
+			}
+			want := strings.Replace(form, "{name}", n, 1)
+			if !strings.Contains(want, "{region}") {
+				if reference == want {
+					return true
+				}
+				continue
+			}
+			for _, region := range p.Images.Regions {
+				if reference == strings.Replace(want, "{region}", region, 1) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func readCapped(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, &FileError{Path: path, What: "policy or trusted root", Err: fmt.Errorf("want a regular file of at most %d bytes", maxFile)}
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,117 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/x509"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// The trusted root of Sigstore's public-good instance; `make roots` says where
+// it is taken from.
+//
+//go:embed data/trusted_root.json
+var rootJSON []byte
+
+// Root is a Sigstore trusted root: certificate authorities, certificate
+// transparency logs, transparency logs and timestamp authorities. It is not
+// changed after it was read and may be shared.
+type Root struct {
+	Material *root.TrustedRoot
+	source   report.Source
+}
+
+// EmbeddedRoot returns the trusted root that is compiled in.
+func EmbeddedRoot() *Root { return embeddedRoot() }
+
+var embeddedRoot = sync.OnceValue(func() *Root {
+	r, err := ParseRoot(rootJSON)
+	if err != nil {
+		panic("embedded trusted root: " + err.Error()) // a test reads it, so no build ships with this
+	}
+	r.source.Embedded = true
+	return r
+})
+
+// LoadRoot reads a trusted root from a file. The errors are those of the file
+// system and [*FileError].
+func LoadRoot(path string) (*Root, error) {
+	b, err := readCapped(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ParseRoot(b)
+	if err != nil {
+		return nil, &FileError{Path: path, What: "trusted root", Err: err}
+	}
+	r.source.Path = path
+	r.source.Embedded = r.source.Digest == EmbeddedRoot().source.Digest
+	return r, nil
+}
+
+// ParseRoot reads a trusted root, JSON of the media type
+// application/vnd.dev.sigstore.trustedroot+json;version=0.1. A root that could
+// verify nothing, or a log key that is valid from no stated time, is an error.
+func ParseRoot(text []byte) (*Root, error) {
+	material, err := root.NewTrustedRootFromJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(material.FulcioCertificateAuthorities()) == 0:
+		return nil, errors.New("it names no certificate authority")
+	case len(material.RekorLogs()) == 0:
+		return nil, errors.New("it names no transparency log")
+	case len(material.CTLogs()) == 0:
+		return nil, errors.New("it names no certificate transparency log")
+	}
+	for _, logs := range []map[string]*root.TransparencyLog{material.RekorLogs(), material.CTLogs()} {
+		for id, log := range logs {
+			if log.ValidityPeriodStart.IsZero() {
+				return nil, fmt.Errorf("log %s has a key without a start of validity", id)
+			}
+		}
+	}
+	return &Root{Material: material, source: report.Source{Digest: digestOf(text)}}, nil
+}
+
+// Source names the root for a report.
+func (r *Root) Source() report.Source { return r.source }
+
+// KnowsLog says whether the root has the key of the transparency log with
+// this id (the SHA-256 of its public key).
+func (r *Root) KnowsLog(id []byte) bool {
+	_, ok := r.Material.RekorLogs()[hex.EncodeToString(id)]
+	return ok
+}
+
+// KnowsCTLog says whether the root has the key of the certificate transparency
+// log with this id.
+func (r *Root) KnowsCTLog(id []byte) bool {
+	_, ok := r.Material.CTLogs()[hex.EncodeToString(id)]
+	return ok
+}
+
+// KnowsAuthority says whether the root has a certificate authority, root or
+// intermediate, with this subject key id.
+func (r *Root) KnowsAuthority(keyID []byte) bool {
+	for _, ca := range r.Material.FulcioCertificateAuthorities() {
+		f, ok := ca.(*root.FulcioCertificateAuthority)
+		if !ok {
+			continue
+		}
+		for _, c := range append([]*x509.Certificate{f.Root}, f.Intermediates...) {
+			if c != nil && len(keyID) > 0 && bytes.Equal(c.SubjectKeyId, keyID) {
+				return true
+			}
+		}
+	}
+	return false
+}
