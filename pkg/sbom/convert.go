@@ -1,0 +1,89 @@
+package sbom
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	tvwriter "github.com/spdx/tools-golang/spdx/v2/v2_3/tagvalue/writer"
+)
+
+// Convert reads a document in either form and writes it in the form to,
+// everything in it that the format's library knows. Nothing is written before
+// the output was read back and says the same: a value that the other form
+// cannot carry, such as a name with a line break, is a [*FormatError].
+//
+// Tag-value output is sorted by id. In JSON the files of a package are listed
+// with all others and joined to it by a CONTAINS relationship, which is added
+// where the document has none.
+func Convert(w io.Writer, data []byte, to Format) error {
+	doc, err := read(data, keepAll)
+	if err != nil {
+		return err
+	}
+	if doc.CreationInfo == nil {
+		return &FormatError{Why: "it has no creation information, without which no document is complete"}
+	}
+	liftFiles(doc)
+	want, err := fromSPDX(doc)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := write(&out, doc, to); err != nil {
+		return &FormatError{Why: "it cannot be written as " + to.String(), Err: err}
+	}
+	got, err := Parse(out.Bytes())
+	if err != nil {
+		return fmt.Errorf("written as %s it does not read back: %w", to, err)
+	}
+	if !Diff(want, got).Empty() {
+		return &FormatError{Why: fmt.Sprintf("written as %s it would read as another document", to)}
+	}
+	_, err = w.Write(out.Bytes())
+	return err
+}
+
+func write(w io.Writer, doc *spdx.Document, to Format) error {
+	if to == JSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(doc)
+	}
+	return tvwriter.RenderDocument(doc, w)
+}
+
+// liftFiles moves every package's files to the document, as JSON has them, and
+// says by a relationship what the nesting said.
+func liftFiles(doc *spdx.Document) {
+	contains := map[[2]common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r != nil && r.Relationship == common.TypeRelationshipContains && r.RefA.DocumentRefID == "" && r.RefB.DocumentRefID == "" {
+			contains[[2]common.ElementID{r.RefA.ElementRefID, r.RefB.ElementRefID}] = true
+		}
+	}
+	for _, p := range doc.Packages {
+		if p == nil {
+			continue
+		}
+		for _, f := range p.Files {
+			if f == nil {
+				continue
+			}
+			doc.Files = append(doc.Files, f)
+			if pair := [2]common.ElementID{p.PackageSPDXIdentifier, f.FileSPDXIdentifier}; !contains[pair] {
+				contains[pair] = true
+				doc.Relationships = append(doc.Relationships, &spdx.Relationship{
+					RefA:         common.DocElementID{ElementRefID: pair[0]},
+					RefB:         common.DocElementID{ElementRefID: pair[1]},
+					Relationship: common.TypeRelationshipContains,
+				})
+			}
+		}
+		p.Files = nil
+	}
+}

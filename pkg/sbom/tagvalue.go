@@ -1,0 +1,169 @@
+package sbom
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/spdx/tools-golang/spdx"
+	tvdoc "github.com/spdx/tools-golang/spdx/v2/v2_3/tagvalue/reader"
+	tv "github.com/spdx/tools-golang/tagvalue/reader"
+)
+
+// Tag-value text is read in two steps by tools-golang: text to pairs, pairs to
+// a document. Its first step fails on a line of more than 64 KiB, such as a
+// licence text, and copies every line. So that step is done here instead:
+// pairs are pieces of the one text, and a line may have any length. The second
+// step, and with it the model, stays the library's.
+//
+// Both versions go through its reader for 2.3, whose tags are those of 2.2 and
+// a few more; so nothing is converted between versions and SPDXVersion stays
+// what the document says.
+
+const (
+	// maxValue bounds the value of a tag that we read. The library cuts some of
+	// them into pieces, each costing sixteen times a byte; the longest so far,
+	// a relationship of two layer ids, has 300.
+	maxValue = 64 << 10
+	// maxPairs bounds what a text of nothing but short lines can cost.
+	// A release-shaped document of 50 MB has 400,000 that are kept.
+	maxPairs = 2 << 20
+)
+
+// freeText lists the tags that Parse does not hand on: nothing reads them, and
+// they are more than half of a document. Tags that begin an element, or tell
+// where another one belongs, are never among them.
+var freeText = map[string]bool{
+	"DocumentComment": true, "CreatorComment": true, "LicenseListVersion": true,
+	"PackageLicenseConcluded": true, "PackageLicenseInfoFromFiles": true,
+	"PackageLicenseDeclared": true, "PackageLicenseComments": true,
+	"PackageCopyrightText": true, "PackageSummary": true, "PackageDescription": true,
+	"PackageComment": true, "PackageAttributionText": true, "PackageSourceInfo": true,
+	"PackageHomePage": true, "PackageDownloadLocation": true, "PackageSupplier": true,
+	"PackageOriginator": true, "PackageVerificationCode": true, "FilesAnalyzed": true,
+	"ExternalRef": true, "ExternalRefComment": true, "PrimaryPackagePurpose": true,
+	"FileType": true, "LicenseConcluded": true, "LicenseInfoInFile": true,
+	"LicenseComments": true, "FileCopyrightText": true, "FileComment": true,
+	"FileNotice": true, "FileContributor": true, "FileAttributionText": true,
+	"RelationshipComment": true, "AnnotationComment": true,
+}
+
+// skipFreeText is the keep function of Parse: everything but freeText.
+func skipFreeText(tag string) bool { return !freeText[tag] }
+
+// keepAll is the keep function of Convert.
+func keepAll(string) bool { return true }
+
+// read turns bytes of either form into the library's model. keep chooses the
+// tags of tag-value text; JSON is always read whole.
+func read(data []byte, keep func(tag string) bool) (doc *spdx.Document, err error) {
+	if len(data) > MaxBytes {
+		return nil, &LimitError{What: "bytes", Max: MaxBytes}
+	}
+	// The library dereferences what a hostile document may leave out, such as
+	// a package that is null.
+	defer func() {
+		if p := recover(); p != nil {
+			doc, err = nil, &FormatError{Why: "it is incomplete in a way that cannot be read", Err: fmt.Errorf("%v", p)}
+		}
+	}()
+	if Detect(data) == JSON {
+		doc, err = readJSON(data)
+	} else {
+		doc, err = readTagValue(data, keep)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if doc == nil {
+		return nil, &FormatError{Why: "it is empty"}
+	}
+	return doc, checkVersion(doc.SPDXVersion)
+}
+
+func checkVersion(version string) error {
+	switch version {
+	case "SPDX-2.2", "SPDX-2.3":
+		return nil
+	case "":
+		return &FormatError{Why: "it names no SPDX version; 2.2 and 2.3 can be read"}
+	}
+	return &FormatError{Why: fmt.Sprintf("its version is %q; SPDX-2.2 and SPDX-2.3 can be read", clip(version))}
+}
+
+func readTagValue(data []byte, keep func(tag string) bool) (*spdx.Document, error) {
+	pairs, err := tagValues(string(data), keep)
+	if err != nil {
+		return nil, err
+	}
+	if len(pairs) == 0 {
+		return nil, &FormatError{Why: "no tag was found in it"}
+	}
+	doc, err := tvdoc.ParseTagValues(pairs)
+	if err != nil {
+		return nil, &FormatError{Err: err}
+	}
+	return doc, nil
+}
+
+// tagValues splits text into pairs exactly as the library's first step does:
+// comments and empty lines are dropped, a value stands on its line or between
+// <text> and </text>, and what follows </text> on its line is dropped.
+func tagValues(text string, keep func(tag string) bool) ([]tv.TagValuePair, error) {
+	var pairs []tv.TagValuePair
+	for n := 1; text != ""; n++ {
+		var line string
+		line, text = cutLine(text)
+		line = strings.TrimLeftFunc(line, unicode.IsSpace)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		tag, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, &FormatError{Line: n, Why: fmt.Sprintf("no tag in %q", clip(line))}
+		}
+		tag = strings.TrimSpace(tag)
+		if _, after, ok := strings.Cut(value, "<text>"); ok {
+			value, text, n, ok = textValue(after, text, n)
+			if !ok {
+				return nil, &FormatError{Line: n, Why: "a <text> is never closed"}
+			}
+		} else {
+			value = strings.TrimSpace(value)
+		}
+		if !keep(tag) {
+			continue
+		}
+		if len(value) > maxValue && !freeText[tag] {
+			return nil, &LimitError{What: "bytes in the value of " + fmt.Sprintf("%q", clip(tag)), Max: maxValue}
+		}
+		if len(pairs) == maxPairs {
+			return nil, &LimitError{What: "tags", Max: maxPairs}
+		}
+		pairs = append(pairs, tv.TagValuePair{Tag: tag, Value: value})
+	}
+	return pairs, nil
+}
+
+// textValue reads a value that began with <text>: after is the rest of its
+// line, rest the text behind that line, whose number is n. ok is false if the
+// value never ends; otherwise the value, the text behind its last line, and
+// that line's number come back.
+func textValue(after, rest string, n int) (value, behind string, line int, ok bool) {
+	if value, _, ok := strings.Cut(after, "</text>"); ok {
+		return value, rest, n, true
+	}
+	tail, behind, ok := strings.Cut(rest, "</text>")
+	if !ok {
+		return "", "", n, false
+	}
+	value = after + "\n" + strings.ReplaceAll(tail, "\r\n", "\n")
+	_, behind = cutLine(behind) // what follows on that line is dropped
+	return value, behind, n + 1 + strings.Count(tail, "\n"), true
+}
+
+// cutLine splits off the first line, without its "\n" or "\r\n".
+func cutLine(text string) (line, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
+}
