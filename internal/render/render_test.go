@@ -106,6 +106,8 @@ func TestTable(t *testing.T) {
 		"refuted":          {bad(), Options{}},
 		"refuted-colour":   {bad(), Options{Color: true, Width: 80}},
 		"refuted-verbose":  {bad(), Options{Width: 72, Verbose: true}},
+		"verified-quiet":   {good(), Options{Quiet: true}},
+		"refuted-quiet":    {bad(), Options{Quiet: true}},
 		"hostile":          {hostile(), Options{Width: 80}},
 		"empty":            {base(), Options{}},
 	} {

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Color   bool // colours, and marks instead of words
 	Width   int  // of the terminal, to wrap explanations; 0 wraps nothing
+	Quiet   bool // only the subjects that are not verified, and the verdict
 	Verbose bool // whole digests, other names, and what every check looked at
 }
 
@@ -25,10 +26,14 @@ type Options struct {
 // failed and why, under the image. The last line is the verdict.
 func Table(w io.Writer, r report.Report, o Options) error {
 	t := &table{Options: o}
-	images := groups(r.Results)
+	results := r.Results
+	if o.Quiet {
+		results = slices.DeleteFunc(slices.Clone(results), func(res report.Result) bool { return res.Verdict() == report.Verified })
+	}
+	images := groups(results)
 	t.measure(images)
 	var documents []group
-	for _, res := range r.Results {
+	for _, res := range results {
 		if res.Kind != kindImage {
 			documents = append(documents, group{rows: []row{{label: res.Subject, Result: res}}})
 		}
@@ -38,9 +43,17 @@ func Table(w io.Writer, r report.Report, o Options) error {
 	for _, g := range images {
 		t.group(g)
 	}
-	if len(r.Results) > 0 {
+	if len(images) > 0 {
 		t.line("")
 	}
+	t.line(t.verdict(r))
+	_, err := w.Write(t.buf.Bytes())
+	return err
+}
+
+// Verdict writes the table's last line alone.
+func Verdict(w io.Writer, r report.Report, o Options) error {
+	t := &table{Options: o}
 	t.line(t.verdict(r))
 	_, err := w.Write(t.buf.Bytes())
 	return err
