@@ -323,7 +323,7 @@ func (w *World) ChangeLayer(version, image, arch string, how Rehash, program []b
 	return m.Digest(), w.Digest(image + ":" + version)
 }
 
-// ReplaceChild puts another manifest in the place of one architecture, in its
+// replaceChild puts another manifest in the place of one architecture, in its
 // repository and in the manifest list.
 func (w *World) replaceChild(version, image, arch string, m Manifest, how Rehash) {
 	repo := image + "-" + arch

@@ -14,6 +14,7 @@ func build(o Options) *World {
 		versions:  o.Versions,
 		sig:       NewSigstore("kverify world " + o.Seed),
 		releases:  map[string]*release{},
+		history:   map[int]*release{},
 		files:     map[string][]byte{},
 		manifests: map[string]Manifest{},
 		tags:      map[string]string{},
@@ -46,8 +47,10 @@ func build(o Options) *World {
 	for project := range w.promotion {
 		w.renderPromotion(project)
 	}
-	for _, minor := range w.minors() {
-		w.renderChangelog(minor)
+	for _, version := range w.minors() {
+		minor := parseVersion(version)[1]
+		w.history[minor] = newRelease(sprintf("v1.%d.0", minor), "history")
+		w.renderChangelog(version)
 	}
 	w.renderMarkers()
 	return w
@@ -111,7 +114,7 @@ func (w *World) renderChangelog(version string) {
 		}
 	}
 	if sections[len(sections)-1].v[2] != 0 {
-		sections = append(sections, newRelease(sprintf("v1.%d.0", minor), "history"))
+		sections = append(sections, w.history[minor])
 	}
 	w.files[canonicalKey(ChangelogURL(version))] = changelog(sections, func(version, image, arch string) bool {
 		return w.isDropped(version)(image, arch)

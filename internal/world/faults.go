@@ -135,7 +135,8 @@ func changed(a *answer, change func(*answer)) (*answer, time.Duration, error) {
 
 // Tamper changes the body of a successful response, length and digest header
 // with it. The pattern is a URL, by any address that leads to the document,
-// with * for anything, or an image reference.
+// with * for anything, or an image reference. The function runs while the world
+// answers, and must not call its methods.
 func (w *World) Tamper(pattern string, f func([]byte) []byte) *Fault {
 	return w.fault(pattern, false, func(_ *url.URL, a *answer) (*answer, time.Duration, error) {
 		if a.status/100 != 2 {

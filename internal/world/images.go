@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -168,9 +169,14 @@ func newTar(files []tarFile) []byte {
 	return b.Bytes()
 }
 
+// A compressor is most of a megabyte, and a world has hundreds of small layers.
+var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 func gzipped(body []byte) []byte {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(z)
+	z.Reset(&b)
 	_, err := z.Write(body)
 	must(err)
 	must(z.Close())

@@ -236,8 +236,9 @@ func (w *World) RequireToken(on bool) {
 	w.token = on
 }
 
-// HaveReferrers makes the registry answer the referrers API with what was put
-// there and else with an empty index, instead of 404.
+// HaveReferrers makes the registry answer the referrers API with an empty index
+// instead of 404. What [World.PutFile] stored for
+// https://registry.k8s.io/v2/REPO/referrers/DIGEST is answered either way.
 func (w *World) HaveReferrers(on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -54,6 +54,7 @@ type World struct {
 	versions  []string // ascending
 	sig       *Sigstore
 	releases  map[string]*release // never changed after New
+	history   map[int]*release    // of each minor, the .0 that is not in the world
 	files     map[string][]byte   // by host and path, no scheme
 	manifests map[string]Manifest // by "repo@digest"
 	tags      map[string]string   // "repo:tag" -> digest
@@ -114,6 +115,7 @@ func (w *World) Clone() *World {
 		versions:  w.versions,
 		sig:       w.sig.clone(),
 		releases:  w.releases,
+		history:   w.history,
 		files:     maps.Clone(w.files),
 		manifests: maps.Clone(w.manifests),
 		tags:      maps.Clone(w.tags),
