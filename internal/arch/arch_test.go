@@ -42,7 +42,7 @@ var apart = []string{"internal/world", "internal/arch"}
 // not in the list may be imported nowhere; the longest prefix decides.
 var homes = map[string][]string{
 	"github.com/google/go-containerregistry":                 {"pkg/registry", "pkg/verify"},
-	"github.com/google/go-containerregistry/pkg/authn":       {"pkg/registry"},
+	"github.com/google/go-containerregistry/pkg/authn":       {"pkg/registry", "internal/cli"},
 	"github.com/google/go-containerregistry/pkg/v1/remote":   {"pkg/registry"},
 	"github.com/sigstore/cosign/v2":                          {"pkg/verify/cosign.go"},
 	"github.com/sigstore/sigstore-go":                        {"pkg/trust"},

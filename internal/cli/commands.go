@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+func (a *app) root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "kverify",
+		Short: "One verdict for one Kubernetes version",
+		Long:  "kverify proves that the images of a Kubernetes release are the ones that Kubernetes released.",
+		Example: withExamples(
+			"kverify images v1.27.2  # every image, on every architecture",
+			"kverify images v1.27.2 kube-proxy --arch arm64  # one of them",
+			"kverify images v1.27.2 --mirror DIR  # with no network",
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
+			"kverify images v1.27.2 -o json=report.json  # the verdict for a program",
+		),
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				hint := "try: kverify help"
+				if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+					hint = "did you mean: kverify " + like[0]
+				}
+				return &usageError{err: fmt.Errorf("there is no command %q; the commands are %s", args[0], commandNames(c)), hint: hint}
+			}
+			help(a.stderr, c)
+			return usagef("no command was given; name one of %s", commandNames(c))
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		err = fmt.Errorf("%s: %w; correct or leave it out", c.Name(), flagError(err))
+		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
+	})
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
+	c.AddCommand(a.images(), a.verify(), a.version(), a.completion())
+	c.AddCommand(topics()...)
+	c.SetHelpCommand(a.helpCommand())
+	c.CompletionOptions.DisableDefaultCmd = true
+	return c
+}
+
+func (a *app) images() *cobra.Command {
+	var flags shared
+	var arches []string
+	c := &cobra.Command{
+		Use:   "images VERSION [NAME...]",
+		Short: "Verify the images of a release",
+		Long: `Verifies every image of a release: the index, each platform, and the
+repositories of single architectures. VERSION is a version such as v1.27.2, or a
+channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those images.`,
+		Example: withExamples(
+			"kverify images v1.27.2  # every image, on every architecture",
+			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
+			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
+			"kverify images v1.27.2 --mirror DIR  # with no network",
+			"kverify images stable -o table -o json=report.json  # for a person and for a program",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), hint: "try: kverify images --help"}
+			}
+			return nil
+		},
+		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+			for _, arch := range arches {
+				if arch == "" {
+					return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
+				}
+			}
+			version, err := release.Resolve(ctx, v.Fetch, args[0])
+			if err != nil {
+				return report.Report{}, err
+			}
+			return v.Images(ctx, verify.Request{Version: version, Names: args[1:], Arches: unique(arches)})
+		}),
+	}
+	c.Flags().StringSliceVar(&arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
+	flags.add(c)
+	return c
+}
+
+func (a *app) verify() *cobra.Command {
+	var flags shared
+	c := &cobra.Command{
+		Use:   "verify WHAT...",
+		Short: "Verify images by their names",
+		Long: `Verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
+registry.k8s.io/NAME@sha256:DIGEST. An image of a Kubernetes release is held
+against that release's own documents.`,
+		Example: withExamples(
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2",
+			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
+			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: fmt.Errorf("verify needs an image and got none; write kverify verify registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
+			}
+			return nil
+		},
+		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+			var refs []registry.Ref
+			for _, what := range unique(args) {
+				ref, err := reference(what)
+				if err != nil {
+					return report.Report{}, err
+				}
+				refs = append(refs, ref)
+			}
+			return v.References(ctx, refs)
+		}),
+	}
+	flags.add(c)
+	return c
+}
+
+// reference reads one WHAT of verify.
+func reference(what string) (registry.Ref, error) {
+	const accepted = "write registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
+	_, err := os.Lstat(what)
+	isFile := err == nil
+	ref, err := registry.ParseRef(what)
+	switch {
+	case isFile && err == nil:
+		return ref, usagef("%q is both an image and a file here; run this from another directory", what)
+	case isFile:
+		return ref, usagef("%q is a file, and files are not verified yet; %s", what, accepted)
+	case err != nil:
+		if v, bad := release.ParseVersion(what); bad == nil {
+			return ref, usagef("%q is a release, and not an image; write kverify images %s", what, v)
+		}
+		return ref, err
+	case ref.Host != imageHost:
+		return ref, usagef("%q is not in %s, and only images that Kubernetes publishes there are verified; %s, and for a copy add --endpoint %s=https://%s", what, imageHost, accepted, imageHost, ref.Host)
+	}
+	return ref, nil
+}
+
+func unique(list []string) (out []string) {
+	seen := map[string]bool{}
+	for _, s := range list {
+		if !seen[s] {
+			out = append(out, s)
+		}
+		seen[s] = true
+	}
+	return out
+}
+
+// verifying wraps a command that makes a report: flags before it, output and
+// exit code after it.
+func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifier, []string) (report.Report, error)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		a.running = true
+		if err := a.fromEnvironment(c); err != nil {
+			return err
+		}
+		set, err := flags.read(c)
+		if err != nil {
+			return err
+		}
+		v, err := a.verifier(set)
+		if err != nil {
+			return err
+		}
+		ctx := c.Context()
+		if set.timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, set.timeout)
+			defer cancel()
+		}
+		var r report.Report
+		a.watch(set, v.Progress, strings.Join(args, " "), func() { r, err = work(ctx, v, args) })
+		if err != nil {
+			return err
+		}
+		a.code = verdictExit[r.Verdict()]
+		return a.write(r, set)
+	}
+}
+
+// watch runs work, with a progress bar beside it if somebody looks.
+func (a *app) watch(set *settings, p *verify.Progress, what string, work func()) {
+	if _, ok := terminal(a.stderr); !ok || set.quiet || set.verbose || a.getenv("TERM") == "dumb" {
+		work()
+		return
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { bar(a.stderr, render.Escape(what), p, over) },
+		func() {
+			defer close(over)
+			work()
+		},
+	)
+}
+
+func commandNames(c *cobra.Command) string {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.Runnable() && !sub.Hidden {
+			names = append(names, sub.Name())
+		}
+	}
+	return strings.Join(names, ", ")
+}

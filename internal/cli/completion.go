@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// completion replaces cobra's, for which an unknown shell is no error.
+func (a *app) completion() *cobra.Command {
+	scripts := map[string]func(*cobra.Command, io.Writer) error{
+		"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+		"fish":       func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
+		"powershell": func(root *cobra.Command, w io.Writer) error { return root.GenPowerShellCompletionWithDesc(w) },
+		"zsh":        func(root *cobra.Command, w io.Writer) error { return root.GenZshCompletion(w) },
+	}
+	shells := slices.Sorted(maps.Keys(scripts))
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print a completion script for a shell",
+		Long:  "Prints the script that completes kverify's commands and flags. SHELL is one of " + strings.Join(shells, ", ") + ".",
+		Example: withExamples(
+			"source <(kverify completion bash)  # in this bash",
+			"kverify completion zsh > \"${fpath[1]}/_kverify\"  # in every zsh",
+			"kverify completion fish > ~/.config/fish/completions/kverify.fish",
+		),
+		ValidArgs: shells,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 || scripts[args[0]] == nil {
+				return &usageError{
+					err:  fmt.Errorf("completion got %q; name one shell of %s", strings.Join(args, " "), strings.Join(shells, ", ")),
+					hint: "try: kverify completion --help",
+				}
+			}
+			a.running = true
+			return scripts[args[0]](c.Root(), a.stdout)
+		},
+	}
+}

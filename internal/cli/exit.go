@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// The exit codes, the same for every command and output format.
+const (
+	exitVerified   = 0
+	exitRefuted    = 1
+	exitUsage      = 2
+	exitUnknown    = 3
+	exitInterrupt  = 130
+	exitTerminated = 143
+)
+
+// verdictExit maps a report's verdict to the exit code.
+var verdictExit = map[report.Verdict]int{
+	report.Verified: exitVerified,
+	report.Refuted:  exitRefuted,
+	report.Unknown:  exitUnknown,
+}
+
+// exitCode maps the end of a run to the exit code: why it was stopped, the
+// kind of its error, and the code that its report has earned (0 if it made
+// none). An error never lets a run end in 0, and never hides a refutation.
+func exitCode(ctx context.Context, err error, earned int) int {
+	var stop stopped
+	if errors.As(context.Cause(ctx), &stop) {
+		return stop.code()
+	}
+	switch {
+	case err == nil, errors.Is(err, syscall.EPIPE): // the reader had enough
+		return earned
+	case isUsage(err):
+		return exitUsage
+	case earned != exitVerified:
+		return earned
+	}
+	return exitUnknown
+}
+
+// isUsage says whether err lies in what the caller asked for.
+func isUsage(err error) bool {
+	var (
+		own     *usageError
+		asked   *verify.UsageError
+		version *release.VersionError
+		ref     *registry.RefError
+		file    *trust.FileError
+	)
+	return errors.As(err, &own) || errors.As(err, &asked) || errors.As(err, &version) ||
+		errors.As(err, &ref) || errors.As(err, &file) || errors.Is(err, mirror.ErrNotMirror)
+}
+
+// usageError reports a command line that cannot be carried out: what was given,
+// what is wrong with it and what to write instead. hint is a line of its own.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// stopped is the cause of a context that a signal ended.
+type stopped struct{ signal os.Signal }
+
+func (s stopped) Error() string { return "stopped by " + s.signal.String() }
+
+func (s stopped) code() int {
+	if s.signal == syscall.SIGTERM {
+		return exitTerminated
+	}
+	return exitInterrupt
+}

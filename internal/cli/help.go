@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// help writes a command's help: what it does in a line, examples, and then
+// everything else.
+func help(w io.Writer, c *cobra.Command) {
+	var b strings.Builder
+	section := func(title, text string) {
+		if text = strings.TrimRight(text, "\n"); text != "" {
+			fmt.Fprintf(&b, "\n%s\n%s\n", title, text)
+		}
+	}
+	if c.IsAdditionalHelpTopicCommand() {
+		_, _ = io.WriteString(w, strings.TrimSpace(c.Long)+"\n")
+		return
+	}
+	fmt.Fprintf(&b, "%s: %s\n", c.CommandPath(), strings.ToLower(c.Short[:1])+c.Short[1:])
+	section("Examples:", c.Example)
+	usage := "  " + c.UseLine()
+	if c.HasAvailableSubCommands() {
+		usage = "  " + c.CommandPath() + " COMMAND"
+	}
+	section("Usage:", usage)
+	if long := strings.TrimSpace(c.Long); long != "" && long != c.Short {
+		fmt.Fprintf(&b, "\n%s\n", long)
+	}
+	var commands, topics strings.Builder
+	for _, sub := range c.Commands() {
+		switch {
+		case sub.Hidden:
+		case sub.IsAdditionalHelpTopicCommand():
+			fmt.Fprintf(&topics, "  kverify help %-12s  %s\n", sub.Name(), sub.Short)
+		default:
+			fmt.Fprintf(&commands, "  %-12s  %s\n", sub.Name(), sub.Short)
+		}
+	}
+	section("Commands:", commands.String())
+	section("Flags:", c.LocalFlags().FlagUsages())
+	section("More:", topics.String())
+	if f := c.Flags().Lookup("mirror"); f != nil {
+		section("More:", "  kverify help checks, kverify help environment, kverify help exit-codes")
+	}
+	_, _ = io.WriteString(w, b.String())
+}
+
+// helpCommand replaces cobra's, for which an unknown topic is no error.
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND|TOPIC]",
+		Short: "Help about a command or a topic",
+		Example: withExamples(
+			"kverify help images",
+			"kverify help exit-codes",
+		),
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return &usageError{err: fmt.Errorf("there is no help on %q; name a command or a topic", strings.Join(args, " ")), hint: "try: kverify help"}
+			}
+			about.InitDefaultHelpFlag()
+			help(a.stdout, about)
+			return nil
+		},
+	}
+}
+
+func topics() []*cobra.Command {
+	return []*cobra.Command{
+		{Use: "checks", Short: "what is checked, and what a verdict means", Long: topicChecks},
+		{Use: "environment", Short: "variables, proxies, credentials, files", Long: topicEnvironment},
+		{Use: "exit-codes", Short: "what the exit codes mean", Long: topicExitCodes},
+		{Use: "incidents", Short: "releases that were signed late, or wrongly", Long: topicIncidents},
+	}
+}
+
+const topicExitCodes = `
+Exit codes, the same for every command and output format:
+
+    0  verified: every required check of every subject was proved
+    1  refuted: something contradicts what it should be
+    2  usage: a malformed version or flag, an architecture or image that the release
+       cannot have, a policy, trusted root or mirror that is not one; nothing was judged
+    3  unknown: something could not be told, for being absent, unreachable, malformed,
+       too large, never released, or not signed
+  130  interrupted (Ctrl-C): what was known by then is printed
+  143  terminated: likewise
+
+Refuted comes before unknown, unknown before verified. Only 0 is proof.
+In a script, take 1 for an alarm and 3 for "try again, or look closer".
+`
+
+const topicChecks = `
+Checks, each with the verdict verified, refuted or unknown:
+
+  inventory   everything that the release must hold is there; what is expected is the
+              union of kverify's own list, the SBOM and the CHANGELOG, so that whoever
+              serves one list cannot shrink it
+  digest      the bytes hash to their digest; name, index and platform agree
+  signature   signed by the identity that the policy demands, certificate and log entry
+              under the trusted root
+  reference   the signed docker-reference names this image: kube-proxy served as
+              kube-scheduler fails here
+  binding     a strong claim ties the digest to the version: the signed SBOM, the
+              promotion manifest read from its publisher, or what is compiled in. An
+              older, genuine image served under the new tag fails here
+
+What is absent, unreachable or unreadable is unknown; only a contradiction refutes.
+
+--checks LIST runs other checks than the policy's. The verdict is then partial, and
+says what was left out; digest and signature cannot be left out. --require LIST adds.
+
+In the table, ok is verified, FAIL refuted, ? unknown, - not asked. What stands in
+brackets is not required and changes no verdict.
+`
+
+const topicEnvironment = `
+Every shared flag can be set by a variable, and a flag given on the command line wins:
+
+  KVERIFY_MIRROR, KVERIFY_TRUSTED_ROOT, KVERIFY_POLICY, KVERIFY_CHECKS, KVERIFY_REQUIRE,
+  KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_QUIET, KVERIFY_VERBOSE,
+  KVERIFY_NO_COLOR, and with several values separated by commas KVERIFY_ENDPOINT and
+  KVERIFY_OUTPUT
+
+Also read:
+
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY    proxies
+  SSL_CERT_FILE, SSL_CERT_DIR          certificates of your own CA
+  DOCKER_CONFIG, or ~/.docker          credentials of registries, if one asks for them
+  NO_COLOR, TERM                       no colours if NO_COLOR is set or TERM is dumb
+
+There is no configuration file, and kverify works without a HOME.
+
+A policy or trusted root that is not the built-in one is named in the verdict, with its
+digest. Neither may lie inside the mirror that it judges.
+`
+
+const topicIncidents = `
+Releases on record that were signed late or wrongly. That explains a verdict and never
+changes one:
+
+  v1.24.8   October and November 2022: signed by the identity k8s-infra-gcr-promoter
+  v1.24.11, v1.25.7, v1.26.2
+            partly unsigned, after trouble with the promotion of images
+  v1.28.2   amd64 and arm64 images signed late or not at all
+  v1.32.0   signatures appeared days after the release
+  v1.35.0   the signature of kubectl for linux/amd64 is for other bytes
+
+A release of the last days may still be in promotion: try again later.
+`

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// output is one place that a report goes to.
+type output struct {
+	format string // "table" or "json"
+	file   string // empty means stdout
+}
+
+// outputs reads the values of -o.
+func outputs(values []string) (list []output, err error) {
+	if len(values) == 0 {
+		return []output{{format: "table"}}, nil
+	}
+	seen := map[string]bool{}
+	for _, v := range values {
+		format, file, isFile := strings.Cut(v, "=")
+		if format != "table" && format != "json" {
+			return nil, usagef("-o %q: there is no format %q; write -o table, -o json or -o json=FILE", v, format)
+		}
+		if isFile && file == "" {
+			return nil, usagef("-o %q names no file; write -o %s=FILE", v, format)
+		}
+		if file == "-" {
+			file = ""
+		}
+		if seen[file] {
+			return nil, usagef("-o writes two reports to %s; give all but one a file of their own, -o %s=FILE", orStdout(file), format)
+		}
+		seen[file] = true
+		if file != "" {
+			if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
+				return nil, usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
+			}
+		}
+		list = append(list, output{format, file})
+	}
+	return list, nil
+}
+
+func orStdout(file string) string {
+	if file == "" {
+		return "stdout"
+	}
+	return file
+}
+
+// write gives the report to every output; files come first, so that the answer
+// on the screen is the last thing that happens. It goes on after an error.
+func (a *app) write(r report.Report, set *settings) error {
+	var errs []error
+	shown := false
+	for _, o := range set.outputs {
+		if o.file == "" {
+			shown = true
+			continue
+		}
+		var buf bytes.Buffer
+		if err := a.render(&buf, r, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
+			errs = append(errs, err)
+		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
+			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
+		}
+	}
+	for _, o := range set.outputs {
+		if o.file == "" {
+			if err := a.render(a.stdout, r, o.format, a.options(set, a.stdout)); !errors.Is(err, syscall.EPIPE) {
+				errs = append(errs, err) // and a closed pipe is the reader's right
+			}
+		}
+	}
+	if !shown && !set.quiet {
+		errs = append(errs, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) render(w io.Writer, r report.Report, format string, o render.Options) error {
+	if format == "json" {
+		return render.JSON(w, r)
+	}
+	return render.Table(w, r, o)
+}
+
+// options fit a table to where it goes: colours, marks and a width only for a
+// terminal.
+func (a *app) options(set *settings, w io.Writer) render.Options {
+	o := render.Options{Quiet: set.quiet, Verbose: set.verbose}
+	if fd, ok := terminal(w); ok {
+		o.Color = !set.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+		o.Width, _, _ = term.GetSize(fd)
+	}
+	return o
+}
+
+// terminal returns the descriptor of w if it is a terminal.
+func terminal(w io.Writer) (fd int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return 0, false
+	}
+	fd = int(f.Fd())
+	return fd, term.IsTerminal(fd)
+}
+
+// writeFile gives a file its content at once or not at all. What is there and
+// no regular file, such as /dev/null or a pipe, is written to as it is.
+func writeFile(path string, content []byte) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return plainError(err)
+		}
+		_, err = f.Write(content)
+		return plainError(errors.Join(err, f.Close()))
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the link stays a link
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8])
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return plainError(err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temp)
+		}
+	}()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return plainError(err)
+	}
+	return plainError(os.Rename(temp, path))
+}
+
+// plainError takes off the operation and path, which the caller names better.
+func plainError(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return l.Err
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// imageHost is the registry whose names kverify verifies. A stand-in for it is
+// mapped at the image's name, by the registry's client; stand-ins for other
+// hosts are mapped at the URL.
+const imageHost = "registry.k8s.io"
+
+// transport assembles the one transport of the run:
+//
+//	no --mirror           Trace -> Endpoints -> live
+//	--mirror              Trace -> Dir
+//	--mirror, --endpoint  Trace -> Endpoints -> Split: stand-ins live, all else Dir
+//
+// A run with a mirror alone has no transport that could open a socket.
+func (a *app) transport(set *settings) (http.RoundTripper, error) {
+	bottom, err := a.bottom(set)
+	if err != nil {
+		return nil, err
+	}
+	urls := map[string]*url.URL{}
+	for host, base := range set.endpoints {
+		if host != imageHost {
+			urls[host] = base
+		}
+	}
+	if len(urls) > 0 {
+		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls}
+	}
+	if set.verbose {
+		bottom = &fetch.Trace{Next: bottom, W: a.stderr}
+	}
+	return bottom, nil
+}
+
+func (a *app) bottom(set *settings) (http.RoundTripper, error) {
+	if set.mirror == "" {
+		return live(set), nil
+	}
+	dir, err := mirror.Open(set.mirror)
+	if err != nil || len(set.endpoints) == 0 {
+		return dir, err
+	}
+	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
+	network := live(set)
+	for _, base := range set.endpoints {
+		split.Hosts[strings.ToLower(base.Host)] = network
+	}
+	return split, nil
+}
+
+// live is the stack that speaks to the network.
+func live(set *settings) http.RoundTripper {
+	return &fetch.UserAgent{
+		Name: "kverify/" + version().Version,
+		Next: &fetch.Retry{
+			Attempts: set.retry + 1,
+			Next:     &fetch.Limiter{Next: fetch.NewTransport(fetch.Options{}), Budgets: fetch.PublishedBudgets()},
+		},
+	}
+}
+
+// verifier makes the verifier of the run.
+func (a *app) verifier(set *settings) (*verify.Verifier, error) {
+	policy, root, err := trustedBy(set)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := a.transport(set)
+	if err != nil {
+		return nil, err
+	}
+	client := &fetch.Client{Transport: transport}
+	images := &registry.Client{Fetch: client, Keychain: authn.DefaultKeychain, Endpoints: map[string]string{}}
+	if base := set.endpoints[imageHost]; base != nil {
+		images.Endpoints[imageHost] = base.String()
+	}
+	return &verify.Verifier{
+		Fetch: client, Registry: images, Policy: policy, Root: root,
+		Checks: set.checks, Require: set.require, Jobs: set.jobs,
+		Tool: version().tool(), Progress: new(verify.Progress),
+	}, nil
+}
+
+// trustedBy reads the policy and the trusted root. What is judged must not
+// bring its own judge: neither may lie in the mirror, unless it is the very
+// one that is compiled in.
+func trustedBy(set *settings) (policy *trust.Policy, root *trust.Root, err error) {
+	policy, root = trust.EmbeddedPolicy(), trust.EmbeddedRoot()
+	if set.policy != "" {
+		if policy, err = trust.LoadPolicy(set.policy); err != nil {
+			return nil, nil, notTrust("--policy", set.policy, err)
+		}
+		if err := outside(set.mirror, "--policy", set.policy, policy.Source().Embedded); err != nil {
+			return nil, nil, err
+		}
+	}
+	if set.trustedRoot != "" {
+		if root, err = trust.LoadRoot(set.trustedRoot); err != nil {
+			return nil, nil, notTrust("--trusted-root", set.trustedRoot, err)
+		}
+		if err := outside(set.mirror, "--trusted-root", set.trustedRoot, root.Source().Embedded); err != nil {
+			return nil, nil, err
+		}
+	}
+	return policy, root, nil
+}
+
+// notTrust words why a file is no policy or trusted root.
+func notTrust(flag, path string, err error) error {
+	var file *trust.FileError
+	if errors.As(err, &file) {
+		return usagef("%s %s is no %s: %w; correct it, or leave the flag out for the built-in one", flag, path, file.What, file.Err)
+	}
+	return usagef("%s %s: %w; name a file, or leave the flag out for the built-in one", flag, path, plainError(err))
+}
+
+// outside refuses a file that lies in the mirror, by its name or after links
+// are resolved.
+func outside(mirror, flag, file string, embedded bool) error {
+	if mirror == "" || embedded {
+		return nil
+	}
+	dir, err := os.Stat(mirror)
+	if err != nil {
+		return nil // no mirror at all: opening it says so
+	}
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return usagef("%s %s: %w; give its whole path", flag, file, err)
+	}
+	resolved, err := filepath.EvalSymlinks(absolute)
+	if err != nil {
+		return usagef("%s %s: %w; give a file", flag, file, err)
+	}
+	for _, p := range []string{absolute, resolved} {
+		for parent := filepath.Dir(p); ; parent = filepath.Dir(parent) {
+			// By what they are, not by how they are written: names may differ in case.
+			if info, err := os.Stat(parent); err == nil && os.SameFile(dir, info) {
+				return usagef("%s %s lies inside the mirror %s, which it is to judge; keep it apart from what you carry in", flag, file, mirror)
+			}
+			if parent == filepath.Dir(parent) {
+				break
+			}
+		}
+	}
+	return nil
+}

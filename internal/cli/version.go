@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// build says what this binary is. Its JSON form is that of `version -o json`.
+type build struct {
+	Version     string `json:"version"`
+	Revision    string `json:"revision,omitempty"` // of the source, "+dirty" if it was changed
+	Time        string `json:"time,omitempty"`     // of the revision
+	Go          string `json:"go"`
+	Platform    string `json:"platform"`
+	Policy      string `json:"policy"`      // digest of the embedded policy
+	TrustedRoot string `json:"trustedRoot"` // digest of the embedded trusted root
+}
+
+func (b build) tool() report.Tool { return report.Tool{Name: "kverify", Version: b.Version} }
+
+// version reads what the Go tool wrote into the binary.
+func version() build {
+	b := build{
+		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Policy: trust.EmbeddedPolicy().Source().Digest, TrustedRoot: trust.EmbeddedRoot().Source().Digest,
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		b.Version = v
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			b.Revision = s.Value + b.Revision
+		case s.Key == "vcs.modified" && s.Value == "true":
+			b.Revision += "+dirty"
+		case s.Key == "vcs.time":
+			b.Time = s.Value
+		}
+	}
+	return b
+}
+
+func (a *app) version() *cobra.Command {
+	format := ""
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Say which kverify this is, and what it trusts",
+		Example: withExamples(
+			"kverify version",
+			"kverify version -o json  # for a program",
+		),
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			a.running = true
+			b := version()
+			switch format {
+			case "json":
+				enc := json.NewEncoder(a.stdout)
+				enc.SetIndent("", "  ")
+				return enc.Encode(b)
+			case "text":
+				revision := ""
+				if b.Revision != "" {
+					revision = ", revision " + b.Revision
+				}
+				_, err := fmt.Fprintf(a.stdout, "kverify %s (%s, %s%s)\npolicy        %s\ntrusted root  %s\n",
+					b.Version, b.Go, b.Platform, revision, b.Policy, b.TrustedRoot)
+				return err
+			}
+			return usagef("-o %q: there is no format %q; write -o text or -o json", format, format)
+		},
+	}
+	c.Flags().StringVarP(&format, "output", "o", "text", "`FORMAT`: text or json")
+	return c
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{err: fmt.Errorf("%s takes no arguments and got %q; leave it out", c.Name(), args[0]), hint: "try: " + c.CommandPath() + " --help"}
+	}
+	return nil
+}
