@@ -1,0 +1,64 @@
+package release
+
+import (
+	"slices"
+	"strings"
+)
+
+// FileInfo is what the path of a release's file says about it.
+type FileInfo struct {
+	// Kind is "source", "client", "server", "node" or "test" for an archive of
+	// that kind, "binary" for one program, "image" for a docker archive and the
+	// tag beside it, "document" for SBOMs, checksums, provenance and notes;
+	// otherwise "other".
+	Kind      string `json:"kind"`
+	Component string `json:"component,omitempty"` // of a binary or an image, such as "kubectl"
+	OS        string `json:"os,omitempty"`        // such as "linux"
+	Arch      string `json:"arch,omitempty"`      // such as "arm64"
+}
+
+// documents are the files that speak about a release.
+var documents = []string{"SHA256SUMS", "SHA512SUMS", "kubernetes-release.spdx", "kubernetes-source.spdx", "provenance.json", "release-notes.json"}
+
+// DescribeFile tells what the file of that path is, by its path alone: "bin/OS/
+// ARCH/COMPONENT[.exe]", "kubernetes-KIND-OS-ARCH.tar.gz", or one of the few
+// others. Signatures and checksums beside a file are described as the file is.
+func DescribeFile(path string) FileInfo {
+	for _, suffix := range []string{".sig", ".cert", ".sha256", ".sha512"} {
+		path = strings.TrimSuffix(path, suffix)
+	}
+	if slices.Contains(documents, path) {
+		return FileInfo{Kind: "document"}
+	}
+	switch path {
+	case "kubernetes.tar.gz", "kubernetes-src.tar.gz":
+		return FileInfo{Kind: "source"}
+	}
+	if parts := strings.Split(path, "/"); len(parts) == 4 && parts[0] == "bin" {
+		return describeBinary(parts[1], parts[2], parts[3])
+	}
+	name, ok := strings.CutSuffix(path, ".tar.gz")
+	parts := strings.Split(name, "-")
+	if !ok || parts[0] != "kubernetes" || len(parts) < 2 {
+		return FileInfo{Kind: "other"}
+	}
+	info := FileInfo{Kind: parts[1]}
+	switch info.Kind {
+	case "client", "server", "node", "test":
+		if len(parts) == 4 {
+			info.OS, info.Arch = parts[2], parts[3]
+		}
+		return info
+	}
+	return FileInfo{Kind: "other"}
+}
+
+func describeBinary(os, arch, name string) FileInfo {
+	info := FileInfo{Kind: "binary", Component: strings.TrimSuffix(name, ".exe"), OS: os, Arch: arch}
+	for _, suffix := range []string{".tar", ".docker_tag"} {
+		if c, ok := strings.CutSuffix(name, suffix); ok {
+			info.Kind, info.Component = "image", c
+		}
+	}
+	return info
+}

@@ -1,0 +1,208 @@
+package release
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/yuin/goldmark/ast"
+)
+
+// Note is one entry of the release notes.
+type Note struct {
+	Version Version `json:"version"`
+	// Kind is a stable word for Heading: "urgent", "security", "known-issue",
+	// "deprecation", "api-change", "feature", "design", "documentation",
+	// "failing-test", "bug", "cleanup", "dependency", otherwise "other".
+	Kind    string `json:"kind"`
+	Heading string `json:"heading"` // the nearest one above, as written: "Bug or Regression"
+	// Text is the entry in Markdown, without its bullet, with its line breaks.
+	// It is foreign text: escape it before a terminal sees it.
+	Text    string   `json:"text"`
+	PRs     []int    `json:"prs,omitempty"`     // pull requests it refers to, in order
+	SIGs    []string `json:"sigs,omitempty"`    // as written: "API Machinery"
+	Authors []string `json:"authors,omitempty"` // GitHub names without "@"
+}
+
+// ParseNotes reads the release notes of v out of a CHANGELOG: every item of a
+// list below the downloads is a note; prose under a heading, such as that of a
+// security fix, is one note a heading. An unknown version is a
+// [*NotReleasedError]. For the notes of several versions see
+// [ChangelogVersions].
+func ParseNotes(data []byte, v Version) ([]Note, error) {
+	s, err := findSection(data, v)
+	if err != nil {
+		return nil, err
+	}
+	var notes []Note
+	var path headings
+	prose := -1 // index in notes of the prose under the current heading
+	for _, u := range s.units() {
+		if h, ok := u.node.(*ast.Heading); ok {
+			path.enter(h.Level, plainText(h, s.source))
+			prose = -1
+			continue
+		}
+		if path.downloads() || path.current() == "" {
+			continue
+		}
+		text := u.text(s.source)
+		if text == "" || strings.HasPrefix(text, "<!--") {
+			continue
+		}
+		if u.item == nil && prose >= 0 {
+			notes[prose].Text += "\n\n" + text
+			continue
+		}
+		notes = append(notes, Note{Version: v, Kind: path.kind(), Heading: path.current(), Text: text})
+		if prose = -1; u.item == nil {
+			prose = len(notes) - 1
+		}
+	}
+	for i := range notes {
+		notes[i].annotate()
+	}
+	return notes, nil
+}
+
+// unit is a block of a section or one item of a top-level list in it.
+type unit struct {
+	node       ast.Node
+	item       *ast.ListItem
+	start, end int // offsets in the source
+}
+
+// units lists the section's blocks with lists taken apart. A unit's text ends
+// where the next one begins, since a block does not know its own last line.
+func (s *section) units() []unit {
+	var out []unit
+	add := func(n ast.Node, item *ast.ListItem) {
+		if at := blockStart(n); at >= 0 {
+			out = append(out, unit{node: n, item: item, start: lineStart(s.source, at), end: s.end})
+		}
+	}
+	for _, b := range s.blocks {
+		list, ok := b.(*ast.List)
+		if !ok {
+			add(b, nil)
+			continue
+		}
+		for n := list.FirstChild(); n != nil; n = n.NextSibling() {
+			if item, ok := n.(*ast.ListItem); ok {
+				add(n, item)
+			}
+		}
+	}
+	for i := range out {
+		if i+1 < len(out) {
+			out[i].end = max(out[i].start, out[i+1].start)
+		}
+	}
+	return out
+}
+
+// text returns the unit's Markdown; an item's without bullet and indentation.
+func (u unit) text(source []byte) string {
+	text := strings.TrimRight(string(source[u.start:min(u.end, len(source))]), " \t\r\n")
+	if u.item == nil {
+		return strings.TrimSpace(text)
+	}
+	var out []string
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimRight(line, "\r")
+		if i == 0 {
+			line = strings.TrimLeft(strings.TrimLeft(strings.TrimLeft(line, " \t"), "-*+"), " \t")
+		} else {
+			line = strings.TrimPrefix(line, strings.Repeat(" ", indent(line, u.item.Offset)))
+		}
+		out = append(out, line)
+	}
+	return strings.TrimSpace(strings.Join(out, "\n"))
+}
+
+// indent returns how many spaces line begins with, up to n.
+func indent(line string, n int) int {
+	return min(n, len(line)-len(strings.TrimLeft(line, " ")))
+}
+
+// headings is the path of headings above a note.
+type headings []heading
+
+type heading struct {
+	level int
+	title string
+}
+
+func (p *headings) enter(level int, title string) {
+	*p = slices.DeleteFunc(*p, func(h heading) bool { return h.level >= level })
+	*p = append(*p, heading{level, title})
+}
+
+func (p headings) current() string {
+	if len(p) == 0 {
+		return ""
+	}
+	return p[len(p)-1].title
+}
+
+// downloads reports whether the path is within the downloads.
+func (p headings) downloads() bool {
+	return slices.ContainsFunc(p, func(h heading) bool {
+		return h.title == "Downloads" || strings.HasPrefix(h.title, "Downloads for ")
+	})
+}
+
+// kinds maps the beginning of a heading to its kind, in lower case; the first
+// that fits decides.
+var kinds = []struct{ prefix, kind string }{
+	{"urgent", "urgent"}, {"(no, really", "urgent"}, {"action required", "urgent"}, {"before upgrading", "urgent"},
+	{"important security", "security"}, {"security", "security"}, {"cve-", "security"},
+	{"known issue", "known-issue"},
+	{"deprecation", "deprecation"}, {"api change", "api-change"}, {"feature", "feature"}, {"design", "design"},
+	{"documentation", "documentation"}, {"failing test", "failing-test"},
+	{"bug", "bug"}, {"other (bug", "bug"}, {"other (cleanup", "cleanup"}, {"cleanup", "cleanup"},
+	{"dependencies", "dependency"},
+}
+
+// kind classifies the nearest heading that says anything: under "Dependencies"
+// stand "Added" and "Changed".
+func (p headings) kind() string {
+	for i := len(p) - 1; i >= 0; i-- {
+		title := strings.ToLower(p[i].title)
+		for _, k := range kinds {
+			if strings.HasPrefix(title, k.prefix) {
+				return k.kind
+			}
+		}
+	}
+	return "other"
+}
+
+var (
+	prPattern     = regexp.MustCompile(`\[#(\d{1,7})\]\(|\(#(\d{1,7})[,) ]`)
+	authorPattern = regexp.MustCompile(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`)
+	sigPattern    = regexp.MustCompile(`\[SIG ([^\]\n]{1,400})\]`)
+)
+
+// annotate finds what the notes' own tool appends to an entry:
+// "([#116540](URL), [@name](URL)) [SIG API Machinery, Apps and Node]".
+func (n *Note) annotate() {
+	for _, m := range prPattern.FindAllStringSubmatch(n.Text, -1) {
+		if pr, err := strconv.Atoi(m[1] + m[2]); err == nil && !slices.Contains(n.PRs, pr) {
+			n.PRs = append(n.PRs, pr)
+		}
+	}
+	for _, m := range authorPattern.FindAllStringSubmatch(n.Text, -1) {
+		if !slices.Contains(n.Authors, m[1]) {
+			n.Authors = append(n.Authors, m[1])
+		}
+	}
+	for _, m := range sigPattern.FindAllStringSubmatch(n.Text, -1) {
+		for _, sig := range strings.Split(strings.ReplaceAll(m[1], " and ", ", "), ",") {
+			if sig = strings.TrimSpace(sig); sig != "" && !slices.Contains(n.SIGs, sig) {
+				n.SIGs = append(n.SIGs, sig)
+			}
+		}
+	}
+}

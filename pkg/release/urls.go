@@ -1,0 +1,62 @@
+package release
+
+import "fmt"
+
+// The hosts that publish releases. Every URL this package asks for is built
+// here from a version or a name that was checked, and nothing else.
+const (
+	filesHost    = "https://dl.k8s.io"
+	sbomHost     = "https://sbom.k8s.io"
+	rawHost      = "https://raw.githubusercontent.com"
+	changelogDir = rawHost + "/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-"
+	promotionDir = rawHost + "/kubernetes/k8s.io/main/registry.k8s.io/images/"
+)
+
+// SBOMURL returns where the release's SBOM is published, such as
+// "https://sbom.k8s.io/v1.27.2/release"; its signature is at the same URL
+// with ".sig" behind it. It is also the SBOM's DocumentNamespace.
+func (v Version) SBOMURL() string { return sbomHost + "/" + v.String() + "/release" }
+
+// SourceSBOMURL returns where the SBOM of the release's source is published.
+func (v Version) SourceSBOMURL() string { return sbomHost + "/" + v.String() + "/source" }
+
+// ChangelogURL returns where the CHANGELOG of the version's minor is published.
+func (v Version) ChangelogURL() string { return changelogDir + v.MinorString() + ".md" }
+
+// FileURL returns where the file of that path is published. The path must have
+// passed [CheckPath].
+func (v Version) FileURL(path string) string {
+	return filesHost + "/release/" + v.String() + "/" + path
+}
+
+// promotionProjects names the promotion manifest that an image stands in.
+// Every image that is not named is built by Kubernetes itself.
+var promotionProjects = map[string]string{
+	"etcd":            "k8s-staging-etcd",
+	"coredns":         "k8s-staging-coredns",
+	"coredns/coredns": "k8s-staging-coredns",
+}
+
+// PromotionURL returns where the promotion manifest that lists the image
+// ("kube-proxy", "pause", "etcd", "coredns/coredns") is published. The name in
+// the manifest is [PromotionName].
+func PromotionURL(image string) string {
+	project := promotionProjects[image]
+	if project == "" {
+		project = "k8s-staging-kubernetes"
+	}
+	return promotionDir + project + "/images.yaml"
+}
+
+// PromotionName returns the name under which a promotion manifest lists the
+// image: "coredns" for "coredns/coredns", otherwise the name itself.
+func PromotionName(image string) string {
+	if image == "coredns/coredns" {
+		return "coredns"
+	}
+	return image
+}
+
+// MarkerURL returns where the version marker of that name ("stable",
+// "latest-1.27") is published.
+func MarkerURL(name string) string { return fmt.Sprintf("%s/release/%s.txt", filesHost, name) }

@@ -1,0 +1,132 @@
+package release
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version is one released version of Kubernetes. The zero value is no version.
+type Version struct {
+	Major, Minor, Patch int
+	// Pre is "alpha.N", "beta.N" or "rc.N"; empty for a final release.
+	Pre string
+}
+
+// maxNumber bounds every number of a version: the largest minor and patch so
+// far have two digits, and what cannot overflow needs no second look.
+const maxNumber = 9999
+
+// A VersionError says that a text is no version.
+type VersionError struct {
+	Text string
+	Why  string
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%q is no Kubernetes version: %s; want one such as v1.27.2 or v1.28.0-rc.1", clip(e.Text), e.Why)
+}
+
+// ParseVersion reads "v1.27.2" or "1.27.2", and the pre-releases
+// "v1.28.0-alpha.1", "-beta.0" and "-rc.1". It accepts one spelling of each:
+// no leading zero, sign, space, build metadata or shortened form. The error is
+// a [*VersionError].
+func ParseVersion(s string) (Version, error) {
+	bad := func(why string) (Version, error) { return Version{}, &VersionError{Text: s, Why: why} }
+	core, pre, hasPre := strings.Cut(strings.TrimPrefix(s, "v"), "-")
+	var v Version
+	parts := strings.Split(core, ".")
+	if len(parts) != 3 {
+		return bad("it has not the three numbers MAJOR.MINOR.PATCH")
+	}
+	for i, to := range []*int{&v.Major, &v.Minor, &v.Patch} {
+		n, ok := number(parts[i])
+		if !ok {
+			return bad("its numbers must be plain decimals")
+		}
+		*to = n
+	}
+	if v.Major == 0 {
+		return bad("the first release was 1.0.0")
+	}
+	if hasPre {
+		stage, n, _ := strings.Cut(pre, ".")
+		if _, ok := number(n); !ok || stage != "alpha" && stage != "beta" && stage != "rc" {
+			return bad("a pre-release is alpha.N, beta.N or rc.N")
+		}
+		v.Pre = pre
+	}
+	return v, nil
+}
+
+// number reads a decimal of at most four digits without sign or leading zero.
+func number(s string) (int, bool) {
+	if s == "" || len(s) > 4 || len(s) > 1 && s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n <= maxNumber
+}
+
+// String returns the version as tags and URLs write it, such as "v1.27.2".
+func (v Version) String() string { return "v" + v.Bare() }
+
+// Bare returns the version without its "v".
+func (v Version) Bare() string {
+	s := fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
+	if v.Pre != "" {
+		s += "-" + v.Pre
+	}
+	return s
+}
+
+// MinorString returns "1.27" for every 1.27 version.
+func (v Version) MinorString() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
+
+// IsZero reports whether v is no version.
+func (v Version) IsZero() bool { return v == Version{} }
+
+// Compare orders versions by age within a branch: -1 if v comes before w, 0 if
+// they are the same, +1 otherwise. Pre-releases come before their release:
+// alpha, beta, rc, each by number.
+func (v Version) Compare(w Version) int {
+	return cmp.Or(
+		cmp.Compare(v.Major, w.Major),
+		cmp.Compare(v.Minor, w.Minor),
+		cmp.Compare(v.Patch, w.Patch),
+		comparePre(v.Pre, w.Pre),
+	)
+}
+
+func comparePre(a, b string) int {
+	if a == "" || b == "" { // a final release is after all of its pre-releases
+		return cmp.Compare(len(b), len(a))
+	}
+	// "alpha" < "beta" < "rc" as text, too.
+	as, an, _ := strings.Cut(a, ".")
+	bs, bn, _ := strings.Cut(b, ".")
+	ai, _ := number(an)
+	bi, _ := number(bn)
+	return cmp.Or(strings.Compare(as, bs), cmp.Compare(ai, bi))
+}
+
+// MarshalText writes the version as its String.
+func (v Version) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what [ParseVersion] reads.
+func (v *Version) UnmarshalText(text []byte) (err error) {
+	*v, err = ParseVersion(string(text))
+	return err
+}
+
+// clipLength bounds foreign text in an error: enough to recognize it by.
+const clipLength = 80
+
+// clip shortens foreign text for an error message, which quotes it.
+func clip(s string) string {
+	if len(s) > clipLength {
+		return s[:clipLength] + "..."
+	}
+	return s
+}
