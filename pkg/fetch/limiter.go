@@ -97,10 +97,13 @@ type host struct {
 	waiting []chan struct{} // in order of arrival
 	timer   *time.Timer     // set while the first of them waits for the clock
 
-	paused time.Time // nothing is sent before
-	cut    time.Time // of the last refusal that was counted
-	pace   float64   // requests a second; zero is free
-	next   time.Time // when the pace allows another
+	paused time.Time     // nothing is sent before
+	cut    time.Time     // of the last refusal that was counted
+	pace   float64       // requests a second; zero is free
+	next   time.Time     // when the pace allows another
+	credit time.Duration // of the last pause, which next may lag behind
+	strict bool          // this host refuses what was saved up
+	gain   float64       // what one more accepted request adds to the first measure
 
 	since    time.Time // accepted is counted from here
 	accepted int

@@ -14,6 +14,8 @@ const (
 	minPace = 1.0
 	// quietPause is for a 429 that does not say how long.
 	quietPause = time.Second
+	// maxCredit caps how much of a pause is made up for at once.
+	maxCredit = time.Second
 	// idleGap ends the time over which accepted requests are counted: a pause
 	// that nobody asked for says nothing of what the host accepts.
 	idleGap = 2 * time.Second
@@ -43,7 +45,9 @@ func (h *host) depart(now time.Time) {
 	}
 	if h.pace > 0 {
 		slot := time.Duration(float64(time.Second) / h.pace)
-		if late := now.Add(-slack * slot); h.next.Before(late) {
+		if !h.next.Before(now) {
+			h.credit = 0
+		} else if late := now.Add(-slack*slot - h.credit); h.next.Before(late) {
 			h.next = late
 		}
 		h.next = h.next.Add(slot)
@@ -63,7 +67,7 @@ func (h *host) learn(sent time.Time, resp *http.Response) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.refused(sent, now, resp)
 	default:
-		h.welcome(now)
+		h.welcome(sent, now)
 	}
 }
 
@@ -73,6 +77,7 @@ func (h *host) refused(sent, now time.Time, resp *http.Response) {
 	if throttled && !asked {
 		wait = quietPause
 	}
+	spent := h.credit > 0 && now.Sub(h.paused) < time.Second // what was saved up was not accepted
 	if until := now.Add(wait); until.After(h.paused) {
 		h.paused = until
 	}
@@ -90,29 +95,38 @@ func (h *host) refused(sent, now time.Time, resp *http.Response) {
 	// rate that it stands. A bucket that was full at first flatters it once;
 	// the next refusal measures again.
 	span := max(time.Second, h.paused.Sub(h.since)).Seconds()
-	measured := float64(h.accepted) / span
+	h.gain = 0
 	if h.pace == 0 {
-		h.pace = max(minPace, 0.95*measured)
+		h.gain = 0.95 / span
+		h.pace = max(minPace, h.gain*float64(h.accepted))
 	} else {
-		h.pace = max(minPace, min(0.9*h.pace, measured))
+		h.pace = max(minPace, min(0.9*h.pace, float64(h.accepted)/span))
 	}
-	h.next = h.paused
+	// A bucket fills while nobody asks: most of the pause may be made up for,
+	// unless this host has shown that it counts in another way.
+	h.credit = 0
+	if h.strict = h.strict || spent; !h.strict {
+		h.credit = min(wait, maxCredit) * 3 / 4
+	}
+	h.next = h.paused.Add(-h.credit)
 	h.since, h.accepted = h.paused, 0
 }
 
-func (h *host) welcome(now time.Time) {
+func (h *host) welcome(sent, now time.Time) {
 	if h.flying <= 1 && len(h.waiting) == 0 && now.Sub(h.since) > idleGap && h.pace == 0 {
 		h.since, h.accepted = now, 0
 	}
 	h.accepted++
-	h.budget = min(float64(h.full), h.budget+4/h.budget)
-	if h.pace == 0 || len(h.waiting) == 0 {
-		return
+	h.budget = min(float64(h.full), h.budget+1/h.budget)
+	switch {
+	case h.pace == 0:
+	case !sent.After(h.cut):
+		h.pace += h.gain // accepted before the refusal, only heard of later
+	case len(h.waiting) == 0:
+		// Nobody waits for the pace: nothing is learnt of it.
+	case now.Sub(h.cut) < 10*time.Second && h.gain == 0:
+		h.pace += 0.01 // one percent a second while a refusal is fresh
+	default:
+		h.pace += 0.05 // a first measure is a low guess: a slow host and a fast one with a small bucket look alike
 	}
-	// One percent a second while the refusal is fresh, five later on.
-	step := 0.01
-	if now.Sub(h.cut) > 10*time.Second {
-		step = 0.05
-	}
-	h.pace += step
 }

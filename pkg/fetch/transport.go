@@ -26,9 +26,9 @@ type Options struct {
 	TLS *tls.Config
 	// Dial opens a connection; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Idle is how many idle connections are kept for a host that speaks only
-	// HTTP/1; zero is 64, the budget of a Limiter, so that none is thrown away
-	// that the next request needs.
+	// Idle is how many connections are opened, and kept, for a host that speaks
+	// only HTTP/1; zero is 64, the budget of a Limiter, so that none is thrown
+	// away that the next request needs.
 	Idle int
 	// Connect bounds a dial and, once more, a TLS handshake; zero is 10 s.
 	Connect time.Duration
@@ -78,6 +78,7 @@ func NewTransport(o Options) http.RoundTripper {
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           4 * o.Idle,
 		MaxIdleConnsPerHost:    o.Idle,
+		MaxConnsPerHost:        o.Idle, // a request waits for a warm one rather than dial the next
 		IdleConnTimeout:        90 * time.Second,
 		HTTP2: &http.HTTP2Config{
 			// Streams beyond the server's limit wait; a second connection
