@@ -1,0 +1,261 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// tie is what one document says of whether a digest is this version.
+type tie struct {
+	says     int // affirms, contradicts, or silent
+	strength report.Strength
+	detail   string
+	source   string
+	digest   string // of the document
+}
+
+const (
+	silent = iota
+	affirms
+	contradicts
+)
+
+func (t tie) strong() bool { return t.strength != report.Carried }
+
+func (t tie) evidence() report.Evidence {
+	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{"says": t.detail}}
+}
+
+// bind decides, for every image and platform, whether a claim that counts ties
+// its digest to the version. The keys are *image and *platform.
+//
+// It needs all images at once: that the layers of the SBOM are the config's
+// diff_ids is inferred, so one image that matches in full calibrates the rule
+// for the others (rule 13).
+func (b *batch) bind() map[any]report.Check {
+	if !b.needs(report.Binding) {
+		return nil
+	}
+	out := map[any]report.Check{}
+	calibrated := false
+	layers := map[*platform]tie{}
+	for _, im := range b.images {
+		for _, p := range im.platforms {
+			layers[p] = b.layerTie(im, p)
+			calibrated = calibrated || layers[p].says == affirms
+		}
+	}
+	for _, im := range b.images {
+		index := b.promotionTie(im, im.name, im.digest)
+		for _, p := range im.platforms {
+			own := b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest)
+			out[p] = b.bindPlatform(im, p, layers[p], own, index, calibrated)
+		}
+		out[im] = b.bindImage(im, index, out)
+	}
+	return out
+}
+
+// layerTie holds the signed SBOM's layers of one image and architecture
+// against the config's diff_ids.
+func (b *batch) layerTie(im *image, p *platform) tie {
+	if !im.core || !b.facts.usable() {
+		return tie{}
+	}
+	src := b.facts.rel.SBOM
+	t := tie{source: src.URL, digest: src.Digest, strength: strength(src.Origin)}
+	switch {
+	case b.facts.sbom.signed:
+		t.strength = report.Signed
+	case t.strength == report.Published:
+		t.strength = report.Carried // an SBOM speaks through its signature only
+	}
+	listed, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
+	if err != nil {
+		t.detail = err.Error()
+		return t
+	}
+	if p.diffIDs == nil {
+		t.detail = "the image config could not be read"
+		return t
+	}
+	for i, sum := range listed {
+		listed[i] = "sha256:" + sum
+	}
+	if missing := compareLayers(p.diffIDs, p.layers, listed); missing != "" {
+		t.says, t.detail = contradicts, missing
+		return t
+	}
+	t.says, t.detail = affirms, fmt.Sprintf("its %d layers are those of %s %s in %s", len(p.diffIDs), im.name, p.arch, im.version)
+	return t
+}
+
+// emptyLayer is the SHA-256 of nothing: how the SBOM records a repeated layer
+// that was a link in the archive it was made from.
+const emptyLayer = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// compareLayers compares complete lists: every layer of the image, by the hash
+// of its content or by its own digest in the signed manifest, must stand in the
+// SBOM, and every layer of the SBOM must be one of the image's. It returns what
+// differs, or "".
+func compareLayers(diffIDs, layers, listed []string) string {
+	for i, id := range diffIDs {
+		if !slices.Contains(listed, id) && !slices.Contains(listed, layers[i]) {
+			return fmt.Sprintf("layer %d, %s, is not among the %d that the SBOM lists", i+1, short(id), len(listed))
+		}
+	}
+	distinct := slices.Clone(diffIDs)
+	slices.Sort(distinct)
+	repeats := len(slices.Compact(distinct)) < len(diffIDs)
+	for _, id := range listed {
+		if !slices.Contains(diffIDs, id) && !slices.Contains(layers, id) && !(id == emptyLayer && repeats) {
+			return fmt.Sprintf("the SBOM lists a layer %s that the image does not have", short(id))
+		}
+	}
+	if len(listed) > len(diffIDs) || len(listed) == 0 {
+		return fmt.Sprintf("the SBOM lists %d layers, the image has %d", len(listed), len(diffIDs))
+	}
+	return ""
+}
+
+// promotionTie asks the promotion manifest. It is another party's document
+// than the registry's, so it counts when it was read from its publisher.
+func (b *batch) promotionTie(im *image, name, digest string) tie {
+	src := b.promotion(im)
+	if src == nil || src.Err != nil || digest == "" {
+		return tie{}
+	}
+	t := tie{source: src.URL, digest: src.Digest, strength: strength(src.Origin)}
+	name = release.PromotionName(name)
+	tags := src.Value.Tags(name, digest)
+	if im.tag == "" {
+		if len(tags) > 0 {
+			t.says, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, strings.Join(tags, ", "))
+		}
+		return t
+	}
+	switch want := src.Value.Digests(name, im.tag); {
+	case len(want) > 1:
+		t.detail = fmt.Sprintf("the promotion manifest gives %s:%s to %d digests", name, im.tag, len(want))
+	case slices.Contains(want, digest):
+		t.says, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, im.tag)
+	case len(want) > 0:
+		t.says, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that %s:%s is %s", name, im.tag, short(want[0]))
+	case len(tags) > 0:
+		t.says, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that this digest is %s:%s", name, strings.Join(tags, ", "))
+	}
+	return t
+}
+
+func (b *batch) bindPlatform(im *image, p *platform, layers, own, index tie, calibrated bool) report.Check {
+	published := func(t tie) bool { return t.says == affirms && t.strong() }
+	var c report.Check
+	switch {
+	case p.desc.Digest == "":
+		return b.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
+	case own.says == contradicts:
+		c = b.refuted(im, own)
+	case index.says == contradicts:
+		c = b.refuted(im, index)
+	case layers.says == contradicts && calibrated:
+		c = b.refuted(im, layers)
+	case layers.says == contradicts && (published(own) || published(index)):
+		t := own
+		if !published(own) {
+			t = index
+		}
+		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", t.detail, layers.detail)
+	case layers.says == contradicts:
+		c = b.check(report.Binding, report.Unknown, report.NoClaim,
+			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)
+	case layers.says == affirms && layers.strong():
+		c = b.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
+	case published(own):
+		c = b.check(report.Binding, report.Verified, "", "%s", own.detail)
+	case published(index):
+		c = b.check(report.Binding, report.Verified, "", "named by the index; %s", index.detail)
+	default:
+		c = b.unbound(im, layers, own, index)
+	}
+	c.Evidence = ties(layers, own, index)
+	return c
+}
+
+func (b *batch) bindImage(im *image, index tie, bound map[any]report.Check) report.Check {
+	var c report.Check
+	verified, refuted := 0, ""
+	present := 0
+	for _, p := range im.platforms {
+		if p.desc.Digest == "" {
+			continue
+		}
+		present++
+		switch bound[p].Verdict {
+		case report.Verified:
+			verified++
+		case report.Refuted:
+			refuted = p.name
+		}
+	}
+	switch {
+	case im.digest == "":
+		return b.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
+	case index.says == contradicts:
+		c = b.refuted(im, index)
+	case index.says == affirms && index.strong():
+		c = b.check(report.Binding, report.Verified, "", "%s", index.detail)
+	case refuted != "":
+		c = b.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
+	case present > 0 && verified == present && im.signed.signature.Verdict == report.Verified:
+		c = b.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
+	default:
+		c = b.unbound(im, tie{}, tie{}, index)
+	}
+	c.Evidence = ties(index)
+	return c
+}
+
+func (b *batch) refuted(im *image, t tie) report.Check {
+	return b.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmpOr(im.tag, im.pin), t.detail, t.source)
+}
+
+// unbound says that nothing strong ties the digest, and what was there.
+func (b *batch) unbound(im *image, ts ...tie) report.Check {
+	what := cmpOr(im.tag, "any release")
+	var weak []string
+	for _, t := range ts {
+		if t.says == affirms {
+			weak = append(weak, t.source)
+		}
+	}
+	slices.Sort(weak)
+	switch weak = slices.Compact(weak); {
+	case len(weak) > 0:
+		return b.check(report.Binding, report.Unknown, report.NoClaim,
+			"nothing strong ties this digest to %s: %s says so, but was carried here rather than signed or read from its publisher", what, strings.Join(weak, " and "))
+	default:
+		return b.check(report.Binding, report.Unknown, report.NoClaim,
+			"nothing strong ties this digest to %s: no signed SBOM and no published promotion manifest names it", what)
+	}
+}
+
+func ties(ts ...tie) []report.Evidence {
+	var out []report.Evidence
+	for _, t := range ts {
+		if t.says != silent {
+			out = append(out, t.evidence())
+		}
+	}
+	return out
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

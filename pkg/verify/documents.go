@@ -1,0 +1,175 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// facts are a release's own documents, and how far each is to be believed.
+type facts struct {
+	*run
+	version release.Version
+	rel     *release.Release
+	sbom    sbomFacts
+}
+
+type sbomFacts struct {
+	signature, binding report.Check
+	signed             bool // both hold: its claims are signed claims
+}
+
+// load reads the documents of a release and judges its SBOM.
+func (r *run) load(ctx context.Context, v release.Version) *facts {
+	f := &facts{run: r, version: v}
+	err := guard(func() {
+		f.rel = release.Load(ctx, r.Fetch, v, release.Options{Want: []release.Document{release.DocSBOM, release.DocChangelog, release.DocPromotion}})
+		f.judgeSBOM(ctx)
+	})
+	if err != nil {
+		f.rel = nil
+		f.sbom.signature, f.sbom.binding = r.failed(report.Signature, err), r.failed(report.Binding, err)
+	}
+	return f
+}
+
+// judgeSBOM proves the SBOM's own signature (krel-staging, logged) and that it
+// speaks for exactly this version (rule 9).
+func (f *facts) judgeSBOM(ctx context.Context) {
+	src := f.rel.SBOM
+	if src.Body == nil {
+		f.sbom.signature = f.failed(report.Signature, src.Err)
+		f.sbom.binding = f.failed(report.Binding, src.Err)
+		return
+	}
+	f.sbom.signature = f.fileSignature(ctx, src.URL, src.Body)
+	said := report.Evidence{What: "document", Source: src.URL, Digest: src.Digest}
+	if src.Err != nil {
+		f.sbom.binding = f.failed(report.Binding, src.Err)
+	} else {
+		f.sbom.binding = f.check(report.Binding, report.Verified, "", "its name, its namespace and every image in it say %s", f.version)
+	}
+	f.sbom.binding.Evidence = []report.Evidence{said}
+	f.sbom.signed = f.sbom.signature.Verdict == report.Verified && f.sbom.binding.Verdict == report.Verified
+}
+
+// usable says whether the SBOM can be read and speaks of this version, whoever
+// signed it.
+func (f *facts) usable() bool {
+	return f != nil && f.rel != nil && f.rel.SBOM.Err == nil && f.sbom.binding.Verdict == report.Verified
+}
+
+func strength(o fetch.Origin) report.Strength {
+	if o == fetch.Published {
+		return report.Published
+	}
+	return report.Carried
+}
+
+// list is one document's list of the images of the release.
+type list struct {
+	evidence report.Evidence
+	images   []release.Image
+}
+
+// maxListed caps the images that one document may list. A release has six.
+const maxListed = 64
+
+// lists returns what the documents list, as far as they can be read. A list
+// only ever adds to what is examined.
+func (f *facts) lists() []list {
+	if f == nil || f.rel == nil {
+		return nil
+	}
+	var out []list
+	add := func(url, digest string, s report.Strength, images []release.Image) {
+		images = images[:min(len(images), maxListed)]
+		out = append(out, list{report.Evidence{What: "image list", Source: url, Digest: digest, Strength: &s,
+			Fields: map[string]string{"images": fmt.Sprint(len(images))}}, images})
+	}
+	if f.usable() {
+		if images, err := release.SBOMImages(f.rel.SBOM.Value, f.version); err == nil {
+			s := strength(f.rel.SBOM.Origin)
+			if f.sbom.signed {
+				s = report.Signed
+			}
+			add(f.rel.SBOM.URL, f.rel.SBOM.Digest, s, images)
+		}
+	}
+	if c := f.rel.Changelog; c.Err == nil && c.Value != nil {
+		add(c.URL, c.Digest, strength(c.Origin), c.Value.Images)
+	}
+	return out
+}
+
+// signedSince says whether this version is one whose files are always signed.
+func (f *facts) signedSince() bool {
+	since, err := release.ParseVersion(f.Policy.Files.SignedSince)
+	return err != nil || f.version.Compare(since) >= 0
+}
+
+// results reports the documents that were judged as subjects of their own. The
+// SBOM of a release from before file signing is none, unless it is signed all
+// the same: nothing rests on it then.
+func (f *facts) results() []report.Result {
+	if !f.needs(report.Binding) {
+		return nil
+	}
+	if !f.signedSince() && f.sbom.signature.Reason == report.Absent {
+		return nil
+	}
+	res := report.Result{Subject: f.version.SBOMURL(), Kind: "document", Release: f.version.String(),
+		Checks: []report.Check{f.sbom.signature, f.sbom.binding}}
+	if f.rel != nil {
+		res.Digest = f.rel.SBOM.Digest
+	}
+	return []report.Result{res}
+}
+
+// neverReleased says whether every source agrees that there is no such version.
+func (f *facts) neverReleased(images []*image) bool {
+	if f.rel == nil || f.rel.NotReleased() == nil {
+		return false
+	}
+	return !slices.ContainsFunc(images, func(im *image) bool { return im.digestCheck.Reason != report.Absent })
+}
+
+func (b *batch) neverReleased() report.Result {
+	c := b.check(report.Inventory, report.Unknown, report.NotReleased,
+		"%v; neither its SBOM nor any of its images exist", b.facts.rel.NotReleased())
+	c.Required = true
+	return report.Result{Subject: b.req.Version.String(), Kind: "release", Release: b.req.Version.String(), Checks: []report.Check{c}}
+}
+
+// readPromotions reads the promotion manifests of images that are not of the
+// release itself, each once.
+func (b *batch) readPromotions(ctx context.Context) {
+	if !b.needs(report.Binding) {
+		return
+	}
+	b.promotions = map[string]*release.Source[*release.Promotion]{}
+	for _, im := range b.images {
+		if im.core && b.facts != nil {
+			continue
+		}
+		if url := release.PromotionURL(im.name); b.promotions[url] == nil {
+			src := release.LoadPromotion(ctx, b.Fetch, im.name)
+			b.promotions[url] = &src
+		}
+	}
+}
+
+// promotion returns the promotion manifest that lists the image, or nil.
+func (b *batch) promotion(im *image) *release.Source[*release.Promotion] {
+	if im.core {
+		if b.facts == nil || b.facts.rel == nil {
+			return nil
+		}
+		return &b.facts.rel.Promotion
+	}
+	return b.promotions[release.PromotionURL(im.name)]
+}

@@ -1,0 +1,73 @@
+package verify
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// judge is the one table that maps errors to verdicts. Only a contradiction
+// refutes; whatever could not be fetched or read is Unknown.
+func judge(err error) (report.Verdict, report.Reason) {
+	var (
+		digest  *registry.DigestError
+		format  *registry.FormatError
+		version *release.WrongVersionError
+		wire    *fetch.Error
+		crash   *par.Panic
+		differs *mismatchError
+		never   *release.NotReleasedError
+	)
+	switch {
+	case errors.As(err, &never):
+		return report.Unknown, report.NotReleased
+	case errors.As(err, &digest), errors.As(err, &version), errors.As(err, &differs):
+		return report.Refuted, report.Mismatch
+	case errors.Is(err, context.Canceled):
+		return report.Unknown, report.Interrupted
+	case errors.As(err, &crash):
+		return report.Unknown, report.Internal
+	case errors.As(err, &wire):
+		switch wire.Kind {
+		case fetch.NotFound:
+			return report.Unknown, report.Absent
+		case fetch.TooLarge:
+			return report.Unknown, report.Limit
+		case fetch.NotDocument:
+			return report.Unknown, report.Malformed
+		}
+		return report.Unknown, report.Unreachable
+	case errors.As(err, &format):
+		return report.Unknown, report.Malformed
+	case errors.Is(err, context.DeadlineExceeded):
+		return report.Unknown, report.Unreachable
+	}
+	return report.Unknown, report.Malformed
+}
+
+// failed is the check that ended in err.
+func (r *run) failed(name string, err error) report.Check {
+	v, reason := judge(err)
+	return r.check(name, v, reason, "%v", err)
+}
+
+// guard runs f and returns its panic, if any, as an error: a hostile input must
+// cost its own subject, not the run.
+func guard(f func()) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case *par.Panic:
+			err = v
+		default:
+			err = &par.Panic{Value: v}
+		}
+	}()
+	f()
+	return nil
+}

@@ -1,0 +1,94 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// fileSignature proves the detached signature of a document: "<url>.sig" and
+// "<url>.cert", by the policy's identity for files, with the entry that the
+// transparency log has of them.
+func (r *run) fileSignature(ctx context.Context, url string, body []byte) report.Check {
+	who := r.Policy.Files.Identity
+	sum := sha256.Sum256(body)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		return r.check(report.Signature, v, reason, format, args...)
+	}
+	sigText, certText, err := release.FetchSigned(ctx, r.Fetch, url)
+	if err != nil {
+		return r.failed(report.Signature, fmt.Errorf("signature of %s: %w", url, err))
+	}
+	signature := strings.TrimSpace(string(sigText))
+	if sig, err := base64.StdEncoding.Strict().DecodeString(signature); err != nil || len(sig) == 0 {
+		return say(report.Unknown, report.Malformed, "%s.sig is not a signature in base64", url)
+	}
+	pemText, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(certText)))
+	if err != nil {
+		pemText = certText // PEM as it is, without the base64 around it
+	}
+	_, cert, err := oneCertificate(pemText)
+	if err != nil {
+		return say(report.Unknown, report.Malformed, "%s.cert: %v", url, err)
+	}
+	id, err := identityOf(cert)
+	if err != nil {
+		return say(report.Unknown, report.Malformed, "%s.cert: %v", url, err)
+	}
+	if id != r.Policy.FileIdentity() {
+		return say(report.Unknown, report.Untrusted, "signed by %.80q of %.80q, not by %s", id.Subject, id.Issuer, who)
+	}
+	// Said apart from a missing log entry: these bytes are not the ones that were signed.
+	if raw, _ := base64.StdEncoding.DecodeString(signature); !signs(cert, raw, sum[:]) {
+		return say(report.Refuted, report.Mismatch, "the signature by %s is for other bytes than %s has now", who, url)
+	}
+	entry, err := r.lookUp(ctx, digest, signature, cert, pemText)
+	switch {
+	case errors.Is(err, errNotLogged):
+		return say(report.Unknown, report.Absent, "%s: %v, so nothing says when it was signed", url, err)
+	case errors.Is(err, errFlooded):
+		return say(report.Unknown, report.Limit, "%s: %v", url, err)
+	case err != nil:
+		return r.failed(report.Signature, fmt.Errorf("log entry of %s: %w", url, err))
+	}
+	if logID, _ := hex.DecodeString(entry.LogID); !r.Root.KnowsLog(logID) {
+		return say(report.Unknown, report.Untrusted, "logged by %.64q, which the trusted root does not know: the trusted root may be older than the signature", entry.LogID)
+	}
+	b, err := newBundle(sum[:], signature, cert.Raw, entry)
+	if err != nil {
+		return say(report.Unknown, report.Malformed, "the log entry of %s cannot be read: %v", url, err)
+	}
+	if err := verifyBundle(r.Root, r.Policy.FileIdentity(), b, sum[:]); err != nil {
+		if what := unknownAuthority(r.Root, cert); what != "" {
+			return say(report.Unknown, report.Untrusted, "signed under %s, which the trusted root does not know: the trusted root may be older than the signature", what)
+		}
+		return say(report.Refuted, report.Forged, "the signature of %s, which claims to be by %s, does not verify: %v", url, who, err)
+	}
+	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
+	c := say(report.Verified, "", "signed by %s, logged %s", who, logged)
+	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: digest, Fields: map[string]string{
+		"identity": id.Subject, "issuer": id.Issuer, "rule": who,
+		"logIndex": strconv.FormatInt(entry.LogIndex, 10), "logID": entry.LogID, "integratedTime": logged,
+	}}}
+	return c
+}
+
+// signs says whether the certificate's key made the signature. It can only
+// refute: who the certificate is of is for verifyBundle to say.
+func signs(cert *x509.Certificate, signature, sum []byte) bool {
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	return ok && ecdsa.VerifyASN1(key, sum, signature)
+}

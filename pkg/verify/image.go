@@ -1,0 +1,260 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// image is one image to examine: an index (or, for a digest that was asked for
+// by itself, a single manifest), its platforms, and their own repositories.
+type image struct {
+	name string // path in the registry, such as "kube-proxy" or "coredns/coredns"
+	tag  string // may be empty if pin is set
+	pin  string // digest that the caller demands, or empty
+	// platformPin is the digest that the caller demands of the one architecture
+	// in arches, or empty.
+	platformPin string
+	version     release.Version // of the release it is said to belong to; zero if of none
+	core        bool            // built with the release: has per-arch repositories, and stands in its lists
+	arches      []string        // examine only these architectures; none means all
+	expect      []string        // architectures that must be there
+
+	// What was found.
+	digest, mediaType string
+	digestCheck       report.Check
+	signed            signed
+	platforms         []*platform
+	single            bool // no index: platforms is empty
+}
+
+// platform is one manifest that an index names.
+type platform struct {
+	arch, name string // "arm64"; "linux/arm64"
+	desc       registry.Descriptor
+	seenAs     []string
+
+	digestCheck report.Check
+	signed      signed
+	diffIDs     []string // of the config, uncompressed layers in order
+	layers      []string // of the manifest, compressed layers in order
+}
+
+func (im *image) ref() registry.Ref {
+	return registry.Ref{Tag: im.tag, Repository: im.name, Digest: im.pin}
+}
+
+func (r *run) subject(im *image) string {
+	ref := im.ref()
+	ref.Host = r.Policy.Images.Registry
+	return ref.String()
+}
+
+// examine fills in everything about one image that the registry itself can
+// tell. What ties it to a version is decided afterwards, over all images.
+func (r *run) examine(ctx context.Context, im *image) {
+	if err := guard(func() { r.examineIndex(ctx, im) }); err != nil {
+		im.digestCheck = r.failed(report.Digest, err)
+		im.signed = r.notLookedAt()
+		im.platforms = nil
+	}
+	r.Progress.finish(1)
+}
+
+func (r *run) notLookedAt() signed {
+	return signed{
+		signature: r.check(report.Signature, report.Unknown, report.NoClaim, "there is no manifest to look up a signature for"),
+		reference: r.noReference("no signature was looked at"),
+	}
+}
+
+func (r *run) examineIndex(ctx context.Context, im *image) {
+	ref := im.ref()
+	ref.Host = r.Policy.Images.Registry
+	m, err := r.Registry.Manifest(ctx, ref)
+	if err != nil {
+		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
+		return
+	}
+	im.digest, im.mediaType = m.Digest, m.MediaType
+	seen := report.Evidence{What: "manifest", Source: ref.String(), Digest: m.Digest}
+	im.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s", len(m.Body), short(m.Digest))
+	im.digestCheck.Evidence = []report.Evidence{seen}
+	if !m.IsIndex() {
+		r.examineSingle(ctx, im, m)
+		return
+	}
+	idx, err := m.Index()
+	if err != nil {
+		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
+		return
+	}
+	im.list(r, idx)
+	tasks := []func(){func() { im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "") }}
+	for _, p := range im.platforms {
+		if p.desc.Digest == "" {
+			continue // expected, but not in the index
+		}
+		tasks = append(tasks, func() { r.examinePlatform(ctx, im, p) })
+	}
+	par.Do(tasks...)
+	for _, p := range im.platforms {
+		r.inherit(im, p)
+	}
+}
+
+// examineSingle is for a name that answers with one manifest. Release images
+// are indexes (rule 20), so there that is a contradiction.
+func (r *run) examineSingle(ctx context.Context, im *image, m *registry.Manifest) {
+	im.single = true
+	if _, err := m.Image(); err != nil {
+		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
+		return
+	}
+	if im.core && im.tag != "" {
+		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch,
+			"%s is one manifest (%s), where a release has an index over its platforms", r.subject(im), m.MediaType)
+	}
+	im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "")
+}
+
+// list takes over the platforms of an index, in its order, and then those that
+// are expected and not in it.
+func (im *image) list(r *run, idx *registry.Index) {
+	names := map[string]bool{}
+	arches := map[string]bool{}
+	for _, d := range idx.Manifests {
+		p := &platform{desc: d}
+		if d.Platform != nil {
+			p.arch, p.name = d.Platform.Architecture, d.Platform.String()
+		}
+		if d.Platform == nil || p.arch == "unknown" && d.Platform.OS == "unknown" {
+			continue // carried along, as attestations are: not a platform
+		}
+		if names[p.name] {
+			im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "the index names %s twice", p.name)
+		}
+		names[p.name], arches[p.arch] = true, true
+		if len(im.arches) == 0 || slices.Contains(im.arches, p.arch) {
+			im.platforms = append(im.platforms, p)
+		}
+	}
+	for _, arch := range im.expect {
+		if !arches[arch] {
+			p := &platform{arch: arch, name: "linux/" + arch}
+			p.digestCheck = r.check(report.Digest, report.Unknown, report.Incomplete, "the index does not name linux/%s, which this release has", arch)
+			p.signed = r.notLookedAt()
+			im.platforms = append(im.platforms, p)
+		}
+	}
+}
+
+// examinePlatform reads the manifest of one platform, from its own repository
+// where it has one, and side by side looks for a signature of its own.
+func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
+	host := r.Policy.Images.Registry
+	ref := registry.Ref{Host: host, Repository: im.name, Digest: p.desc.Digest}
+	if im.core && im.tag != "" {
+		ref = registry.Ref{Host: host, Repository: im.name + "-" + p.arch, Tag: im.tag}
+	}
+	err := guard(func() {
+		par.Do(
+			func() { r.readPlatform(ctx, im, p, ref) },
+			func() {
+				p.signed = signed{absent: true}
+				if ref.Tag != "" {
+					p.signed = r.imageSignature(ctx, ref.Repository, p.desc.Digest, im.name, p.arch)
+				}
+			})
+	})
+	if err != nil {
+		p.digestCheck, p.signed = r.failed(report.Digest, err), r.notLookedAt()
+	}
+}
+
+func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref registry.Ref) {
+	refute := func(format string, args ...any) {
+		p.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, format, args...)
+	}
+	m, err := r.Registry.Manifest(ctx, ref)
+	if err != nil {
+		p.digestCheck = r.failed(report.Digest, err)
+		return
+	}
+	if ref.Tag != "" {
+		p.seenAs = append(p.seenAs, ref.String())
+	}
+	switch {
+	case im.platformPin != "" && m.Digest != im.platformPin:
+		refute("%s is %s, not %s as asked for", ref, m.Digest, im.platformPin)
+		return
+	case m.Digest != p.desc.Digest:
+		refute("%s is %s, but the index of %s says %s for %s", ref, m.Digest, r.subject(im), p.desc.Digest, p.name)
+		return
+	case int64(len(m.Body)) != p.desc.Size:
+		refute("%s has %d bytes, but the index says %d", ref, len(m.Body), p.desc.Size)
+		return
+	case m.MediaType != p.desc.MediaType:
+		refute("%s is %s, but the index says %s", ref, m.MediaType, p.desc.MediaType)
+		return
+	}
+	img, err := m.Image()
+	if err != nil {
+		p.digestCheck = r.failed(report.Digest, err)
+		return
+	}
+	for _, l := range img.Layers {
+		p.layers = append(p.layers, l.Digest)
+	}
+	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), short(m.Digest))
+	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: m.Digest}}
+	if r.needs(report.Binding) {
+		r.readConfig(ctx, p, ref.Repository, img)
+	}
+}
+
+// maxConfig caps an image config. Those of a release are under 10 KB.
+const maxConfig = 1 << 20
+
+func (r *run) readConfig(ctx context.Context, p *platform, repository string, img *registry.Image) {
+	b, err := r.Registry.Blob(ctx, r.Policy.Images.Registry, repository, img.Config.Digest, maxConfig)
+	if err == nil {
+		var c *registry.Config
+		if c, err = registry.ParseConfig(b); err == nil {
+			want := p.desc.Platform
+			if c.OS != want.OS || c.Architecture != want.Architecture {
+				p.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch,
+					"the config says %s/%s, but the index says %s", c.OS, c.Architecture, p.name)
+				return
+			}
+			if len(c.DiffIDs) != len(img.Layers) {
+				p.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch,
+					"the config names %d layers, the manifest %d", len(c.DiffIDs), len(img.Layers))
+				return
+			}
+			p.diffIDs = c.DiffIDs
+			p.digestCheck.Evidence = append(p.digestCheck.Evidence,
+				report.Evidence{What: "config", Source: repository, Digest: img.Config.Digest})
+			return
+		}
+	}
+	p.digestCheck = r.failed(report.Digest, fmt.Errorf("config of %s: %w", p.name, err))
+}
+
+// inherit gives a platform the signature of the index that names it, if it has
+// none of its own (rule 20). A signature of its own that does not hold is not
+// covered up by that.
+func (r *run) inherit(im *image, p *platform) {
+	if !p.signed.absent {
+		return
+	}
+	p.signed.signature, p.signed.reference = im.signed.signature, im.signed.reference
+	if c := &p.signed.signature; c.Verdict == report.Verified {
+		c.Detail = "named by the signed index: " + c.Detail
+	}
+}

@@ -1,0 +1,259 @@
+package verify
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Request is what Images is asked for.
+type Request struct {
+	Version release.Version
+	Names   []string // image names such as "kube-proxy"; none means every image of the release
+	Arches  []string // architectures such as "arm64"; none means all
+}
+
+// Images verifies the images of a release: each index, each of its platforms,
+// and the per-architecture repositories. The results stand in a fixed order,
+// whatever came first over the network.
+//
+// The only error is a [*UsageError]: whatever goes wrong with a subject is that
+// subject's verdict, and hides nobody else's.
+func (v *Verifier) Images(ctx context.Context, req Request) (report.Report, error) {
+	r, err := v.start()
+	if err != nil {
+		return report.Report{}, err
+	}
+	b := newBatch(r, req)
+	if err := b.start(); err != nil {
+		return report.Report{}, err
+	}
+	if err := b.all(ctx); err != nil {
+		return report.Report{}, err
+	}
+	scope := report.Scope{Subjects: []string{req.Version.String()}, Names: req.Names, Platforms: req.Arches}
+	return r.report(ctx, scope, []release.Version{req.Version}, b.results(ctx)), nil
+}
+
+// all examines what the policy expects while the documents are read, and then
+// what those add.
+func (b *batch) all(ctx context.Context) error {
+	needed := b.documents() || !b.covers()
+	par.Do(
+		func() {
+			if needed {
+				b.facts = b.load(ctx, b.req.Version)
+			}
+		},
+		func() { b.examine(ctx, b.least) },
+	)
+	rest, err := b.rest()
+	if err != nil {
+		return err
+	}
+	b.examine(ctx, rest)
+	b.readPromotions(ctx)
+	return nil
+}
+
+// covers says whether the policy's minimum already names all that is asked for.
+func (b *batch) covers() bool {
+	for _, n := range b.req.Names {
+		if b.lists[n] == nil {
+			return false
+		}
+	}
+	for _, a := range b.req.Arches {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(b.lists)), func(as []string) bool { return slices.Contains(as, a) }) {
+			return false
+		}
+	}
+	return b.known
+}
+
+// batch is the images of one release that are examined together.
+type batch struct {
+	*run
+	req   Request
+	known bool // the policy knows the least that this minor holds
+
+	least  []*image // what the policy expects, within the request
+	images []*image // everything examined
+	facts  *facts   // what the release's own documents say; nil if they are not needed
+	// promotions are the manifests that list images which are not of the release itself, by URL.
+	promotions map[string]*release.Source[*release.Promotion]
+	lists      map[string][]string
+}
+
+func newBatch(r *run, req Request) *batch {
+	b := &batch{run: r, req: req, lists: map[string][]string{}}
+	images, arches, known := r.Policy.Least(req.Version.Minor)
+	b.known = known && req.Version.Major == 1
+	if b.known {
+		for _, name := range images {
+			b.expect(name, arches...)
+		}
+	}
+	return b
+}
+
+// expect adds to the set of what must be there. Lists only add to one another:
+// whoever serves one cannot shrink the set (rule 2).
+func (b *batch) expect(name string, arches ...string) {
+	for _, a := range arches {
+		if !slices.Contains(b.lists[name], a) {
+			b.lists[name] = append(b.lists[name], a)
+		}
+	}
+	slices.Sort(b.lists[name])
+}
+
+// start chooses what can be examined before any document was read.
+func (b *batch) start() error {
+	for i, n := range b.req.Names {
+		if slices.Contains(b.req.Names[:i], n) {
+			return usagef("%s is named twice", n)
+		}
+	}
+	for name := range b.lists {
+		if b.wanted(name) {
+			b.least = append(b.least, b.image(name))
+		}
+	}
+	return nil
+}
+
+func (b *batch) wanted(name string) bool {
+	return len(b.req.Names) == 0 || slices.Contains(b.req.Names, name)
+}
+
+func (b *batch) image(name string) *image {
+	im := &image{name: name, tag: b.req.Version.String(), version: b.req.Version, core: true, arches: b.req.Arches}
+	for _, a := range b.lists[name] {
+		if len(b.req.Arches) == 0 || slices.Contains(b.req.Arches, a) {
+			im.expect = append(im.expect, a)
+		}
+	}
+	return im
+}
+
+// rest adds what the release's documents list beyond the least, and says what
+// the request names that this release cannot have.
+func (b *batch) rest() ([]*image, error) {
+	for _, l := range b.facts.lists() {
+		for _, im := range l.images {
+			b.expect(im.Name, im.Arches()...)
+		}
+	}
+	var names, arches []string
+	for n, as := range b.lists {
+		names = append(names, n)
+		arches = append(arches, as...)
+	}
+	slices.Sort(names)
+	slices.Sort(arches)
+	arches = slices.Compact(arches)
+	if len(names) > 0 {
+		for _, n := range b.req.Names {
+			if !slices.Contains(names, n) {
+				return nil, usagef("%s has no image %q; it has %s", b.req.Version, n, strings.Join(names, ", "))
+			}
+		}
+		for _, a := range b.req.Arches {
+			if !slices.Contains(arches, a) {
+				return nil, usagef("%s has no architecture %q; it has %s", b.req.Version, a, strings.Join(arches, ", "))
+			}
+		}
+	}
+	have := map[string]*image{}
+	for _, im := range b.images {
+		have[im.name] = im
+	}
+	var more []*image
+	for _, n := range names {
+		switch im := have[n]; {
+		case im != nil:
+			b.late(im)
+		case b.wanted(n):
+			more = append(more, b.image(n))
+		}
+	}
+	return more, nil
+}
+
+// late adds architectures that a document lists and that the index of an image
+// examined already does not name.
+func (b *batch) late(im *image) {
+	if im.digest == "" || im.single {
+		return
+	}
+	for _, a := range b.image(im.name).expect {
+		if !slices.ContainsFunc(im.platforms, func(p *platform) bool { return p.arch == a }) {
+			p := &platform{arch: a, name: "linux/" + a, signed: b.notLookedAt()}
+			p.digestCheck = b.check(report.Digest, report.Unknown, report.Incomplete,
+				"the index does not name linux/%s, which the release's own lists do", a)
+			im.platforms = append(im.platforms, p)
+		}
+	}
+}
+
+func (b *batch) examine(ctx context.Context, images []*image) {
+	b.Progress.add(len(images))
+	par.Map(ctx, len(images), b.Jobs, func(ctx context.Context, i int) {
+		b.run.examine(ctx, images[i])
+	}, func(i int) {
+		images[i].digestCheck = b.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		images[i].signed = b.notLookedAt()
+	})
+	b.images = append(b.images, images...)
+	slices.SortFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
+}
+
+// results turns everything found into the report's results: the release, its
+// documents, then each image with its platforms.
+func (b *batch) results(ctx context.Context) []report.Result {
+	var out []report.Result
+	if b.facts != nil {
+		if b.facts.neverReleased(b.images) {
+			return []report.Result{b.neverReleased()}
+		}
+		if b.needs(report.Inventory) {
+			out = append(out, b.inventory())
+		}
+		out = append(out, b.facts.results()...)
+	}
+	bound := b.bind()
+	for _, im := range b.images {
+		out = append(out, b.imageResults(im, bound)...)
+	}
+	return out
+}
+
+func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Result {
+	one := func(platform, digest string, seenAs []string, d report.Check, s signed, key any) report.Result {
+		res := report.Result{
+			Subject: r.subject(im), Kind: "image", Platform: platform, Digest: digest, SeenAs: seenAs,
+			Checks: []report.Check{d, s.signature},
+		}
+		if !im.version.IsZero() {
+			res.Release = im.version.String()
+		}
+		if r.needs(report.Reference) {
+			res.Checks = append(res.Checks, s.reference)
+		}
+		if c, ok := bound[key]; ok {
+			res.Checks = append(res.Checks, c)
+		}
+		return res
+	}
+	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im)}
+	for _, p := range im.platforms {
+		out = append(out, one(p.name, p.desc.Digest, p.seenAs, p.digestCheck, p.signed, p))
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// inventory says whether everything that the release must hold, within the
+// request, is there. What must be there is the union of the policy's minimum,
+// the SBOM and the CHANGELOG (rule 2); a list that cannot be read leaves the
+// union unknown.
+func (b *batch) inventory() report.Result {
+	res := report.Result{Subject: b.req.Version.String(), Kind: "release", Release: b.req.Version.String()}
+	res.Checks = []report.Check{b.inventoryCheck()}
+	if p := b.facts.rel; p != nil && p.Promotion.Err != nil {
+		res.Notes = append(res.Notes, fmt.Sprintf("the promotion manifest was not read: %v", p.Promotion.Err))
+	}
+	if b.facts.rel != nil && !b.facts.signedSince() && b.facts.sbom.signature.Reason == report.Absent {
+		res.Notes = append(res.Notes, fmt.Sprintf("files of %s are from before file signing (%s): its SBOM has no signature", b.req.Version, b.Policy.Files.SignedSince))
+	}
+	return res
+}
+
+func (b *batch) inventoryCheck() report.Check {
+	rel := b.facts.rel
+	if rel == nil {
+		return b.check(report.Inventory, report.Unknown, report.Internal, "%s", b.facts.sbom.signature.Detail)
+	}
+	if rel.Changelog.Err != nil {
+		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.Changelog.Err))
+	}
+	if rel.SBOM.Err != nil && b.facts.signedSince() {
+		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))
+	}
+	var missing []string
+	images, platforms := 0, 0
+	for _, im := range b.images {
+		images++
+		if im.digest == "" {
+			missing = append(missing, im.name)
+			continue
+		}
+		for _, p := range im.platforms {
+			platforms++
+			if p.desc.Digest == "" {
+				missing = append(missing, im.name+" "+p.name)
+			}
+		}
+	}
+	var c report.Check
+	switch {
+	case images == 0 || platforms == 0 && len(missing) == 0:
+		c = b.check(report.Inventory, report.Unknown, report.Incomplete, "nothing of this release was found to examine")
+	case len(missing) > 0:
+		slices.Sort(missing)
+		c = b.check(report.Inventory, report.Unknown, report.Incomplete, "missing: %s", strings.Join(missing, ", "))
+	default:
+		c = b.check(report.Inventory, report.Verified, "", "%d images with %d platforms, nothing missing", images, platforms)
+	}
+	if b.known {
+		embedded := report.Embedded
+		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.Policy.Name,
+			Digest: b.Policy.Source().Digest, Strength: &embedded})
+	}
+	for _, l := range b.facts.lists() {
+		c.Evidence = append(c.Evidence, l.evidence)
+	}
+	return c
+}

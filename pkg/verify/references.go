@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// References verifies images by name, such as registry.k8s.io/pause:3.10, a
+// per-architecture name, or a digest. An image of a release is held against
+// that release's documents as [Verifier.Images] does; there is no inventory,
+// because nothing says what else was meant.
+//
+// The only error is a [*UsageError].
+func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.Report, error) {
+	r, err := v.start()
+	if err != nil {
+		return report.Report{}, err
+	}
+	if len(refs) == 0 {
+		return report.Report{}, usagef("no image was named")
+	}
+	no := func(name string) bool { return name == report.Inventory }
+	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
+	r.partial = len(r.omitted) > 0
+
+	var batches []*batch
+	var versions []release.Version
+	var subjects []string
+	for _, ref := range refs {
+		if ref.Host != r.Policy.Images.Registry {
+			return report.Report{}, usagef("%s: the policy speaks of images of %s only; for a copy of those in another registry: kverify verify %s/NAME:TAG --endpoint %s=https://%s",
+				ref, r.Policy.Images.Registry, r.Policy.Images.Registry, r.Policy.Images.Registry, ref.Host)
+		}
+		if slices.Contains(subjects, ref.String()) {
+			return report.Report{}, usagef("%s is named twice", ref)
+		}
+		subjects = append(subjects, ref.String())
+		im := r.named(ref)
+		if !slices.Contains(versions, im.version) && !im.version.IsZero() {
+			versions = append(versions, im.version)
+		}
+		batches = join(r, batches, im)
+	}
+	var results []report.Result
+	for _, b := range batches {
+		par.Do(
+			func() {
+				if b.needs(report.Binding) && !b.req.Version.IsZero() {
+					b.facts = b.load(ctx, b.req.Version)
+				}
+			},
+			func() { b.examine(ctx, b.least) },
+		)
+		b.readPromotions(ctx)
+		if b.facts != nil {
+			results = append(results, b.facts.results()...)
+		}
+		bound := b.bind()
+		for _, im := range b.images {
+			results = append(results, b.imageResults(im, bound)...)
+		}
+	}
+	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
+}
+
+// join puts an image into the batch of its release, or of none, so that the
+// images of one release are judged together.
+func join(r *run, batches []*batch, im *image) []*batch {
+	i := slices.IndexFunc(batches, func(b *batch) bool { return b.req.Version == im.version })
+	if i < 0 {
+		i = len(batches)
+		batches = append(batches, &batch{run: r, req: Request{Version: im.version}})
+	}
+	batches[i].least = append(batches[i].least, im)
+	return batches
+}
+
+// named makes an image out of a name. One of a release is known by its tag and
+// by the policy's inventory.
+func (r *run) named(ref registry.Ref) *image {
+	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
+	v, err := release.ParseVersion(ref.Tag)
+	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
+		return im
+	}
+	images, arches, known := r.Policy.Least(v.Minor)
+	name, arch := ref.Repository, ""
+	for _, a := range arches {
+		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {
+			name, arch = base, a
+		}
+	}
+	if !known || !slices.Contains(images, name) {
+		return im
+	}
+	im.version, im.core, im.expect = v, true, arches
+	if arch != "" { // the same manifest as the index names for that architecture
+		im.name, im.arches, im.expect = name, []string{arch}, []string{arch}
+		im.pin, im.platformPin = "", ref.Digest
+	}
+	return im
+}

@@ -1,0 +1,152 @@
+// Package verify decides. It joins what a registry serves, what a release's
+// documents claim and what was signed into a [report.Report], under a
+// [trust.Policy] and a [trust.Root], by the rules of docs/trust.md.
+//
+// It says how strong a claim is: signed (in a document whose signature was
+// verified here), published (read over https from its publisher's own host) or
+// carried (everything else, which can refute and never verify).
+//
+// A [Verifier] speaks to the world through the clients that it is given, so
+// that the same code judges a live registry, a mirror directory without any
+// network, and the worlds of the tests.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// Verifier verifies releases and images. Its fields are set before its first
+// use and not changed after; it may be used by several goroutines.
+type Verifier struct {
+	Fetch    *fetch.Client
+	Registry *registry.Client
+	Policy   *trust.Policy // nil means the embedded one
+	Root     *trust.Root   // nil means the embedded one
+
+	// Checks, if not nil, are the checks to run instead of those that the policy
+	// requires. Digest and signature cannot be left out.
+	Checks []string
+	// Require are checks to run in addition.
+	Require []string
+
+	Jobs     int              // subjects examined at once; below one means 64
+	Tool     report.Tool      // named in the report
+	Now      func() time.Time // for the report's date only, never for a verdict; nil means time.Now
+	Progress *Progress        // nil means that nobody watches
+}
+
+// Progress counts the subjects of a run, for a progress bar to poll. The zero
+// value is ready to use.
+type Progress struct{ done, total atomic.Int64 }
+
+// Counts returns how many subjects are done, and how many are known of so far.
+func (p *Progress) Counts() (done, total int) { return int(p.done.Load()), int(p.total.Load()) }
+
+func (p *Progress) add(n int) {
+	if p != nil {
+		p.total.Add(int64(n))
+	}
+}
+
+func (p *Progress) finish(n int) {
+	if p != nil {
+		p.done.Add(int64(n))
+	}
+}
+
+// UsageError reports a request that makes no sense, such as an image that the
+// release cannot have. Nothing was judged.
+type UsageError struct{ Message string }
+
+func (e *UsageError) Error() string { return e.Message }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+// run is one call of Images or References.
+type run struct {
+	*Verifier
+	cosign   *cosignVerifier
+	required []string
+	partial  bool
+	omitted  []string
+}
+
+func (v *Verifier) start() (*run, error) {
+	c := *v
+	if c.Policy == nil {
+		c.Policy = trust.EmbeddedPolicy()
+	}
+	if c.Root == nil {
+		c.Root = trust.EmbeddedRoot()
+	}
+	if c.Jobs < 1 {
+		c.Jobs = 64
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	r := &run{Verifier: &c}
+	r.required = slices.Clone(c.Policy.Required)
+	if c.Checks != nil {
+		r.required = slices.Clone(c.Checks)
+	}
+	r.required = append(r.required, c.Require...)
+	for _, name := range r.required {
+		if !slices.Contains(report.CheckNames, name) {
+			return nil, usagef("there is no check %q; there are %s", name, strings.Join(report.CheckNames, ", "))
+		}
+	}
+	for _, name := range []string{report.Digest, report.Signature} {
+		if !r.needs(name) {
+			return nil, usagef("the check %q cannot be left out", name)
+		}
+	}
+	for _, name := range c.Policy.Required {
+		if !r.needs(name) {
+			r.omitted = append(r.omitted, name)
+		}
+	}
+	r.partial = len(r.omitted) > 0
+	// In report order, each once.
+	r.required = slices.DeleteFunc(slices.Clone(report.CheckNames), func(n string) bool { return !r.needs(n) })
+	var err error
+	if r.cosign, err = newCosignVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *run) needs(check string) bool { return slices.Contains(r.required, check) }
+
+// documents says whether this run needs the release's own documents.
+func (r *run) documents() bool { return r.needs(report.Inventory) || r.needs(report.Binding) }
+
+func (r *run) check(name string, v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+	return report.Check{Name: name, Verdict: v, Required: r.needs(name), Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (r *run) report(ctx context.Context, scope report.Scope, versions []release.Version, results []report.Result) report.Report {
+	scope.Checks, scope.Partial, scope.Omitted = r.required, r.partial, r.omitted
+	rep := report.Report{
+		SchemaVersion: report.SchemaVersion, Tool: r.Tool, Time: r.Now().UTC().Truncate(time.Second), Scope: scope,
+		Policy: r.Policy.Source(), TrustedRoot: r.Root.Source(),
+		Interrupted: ctx.Err() != nil, Results: results,
+	}
+	for _, v := range versions {
+		if !slices.Contains(rep.Releases, v.String()) {
+			rep.Releases = append(rep.Releases, v.String())
+		}
+	}
+	return rep
+}
