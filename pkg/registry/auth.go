@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,7 +42,7 @@ func oneLine(err error) string {
 // Tokens are kept in the Client's memo, one for each registry and scope.
 type authorizer struct {
 	mu   sync.Mutex
-	said map[string]transport.Challenge // by scheme and host
+	said map[string]transport.Challenge // by place.root
 }
 
 type token struct {
@@ -53,7 +54,7 @@ type token struct {
 // has asked for one before.
 func (a *authorizer) known(ctx context.Context, c *Client, at place) (string, error) {
 	a.mu.Lock()
-	ch, ok := a.said[at.base[:len(at.base)-len(at.repo)]]
+	ch, ok := a.said[at.root]
 	a.mu.Unlock()
 	if !ok {
 		return "", nil
@@ -79,7 +80,7 @@ func (a *authorizer) answer(ctx context.Context, c *Client, at place, h http.Hea
 		if a.said == nil {
 			a.said = map[string]transport.Challenge{}
 		}
-		a.said[at.base[:len(at.base)-len(at.repo)]] = ch
+		a.said[at.root] = ch
 		a.mu.Unlock()
 	}
 	return c.authorize(ctx, at, ch, scope, refused)
@@ -112,7 +113,7 @@ func (c *Client) authorize(ctx context.Context, at place, ch transport.Challenge
 	if keychain == nil {
 		keychain = authn.NewMultiKeychain()
 	}
-	key := strings.Join([]string{"token", at.base[:len(at.base)-len(at.repo)], ch.Parameters["realm"], ch.Parameters["service"], scope}, "\n")
+	key := strings.Join([]string{"token", at.root, ch.Parameters["realm"], ch.Parameters["service"], scope}, "\n")
 	if kept, ok := c.memo.get(key); ok {
 		if t := kept.(token); t.header == refused || time.Now().After(t.until) {
 			c.memo.forget(key)
@@ -135,8 +136,12 @@ func (c *Client) authorize(ctx context.Context, at place, ch transport.Challenge
 			}
 		} else if conf.RegistryToken != "" {
 			t.header = "Bearer " + conf.RegistryToken
+		} else if err := checkRealm(ch.Parameters["realm"], at.plain); err != nil {
+			return nil, err
 		} else {
-			tok, err := transport.Exchange(ctx, reg, creds, c.tokenTransport(), []string{scope}, &ch)
+			// Over the same stack as everything else: that is where proxies,
+			// retries and budgets are.
+			tok, err := transport.Exchange(ctx, reg, creds, c.Fetch.Transport, []string{scope}, &ch)
 			if err != nil {
 				return nil, tokenError(ch.Parameters["realm"], err)
 			}
@@ -171,26 +176,36 @@ func basic(conf *authn.AuthConfig) string {
 	return r.Header.Get("Authorization")
 }
 
-// tokenTransport carries the token exchange: the same stack as everything
-// else, since that is where proxies, retries and limits are.
-func (c *Client) tokenTransport() http.RoundTripper { return c.Fetch.Transport }
+// checkRealm refuses a token server that credentials must not be sent to: one
+// without TLS, unless the registry itself has none. The library refuses
+// literal private addresses in addition.
+func checkRealm(realm string, plain bool) error {
+	u, err := url.Parse(realm)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return errors.New("it names a token server that is no URL")
+	case u.Scheme == "https" || u.Scheme == "http" && plain:
+		return nil
+	}
+	return fmt.Errorf("it names the token server %s, which is not https", fetch.Redact(realm))
+}
 
-// tokenError keeps what failed and where, and drops what the library adds: the
-// body of a token server's answer, and URLs with all of their query.
+// tokenError keeps what failed and where. What the library says is dropped: it
+// repeats the token server's answer, and URLs with all of their query.
 func tokenError(realm string, err error) error {
 	where := fetch.Redact(realm)
 	var status *transport.Error
-	if errors.As(err, &status) {
-		return fmt.Errorf("the token server %s answered %d", where, status.StatusCode)
-	}
 	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
+	var net net.Error
+	switch {
+	case errors.As(err, &status):
+		return fmt.Errorf("the token server %s answered %d", where, status.StatusCode)
+	case errors.As(err, &ue) && errors.As(ue.Err, &net):
+		return fmt.Errorf("cannot reach the token server %s: %w", where, ue.Err)
+	case errors.As(err, &ue):
+		return fmt.Errorf("the request to the token server %s failed, or was redirected to where it must not go", where)
 	}
-	if strings.HasPrefix(err.Error(), "no token in bearer response") {
-		return fmt.Errorf("the token server %s gave no token", where)
-	}
-	return fmt.Errorf("the token server %s: %w", where, err)
+	return fmt.Errorf("the token server %s is refused, or gave no token", where)
 }
 
 // challenge picks the first challenge that can be met from WWW-Authenticate

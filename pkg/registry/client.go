@@ -73,8 +73,12 @@ func (c *Client) Manifest(ctx context.Context, ref Ref) (*Manifest, error) {
 	if ref.identifier() == "" {
 		return nil, &RefError{Input: ref.String(), Why: "it has neither a tag nor a digest", Hint: "add :TAG or @sha256:..."}
 	}
+	// A Ref may be made by hand; the URL must not lead anywhere else for it.
 	if ref.Digest != "" && !validDigest(ref.Digest) {
 		return nil, &RefError{Input: ref.String(), Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+	}
+	if ref.Tag != "" && !tagRE.MatchString(ref.Tag) {
+		return nil, &RefError{Input: ref.String(), Why: "its tag is none", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
 	got, err := c.memo.do(ctx, key, func() (any, error) {
@@ -269,6 +273,7 @@ func lacksAPI(err error) bool {
 
 // place is where a repository is really read.
 type place struct {
+	root   string // "https://registry.k8s.io/v2/"
 	base   string // "https://registry.k8s.io/v2/kube-proxy/"
 	host   string // of the registry that is spoken to, for its credentials
 	repo   string // there
@@ -310,7 +315,8 @@ func (c *Client) locate(host, repo string) (place, error) {
 	if at.plain {
 		scheme = "http"
 	}
-	at.base = scheme + "://" + at.host + "/v2/" + at.repo + "/"
+	at.root = scheme + "://" + at.host + "/v2/"
+	at.base = at.root + at.repo + "/"
 	return at, nil
 }
 
