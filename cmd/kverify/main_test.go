@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/mirror"
+)
+
+const sample = "../../testdata/sample"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kverify": main})
+}
+
+// TestScripts runs testdata/*.txtar, the behaviour of the command line, on the
+// real main. What scripts have beside testscript's own commands:
+//
+//	exits CODE PROGRAM ARGS...         run it and compare the exit code
+//	stop SIGNAL CODE PROGRAM ARGS...   send it a signal once it asks SLOW, and compare the exit code
+//	world DIR [ATTACK...]              write a mirror of a made-up release, and DIR.root.json
+//	$MIRROR $ROOT                      the sample and its trusted root
+//	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root
+//	SLOW (in stop)                     a registry on loopback that never answers
+func TestScripts(t *testing.T) {
+	abs, err := filepath.Abs(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := mirror.Open(filepath.Join(abs, "mirror"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(stand{dir})
+	defer server.Close()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MIRROR", filepath.Join(abs, "mirror"))
+			env.Setenv("ROOT", filepath.Join(abs, "trusted_root.json"))
+			env.Setenv("SERVER", server.URL)
+			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"stop":  stop,
+			"world": attack,
+		},
+	})
+}
+
+// stand serves a mirror's hosts on loopback.
+type stand struct{ transport http.RoundTripper }
+
+func (s stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host, path := "registry.k8s.io", r.URL.Path
+	if !strings.HasPrefix(path, "/v2/") {
+		host, path, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		path = "/" + path
+	}
+	if host == "html" || strings.HasPrefix(path, "/v2/html/") {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+		return
+	}
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+host+path, r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	for k, v := range resp.Header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
+// exits runs a program and compares its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if want := args[0]; strconv.Itoa(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+// stop signals a program in mid-run.
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: stop SIGNAL CODE PROGRAM ARGS...")
+	}
+	asked := make(chan struct{})
+	var once sync.Once
+	release := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		once.Do(func() { close(asked) })
+		select {
+		case <-r.Context().Done():
+		case <-release:
+		}
+	}))
+	defer slow.Close()
+	defer close(release)
+
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "SLOW", slow.URL)
+	}
+	program, err := exec.LookPath(args[2])
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	cmd := exec.Command(program, args[3:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	ts.Check(cmd.Start())
+	select {
+	case <-asked:
+	case <-time.After(30 * time.Second):
+		_ = cmd.Process.Kill()
+		ts.Fatalf("it never asked")
+	}
+	ts.Check(cmd.Process.Signal(map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]))
+	_ = cmd.Wait()
+	if code := strconv.Itoa(cmd.ProcessState.ExitCode()); code != args[1] {
+		ts.Fatalf("exit code %s, want %s", code, args[1])
+	}
+}
+
+// genuine is built once for all scripts.
+var genuine = sync.OnceValue(func() *world.World { return world.New(world.Options{}) })
+
+// attack writes a mirror of a world that something was done to.
+func attack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: world DIR [ATTACK...]")
+	}
+	w := genuine().Clone()
+	for _, a := range args[1:] {
+		switch a {
+		case "replay": // everything of v1.27.1 under the name of v1.27.2
+			w.ServeAs("v1.27.1", "v1.27.2")
+		case "swap": // kube-proxy as kube-scheduler
+			w.SwapImage("v1.27.2", "kube-scheduler", "kube-proxy")
+		case "unsigned":
+			w.DropSignature("registry.k8s.io/kube-proxy:v1.27.2")
+		default:
+			ts.Fatalf("no attack %q", a)
+		}
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(w.WriteMirror(dir, []string{"v1.27.2"}, world.MirrorOptions{}))
+	ts.Check(os.WriteFile(dir+".root.json", w.TrustedRootJSON(), 0o644))
+}
