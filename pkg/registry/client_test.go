@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,14 +11,11 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
@@ -345,139 +341,6 @@ func TestRedirects(t *testing.T) {
 	down := &hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": http.RedirectHandler("http://us-docker.pkg.dev/x", 307)}}
 	if _, err := client(down).Manifest(t.Context(), proxy); !fetch.Is(err, fetch.BadRedirect) {
 		t.Error(err)
-	}
-}
-
-func TestReferrers(t *testing.T) {
-	subject := `{"schemaVersion":2,"mediaType":"` + OCIManifest + `","artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[],"subject":{"mediaType":"` + DockerIndex + `","size":1,"digest":"` + oneDigest + `"}}`
-	ref := Ref{Host: proxy.Host, Repository: proxy.Repository, Digest: oneDigest}
-	reg := inMemory(t, "kube-proxy/blobs/sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "", "{}",
-		"kube-proxy/manifests/v1", DockerManifest, strings.Replace(oneImage, digestOf([]byte(config)), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", 1),
-		"kube-proxy/manifests/"+digestOf([]byte(subject)), OCIManifest, subject)
-	h := &hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": reg}}
-	c := client(h)
-	for range 2 {
-		list, err := c.Referrers(t.Context(), ref)
-		if err != nil || len(list) != 1 || list[0].Digest != digestOf([]byte(subject)) || list[0].ArtifactType == "" {
-			t.Fatalf("%+v %v", list, err)
-		}
-	}
-	if len(h.asked) != 1 {
-		t.Errorf("asked %q", h.asked)
-	}
-
-	tag := strings.Replace(oneDigest, ":", "-", 1)
-	x := `{"schemaVersion":2,"mediaType":"` + OCIIndex + `","manifests":[` + desc("") + `]}`
-	answer := func(api, byTag int, pages int) *Client {
-		return client(&hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", OCIIndex)
-			status := api
-			if strings.HasSuffix(r.URL.Path, tag) {
-				status = byTag
-			} else if pages > 0 && r.URL.Query().Get("last") != fmt.Sprint(pages) {
-				n := 1
-				fmt.Sscan(r.URL.Query().Get("last"), &n)
-				w.Header().Set("Link", fmt.Sprintf(`<https://evil.example/v2/x?last=%d&n=1>; rel="next"`, n+1))
-			}
-			w.WriteHeader(status)
-			if status == 200 {
-				io.WriteString(w, x)
-			}
-		})}})
-	}
-	for _, tt := range []struct {
-		name              string
-		api, byTag, pages int
-		want              int
-		kind              fetch.Kind
-	}{
-		{"API", 200, 404, 0, 1, 0}, {"by tag", 404, 200, 0, 1, 0}, {"API not known", 405, 200, 0, 1, 0},
-		{"neither", 404, 404, 0, -1, fetch.NotFound}, {"forbidden", 403, 200, 0, -1, fetch.Forbidden},
-		{"forbidden by tag", 404, 403, 0, -1, fetch.NotFound}, {"down", 500, 200, 0, -1, fetch.ServerError}, {"pages", 200, 404, 3, 3, 0},
-	} {
-		list, err := answer(tt.api, tt.byTag, tt.pages).Referrers(t.Context(), ref)
-		if tt.want >= 0 && (err != nil || len(list) != tt.want) || tt.want < 0 && !fetch.Is(err, tt.kind) {
-			t.Errorf("%s: %+v %v", tt.name, list, err)
-		}
-	}
-	var fe *FormatError
-	if _, err := answer(200, 404, 100).Referrers(t.Context(), ref); !errors.As(err, &fe) {
-		t.Errorf("endless pages: %v", err)
-	}
-	x = `{"schemaVersion":2,"manifests":[]}`
-	if list, err := answer(200, 404, 0).Referrers(t.Context(), ref); err != nil || len(list) != 0 {
-		t.Errorf("none: %+v %v", list, err)
-	}
-	x = `<html>`
-	if _, err := answer(200, 404, 0).Referrers(t.Context(), ref); !errors.As(err, &fe) {
-		t.Errorf("a page: %v", err)
-	}
-}
-
-// Many who ask for the same thing at once share one request; one who gives up
-// takes nobody along.
-func TestShared(t *testing.T) {
-	var asked atomic.Int32
-	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		time.Sleep(100 * time.Millisecond)
-		w.Header().Set("Content-Type", DockerIndex)
-		io.WriteString(w, oneIndex)
-	})
-	s := httptest.NewServer(slow)
-	defer s.Close()
-	c := &Client{Fetch: &fetch.Client{Transport: fetch.NewTransport(fetch.Options{})}, Endpoints: map[string]string{"registry.k8s.io": s.URL}}
-	first, giveUp := context.WithCancel(t.Context())
-	time.AfterFunc(30*time.Millisecond, giveUp)
-	par.Map(t.Context(), 32, 32, func(ctx context.Context, i int) {
-		if i == 0 {
-			if _, err := c.Manifest(first, proxy); !fetch.Is(err, fetch.Cancelled) || !errors.Is(err, context.Canceled) {
-				t.Error(err)
-			}
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-		if i == 1 {
-			ctx, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
-			defer cancel()
-			if _, err := c.Manifest(ctx, proxy); !fetch.Is(err, fetch.Cancelled) || !errors.Is(err, context.DeadlineExceeded) {
-				t.Error(err)
-			}
-			return
-		}
-		if m, err := c.Manifest(ctx, proxy); err != nil || m.Digest != oneDigest {
-			t.Error(err)
-		}
-	}, nil)
-	if n := asked.Load(); n != 2 {
-		t.Errorf("%d requests, want the abandoned one and one more", n)
-	}
-}
-
-func TestMemoIsBounded(t *testing.T) {
-	var m memo
-	for i := range 10000 {
-		m.put(fmt.Sprint(i), make([]byte, 0), 64<<10)
-	}
-	if m.bytes > memoBytes || len(m.kept) != m.recent.Len() || len(m.kept) > memoBytes/(64<<10) {
-		t.Errorf("%d bytes in %d entries", m.bytes, len(m.kept))
-	}
-	if _, ok := m.get("9999"); !ok {
-		t.Error("the most recent was forgotten")
-	}
-	if _, ok := m.get("0"); ok {
-		t.Error("the oldest was kept")
-	}
-	m.put("huge", nil, memoBytes)
-	if _, ok := m.get("huge"); ok {
-		t.Error("one entry pushed out all others")
-	}
-	func() {
-		defer func() { recover() }()
-		m.do(t.Context(), "panics", func() (any, error) { panic("x") })
-	}()
-	if v, err := m.do(t.Context(), "panics", func() (any, error) { return 1, nil }); err != nil || v != 1 {
-		t.Errorf("after a panic: %v %v", v, err)
 	}
 }
 
