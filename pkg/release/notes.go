@@ -26,8 +26,8 @@ type Note struct {
 }
 
 // ParseNotes reads the release notes of v out of a CHANGELOG: every item of a
-// list below the downloads is a note; prose under a heading, such as that of a
-// security fix, is one note a heading. An unknown version is a
+// list below the downloads is a note; prose under a heading is one note, and so
+// is all that is told under the heading of a security fix or a known issue. An unknown version is a
 // [*NotReleasedError]. For the notes of several versions see
 // [ChangelogVersions].
 func ParseNotes(data []byte, v Version) ([]Note, error) {
@@ -37,28 +37,33 @@ func ParseNotes(data []byte, v Version) ([]Note, error) {
 	}
 	var notes []Note
 	var path headings
-	prose := -1 // index in notes of the prose under the current heading
+	open := -1 // where the prose under the current heading began
 	for _, u := range s.units() {
 		if h, ok := u.node.(*ast.Heading); ok {
 			path.enter(h.Level, plainText(h, s.source))
-			prose = -1
+			open = -1
 			continue
 		}
 		if path.downloads() || path.current() == "" {
 			continue
 		}
+		kind := path.kind()
+		// What is told of a hole or a known issue is one text, lists and all.
+		prose := u.item == nil || kind == "security" || kind == "known-issue"
+		if prose && open >= 0 {
+			u.start, u.item = open, nil
+			notes[len(notes)-1].Text = u.text(s.source)
+			continue
+		}
 		text := u.text(s.source)
-		if text == "" || strings.HasPrefix(text, "<!--") {
+		if text == "" || strings.HasPrefix(text, "<!--") || text == "_Nothing has changed._" {
 			continue
 		}
-		if u.item == nil && prose >= 0 {
-			notes[prose].Text += "\n\n" + text
-			continue
+		if open = -1; prose {
+			open, u.item = u.start, nil
+			text = u.text(s.source)
 		}
-		notes = append(notes, Note{Version: v, Kind: path.kind(), Heading: path.current(), Text: text})
-		if prose = -1; u.item == nil {
-			prose = len(notes) - 1
-		}
+		notes = append(notes, Note{Version: v, Kind: kind, Heading: path.current(), Text: text})
 	}
 	for i := range notes {
 		notes[i].annotate()
@@ -78,9 +83,15 @@ type unit struct {
 func (s *section) units() []unit {
 	var out []unit
 	add := func(n ast.Node, item *ast.ListItem) {
-		if at := blockStart(n); at >= 0 {
-			out = append(out, unit{node: n, item: item, start: lineStart(s.source, at), end: s.end})
+		at := blockStart(n)
+		if at < 0 {
+			return
 		}
+		start := lineStart(s.source, at)
+		if _, fenced := n.(*ast.FencedCodeBlock); fenced {
+			start = lineStart(s.source, start-1) // the fence is no line of the block
+		}
+		out = append(out, unit{node: n, item: item, start: start, end: s.end})
 	}
 	for _, b := range s.blocks {
 		list, ok := b.(*ast.List)
