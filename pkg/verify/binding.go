@@ -67,13 +67,7 @@ func (b *batch) layerTie(im *image, p *platform) tie {
 		return tie{}
 	}
 	src := b.facts.rel.SBOM
-	t := tie{source: src.URL, digest: src.Digest, strength: strength(src.Origin)}
-	switch {
-	case b.facts.sbom.signed:
-		t.strength = report.Signed
-	case t.strength == report.Published:
-		t.strength = report.Carried // an SBOM speaks through its signature only
-	}
+	t := tie{source: src.URL, digest: src.Digest, strength: b.facts.sbomStrength()}
 	listed, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
 	if err != nil {
 		t.detail = err.Error()

@@ -23,11 +23,16 @@ type sbomFacts struct {
 	signed             bool // both hold: its claims are signed claims
 }
 
-// load reads the documents of a release and judges its SBOM.
+// load reads the documents of a release that say what its images are.
 func (r *run) load(ctx context.Context, v release.Version) *facts {
+	return r.loadDocuments(ctx, v, release.Options{Want: []release.Document{release.DocSBOM, release.DocChangelog, release.DocPromotion}})
+}
+
+// loadDocuments reads documents of a release and judges its SBOM.
+func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Options) *facts {
 	f := &facts{run: r, version: v}
 	err := guard(func() {
-		f.rel = release.Load(ctx, r.Fetch, v, release.Options{Want: []release.Document{release.DocSBOM, release.DocChangelog, release.DocPromotion}})
+		f.rel = release.Load(ctx, r.Fetch, v, o)
 		f.judgeSBOM(ctx)
 	})
 	if err != nil {
@@ -93,11 +98,7 @@ func (f *facts) lists() []list {
 	}
 	if f.usable() {
 		if images, err := release.SBOMImages(f.rel.SBOM.Value, f.version); err == nil {
-			s := strength(f.rel.SBOM.Origin)
-			if f.sbom.signed {
-				s = report.Signed
-			}
-			add(f.rel.SBOM.URL, f.rel.SBOM.Digest, s, images)
+			add(f.rel.SBOM.URL, f.rel.SBOM.Digest, f.sbomStrength(), images)
 		}
 	}
 	if c := f.rel.Changelog; c.Err == nil && c.Value != nil {

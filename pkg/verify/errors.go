@@ -22,6 +22,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		crash   *par.Panic
 		differs *mismatchError
 		never   *release.NotReleasedError
+		auth    *registry.AuthError
 	)
 	switch {
 	case errors.As(err, &never):
@@ -41,6 +42,8 @@ func judge(err error) (report.Verdict, report.Reason) {
 		case fetch.NotDocument:
 			return report.Unknown, report.Malformed
 		}
+		return report.Unknown, report.Unreachable
+	case errors.As(err, &auth):
 		return report.Unknown, report.Unreachable
 	case errors.As(err, &format):
 		return report.Unknown, report.Malformed

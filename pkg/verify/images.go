@@ -46,7 +46,10 @@ func (b *batch) all(ctx context.Context) error {
 	needed := b.documents() || !b.covers()
 	par.Do(
 		func() {
-			if needed {
+			switch {
+			case b.everything:
+				b.facts = b.loadAll(ctx, b.req.Version)
+			case needed:
 				b.facts = b.load(ctx, b.req.Version)
 			}
 		},
@@ -81,6 +84,8 @@ type batch struct {
 	*run
 	req   Request
 	known bool // the policy knows the least that this minor holds
+	// everything reads all documents, not only those that speak of images.
+	everything bool
 
 	least  []*image // what the policy expects, within the request
 	images []*image // everything examined

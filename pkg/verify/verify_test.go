@@ -254,3 +254,74 @@ func ExampleVerifier_Images() {
 	fmt.Println(rep.Verdict(), rep.Count(report.Verified))
 	// Output: verified 7
 }
+
+func TestReleaseJudgesEveryFileByItsClaims(t *testing.T) {
+	for _, tt := range []struct {
+		version string
+		verdict report.Verdict
+	}{
+		{version, report.Verified},
+		// Before file signing a single binary has nothing strong (rule 10).
+		{"v1.24.0", report.Unknown},
+	} {
+		t.Run(tt.version, func(t *testing.T) {
+			rep, err := verifier(t, world.New(world.Options{Versions: []string{tt.version}})).Release(t.Context(), request(t, tt.version))
+			if err != nil || rep.Verdict() != tt.verdict {
+				t.Fatalf("%v %s\n%s", err, rep.Verdict(), failures(rep))
+			}
+			verified, tarballs := 0, 0
+			for _, res := range rep.Results {
+				if res.Kind == "file" && res.Verdict() == report.Verified {
+					verified++
+					if strings.HasSuffix(res.Subject, ".tar.gz") {
+						tarballs++
+					}
+				}
+			}
+			if tarballs < 20 || tt.verdict == report.Verified && verified < 100 {
+				t.Errorf("%d files verified, %d tarballs", verified, tarballs)
+			}
+		})
+	}
+}
+
+func TestListNamesWhoDisagrees(t *testing.T) {
+	w := world.New(world.Options{})
+	l, err := verifier(t, w).List(t.Context(), request(t, version).Version)
+	if err != nil || l.Verdict != report.Verified || len(l.Items) < 100 {
+		t.Fatalf("%v %+v", err, l)
+	}
+	sum := ""
+	for _, it := range l.Items {
+		if it.Subject == "kubernetes-client-linux-amd64.tar.gz" {
+			sum = it.SHA512
+		}
+	}
+	for document, url := range map[string]string{
+		"changelog":       world.ChangelogURL(version),
+		"SHA512SUMS":      world.FileURL(version, "SHA512SUMS"),
+		"provenance.json": world.FileURL(version, "provenance.json"),
+		"sbom":            world.SBOMURL(version),
+	} {
+		t.Run(document, func(t *testing.T) {
+			w := w.Clone()
+			w.PutFile(url, []byte(strings.ReplaceAll(string(w.File(url)), sum, strings.Repeat("0", 128))))
+			if document == "sbom" {
+				w.SignFile(url, world.Signing{})
+			}
+			l, err := verifier(t, w).List(t.Context(), request(t, version).Version)
+			if err != nil || l.Verdict != report.Refuted {
+				t.Fatalf("%v %s", err, l.Verdict)
+			}
+			for _, it := range l.Items {
+				if it.Subject == "kubernetes-client-linux-amd64.tar.gz" && !strings.Contains(it.Conflict, "000000000000... in "+document) {
+					t.Errorf("conflict %q does not name %s", it.Conflict, document)
+				}
+			}
+			rep, err := verifier(t, w).Release(t.Context(), request(t, version))
+			if err != nil || rep.Verdict() != report.Refuted {
+				t.Errorf("verify: %v %s", err, rep.Verdict())
+			}
+		})
+	}
+}

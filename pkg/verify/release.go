@@ -1,0 +1,112 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Release verifies everything about a release that can be proved without
+// downloading its files: the images as [Verifier.Images] does, the SBOM, and
+// for each file that the digests which the release's documents claim agree and
+// that one of those claims counts.
+//
+// The only error is a [*UsageError].
+func (v *Verifier) Release(ctx context.Context, req Request) (report.Report, error) {
+	r, err := v.start()
+	if err != nil {
+		return report.Report{}, err
+	}
+	b := newBatch(r, req)
+	b.everything = true
+	if err := b.start(); err != nil {
+		return report.Report{}, err
+	}
+	if err := b.all(ctx); err != nil {
+		return report.Report{}, err
+	}
+	results := b.results(ctx)
+	if r.needs(report.Binding) && b.facts != nil && !b.facts.neverReleased(b.images) {
+		results = append(results, b.facts.files(req)...)
+	}
+	scope := report.Scope{Subjects: []string{req.Version.String()}, Names: req.Names, Platforms: req.Arches}
+	return r.report(ctx, scope, []release.Version{req.Version}, results), nil
+}
+
+// files reports each file of the release on the word of its documents.
+func (f *facts) files(req Request) []report.Result {
+	var out []report.Result
+	for _, it := range f.listing().Items {
+		if it.Image || !isSubject(it.Subject, it.Info) || !wanted(it.Info, req) {
+			continue
+		}
+		res := report.Result{Subject: it.URL, Kind: "file", Release: f.version.String()}
+		if it.SHA256 != "" {
+			res.Digest = "sha256:" + it.SHA256
+		}
+		if it.Info.OS != "" {
+			res.Platform = it.Info.OS + "/" + it.Info.Arch
+		}
+		res.Checks = []report.Check{f.fileClaims(it)}
+		out = append(out, res)
+	}
+	return out
+}
+
+// isSubject leaves out what only speaks about files (rule 10), and the tags
+// beside the image archives.
+func isSubject(path string, info release.FileInfo) bool {
+	if info.Kind == "document" || info.Kind == "other" {
+		return false
+	}
+	for _, suffix := range []string{".sig", ".cert", ".sha256", ".sha512", ".docker_tag"} {
+		if strings.HasSuffix(path, suffix) {
+			return false
+		}
+	}
+	return true
+}
+
+func wanted(info release.FileInfo, req Request) bool {
+	return (len(req.Names) == 0 || slices.Contains(req.Names, info.Component)) &&
+		(len(req.Arches) == 0 || slices.Contains(req.Arches, info.Arch))
+}
+
+// fileClaims judges what is said of one file: any two claims that disagree
+// refute, and without a claim that counts nothing is known.
+func (f *facts) fileClaims(it Listed) report.Check {
+	var c report.Check
+	var who []string
+	strong := ""
+	for _, claim := range it.Claims {
+		who = append(who, string(claim.Document))
+		if claim.counts() && (strong == "" || claim.Strength == report.Signed) {
+			strong = fmt.Sprintf("%s (%s)", claim.Document, claim.Strength)
+		}
+	}
+	slices.Sort(who)
+	who = slices.Compact(who)
+	switch {
+	case it.Conflict != "":
+		c = f.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
+	case strong != "":
+		c = f.check(report.Binding, report.Verified, "", "its digests are known from %s; %d documents agree: %s", strong, len(who), strings.Join(who, ", "))
+	default:
+		c = f.check(report.Binding, report.Unknown, report.NoClaim,
+			"only %s names it, which cannot vouch for a file: no signed SBOM and no published CHANGELOG does", strings.Join(who, ", "))
+	}
+	seen := map[string]bool{}
+	for _, claim := range it.Claims {
+		key := claim.URL + claim.Digest
+		if !seen[key] {
+			seen[key] = true
+			s := claim.Strength
+			c.Evidence = append(c.Evidence, report.Evidence{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s})
+		}
+	}
+	return c
+}
