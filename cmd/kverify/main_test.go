@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,11 +32,12 @@ func TestMain(m *testing.M) {
 // real main. What scripts have beside testscript's own commands:
 //
 //	exits CODE PROGRAM ARGS...         run it and compare the exit code
-//	stop SIGNAL CODE PROGRAM ARGS...   send it a signal once it asks SLOW, and compare the exit code
+//	signal NAME CODE PROGRAM ARGS...   send it a signal once it asks SLOW, and compare the exit code
 //	world DIR [ATTACK...]              write a mirror of a made-up release, and DIR.root.json
 //	$MIRROR $ROOT                      the sample and its trusted root
-//	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root
-//	SLOW (in stop)                     a registry on loopback that never answers
+//	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
+//	                                   a web page below /html, slowly below /late
+//	SLOW (in signal)                   a registry on loopback that never answers
 func TestScripts(t *testing.T) {
 	abs, err := filepath.Abs(sample)
 	if err != nil {
@@ -46,7 +48,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(stand{dir})
-	defer server.Close()
+	t.Cleanup(server.Close) // after the scripts, which run side by side
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -58,10 +60,16 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"stop":  stop,
-			"world": attack,
+			"exits":  exits,
+			"signal": signal,
+			"world":  attack,
 		},
 	})
 }
@@ -79,6 +87,10 @@ func (s stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
 		return
+	}
+	if rest, ok := strings.CutPrefix(path, "/v2/late/"); ok {
+		path = "/v2/" + rest
+		time.Sleep(400 * time.Millisecond)
 	}
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+host+path, r.Body)
 	if err != nil {
@@ -116,10 +128,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// stop signals a program in mid-run.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// signal stops a program in mid-run.
+func signal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: stop SIGNAL CODE PROGRAM ARGS...")
+		ts.Fatalf("usage: signal NAME CODE PROGRAM ARGS...")
 	}
 	asked := make(chan struct{})
 	var once sync.Once

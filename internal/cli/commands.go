@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,8 @@ func (a *app) root() *cobra.Command {
 func (a *app) images() *cobra.Command {
 	var flags shared
 	var arches []string
-	c := &cobra.Command{
+	var c *cobra.Command
+	c = &cobra.Command{
 		Use:   "images VERSION [NAME...]",
 		Short: "Verify the images of a release",
 		Long: `Verifies every image of a release: the index, each platform, and the
@@ -79,10 +81,8 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 			return nil
 		},
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-			for _, arch := range arches {
-				if arch == "" {
-					return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
-				}
+			if c.Flags().Changed("arch") && (len(arches) == 0 || slices.Contains(arches, "")) {
+				return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
 			}
 			version, err := release.Resolve(ctx, v.Fetch, args[0])
 			if err != nil {
