@@ -82,28 +82,24 @@ func entryText(p sbom.Package) string { return p.Name + " sha256:" + p.SHA256 }
 // checkImagePackage holds a package that looks like an image or a layer of one
 // to the version v.
 func checkImagePackage(p sbom.Package, v Version) error {
-	if rest, ok := strings.CutPrefix(p.ID, imageIDPrefix); ok {
-		if _, _, ok := splitImageID(rest, v); ok {
-			return nil
-		}
-		if image, layer, ok := strings.Cut(rest, layerIDInfix); ok && layer != "" {
-			rest = image
-			if _, _, ok := splitImageID(rest, v); ok {
-				return nil
-			}
-		}
-		if got := namedVersion(rest); got != "" && got != v.String() {
-			return &WrongVersionError{sbomName, "package " + quote(p.ID), v.String(), got}
-		}
-		return &FormatError{Document: sbomName, Why: "package id " + quote(p.ID) + " is neither an image of " + v.String() + " nor a layer of one"}
-	}
-	for _, host := range []string{"k8s.gcr.io/", "registry.k8s.io/"} {
+	for _, host := range []string{registryHost + "/", oldRegistryHost + "/"} {
 		name, ok := strings.CutPrefix(p.Name, host)
 		if _, tag, tagged := strings.Cut(name, ":"); ok && tagged && tag != v.String() {
 			return &WrongVersionError{sbomName, "package " + quote(p.Name), v.String(), tag}
 		}
 	}
-	return nil
+	rest, ok := strings.CutPrefix(p.ID, imageIDPrefix)
+	if !ok {
+		return nil
+	}
+	id, layer, hasLayer := strings.Cut(rest, layerIDInfix)
+	if _, _, ok := splitImageID(id, v); ok && (!hasLayer || layer != "") {
+		return nil
+	}
+	if got := namedVersion(id); got != "" && got != v.String() {
+		return &WrongVersionError{sbomName, "package " + quote(p.ID), v.String(), got}
+	}
+	return &FormatError{Document: sbomName, Why: "package id " + quote(p.ID) + " is neither an image of " + v.String() + " nor a layer of one"}
 }
 
 // splitImageID finds the image and architecture whose id, built for v, is
