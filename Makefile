@@ -1,0 +1,87 @@
+# Go, git and make are enough for build, demo and test. Linters and other tools
+# are modules of their own under tools/, built at their pinned versions into bin/.
+
+GO       ?= go
+BIN      := bin
+PKGS     ?= ./...
+# The race detector needs a C compiler; where there is none the tests run without it and say so.
+RACE     ?= $(if $(shell command -v cc gcc clang 2>/dev/null),-race)
+# One fuzz target runs this long under `make fuzz`.
+FUZZTIME ?= 20s
+SAMPLE   := testdata/sample
+LINT     := $(BIN)/golangci-lint
+VULN     := $(BIN)/govulncheck
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/kverify
+	$(GO) build -o $(BIN)/kverify ./cmd/kverify
+
+.PHONY: demo
+demo: build ## verify every image of the sample release, with no network
+	$(BIN)/kverify images v1.27.2 --mirror $(SAMPLE)/mirror --trusted-root $(SAMPLE)/trusted_root.json
+
+.PHONY: test
+test: ## run all tests under the race detector
+	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
+	$(GO) test $(RACE) $(PKGS)
+
+.PHONY: cover
+cover: ## run all tests and write coverage.html
+	$(GO) test -coverpkg=./pkg/...,./internal/... -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -1
+	$(GO) tool cover -html=coverage.out -o coverage.html
+
+.PHONY: interop
+interop: ## run the tests against real registries, a module of its own
+	cd test/interop && $(GO) test -count=1 -v ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" tools/fuzz/run.sh
+
+.PHONY: bench
+bench: ## run the benchmarks whose figures docs/performance.md keeps
+	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),3x) -timeout 30m ./...
+
+.PHONY: sample
+sample: ## write testdata/sample anew, signed by a test CA
+	$(GO) run ./internal/world/sample -o $(SAMPLE)
+
+.PHONY: roots
+roots: ## write the embedded trusted root anew and say where it is from; needs npm
+	@tools/roots/update.sh
+
+.PHONY: roots-check
+roots-check: ## compare the embedded trusted root with where it is from; needs npm
+	@tools/roots/update.sh --check
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: $(LINT) ## check formatting, go vet and golangci-lint
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+	cd test/interop && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...
+
+.PHONY: govulncheck
+govulncheck: $(VULN) ## look for known vulnerabilities; skips when the database cannot be reached
+	@tools/vuln/run.sh $(VULN)
+
+$(LINT): tools/lint/go.mod
+	cd tools/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(VULN): tools/vuln/go.mod
+	cd tools/vuln && $(GO) build -o ../../$@ golang.org/x/vuln/cmd/govulncheck
+
+.PHONY: clean
+clean: ## remove what the targets made
+	rm -rf $(BIN) coverage.out coverage.html
