@@ -30,6 +30,9 @@ type shared struct {
 	quiet       bool
 	verbose     bool
 	noColor     bool
+
+	// formats are what -o takes, the default first; none means those of a report.
+	formats []string
 }
 
 const (
@@ -58,13 +61,47 @@ func (s *shared) add(c *cobra.Command) {
 	f.BoolVar(&s.noColor, "no-color", false, "no colours")
 }
 
+// addReading defines those shared flags that make sense for a command which
+// reads what is published and examines no bytes, with formats of its own.
+func (s *shared) addReading(c *cobra.Command, formats ...string) {
+	s.jobs, s.formats = defaultJobs, formats
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVarP(&s.output, "output", "o", nil, fmt.Sprintf("write `FORMAT[=FILE]`: %s; repeatable (default %s)", orList(formats), formats[0]))
+	// KVERIFY_OUTPUT names formats of reports.
+	_ = f.SetAnnotation("output", notFromEnvironment, nil)
+	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR` instead of the network")
+	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&s.policy, "policy", "", "judge signatures by the policy in this `FILE`")
+	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
+	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
+	f.BoolVarP(&s.quiet, "quiet", "q", false, "no remarks on stderr")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "requests to stderr")
+	f.BoolVar(&s.noColor, "no-color", false, "no colours")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// notFromEnvironment marks a flag that is not shared, whatever its name.
+const notFromEnvironment = "kverify_not_from_environment"
+
+// orList reads "a, b or c".
+func orList(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 // repeatable flags take several values, separated by commas, from the environment.
 var repeatable = []string{"endpoint", "output"}
 
 // fromEnvironment sets every flag that was not given from KVERIFY_<FLAG>.
 func (a *app) fromEnvironment(c *cobra.Command) (err error) {
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if err != nil || f.Changed || f.Name == "help" || c.LocalNonPersistentFlags().Lookup(f.Name) == nil {
+		_, own := f.Annotations[notFromEnvironment]
+		if err != nil || own || f.Changed || f.Name == "help" || c.LocalNonPersistentFlags().Lookup(f.Name) == nil {
 			return
 		}
 		key := environmentName(f.Name)
@@ -161,7 +198,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 	if s.quiet && s.verbose {
 		return nil, usagef("--quiet and --verbose contradict each other; give one of them")
 	}
-	set.outputs, err = outputs(s.output)
+	set.outputs, err = outputs(s.output, s.formats)
 	return set, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,20 +21,26 @@ import (
 
 // output is one place that a report goes to.
 type output struct {
-	format string // "table" or "json"
+	format string // one of the command's, such as "table" or "json"
 	file   string // empty means stdout
 }
 
-// outputs reads the values of -o.
-func outputs(values []string) (list []output, err error) {
+// reportFormats are those of a report, the default first.
+var reportFormats = []string{"table", "json"}
+
+// outputs reads the values of -o, for a command that knows these formats.
+func outputs(values, formats []string) (list []output, err error) {
+	if len(formats) == 0 {
+		formats = reportFormats
+	}
 	if len(values) == 0 {
-		return []output{{format: "table"}}, nil
+		return []output{{format: formats[0]}}, nil
 	}
 	seen := map[string]bool{}
 	for _, v := range values {
 		format, file, isFile := strings.Cut(v, "=")
-		if format != "table" && format != "json" {
-			return nil, usagef("-o %q: there is no format %q; write -o table, -o json or -o json=FILE", v, format)
+		if !slices.Contains(formats, format) {
+			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), formats[len(formats)-1])
 		}
 		if isFile && file == "" {
 			return nil, usagef("-o %q names no file; write -o %s=FILE", v, format)
@@ -65,15 +72,29 @@ func orStdout(file string) string {
 // write gives the report to every output; files come first, so that the answer
 // on the screen is the last thing that happens. It goes on after an error.
 func (a *app) write(r report.Report, set *settings) error {
+	shown, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
+		if format == "json" {
+			return render.JSON(w, r)
+		}
+		return render.Table(w, r, o)
+	})
+	if !shown && !set.quiet {
+		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
+	}
+	return err
+}
+
+// writeAll renders an answer for every output, files first, and says whether
+// one of them was stdout.
+func (a *app) writeAll(set *settings, draw func(w io.Writer, format string, o render.Options) error) (shown bool, err error) {
 	var errs []error
-	shown := false
 	for _, o := range set.outputs {
 		if o.file == "" {
 			shown = true
 			continue
 		}
 		var buf bytes.Buffer
-		if err := a.render(&buf, r, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
+		if err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
 			errs = append(errs, err)
 		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
 			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
@@ -81,22 +102,12 @@ func (a *app) write(r report.Report, set *settings) error {
 	}
 	for _, o := range set.outputs {
 		if o.file == "" {
-			if err := a.render(a.stdout, r, o.format, a.options(set, a.stdout)); !errors.Is(err, syscall.EPIPE) {
+			if err := draw(a.stdout, o.format, a.options(set, a.stdout)); !errors.Is(err, syscall.EPIPE) {
 				errs = append(errs, err) // and a closed pipe is the reader's right
 			}
 		}
 	}
-	if !shown && !set.quiet {
-		errs = append(errs, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
-	}
-	return errors.Join(errs...)
-}
-
-func (a *app) render(w io.Writer, r report.Report, format string, o render.Options) error {
-	if format == "json" {
-		return render.JSON(w, r)
-	}
-	return render.Table(w, r, o)
+	return shown, errors.Join(errs...)
 }
 
 // options fit a table to where it goes: colours, marks and a width only for a

@@ -25,7 +25,7 @@ type Options struct {
 // the images, each with a row a platform and a column a check, then what
 // failed and why, under the image. The last line is the verdict.
 func Table(w io.Writer, r report.Report, o Options) error {
-	t := &table{Options: o}
+	t := &table{Options: o, said: map[text]string{}}
 	results := r.Results
 	if o.Quiet {
 		results = slices.DeleteFunc(slices.Clone(results), func(res report.Result) bool { return res.Verdict() == report.Verified })
@@ -67,6 +67,7 @@ type table struct {
 	checks   []string // columns of the images' table
 	label    int      // widths
 	document int
+	said     map[text]string // what was explained already, and under which image
 }
 
 // A group is an image with its platforms.
@@ -208,100 +209,6 @@ func (t *table) mark(c report.Check) (mark, style string) {
 		return "(" + words[c.Verdict] + ")", dim
 	}
 	return words[c.Verdict], style
-}
-
-// explain writes, under the rows of a group, every check that is not Verified
-// and every note, once for all rows that say the same.
-func (t *table) explain(g group) {
-	type text struct{ style, mark, what, said string }
-	var order []text
-	rows := map[text][]string{}
-	add := func(x text, label string) {
-		if rows[x] == nil {
-			order = append(order, x)
-		}
-		if n := len(rows[x]); n == 0 || rows[x][n-1] != label {
-			rows[x] = append(rows[x], label)
-		}
-	}
-	for _, r := range g.rows {
-		for _, c := range r.Checks {
-			if c.Verdict == report.Verified || !c.Required && c.Verdict == report.Unknown && !t.Verbose {
-				continue
-			}
-			mark, style := t.mark(c)
-			add(text{style, mark, c.Name, sentence(c)}, r.label)
-		}
-		for _, n := range r.Notes {
-			add(text{dim, "note", "", n}, r.label)
-		}
-		if t.Verbose {
-			for _, name := range r.SeenAs {
-				add(text{dim, "also", "", name}, r.label)
-			}
-			for _, c := range r.Checks {
-				for _, e := range c.Evidence {
-					add(text{dim, "seen", c.Name, evidence(e)}, r.label)
-				}
-			}
-		}
-	}
-	for _, x := range order {
-		var head []string
-		if x.what != "" {
-			head = append(head, Escape(x.what))
-		}
-		if len(rows[x]) < len(g.rows) {
-			head = append(head, Escape(strings.Join(rows[x], ", ")))
-		}
-		said := Escape(x.said)
-		if len(head) > 0 {
-			said = strings.Join(head, " of ") + ": " + said
-		}
-		t.wrapped("    ", x.mark, x.style, said)
-	}
-}
-
-// sentence is what a check says for itself, or what its reason means.
-func sentence(c report.Check) string {
-	said := c.Detail
-	if said == "" {
-		said = map[report.Reason]string{
-			report.Absent:      "there is none",
-			report.Unreachable: "no usable answer came",
-			report.Malformed:   "the answer cannot be read",
-			report.Limit:       "a limit was exceeded",
-			report.NotReleased: "this version has never been released",
-			report.Untrusted:   "signed by someone whom the policy or the trusted root does not know",
-			report.NoClaim:     "nothing strong enough says that this belongs to the version",
-			report.Mismatch:    "two things that must be equal differ",
-			report.Forged:      "a signature, certificate or log entry does not verify",
-			report.Incomplete:  "something expected is missing",
-			report.Interrupted: "the run was cut short before this was done",
-			report.Internal:    "a fault of kverify itself: please report it",
-		}[c.Reason]
-	}
-	if c.Reason != "" {
-		said += " (" + string(c.Reason) + ")"
-	}
-	return cmp.Or(said, "no reason was given")
-}
-
-func evidence(e report.Evidence) string {
-	parts := []string{e.What}
-	if e.Strength != nil {
-		parts = append(parts, "("+e.Strength.String()+")")
-	}
-	parts = append(parts, e.Source, e.Digest)
-	keys := make([]string, 0, len(e.Fields))
-	for k := range e.Fields {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		parts = append(parts, k+"="+e.Fields[k])
-	}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // verdict is the last line: what was asked, how it went, and everything that

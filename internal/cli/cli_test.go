@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+func TestExitCode(t *testing.T) {
+	stoppedBy := func(s os.Signal) context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(stopped{s})
+		return ctx
+	}
+	plain := context.Background()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		err    error
+		earned report.Verdict
+		want   int
+	}{
+		{"verified", plain, nil, report.Verified, 0},
+		{"refuted", plain, nil, report.Refuted, 1},
+		{"unknown", plain, nil, report.Unknown, 3},
+		{"closed pipe", plain, fmt.Errorf("write: %w", syscall.EPIPE), report.Verified, 0},
+		{"closed pipe, refuted", plain, syscall.EPIPE, report.Refuted, 1},
+		{"full disk", plain, syscall.ENOSPC, report.Verified, 3},
+		{"full disk, refuted", plain, syscall.ENOSPC, report.Refuted, 1},
+		{"usage", plain, usagef("no"), report.Verified, 2},
+		{"verify's usage", plain, &verify.UsageError{Message: "no"}, report.Verified, 2},
+		{"version", plain, fmt.Errorf("x: %w", &release.VersionError{}), report.Verified, 2},
+		{"reference", plain, &registry.RefError{}, report.Verified, 2},
+		{"policy", plain, &trust.FileError{Err: io.EOF}, report.Verified, 2},
+		{"mirror", plain, fmt.Errorf("x: %w", mirror.ErrNotMirror), report.Verified, 2},
+		{"network", plain, &fetch.Error{Kind: fetch.Unreachable}, report.Verified, 3},
+		{"never released", plain, &fetch.Error{Kind: fetch.NotFound}, report.Verified, 3},
+		{"anything else", plain, errors.New("else"), report.Verified, 3},
+		{"interrupt", stoppedBy(os.Interrupt), nil, report.Unknown, 130},
+		{"interrupt, refuted", stoppedBy(os.Interrupt), nil, report.Refuted, 130},
+		{"terminate", stoppedBy(syscall.SIGTERM), context.Canceled, report.Unknown, 143},
+	} {
+		if got := exitCode(c.ctx, c.err, verdictExit[c.earned]); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+	if len(verdictExit) != 3 || verdictExit[report.Unknown] == 0 || verdictExit[report.Refuted] == 0 {
+		t.Error("a verdict that is no proof maps to 0")
+	}
+}
+
+// TestFault holds that a panic is said, is no verdict, and is not a usage error.
+func TestFault(t *testing.T) {
+	var out, conversation bytes.Buffer
+	a := &app{args: []string{"images", "v1.27.2"}, getenv: func(string) string { panic("boom\x1b[0m") }, stdout: &out, stderr: &conversation}
+	if code := a.run(context.Background()); code != exitUnknown {
+		t.Errorf("code %d", code)
+	}
+	if s := conversation.String(); !strings.Contains(s, `boom\x1b[0m`) || !strings.Contains(s, "please report it") || out.Len() > 0 {
+		t.Errorf("stdout %q, stderr %q", out.String(), s)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "report"), filepath.Join(dir, "link")
+	if err := os.Symlink("report", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"one", "two"} {
+		if err := writeFile(file, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(file); string(got) != content {
+			t.Errorf("%q", got)
+		}
+	}
+	if err := writeFile(link, []byte("three")); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Lstat(link); info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link became a file")
+	}
+	if got, _ := os.ReadFile(file); string(got) != "three" {
+		t.Errorf("%q", got)
+	}
+	if err := writeFile(dir, []byte("x")); err == nil {
+		t.Error("wrote to a directory")
+	}
+	if err := writeFile(filepath.Join(dir, "none", "report"), []byte("x")); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 2 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+// TestNoSocketByConstruction holds that a run with a mirror alone has no
+// transport that could open one, and that an endpoint brings one for its host.
+func TestNoSocketByConstruction(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "files"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{stderr: io.Discard}
+	set := &settings{shared: shared{mirror: dir}}
+	got, err := a.transport(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got.(*mirror.Dir); !ok {
+		t.Errorf("the transport is %T", got)
+	}
+	host, base, err := endpoint("Registry.k8s.io=http://127.0.0.1:5000/k8s/")
+	if err != nil || host != "registry.k8s.io" || base.String() != "http://127.0.0.1:5000/k8s" {
+		t.Fatal(host, base, err)
+	}
+	set.endpoints = map[string]*url.URL{host: base}
+	got, err = a.transport(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	split, ok := got.(*fetch.Split)
+	if !ok || len(split.Hosts) != 1 || split.Hosts["127.0.0.1:5000"] == nil {
+		t.Fatalf("%T %v", got, split)
+	}
+	if _, ok := split.Else.(*mirror.Dir); !ok {
+		t.Errorf("other hosts go to %T", split.Else)
+	}
+	req, _ := http.NewRequest("GET", "https://example.com/", nil)
+	var foreign *mirror.HostError
+	if _, err := got.RoundTrip(req); !errors.As(err, &foreign) {
+		t.Errorf("another host: %v", err)
+	}
+}
+
+func TestSplitList(t *testing.T) {
+	for in, want := range map[string][]string{
+		"": nil, " , ": nil, "a": {"a"}, "a,b c": {"a", "b", "c"}, "a,a": {"a"},
+	} {
+		if got := splitList(in); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
+// TestSharedFlagsAreDocumented holds the list in `help environment` to the flags.
+func TestSharedFlagsAreDocumented(t *testing.T) {
+	c := (&app{}).verify()
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && !strings.Contains(topicEnvironment, environmentName(f.Name)) {
+			t.Errorf("help environment does not name %s", environmentName(f.Name))
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// reader is one run of a command that reads what is published about releases,
+// and examines no bytes.
+type reader struct {
+	*app
+	set      *settings
+	command  *cobra.Command
+	verifier *verify.Verifier // nil until something is asked of the world
+}
+
+// reading wraps such a command: flags before it, a deadline around it.
+func (a *app) reading(flags *shared, work func(context.Context, *reader, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		a.running = true
+		if err := a.fromEnvironment(c); err != nil {
+			return err
+		}
+		set, err := flags.read(c)
+		if err != nil {
+			return err
+		}
+		ctx := c.Context()
+		if set.timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, set.timeout)
+			defer cancel()
+		}
+		return work(ctx, &reader{app: a, set: set, command: c}, args)
+	}
+}
+
+// ask returns the verifier, and with it everything that is asked of the world.
+func (r *reader) ask() (*verify.Verifier, error) {
+	if r.verifier == nil {
+		v, err := r.app.verifier(r.set)
+		if err != nil {
+			return nil, err
+		}
+		r.verifier = v
+	}
+	return r.verifier, nil
+}
+
+// resolve turns what was typed into a version.
+func (r *reader) resolve(ctx context.Context, spec string) (release.Version, error) {
+	if _, _, err := release.Channel(spec); err != nil {
+		return release.Version{}, err // before anything is opened
+	}
+	v, err := r.ask()
+	if err != nil {
+		return release.Version{}, err
+	}
+	return release.Resolve(ctx, v.Fetch, spec)
+}
+
+// remark tells the reader something that is no part of the answer.
+func (r *reader) remark(format string, args ...any) {
+	if !r.set.quiet {
+		r.say(format, args...)
+	}
+}
+
+// origin words whose bytes a document is made of.
+func origin(o fetch.Origin) string {
+	if o == fetch.Published {
+		return "published: read from its publisher"
+	}
+	return "carried: not read from its publisher itself, so it proves nothing unless it is signed"
+}
+
+// versionOrFile tells the two apart; what may be both is a usage error.
+func versionOrFile(arg string) (isFile bool, err error) {
+	_, _, bad := release.Channel(arg)
+	isPath := strings.ContainsRune(arg, os.PathSeparator) || strings.Contains(arg, "/")
+	_, missing := os.Lstat(arg)
+	switch {
+	case bad == nil && missing == nil:
+		return false, usagef("%q is both a version and a file here; write ./%s for the file, or run this from another directory for the version", arg, arg)
+	case bad == nil:
+		return false, nil
+	case missing == nil || isPath:
+		return true, nil
+	}
+	return false, usagef("%q is neither a version nor a file here; write a version such as v1.27.2, or the path of a file", arg)
+}
+
+// needs says what a command must be given.
+func needs(least, most int, what, example string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		hint := "try: " + c.CommandPath() + " --help"
+		name := strings.TrimPrefix(c.CommandPath(), "kverify ")
+		switch {
+		case len(args) < least && len(args) == 0:
+			return &usageError{err: fmt.Errorf("%s needs %s and got none; write %s", name, what, example), hint: hint}
+		case len(args) < least:
+			return &usageError{err: fmt.Errorf("%s needs %s and got %q alone; write %s", name, what, strings.Join(args, " "), example), hint: hint}
+		case most >= 0 && len(args) > most:
+			return &usageError{err: fmt.Errorf("%s takes %s and got %q besides; write %s", name, what, strings.Join(args[most:], " "), example), hint: hint}
+		}
+		return nil
+	}
+}
+
+// completeVersions completes the first argument with versions and channels that
+// are known without asking anybody, and later ones with others.
+func completeVersions(files bool, others func(given []string) []string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if files {
+			directive = cobra.ShellCompDirectiveDefault
+		}
+		if len(args) > 0 && others != nil {
+			return others(args), directive
+		}
+		if len(args) > 0 && !files {
+			return nil, directive
+		}
+		return versions(), directive
+	}
+}
+
+// versions are the channels, and the newest patch of every minor as embedded.
+func versions() []string {
+	newest, _ := release.Snapshot()
+	out := []string{"stable", "latest"}
+	for _, v := range newest {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+// chosen reads a repeatable flag of words, each of which must be known.
+func chosen(flag string, given, known []string) error {
+	for _, g := range given {
+		if g == "" {
+			return usagef("--%s is empty; name one of %s, or leave the flag out", flag, strings.Join(known, ", "))
+		}
+		if !slices.Contains(known, g) {
+			return usagef("--%s %q: there is none of that name; name one of %s", flag, g, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package render
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// A text is one explanation: of a check, or a remark.
+type text struct {
+	rank              int // what is worse stands first
+	style, mark, what string
+	said              string
+}
+
+// longSaid is how long an explanation is that is not repeated for the next image.
+const longSaid = 60
+
+// explain writes, under the rows of a group, every check that is not Verified
+// and every note, once for all rows that say the same.
+func (t *table) explain(g group) {
+	var order []text
+	rows := map[text][]string{}
+	add := func(x text, label string) {
+		if rows[x] == nil {
+			order = append(order, x)
+		}
+		if n := len(rows[x]); n == 0 || rows[x][n-1] != label {
+			rows[x] = append(rows[x], label)
+		}
+	}
+	for _, r := range g.rows {
+		for _, c := range r.Checks {
+			if c.Verdict == report.Verified || !c.Required && c.Verdict == report.Unknown && !t.Verbose {
+				continue
+			}
+			mark, style := t.mark(c)
+			rank := 1
+			if c.Verdict == report.Refuted {
+				rank = 0
+			}
+			add(text{rank, style, mark, c.Name, sentence(c)}, r.label)
+		}
+		for _, n := range r.Notes {
+			add(text{2, dim, "note", "", n}, r.label)
+		}
+		if t.Verbose {
+			for _, name := range r.SeenAs {
+				add(text{3, dim, "also", "", name}, r.label)
+			}
+			for _, c := range r.Checks {
+				for _, e := range c.Evidence {
+					add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(x, y text) int { return cmp.Compare(x.rank, y.rank) })
+	for _, x := range order {
+		var head []string
+		if x.what != "" {
+			head = append(head, Escape(x.what))
+		}
+		if len(rows[x]) < len(g.rows) {
+			head = append(head, Escape(strings.Join(rows[x], ", ")))
+		}
+		said := Escape(x.said)
+		if first, again := t.said[x]; again && len(said) > longSaid {
+			said = "as for " + Escape(first)
+		} else if g.title != "" {
+			t.said[x] = g.title
+		}
+		if len(head) > 0 {
+			said = strings.Join(head, " of ") + ": " + said
+		}
+		t.wrapped("    ", x.mark, x.style, said)
+	}
+}
+
+// sentence is what a check says for itself, or what its reason means.
+func sentence(c report.Check) string {
+	said := c.Detail
+	if said == "" {
+		said = map[report.Reason]string{
+			report.Absent:      "there is none",
+			report.Unreachable: "no usable answer came",
+			report.Malformed:   "the answer cannot be read",
+			report.Limit:       "a limit was exceeded",
+			report.NotReleased: "this version has never been released",
+			report.Untrusted:   "signed by someone whom the policy or the trusted root does not know",
+			report.NoClaim:     "nothing strong enough says that this belongs to the version",
+			report.Mismatch:    "two things that must be equal differ",
+			report.Forged:      "a signature, certificate or log entry does not verify",
+			report.Incomplete:  "something expected is missing",
+			report.Interrupted: "the run was cut short before this was done",
+			report.Internal:    "a fault of kverify itself: please report it",
+		}[c.Reason]
+	}
+	if c.Reason != "" {
+		said += " (" + string(c.Reason) + ")"
+	}
+	return cmp.Or(said, "no reason was given")
+}
+
+func evidence(e report.Evidence) string {
+	parts := []string{e.What}
+	if e.Strength != nil {
+		parts = append(parts, "("+e.Strength.String()+")")
+	}
+	parts = append(parts, e.Source, e.Digest)
+	keys := make([]string, 0, len(e.Fields))
+	for k := range e.Fields {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		parts = append(parts, k+"="+e.Fields[k])
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
