@@ -283,10 +283,17 @@ func (p *Policy) IdentityName(id Identity) string {
 // With an architecture, "<name>-<arch>" is allowed too: that is the same
 // manifest's own repository. The comparison is exact and knows no date.
 func (p *Policy) ReferenceAllowed(reference, name, arch string) bool {
+	return slices.Contains(p.References(name, arch), reference)
+}
+
+// References returns every docker-reference that [Policy.ReferenceAllowed]
+// allows for an image.
+func (p *Policy) References(name, arch string) []string {
 	names := []string{name}
 	if arch != "" {
 		names = append(names, name+"-"+arch)
 	}
+	var out []string
 	for _, form := range p.Images.DockerReferences {
 		for _, n := range names {
 			// Only the project's own images stand at the root, and only those have a copy under kubernetes/.
@@ -295,19 +302,15 @@ func (p *Policy) ReferenceAllowed(reference, name, arch string) bool {
 			}
 			want := strings.Replace(form, "{name}", n, 1)
 			if !strings.Contains(want, "{region}") {
-				if reference == want {
-					return true
-				}
+				out = append(out, want)
 				continue
 			}
 			for _, region := range p.Images.Regions {
-				if reference == strings.Replace(want, "{region}", region, 1) {
-					return true
-				}
+				out = append(out, strings.Replace(want, "{region}", region, 1))
 			}
 		}
 	}
-	return false
+	return out
 }
 
 func digestOf(b []byte) string {

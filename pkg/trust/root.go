@@ -24,7 +24,7 @@ var rootJSON []byte
 // transparency logs, transparency logs and timestamp authorities. It is not
 // changed after it was read and may be shared.
 type Root struct {
-	Material *root.TrustedRoot
+	Material root.TrustedMaterial
 	source   report.Source
 }
 
@@ -79,7 +79,7 @@ func ParseRoot(text []byte) (*Root, error) {
 			}
 		}
 	}
-	return &Root{Material: material, source: report.Source{Digest: digestOf(text)}}, nil
+	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
 }
 
 // Source names the root for a report.
@@ -103,7 +103,7 @@ func (r *Root) KnowsCTLog(id []byte) bool {
 // intermediate, with this subject key id.
 func (r *Root) KnowsAuthority(keyID []byte) bool {
 	for _, ca := range r.Material.FulcioCertificateAuthorities() {
-		f, ok := ca.(*root.FulcioCertificateAuthority)
+		f, ok := ca.(*authority)
 		if !ok {
 			continue
 		}

@@ -50,7 +50,7 @@ func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch
 		}
 		return signed{signature: c, reference: r.noReference("the signature could not be had")}
 	}
-	look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, payloads: map[string][]byte{}}
+	look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, read: map[string][]byte{}}
 	look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
 	return look.through(ctx, m)
 }
@@ -64,7 +64,7 @@ type search struct {
 	*run
 	repository, digest, name, arch string
 	source                         report.Evidence
-	payloads                       map[string][]byte
+	read                           map[string][]byte // payloads, by digest
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
@@ -205,12 +205,12 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 }
 
 func (s *search) payload(ctx context.Context, l *layer) ([]byte, error) {
-	if b, ok := s.payloads[l.digest]; ok {
+	if b, ok := s.read[l.digest]; ok {
 		return b, nil
 	}
-	b, err := s.Registry.Blob(ctx, s.Policy.Images.Registry, s.repository, l.digest, maxPayload)
+	b, err := s.getPayload(ctx, l, s.repository, s.digest, s.name, s.arch)
 	if err == nil {
-		s.payloads[l.digest] = b
+		s.read[l.digest] = b
 	}
 	return b, err
 }

@@ -80,6 +80,7 @@ type run struct {
 	required []string
 	partial  bool
 	omitted  []string
+	payloads *payloads
 }
 
 func (v *Verifier) start() (*run, error) {
@@ -96,7 +97,7 @@ func (v *Verifier) start() (*run, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &run{Verifier: &c}
+	r := &run{Verifier: &c, payloads: new(payloads)}
 	r.required = slices.Clone(c.Policy.Required)
 	if c.Checks != nil {
 		r.required = slices.Clone(c.Checks)

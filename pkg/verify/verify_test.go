@@ -325,3 +325,21 @@ func TestListNamesWhoDisagrees(t *testing.T) {
 		})
 	}
 }
+
+// A request is a round trip: the count is held here, where no clock is needed.
+// Each reference costs its own manifest and its signature manifest, and behind
+// the registry's redirects twice that.
+func TestRequestsAReference(t *testing.T) {
+	w := world.New(world.Options{})
+	wire := &counter{next: w}
+	client := &fetch.Client{Transport: wire}
+	v := verifier(t, w)
+	v.Fetch, v.Registry, v.Checks = client, &registry.Client{Fetch: client}, []string{report.Digest, report.Signature, report.Reference}
+	rep, err := v.Images(t.Context(), request(t, version))
+	if err != nil || rep.Verdict() != report.Verified {
+		t.Fatalf("%v\n%s", err, failures(rep))
+	}
+	if n := wire.n.Load(); n > 2*25*2+2 {
+		t.Errorf("%d requests for 25 references", n)
+	}
+}
