@@ -7,9 +7,9 @@ import (
 
 // FileInfo is what the path of a release's file says about it.
 type FileInfo struct {
-	// Kind is "source", "client", "server", "node" or "test" for an archive of
-	// that kind, "binary" for one program, "image" for a docker archive and the
-	// tag beside it, "document" for SBOMs, checksums, provenance and notes;
+	// Kind is "source", "client", "server", "node" or "test" for a tarball of
+	// that kind, "binary" for one program, "archive" for the docker archive of an
+	// image and the tag beside it, "image" for an image in the registry, "document" for SBOMs, checksums, provenance and notes;
 	// otherwise "other".
 	Kind      string `json:"kind"`
 	Component string `json:"component,omitempty"` // of a binary or an image, such as "kubectl"
@@ -57,7 +57,24 @@ func describeBinary(os, arch, name string) FileInfo {
 	info := FileInfo{Kind: "binary", Component: strings.TrimSuffix(name, ".exe"), OS: os, Arch: arch}
 	for _, suffix := range []string{".tar", ".docker_tag"} {
 		if c, ok := strings.CutSuffix(name, suffix); ok {
-			info.Kind, info.Component = "image", c
+			info.Kind, info.Component = "archive", c
+		}
+	}
+	return info
+}
+
+// DescribeImage tells what the image of that reference is, by its name alone:
+// "registry.k8s.io/kube-proxy-arm64:v1.27.2" is the component kube-proxy for
+// one architecture. An index, which is for several, has neither OS nor Arch.
+func DescribeImage(ref string) FileInfo {
+	_, name, _ := strings.Cut(ref, "/")
+	if end := strings.IndexAny(name, ":@"); end >= 0 {
+		name = name[:end]
+	}
+	info := FileInfo{Kind: "image", Component: name}
+	for _, arch := range Arches {
+		if c, ok := strings.CutSuffix(name, "-"+arch); ok && c != "" {
+			return FileInfo{Kind: "image", Component: c, OS: "linux", Arch: arch}
 		}
 	}
 	return info

@@ -106,8 +106,8 @@ func TestDescribeFile(t *testing.T) {
 		"kubernetes-test-portable.tar.gz":                {Kind: "test"},
 		"kubernetes-manifests.tar.gz":                    {Kind: "other"},
 		"bin/windows/amd64/kubectl-convert.exe":          {Kind: "binary", Component: "kubectl-convert", OS: "windows", Arch: "amd64"},
-		"bin/linux/arm64/kube-proxy.tar":                 {Kind: "image", Component: "kube-proxy", OS: "linux", Arch: "arm64"},
-		"bin/linux/arm64/kube-proxy.docker_tag.sha256":   {Kind: "image", Component: "kube-proxy", OS: "linux", Arch: "arm64"},
+		"bin/linux/arm64/kube-proxy.tar":                 {Kind: "archive", Component: "kube-proxy", OS: "linux", Arch: "arm64"},
+		"bin/linux/arm64/kube-proxy.docker_tag.sha256":   {Kind: "archive", Component: "kube-proxy", OS: "linux", Arch: "arm64"},
 		"kubernetes-release.spdx":                        {Kind: "document"},
 		"SHA512SUMS":                                     {Kind: "document"},
 		"something-else":                                 {Kind: "other"},
@@ -118,6 +118,21 @@ func TestDescribeFile(t *testing.T) {
 	} {
 		if got := DescribeFile(path); got != want {
 			t.Errorf("%s: %+v", path, got)
+		}
+	}
+}
+
+func TestDescribeImage(t *testing.T) {
+	for ref, want := range map[string]FileInfo{
+		"registry.k8s.io/kube-proxy:v1.27.2":           {Kind: "image", Component: "kube-proxy"},
+		"registry.k8s.io/kube-proxy-arm64:v1.27.2":     {Kind: "image", Component: "kube-proxy", OS: "linux", Arch: "arm64"},
+		"registry.k8s.io/kube-proxy-arm:v1.26.2":       {Kind: "image", Component: "kube-proxy", OS: "linux", Arch: "arm"},
+		"registry.k8s.io/coredns/coredns:v1.10.1":      {Kind: "image", Component: "coredns/coredns"},
+		"registry.k8s.io/kube-proxy@sha256:0123456789": {Kind: "image", Component: "kube-proxy"},
+		"": {Kind: "image"},
+	} {
+		if got := DescribeImage(ref); got != want {
+			t.Errorf("%s: %+v, want %+v", ref, got, want)
 		}
 	}
 }

@@ -75,7 +75,9 @@ func (f *facts) listing() *Listing {
 		it := byName[subject]
 		if it == nil {
 			it = &Listed{Subject: subject, Image: image}
-			if !image {
+			if image {
+				it.Info = release.DescribeImage(subject)
+			} else {
 				it.Info, it.URL = release.DescribeFile(subject), f.version.FileURL(subject)
 			}
 			byName[subject] = it
