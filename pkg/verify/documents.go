@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -32,8 +33,12 @@ func (r *run) load(ctx context.Context, v release.Version) *facts {
 func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Options) *facts {
 	f := &facts{run: r, version: v}
 	err := guard(func() {
-		f.rel = release.Load(ctx, r.Fetch, v, o)
-		f.judgeSBOM(ctx)
+		var beside papers // asked for at once: a chain of redirects each
+		par.Do(
+			func() { f.rel = release.Load(ctx, r.Fetch, v, o) },
+			func() { beside = r.papers(ctx, v.SBOMURL()) },
+		)
+		f.judgeSBOM(ctx, beside)
 	})
 	if err != nil {
 		f.rel = nil
@@ -44,14 +49,14 @@ func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Op
 
 // judgeSBOM proves the SBOM's own signature (krel-staging, logged) and that it
 // speaks for exactly this version (rule 9).
-func (f *facts) judgeSBOM(ctx context.Context) {
+func (f *facts) judgeSBOM(ctx context.Context, beside papers) {
 	src := f.rel.SBOM
 	if src.Body == nil {
 		f.sbom.signature = f.failed(report.Signature, src.Err)
 		f.sbom.binding = f.failed(report.Binding, src.Err)
 		return
 	}
-	f.sbom.signature = f.fileSignature(ctx, src.URL, src.Body)
+	f.sbom.signature = f.fileSignature(ctx, src.URL, src.Body, beside)
 	said := report.Evidence{What: "document", Source: src.URL, Digest: src.Digest}
 	if src.Err != nil {
 		f.sbom.binding = f.failed(report.Binding, src.Err)

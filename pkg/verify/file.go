@@ -18,20 +18,30 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// fileSignature proves the detached signature of a document: "<url>.sig" and
-// "<url>.cert", by the policy's identity for files, with the entry that the
-// transparency log has of them.
-func (r *run) fileSignature(ctx context.Context, url string, body []byte) report.Check {
+// papers are what lies beside a signed file: "<url>.sig" and "<url>.cert".
+type papers struct {
+	sig, cert []byte
+	err       error
+}
+
+func (r *run) papers(ctx context.Context, url string) (p papers) {
+	p.sig, p.cert, p.err = release.FetchSigned(ctx, r.Fetch, url)
+	return p
+}
+
+// fileSignature proves the detached signature of a document, by the policy's
+// identity for files, with the entry that the transparency log has of it.
+func (r *run) fileSignature(ctx context.Context, url string, body []byte, p papers) report.Check {
 	who := r.Policy.Files.Identity
 	sum := sha256.Sum256(body)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		return r.check(report.Signature, v, reason, format, args...)
 	}
-	sigText, certText, err := release.FetchSigned(ctx, r.Fetch, url)
-	if err != nil {
-		return r.failed(report.Signature, fmt.Errorf("signature of %s: %w", url, err))
+	if p.err != nil {
+		return r.failed(report.Signature, fmt.Errorf("signature of %s: %w", url, p.err))
 	}
+	sigText, certText := p.sig, p.cert
 	signature := strings.TrimSpace(string(sigText))
 	if sig, err := base64.StdEncoding.Strict().DecodeString(signature); err != nil || len(sig) == 0 {
 		return say(report.Unknown, report.Malformed, "%s.sig is not a signature in base64", url)
