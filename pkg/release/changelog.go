@@ -30,6 +30,13 @@ type FileRow struct {
 	MD5     string `json:"md5,omitempty"`
 }
 
+// maxFiles and maxImages bound what a section may list; so far it is some
+// forty files and six images.
+const (
+	maxFiles  = 1000
+	maxImages = 200
+)
+
 // File returns the row of that name.
 func (c *Changelog) File(name string) (FileRow, bool) {
 	i := slices.IndexFunc(c.Files, func(f FileRow) bool { return f.Name == name })
@@ -157,6 +164,9 @@ func (c *Changelog) addFile(header, row []cell) error {
 		}
 		*to = sum
 	}
+	if len(c.Files) == maxFiles {
+		return &LimitError{changelogName, "files", maxFiles}
+	}
 	old := slices.IndexFunc(c.Files, func(o FileRow) bool { return o.Name == name })
 	if old < 0 {
 		c.Files = append(c.Files, f)
@@ -216,8 +226,8 @@ func (c *Changelog) addImage(row []cell) error {
 		return &WrongVersionError{changelogName, "image " + name, c.Version.String(), tag}
 	}
 	m := Image{Registry: host, Name: name, Tag: tag}
-	for arch := range strings.SplitSeq(row[1].text, ",") {
-		arch = strings.TrimSpace(arch)
+	for item := range strings.SplitSeq(row[1].list, ",") {
+		arch := parseCell(strings.TrimSpace(item)).text
 		if !slices.Contains(Arches, arch) {
 			return bad("image %s: %s is no architecture", name, quote(arch))
 		}
@@ -232,6 +242,9 @@ func (c *Changelog) addImage(row []cell) error {
 			return &AmbiguousError{changelogName, name, [2]string{strings.Join(old.Platforms, " "), strings.Join(m.Platforms, " ")}}
 		}
 		return nil
+	}
+	if len(c.Images) == maxImages {
+		return &LimitError{changelogName, "images", maxImages}
 	}
 	c.Images = append(c.Images, m)
 	return nil

@@ -1,24 +1,90 @@
 package release
 
 import (
+	"bytes"
 	"strings"
 
-	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	xast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 )
 
 const (
 	// maxChangelog is the size of the largest CHANGELOG that is read; the
 	// largest so far has about 1 MB.
-	maxChangelog  = 8 << 20
+	maxChangelog = 4 << 20
+	// maxLines and maxColumns bound its tables, whose missing cells the reader
+	// fills up: a few bytes could otherwise cost gigabytes. A CHANGELOG has some
+	// ten thousand lines, and tables of two or three columns.
+	maxLines   = 60_000
+	maxColumns = 16
+	// maxNesting bounds lists within lists, on one line ("- - - -") or by
+	// indentation: each costs another look at every line in it. A CHANGELOG has
+	// four, one a line.
+	maxNesting = 16
+	maxIndent  = 8 * maxNesting
+
 	changelogName = "CHANGELOG"
 )
 
-// markdown reads CommonMark with tables, as GitHub shows a CHANGELOG.
-var markdown = goldmark.New(goldmark.WithExtensions(extension.Table))
+// markdown reads the blocks of a document: headings, lists, code, HTML,
+// paragraphs, tables. It leaves out block quotes, link definitions and all
+// markup within a line, none of which carries a claim, and whose reading takes
+// time that grows with the square of hostile input. So what is within a cell
+// or a heading stays as written; see [parseCell].
+var markdown = parser.NewParser(
+	parser.WithBlockParsers(
+		util.Prioritized(parser.NewSetextHeadingParser(), 100),
+		util.Prioritized(parser.NewThematicBreakParser(), 200),
+		util.Prioritized(parser.NewListParser(), 300),
+		util.Prioritized(parser.NewListItemParser(), 400),
+		util.Prioritized(parser.NewCodeBlockParser(), 500),
+		util.Prioritized(parser.NewATXHeadingParser(), 600),
+		util.Prioritized(parser.NewFencedCodeBlockParser(), 700),
+		util.Prioritized(parser.NewHTMLBlockParser(), 900),
+		util.Prioritized(parser.NewParagraphParser(), 1000),
+	),
+	parser.WithParagraphTransformers(util.Prioritized(extension.NewTableParagraphTransformer(), 200)),
+)
+
+// checkLines refuses a document whose reading would cost too much.
+func checkLines(data []byte) error {
+	if len(data) > maxChangelog {
+		return &LimitError{changelogName, "bytes", maxChangelog}
+	}
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; n > maxLines {
+			return &LimitError{changelogName, "lines", maxLines}
+		}
+		// A table's columns are counted in the line below its header.
+		if len(bytes.Trim(line, "|-: \t\r\n")) == 0 && bytes.Count(line, []byte("|")) > maxColumns {
+			return &LimitError{changelogName, "columns in a table", maxColumns}
+		}
+		if n := bulletsOf(line); n > maxNesting || n > 0 && len(line)-len(bytes.TrimLeft(line, " \t")) > maxIndent {
+			return &LimitError{changelogName, "lists within lists", maxNesting}
+		}
+	}
+	return nil
+}
+
+// bulletsOf counts the list markers that line begins with.
+func bulletsOf(line []byte) int {
+	for n := 0; ; n++ {
+		line = bytes.TrimLeft(line, " \t")
+		rest := bytes.TrimLeft(line, "0123456789")
+		if len(rest) < 2 || len(rest) == len(line) && !bytes.ContainsRune([]byte("-+*"), rune(rest[0])) ||
+			len(rest) < len(line) && rest[0] != '.' && rest[0] != ')' || n > maxNesting {
+			return n
+		}
+		if line = rest[1:]; line[0] != ' ' && line[0] != '\t' {
+			return n
+		}
+	}
+}
 
 // section is the part of a CHANGELOG that is about one version: blocks in the
 // document's order, without the heading that names the version.
@@ -35,10 +101,10 @@ type section struct {
 // Headings of the first level that name no version belong to the section they
 // stand in. The table of contents is a list and no heading.
 func parseSections(data []byte) (order []Version, sections map[Version]*section, err error) {
-	if len(data) > maxChangelog {
-		return nil, nil, &LimitError{changelogName, "bytes", maxChangelog}
+	if err := checkLines(data); err != nil {
+		return nil, nil, err
 	}
-	doc := markdown.Parser().Parse(text.NewReader(data))
+	doc := markdown.Parse(text.NewReader(data))
 	sections = map[Version]*section{}
 	var current *section
 	var at Version
@@ -104,28 +170,17 @@ func findSection(data []byte, v Version) (*section, error) {
 	return s, nil
 }
 
-// plainText returns what a reader sees of a node's text: that of links and
-// code without their marks.
+// plainText returns the text of a heading or a cell, on one line, as written.
 func plainText(n ast.Node, source []byte) string {
 	var b strings.Builder
-	// Inline text nests only as deep as its markers do; goldmark bounds that.
-	_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if !entering {
-			return ast.WalkContinue, nil
-		}
-		switch n := n.(type) {
-		case *ast.Text:
-			b.Write(n.Segment.Value(source))
-			if n.SoftLineBreak() || n.HardLineBreak() {
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if t, ok := c.(*ast.Text); ok {
+			b.Write(t.Segment.Value(source))
+			if t.SoftLineBreak() || t.HardLineBreak() {
 				b.WriteByte(' ')
 			}
-		case *ast.String:
-			b.Write(n.Value)
-		case *ast.AutoLink:
-			b.Write(n.Label(source))
 		}
-		return ast.WalkContinue, nil
-	})
+	}
 	return strings.TrimSpace(b.String())
 }
 
@@ -153,30 +208,43 @@ func lineStart(source []byte, at int) int {
 	return max(at, 0)
 }
 
-// tableRows returns the text and the link of every cell, header first.
+// tableRows returns every cell of a table, header first.
 func tableRows(t *xast.Table, source []byte) [][]cell {
 	var rows [][]cell
 	for r := t.FirstChild(); r != nil; r = r.NextSibling() {
 		var row []cell
 		for c := r.FirstChild(); c != nil; c = c.NextSibling() {
-			row = append(row, cell{text: plainText(c, source), link: onlyLink(c)})
+			whole := plainText(c, source)
+			cell := parseCell(whole)
+			cell.list = whole
+			row = append(row, cell)
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
+// cell is what one cell of a table holds, or one item of a list in a cell.
 type cell struct {
 	text string
-	link string // destination, if the cell is one link and nothing else
+	link string // where the text leads, if it is a link
+	list string // the whole cell, for one that holds a list
 }
 
-func onlyLink(c ast.Node) string {
-	if c.ChildCount() != 1 {
-		return ""
+// parseCell reads the three forms that a cell of a release has: plain text,
+// `code`, and [text](link). Anything else is text as it stands.
+func parseCell(s string) cell {
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		text, link, ok1 := strings.Cut(inner, "](")
+		link, ok2 := strings.CutSuffix(link, ")")
+		if ok1 && ok2 && !strings.ContainsAny(text, "[]") && !strings.ContainsAny(link, "() ") {
+			return cell{text: text, link: link}
+		}
 	}
-	if l, ok := c.FirstChild().(*ast.Link); ok {
-		return string(l.Destination)
+	if len(s) > 2 && s[0] == '`' && s[len(s)-1] == '`' {
+		if inner := s[1 : len(s)-1]; !strings.Contains(inner, "`") {
+			return cell{text: inner}
+		}
 	}
-	return ""
+	return cell{text: s}
 }

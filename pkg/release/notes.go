@@ -36,12 +36,13 @@ func ParseNotes(data []byte, v Version) ([]Note, error) {
 		return nil, err
 	}
 	var notes []Note
+	var spans []unit // what each note is made of
 	var path headings
-	open := -1 // where the prose under the current heading began
+	open := false // the last note is prose that goes on
 	for _, u := range s.units() {
 		if h, ok := u.node.(*ast.Heading); ok {
 			path.enter(h.Level, plainText(h, s.source))
-			open = -1
+			open = false
 			continue
 		}
 		if path.downloads() || path.current() == "" {
@@ -50,25 +51,28 @@ func ParseNotes(data []byte, v Version) ([]Note, error) {
 		kind := path.kind()
 		// What is told of a hole or a known issue is one text, lists and all.
 		prose := u.item == nil || kind == "security" || kind == "known-issue"
-		if prose && open >= 0 {
-			u.start, u.item = open, nil
-			notes[len(notes)-1].Text = u.text(s.source)
+		if prose && open {
+			spans[len(spans)-1].end = u.end
 			continue
 		}
-		text := u.text(s.source)
-		if text == "" || strings.HasPrefix(text, "<!--") || text == "_Nothing has changed._" {
-			continue
+		if open = prose; prose {
+			u.item = nil
 		}
-		if open = -1; prose {
-			open, u.item = u.start, nil
-			text = u.text(s.source)
-		}
-		notes = append(notes, Note{Version: v, Kind: kind, Heading: path.current(), Text: text})
+		spans = append(spans, u)
+		notes = append(notes, Note{Version: v, Kind: kind, Heading: path.current()})
 	}
 	for i := range notes {
+		notes[i].Text = spans[i].text(s.source)
 		notes[i].annotate()
 	}
-	return notes, nil
+	return slices.DeleteFunc(notes, Note.empty), nil
+}
+
+// empty reports whether the entry says nothing: a comment of the notes' own
+// tool, or its words for an empty list.
+func (n Note) empty() bool {
+	return n.Text == "" || n.Text == "_Nothing has changed._" ||
+		strings.HasPrefix(n.Text, "<!--") && strings.HasSuffix(n.Text, "-->")
 }
 
 // unit is a block of a section or one item of a top-level list in it.
