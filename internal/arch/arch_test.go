@@ -25,7 +25,8 @@ const (
 var layers = [][]string{
 	{"internal/par"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
-	{"pkg/registry", "pkg/release", "pkg/support"},
+	{"pkg/registry", "pkg/release"},
+	{"pkg/support"},
 	{"pkg/trust"},
 	{"pkg/verify"},
 	{"pkg/mirror"},
@@ -53,7 +54,7 @@ var homes = map[string][]string{
 	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
 	"github.com/yuin/goldmark":                               {"pkg/release"},
-	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust"},
+	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust", "internal/render"},
 	"github.com/spf13/cobra":                                 {"internal/cli"},
 	"github.com/spf13/pflag":                                 {"internal/cli"},
 	"github.com/schollz/progressbar/v3":                      {"internal/cli"},
