@@ -78,11 +78,11 @@ func live(set *settings) http.RoundTripper {
 
 // verifier makes the verifier of the run.
 func (a *app) verifier(set *settings) (*verify.Verifier, error) {
-	policy, root, err := trustedBy(set)
+	transport, err := a.transport(set)
 	if err != nil {
 		return nil, err
 	}
-	transport, err := a.transport(set)
+	policy, root, err := trustedBy(set)
 	if err != nil {
 		return nil, err
 	}
@@ -131,25 +131,21 @@ func notTrust(flag, path string, err error) error {
 	return usagef("%s %s: %w; name a file, or leave the flag out for the built-in one", flag, path, plainError(err))
 }
 
-// outside refuses a file that lies in the mirror, by its name or after links
-// are resolved.
+// outside refuses a file that lies in the mirror: by its name, by any link on
+// the way, or by what it is in the end.
 func outside(mirror, flag, file string, embedded bool) error {
 	if mirror == "" || embedded {
 		return nil
 	}
 	dir, err := os.Stat(mirror)
 	if err != nil {
-		return nil // no mirror at all: opening it says so
+		return usagef("--mirror %s: %w; give the directory that holds oci/ and files/", mirror, plainError(err))
 	}
-	absolute, err := filepath.Abs(file)
+	names, err := linkedNames(file)
 	if err != nil {
-		return usagef("%s %s: %w; give its whole path", flag, file, err)
+		return usagef("%s %s: %w; give a file", flag, file, plainError(err))
 	}
-	resolved, err := filepath.EvalSymlinks(absolute)
-	if err != nil {
-		return usagef("%s %s: %w; give a file", flag, file, err)
-	}
-	for _, p := range []string{absolute, resolved} {
+	for _, p := range names {
 		for parent := filepath.Dir(p); ; parent = filepath.Dir(parent) {
 			// By what they are, not by how they are written: names may differ in case.
 			if info, err := os.Stat(parent); err == nil && os.SameFile(dir, info) {
@@ -161,4 +157,35 @@ func outside(mirror, flag, file string, embedded bool) error {
 		}
 	}
 	return nil
+}
+
+// linkedNames gives the absolute names of a file: as it was given, of every
+// link that it leads over, and with all links resolved.
+func linkedNames(file string) ([]string, error) {
+	const maxLinks = 40 // what Linux follows
+	name, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{resolved}
+	for range maxLinks {
+		names = append(names, name)
+		target, err := os.Readlink(name)
+		if err != nil {
+			break // no link: the end of the way
+		}
+		if !filepath.IsAbs(target) {
+			parent, err := filepath.EvalSymlinks(filepath.Dir(name))
+			if err != nil {
+				return nil, err
+			}
+			target = filepath.Join(parent, target)
+		}
+		name = target
+	}
+	return names, nil
 }

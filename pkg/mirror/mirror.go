@@ -139,7 +139,7 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // errors included.
 func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
-		defer req.Body.Close() //nolint:errcheck // a request's body, read to its end or not wanted
+		defer req.Body.Close()
 	}
 	if err := req.Context().Err(); err != nil {
 		return nil, err
@@ -172,7 +172,9 @@ func (d *Dir) answer(req *http.Request) (*answer, error) {
 			return allow(req, a), nil
 		}
 	}
-	if strings.HasPrefix(req.URL.Path, "/v2/") && (slices.Contains(d.hosts, host) || d.broken["oci"] != nil) {
+	// With a list of images that cannot be read no host is known to have none.
+	unread := d.broken["oci"] != nil
+	if strings.HasPrefix(req.URL.Path, "/v2/") && (unread || slices.Contains(d.hosts, host)) {
 		return allow(req, d.answerOCI(req, host)), nil
 	}
 	if !slices.Contains(d.hosts, host) {

@@ -330,10 +330,10 @@ const rekor = "https://rekor.sigstore.dev/api/v1"
 
 // TestRealBundle looks a real kept log entry up, as a client of Rekor does.
 func TestRealBundle(t *testing.T) {
-	const real = "../../../shared/realdata/signatures/pause-3.10"
-	bundle, err := os.ReadFile(filepath.Join(real, "derived-bundle-v0.1.sigstore.json"))
+	const data = "../../../shared/realdata/signatures/pause-3.10"
+	bundle, err := os.ReadFile(filepath.Join(data, "derived-bundle-v0.1.sigstore.json"))
 	if err != nil {
-		t.Skip("no real data at ", real)
+		t.Skip("no real data at ", data)
 	}
 	var direct struct {
 		SignedEntryTimestamp string
@@ -344,14 +344,14 @@ func TestRealBundle(t *testing.T) {
 			LogID          string
 		}
 	}
-	raw, err := os.ReadFile(filepath.Join(real, "rekor-bundle.json"))
+	raw, err := os.ReadFile(filepath.Join(data, "rekor-bundle.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(raw, &direct); err != nil {
 		t.Fatal(err)
 	}
-	payload, err := os.ReadFile(filepath.Join(real, "payload.json"))
+	payload, err := os.ReadFile(filepath.Join(data, "payload.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (r *checkedReader) Read(p []byte) (int, error) {
 		}
 		r.err = io.EOF
 		return n, nil
-	case err == io.EOF: // it shrank since it was opened
+	case errors.Is(err, io.EOF): // it shrank since it was opened
 		r.err = fmt.Errorf("%s: %w", r.name, io.ErrUnexpectedEOF)
 		return n, r.err
 	case err != nil:
