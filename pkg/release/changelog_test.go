@@ -169,3 +169,18 @@ func TestChangelogLimit(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The largest CHANGELOGs have 1 MB: one section's downloads and a lot of notes.
+func BenchmarkChangelog1MB(b *testing.B) {
+	data := string(testdata(b, "changelog-1.27.md"))
+	note := "- Fixed one thing in a way that takes a line or two to tell about. ([#502](https://github.com/kubernetes/kubernetes/pull/502), [@grace](https://github.com/grace)) [SIG Node]\n"
+	text := []byte(data + strings.Repeat(note, (1<<20)/len(note)))
+	v := version(b, "v1.27.2")
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseChangelog(text, v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

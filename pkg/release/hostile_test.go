@@ -13,9 +13,11 @@ func TestHostileChangelogs(t *testing.T) {
 		t.Skip("takes a second")
 	}
 	v := Version{1, 2, 3, ""}
-	const size = maxChangelog - 100
-	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
-	lines := func(s string) string { return strings.Repeat(s, min(size/len(s), maxLines/(strings.Count(s, "\n")+1))) }
+	const size = maxChangelog / 4
+	fill := func(s string) string {
+		return strings.Repeat(strings.Repeat(s, (maxLine-100)/len(s))+"\n", size/maxLine)
+	}
+	lines := func(s string) string { return strings.Repeat(s, min(size/len(s), maxLines/4)) }
 	var steps, ticks strings.Builder
 	for i := 0; steps.Len() < size/2; i++ {
 		steps.WriteString(strings.Repeat("  ", i%200) + "- a\n")

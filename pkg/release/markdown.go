@@ -21,6 +21,8 @@ const (
 	// ten thousand lines, and tables of two or three columns.
 	maxLines   = 60_000
 	maxColumns = 16
+	// maxLine bounds a line in bytes; the longest entries have a few thousand.
+	maxLine = 32 << 10
 	// maxNesting bounds lists within lists, on one line ("- - - -") or by
 	// indentation: each costs another look at every line in it. A CHANGELOG has
 	// four, one a line.
@@ -59,6 +61,9 @@ func checkLines(data []byte) error {
 	for line := range bytes.Lines(data) {
 		if n++; n > maxLines {
 			return &LimitError{changelogName, "lines", maxLines}
+		}
+		if len(line) > maxLine {
+			return &LimitError{changelogName, "bytes in a line", maxLine}
 		}
 		// A table's columns are counted in the line below its header.
 		if len(bytes.Trim(line, "|-: \t\r\n")) == 0 && bytes.Count(line, []byte("|")) > maxColumns {
