@@ -174,9 +174,16 @@ func linkedNames(file string) ([]string, error) {
 	names := []string{resolved}
 	for range maxLinks {
 		names = append(names, name)
+		info, err := os.Lstat(name)
+		if err != nil {
+			return nil, err
+		}
+		if info.Mode()&os.ModeSymlink == 0 {
+			break
+		}
 		target, err := os.Readlink(name)
 		if err != nil {
-			break // no link: the end of the way
+			return nil, err
 		}
 		if !filepath.IsAbs(target) {
 			parent, err := filepath.EvalSymlinks(filepath.Dir(name))

@@ -173,7 +173,7 @@ func (d *Dir) answer(req *http.Request) (*answer, error) {
 		}
 	}
 	// With a list of images that cannot be read no host is known to have none.
-	unread := d.broken["oci"] != nil
+	_, unread := d.broken["oci"]
 	if strings.HasPrefix(req.URL.Path, "/v2/") && (unread || slices.Contains(d.hosts, host)) {
 		return allow(req, d.answerOCI(req, host)), nil
 	}

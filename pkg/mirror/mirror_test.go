@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -290,7 +289,7 @@ func TestConfinement(t *testing.T) {
 		os.Symlink(filepath.Dir(secret), filepath.Join(release, "directory")),
 		os.Symlink("stable-1.27.txt", filepath.Join(release, "inside")),
 		os.Symlink("loop", filepath.Join(release, "loop")),
-		syscall.Mkfifo(filepath.Join(release, "pipe"), 0o644),
+		pipe(filepath.Join(release, "pipe")),
 	} {
 		if err != nil {
 			t.Fatal(err)
