@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARGS...         run it and compare the exit code
 //	signal NAME CODE PROGRAM ARGS...   send it a signal once it asks SLOW, and compare the exit code
 //	world DIR [ATTACK...]              write a mirror of a made-up release, and DIR.root.json
+//	live [ATTACK...]                   serve one as the internet, published origins and all, to kverify from here on
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -70,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"exits":  exits,
 			"signal": signal,
 			"world":  attack,
+			"live":   live,
 		},
 	})
 }
@@ -179,20 +181,66 @@ func attack(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: world DIR [ATTACK...]")
 	}
-	w := genuine().Clone()
-	for _, a := range args[1:] {
+	w, versions := attacked(ts, args[1:])
+	dir := ts.MkAbs(args[0])
+	ts.Check(w.WriteMirror(dir, versions, world.MirrorOptions{Files: []string{"SHA256SUMS", "SHA512SUMS", "provenance.json"}}))
+	ts.Check(os.WriteFile(dir+".root.json", w.TrustedRootJSON(), 0o644))
+}
+
+// live lets programs of the script take a world for the internet.
+func live(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: live [ATTACK...]")
+	}
+	w, _ := attacked(ts, args)
+	server, err := w.Serve()
+	ts.Check(err)
+	ts.Defer(server.Close)
+	proxy, stop, err := server.Proxy()
+	ts.Check(err)
+	ts.Defer(stop)
+	ca, root := ts.MkAbs("live.ca.pem"), ts.MkAbs("live.root.json")
+	ts.Check(os.WriteFile(ca, world.CAPEM(), 0o644))
+	ts.Check(os.WriteFile(root, w.TrustedRootJSON(), 0o644))
+	ts.Setenv("HTTPS_PROXY", proxy.String())
+	ts.Setenv("SSL_CERT_FILE", ca)
+	ts.Setenv("SSL_CERT_DIR", ts.MkAbs("none"))
+	ts.Setenv("KVERIFY_TRUSTED_ROOT", root)
+}
+
+// attacked makes the world of a script, and says which versions a mirror of it holds.
+func attacked(ts *testscript.TestScript, attacks []string) (w *world.World, versions []string) {
+	w, versions = genuine().Clone(), []string{"v1.27.2"}
+	for _, a := range attacks {
 		switch a {
+		case "both": // no attack: v1.27.1 as well
+			versions = w.Versions()
 		case "replay": // everything of v1.27.1 under the name of v1.27.2
 			w.ServeAs("v1.27.1", "v1.27.2")
 		case "swap": // kube-proxy as kube-scheduler
 			w.SwapImage("v1.27.2", "kube-scheduler", "kube-proxy")
+		case "sbom": // the SBOM of v1.27.1, genuinely signed, under the URL of v1.27.2's
+			w.ServeAs("v1.27.1", "v1.27.2", world.SBOM)
+		case "altered": // one byte of the SBOM is another, its signature the genuine one
+			url := world.FileURL("v1.27.2", "kubernetes-release.spdx")
+			w.PutDocument(url, append(w.File(url), '\n'))
+		case "sums": // SHA256SUMS gives kubectl another hash than everything else does
+			url := world.FileURL("v1.27.2", "SHA256SUMS")
+			lines := strings.Split(string(w.File(url)), "\n")
+			for i, l := range lines {
+				if strings.HasSuffix(l, "/bin/linux/amd64/kubectl") {
+					lines[i] = strings.Repeat("0", 64) + l[64:]
+				}
+			}
+			w.PutDocument(url, []byte(strings.Join(lines, "\n")))
+		case "notes": // a release note that a terminal would obey
+			url := world.ChangelogURL("v1.27.2")
+			w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "Something in v1.27.2", "Some\x1b[2Jthing \u202ein v1.27.2", 1)))
 		case "unsigned":
 			w.DropSignature("registry.k8s.io/kube-proxy:v1.27.2")
 		default:
 			ts.Fatalf("no attack %q", a)
 		}
 	}
-	dir := ts.MkAbs(args[0])
-	ts.Check(w.WriteMirror(dir, []string{"v1.27.2"}, world.MirrorOptions{}))
-	ts.Check(os.WriteFile(dir+".root.json", w.TrustedRootJSON(), 0o644))
+	return w, versions
 }

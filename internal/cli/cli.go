@@ -69,8 +69,9 @@ type app struct {
 	args           []string
 	getenv         func(string) string
 	stdout, stderr io.Writer
-	running        bool // a command line was understood, so that an error is no longer cobra's
-	code           int  // that the report has earned, once there is one
+	running        bool     // a command line was understood, so that an error is no longer cobra's
+	code           int      // that the report has earned, once there is one
+	remarks        []string // to say when stderr is free; see sayLater
 }
 
 // run executes the command and turns its end into an exit code.

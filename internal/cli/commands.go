@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.verify(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
@@ -100,25 +100,38 @@ func (a *app) verify() *cobra.Command {
 	var flags shared
 	c := &cobra.Command{
 		Use:   "verify WHAT...",
-		Short: "Verify images by their names",
-		Long: `Verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
+		Short: "Verify a whole release, or images by their names",
+		Long: `Verifies everything about a release that can be proved without downloading its
+files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
+as kverify images does, the SBOM's signature and its binding to the version, and
+every file's digests, across all documents that claim one.
+
+Or verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
 registry.k8s.io/NAME@sha256:DIGEST. An image of a Kubernetes release is held
 against that release's own documents.`,
 		Example: withExamples(
-			"kverify verify registry.k8s.io/kube-proxy:v1.27.2",
+			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
 			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
 			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return &usageError{err: fmt.Errorf("verify needs an image and got none; write kverify verify registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
+				return &usageError{err: fmt.Errorf("verify needs a release or an image and got none; write kverify verify v1.27.2, or registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
 			}
 			return nil
 		},
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+			args = unique(args)
+			if version, ok, err := a.wholeRelease(ctx, v, args); ok || err != nil {
+				if err != nil {
+					return report.Report{}, err
+				}
+				return v.Release(ctx, verify.Request{Version: version})
+			}
 			var refs []registry.Ref
-			for _, what := range unique(args) {
+			for _, what := range args {
 				ref, err := reference(what)
 				if err != nil {
 					return report.Report{}, err
@@ -132,9 +145,28 @@ against that release's own documents.`,
 	return c
 }
 
-// reference reads one WHAT of verify.
+// wholeRelease says whether a release was asked for, which stands alone: its
+// verdict is one, and not one among others.
+func (a *app) wholeRelease(ctx context.Context, v *verify.Verifier, args []string) (version release.Version, ok bool, err error) {
+	for _, what := range args {
+		if _, _, err := release.Channel(what); err != nil {
+			continue
+		}
+		if _, err := os.Lstat(what); err == nil {
+			return version, true, usagef("%q is both a release and a file here; run this from another directory", what)
+		}
+		if len(args) > 1 {
+			return version, true, usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
+		}
+		version, err = release.Resolve(ctx, v.Fetch, what)
+		return version, true, err
+	}
+	return version, false, nil
+}
+
+// reference reads one WHAT of verify that is no release.
 func reference(what string) (registry.Ref, error) {
-	const accepted = "write registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
+	const accepted = "write a version, registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
 	_, err := os.Lstat(what)
 	isFile := err == nil
 	ref, err := registry.ParseRef(what)
@@ -144,9 +176,6 @@ func reference(what string) (registry.Ref, error) {
 	case isFile:
 		return ref, usagef("%q is a file, and files are not verified yet; %s", what, accepted)
 	case err != nil:
-		if v, bad := release.ParseVersion(what); bad == nil {
-			return ref, usagef("%q is a release, and not an image; write kverify images %s", what, v)
-		}
 		return ref, err
 	case ref.Host != imageHost:
 		return ref, usagef("%q is not in %s, and only images that Kubernetes publishes there are verified; %s, and for a copy add --endpoint %s=https://%s", what, imageHost, accepted, imageHost, ref.Host)

@@ -64,6 +64,14 @@ func (s *shared) add(c *cobra.Command) {
 // addReading defines those shared flags that make sense for a command which
 // reads what is published and examines no bytes, with formats of its own.
 func (s *shared) addReading(c *cobra.Command, formats ...string) {
+	s.addAsking(c, formats...)
+	f := c.Flags()
+	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&s.policy, "policy", "", "judge signatures by the policy in this `FILE`")
+}
+
+// addAsking is addReading for a command that judges no signature either.
+func (s *shared) addAsking(c *cobra.Command, formats ...string) {
 	s.jobs, s.formats = defaultJobs, formats
 	f := c.Flags()
 	f.SortFlags = false
@@ -72,8 +80,6 @@ func (s *shared) addReading(c *cobra.Command, formats ...string) {
 	_ = f.SetAnnotation("output", notFromEnvironment, nil)
 	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR` instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
-	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
-	f.StringVar(&s.policy, "policy", "", "judge signatures by the policy in this `FILE`")
 	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no remarks on stderr")
@@ -170,7 +176,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 		}
 	}
 	for _, flag := range []string{"mirror", "trusted-root", "policy"} {
-		if f := c.Flags().Lookup(flag); f.Changed && f.Value.String() == "" {
+		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
 			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
 		}
 	}

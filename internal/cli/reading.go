@@ -144,6 +144,16 @@ func versions() []string {
 	return out
 }
 
+// notEmpty refuses flags that were given without a value.
+func (r *reader) notEmpty(flags ...string) error {
+	for _, name := range flags {
+		if f := r.command.Flags().Lookup(name); f.Changed && (f.Value.String() == "" || f.Value.String() == "[]") {
+			return usagef("--%s is empty; give it a value, or leave the flag out", name)
+		}
+	}
+	return nil
+}
+
 // chosen reads a repeatable flag of words, each of which must be known.
 func chosen(flag string, given, known []string) error {
 	for _, g := range given {
@@ -155,4 +165,11 @@ func chosen(flag string, given, known []string) error {
 		}
 	}
 	return nil
+}
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

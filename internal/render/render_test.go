@@ -116,23 +116,29 @@ func TestTable(t *testing.T) {
 			if err := Table(&buf, c.report, c.o); err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(file, buf.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(want, buf.Bytes()) {
-				t.Errorf("differs from %s (go test -update writes it anew):\n%s", file, buf.String())
-			}
+			golden(t, name+".txt", buf.Bytes())
 			if !c.o.Color {
 				noControls(t, buf.String())
 			}
 		})
+	}
+}
+
+// golden compares with a file in testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Errorf("differs from %s (go test -update writes it anew):\n%s", file, got)
 	}
 }
 
@@ -212,4 +218,30 @@ func FuzzEscape(f *testing.F) {
 			t.Errorf("%q changed to %q", s, got)
 		}
 	})
+}
+
+// TestFiles holds that many files take few lines, and a refuted one its own.
+func TestFiles(t *testing.T) {
+	r := base()
+	dir := "https://dl.k8s.io/release/v1.27.2/"
+	add := func(path string, c report.Check) {
+		r.Results = append(r.Results, report.Result{Subject: dir + path, Kind: "file", Release: "v1.27.2", Digest: digest("5"), Checks: []report.Check{c}})
+	}
+	fine := ok(report.Binding)[0]
+	unknown := report.Check{Name: report.Binding, Required: true, Reason: report.NoClaim, Detail: "only SHA256SUMS names it"}
+	other := report.Check{Name: report.Binding, Required: true, Verdict: report.Refuted, Reason: report.Mismatch, Detail: "sha256 is 1... in sbom, but 2... in SHA256SUMS"}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		add("bin/linux/amd64/"+name, fine)
+		add("bin/linux/arm64/"+name, unknown)
+		add(name+".tar.gz", fine)
+	}
+	add("bin/linux/amd64/kubectl\x1b[2J", other)
+	for name, o := range map[string]Options{"files": {}, "files-verbose": {Verbose: true}} {
+		var buf bytes.Buffer
+		if err := Table(&buf, r, o); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".txt", buf.Bytes())
+		noControls(t, buf.String())
+	}
 }

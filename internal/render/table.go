@@ -22,7 +22,7 @@ type Options struct {
 }
 
 // Table writes the report as text: first the release and its documents, then
-// the images, each with a row a platform and a column a check, then what
+// files, then the images, each with a row a platform and a column a check, then what
 // failed and why, under the image. The last line is the verdict.
 func Table(w io.Writer, r report.Report, o Options) error {
 	t := &table{Options: o, said: map[text]string{}}
@@ -33,12 +33,18 @@ func Table(w io.Writer, r report.Report, o Options) error {
 	images := groups(results)
 	t.measure(images)
 	var documents []group
+	var files []report.Result
 	for _, res := range results {
-		if res.Kind != kindImage {
+		switch res.Kind {
+		case kindImage:
+		case kindFile:
+			files = append(files, res)
+		default:
 			documents = append(documents, group{rows: []row{{label: res.Subject, Result: res}}})
 		}
 	}
 	t.documents(documents)
+	t.files(files)
 	t.header(images)
 	for _, g := range images {
 		t.group(g)

@@ -180,18 +180,17 @@ func (f *facts) archives() []StrongClaim {
 	}
 	var out []StrongClaim
 	for _, im := range images {
+		if im.Name == "conformance" { // the one archive that is built and not published
+			continue
+		}
 		for _, arch := range im.Arches() {
 			sha256, sha512, err := release.SBOMArchive(f.rel.SBOM.Value, f.version, im.Name, arch)
 			if err != nil {
 				continue
 			}
-			name := im.Name
-			if name == "conformance" { // the one archive that has its architecture in its name
-				name += "-" + arch
-			}
 			for _, digest := range []string{"sha256:" + sha256, "sha512:" + sha512} {
 				out = append(out, StrongClaim{release.Claim{
-					Subject: "bin/linux/" + arch + "/" + name + ".tar", Digest: digest,
+					Subject: "bin/linux/" + arch + "/" + im.Name + ".tar", Digest: digest,
 					Document: release.DocSBOM, URL: f.rel.SBOM.URL, Origin: f.rel.SBOM.Origin,
 				}, f.sbomStrength()})
 			}

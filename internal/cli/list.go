@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+func (a *app) list() *cobra.Command {
+	var flags shared
+	var want selection
+	c := &cobra.Command{
+		Use:   "list VERSION [NAME...]",
+		Short: "List the files and images of a release, and who claims what",
+		Long: `Lists every file and image of a release. VERSION is a version such as v1.27.2,
+or a channel such as stable or 1.27. With NAMEs, only those: a component such as
+kubectl or kube-proxy, or a file such as kubernetes.tar.gz.
+
+Each row says which documents give its checksum, and how much their word counts:
+signed, published (read from its publisher) or carried (which can only refute).
+Where documents disagree the row says so, and the exit code is 1. Nothing is
+downloaded but documents, so that 0 means that they agree, and not that any file
+was examined: see kverify verify VERSION and kverify help exit-codes.`,
+		Example: withExamples(
+			"kverify list v1.27.2  # every file and image",
+			"kverify list v1.27.2 kubectl --os linux --arch arm64  # one program",
+			"kverify list v1.27.2 --kind image  # what registry.k8s.io has",
+			"kverify list stable kubectl --os darwin -o url  # for a pipe",
+			"kverify list v1.27.2 -o wide -o json=files.json  # whole checksums; and for a program",
+		),
+		Args: needs(1, -1, "a version", "kverify list v1.27.2"),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.list(ctx, want, args) }),
+		ValidArgsFunction: completeVersions(false, func([]string) []string {
+			images, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
+			return append(images, "kubeadm", "kubelet", "kubectl-convert")
+		}),
+	}
+	f := c.Flags()
+	f.StringSliceVar(&want.os, "os", nil, "only for this `OS`, such as linux; repeatable (default all)")
+	f.StringSliceVar(&want.arch, "arch", nil, "only for this `ARCH`, such as arm64; repeatable (default all)")
+	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+orList(kinds)+"; repeatable (default all)")
+	for _, name := range []string{"os", "arch", "kind"} {
+		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+	}
+	_ = c.RegisterFlagCompletionFunc("os", cobra.FixedCompletions([]string{"darwin", "linux", "windows"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
+	flags.addReading(c, render.ListingFormats...)
+	return c
+}
+
+// kinds are those of release.FileInfo.
+var kinds = []string{"source", "client", "server", "node", "test", "binary", "archive", "image", "document", "other"}
+
+func newestMinor() int {
+	newest, _ := release.Snapshot()
+	return newest[0].Minor
+}
+
+func (r *reader) list(ctx context.Context, want selection, args []string) error {
+	want.names = unique(args[1:])
+	if err := r.notEmpty("os", "arch", "kind"); err != nil {
+		return err
+	}
+	if err := chosen("kind", want.kind, kinds); err != nil {
+		return err
+	}
+	version, err := r.resolve(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	v, err := r.ask()
+	if err != nil {
+		return err
+	}
+	l, err := v.List(ctx, version)
+	if err != nil {
+		return err
+	}
+	r.code = verdictExit[l.Verdict]
+	for _, note := range l.Notes {
+		r.remark("%s", note)
+	}
+	all := l.Items
+	if l.Items, err = want.of(l); err != nil {
+		return err
+	}
+	if _, err := r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+		return render.Listing(w, l, format, o)
+	}); err != nil {
+		return err
+	}
+	r.conclude(l, all)
+	return nil
+}
+
+// conclude says on stderr what the rows do not.
+func (r *reader) conclude(l *verify.Listing, all []verify.Listed) {
+	files, bare, conflicts, hidden := 0, 0, 0, 0
+	for _, it := range all {
+		if it.Conflict != "" {
+			conflicts++
+			if !slices.ContainsFunc(l.Items, func(s verify.Listed) bool { return s.Subject == it.Subject }) {
+				hidden++
+			}
+		}
+	}
+	for _, it := range l.Items {
+		if it.Image {
+			bare++
+		} else {
+			files++
+		}
+	}
+	r.remark("%s: %s and %s", l.Version, count(files, "file"), count(bare, "image"))
+	if bare > 0 && slices.ContainsFunc(r.set.outputs, func(o output) bool { return o.format == "url" }) {
+		r.remark("%s left out: it is pulled by name, and -o name lists it", count(bare, "image"))
+	}
+	if conflicts > 0 {
+		r.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
+	}
+	if l.Verdict == report.Refuted && conflicts == 0 {
+		r.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
+	}
+}
+
+// selection is what a listing is narrowed to.
+type selection struct{ names, os, arch, kind []string }
+
+// A dimension is one way to narrow a listing: what was asked for, and the
+// values that an item has.
+type dimension struct {
+	what   string // as in a message
+	asked  []string
+	values func(verify.Listed) []string
+	shown  func(verify.Listed) []string // of values, those to suggest
+}
+
+func (s selection) dimensions() []dimension {
+	kind := func(it verify.Listed) []string { return []string{it.Info.Kind} }
+	oses := func(it verify.Listed) []string { return platformPart(it, it.Info.OS, 0) }
+	arches := func(it verify.Listed) []string { return platformPart(it, it.Info.Arch, 1) }
+	return []dimension{
+		{"NAME", s.names, names, func(it verify.Listed) []string { return names(it)[:1] }},
+		{"--kind", s.kind, kind, kind}, {"--os", s.os, oses, oses}, {"--arch", s.arch, arches, arches},
+	}
+}
+
+// names are what an item may be called: its component, or a file by its last
+// element; its whole path or reference; and an image by its repository.
+func names(it verify.Listed) []string {
+	last := it.Subject[strings.LastIndexByte(it.Subject, '/')+1:]
+	list := []string{last, it.Subject}
+	if it.Info.Component != "" {
+		list = []string{it.Info.Component, last, it.Subject}
+	}
+	if it.Image {
+		_, repository, _ := strings.Cut(it.Subject, "/")
+		repository, _, _ = strings.Cut(repository, ":")
+		list = append(list, repository)
+	}
+	return list
+}
+
+func platformPart(it verify.Listed, own string, part int) []string {
+	if own != "" {
+		return []string{own}
+	}
+	var out []string
+	for _, p := range it.Platforms {
+		if parts := strings.Split(p, "/"); part < len(parts) {
+			out = append(out, parts[part])
+		}
+	}
+	return out
+}
+
+func (d dimension) has(it verify.Listed) bool {
+	return len(d.asked) == 0 || slices.ContainsFunc(d.values(it), func(v string) bool { return slices.Contains(d.asked, v) })
+}
+
+// of returns the items that are selected. A selection of nothing is a usage
+// error that says what there is; where not every document could be read, it is
+// an error of the same words that judges nobody's command line.
+func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
+	fail := func(format string, args ...any) ([]verify.Listed, error) {
+		err := usagef(format, args...)
+		if l.Verdict != report.Verified {
+			return nil, plainText{err.Error() + " (not every document could be read)"}
+		}
+		return nil, err
+	}
+	if len(l.Items) == 0 {
+		return fail("nothing is known of %s: none of its documents could be read", l.Version)
+	}
+	dims := s.dimensions()
+	for _, d := range dims {
+		for _, a := range d.asked {
+			if a == "" {
+				return fail("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
+			}
+			one := dimension{asked: []string{a}, values: d.values}
+			if !slices.ContainsFunc(l.Items, one.has) {
+				return fail("%s %q: %s has none; there are %s", d.what, a, l.Version, available(l.Items, d.shown))
+			}
+		}
+	}
+	var out []verify.Listed
+	for _, it := range l.Items {
+		if !slices.ContainsFunc(dims, func(d dimension) bool { return !d.has(it) }) {
+			out = append(out, it)
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	// Which one to change: with all the others there would be something.
+	for i := len(dims) - 1; i >= 0; i-- {
+		var rest []verify.Listed
+		for _, it := range l.Items {
+			if !slices.ContainsFunc(dims, func(d dimension) bool { return d.what != dims[i].what && !d.has(it) }) {
+				rest = append(rest, it)
+			}
+		}
+		if have := available(rest, dims[i].shown); len(dims[i].asked) > 0 && have != "" {
+			return fail("nothing in %s is all of that; with everything but %s %s there are %s", l.Version, dims[i].what, strings.Join(dims[i].asked, ","), have)
+		}
+	}
+	return fail("nothing in %s is all of that; leave out one of NAME, --kind, --os, --arch", l.Version)
+}
+
+// available lists the values that items have, each once.
+func available(items []verify.Listed, values func(verify.Listed) []string) string {
+	const most = 60 // a release has 45 names
+	var out []string
+	for _, it := range items {
+		out = append(out, values(it)...)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) > most {
+		out = append(out[:most], "...")
+	}
+	return strings.Join(out, ", ")
+}
+
+// plainText is an error that is nobody's mistake.
+type plainText struct{ text string }
+
+func (p plainText) Error() string { return p.text }

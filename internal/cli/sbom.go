@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sbom"
+)
+
+func (a *app) sbom() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sbom COMMAND",
+		Short: "Show, list, compare and convert SBOMs",
+		Long: `Reads SPDX documents of version 2.2 and 2.3, as tag-value text or JSON: a release's
+own, which is fetched, held to its version, and whose signature is said on stderr; or
+any file, which needs no network.`,
+		Example: withExamples(
+			"kverify sbom show v1.27.2  # images, layers and files as a tree",
+			"kverify sbom images v1.27.2  # the images, one a line",
+			"kverify sbom diff v1.27.1 v1.27.2  # what changed",
+			"kverify sbom convert kubernetes-release.spdx -o json=release.json",
+		),
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			given := "no command was given"
+			if len(args) > 0 {
+				given = fmt.Sprintf("sbom has no command %q", args[0])
+			}
+			return &usageError{err: fmt.Errorf("%s; name one of %s", given, commandNames(c)), hint: "try: kverify sbom --help"}
+		},
+	}
+	c.AddCommand(a.sbomShow(), a.sbomImages(), a.sbomDiff(), a.sbomConvert())
+	return c
+}
+
+const oneSBOM = "a version or the path of an SPDX document"
+
+func (a *app) sbomShow() *cobra.Command {
+	var flags shared
+	c := &cobra.Command{
+		Use:   "show VERSION|FILE",
+		Short: "Show an SBOM as a tree of images, layers and files, with counts",
+		Example: withExamples(
+			"kverify sbom show v1.27.2",
+			"kverify sbom show ./kubernetes-release.spdx  # needs no network",
+			"kverify sbom show v1.27.2 -o json  # for a program",
+		),
+		Args:              needs(1, 1, oneSBOM, "kverify sbom show v1.27.2"),
+		ValidArgsFunction: completeVersions(true, nil),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+			m, err := r.document(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+				return render.SBOM(w, m.document, format, o)
+			})
+			return err
+		}),
+	}
+	flags.addReading(c, render.SBOMFormats...)
+	return c
+}
+
+func (a *app) sbomImages() *cobra.Command {
+	var flags shared
+	c := &cobra.Command{
+		Use:   "images VERSION|FILE",
+		Short: "List the images of an SBOM, one a line and architecture",
+		Long: `Prints exactly what the pipeline in Kubernetes' documentation prints, in its order:
+
+  curl -Ls https://sbom.k8s.io/VERSION/release |
+    grep "SPDXID: SPDXRef-Package-registry.k8s.io" | grep -v sha256 |
+    cut -d- -f3- | sed 's/-/\//' | sed 's/-v1/:v1/'
+
+but for a VERSION only from an SBOM that speaks for that version, and whose signature
+does not contradict it.`,
+		Example: withExamples(
+			"kverify sbom images v1.27.2",
+			"kverify sbom images ./kubernetes-release.spdx  # needs no network",
+		),
+		Args:              needs(1, 1, oneSBOM, "kverify sbom images v1.27.2"),
+		ValidArgsFunction: completeVersions(true, nil),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+			m, err := r.document(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			names := release.SBOMImageNames(m.document)
+			if len(names) == 0 {
+				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as none is before about v1.26; see kverify sbom show %s", args[0], args[0])
+			}
+			_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+				return render.Names(w, names, format)
+			})
+			return err
+		}),
+	}
+	flags.addReading(c, render.NamesFormats...)
+	return c
+}
+
+func (a *app) sbomDiff() *cobra.Command {
+	var flags shared
+	c := &cobra.Command{
+		Use:   "diff VERSION|FILE VERSION|FILE",
+		Short: "Compare two SBOMs",
+		Long: `Compares everything that is read of two SBOMs; order does not matter. In the SBOMs of
+two releases each one's own version counts as the same word, so that what both have
+is not reported as gone and come. -v lists relationships and whole entries, too. That
+there are differences is an answer and no error: the exit code is 0.`,
+		Example: withExamples(
+			"kverify sbom diff v1.27.1 v1.27.2",
+			"kverify sbom diff v1.27.2 ./carried.spdx  # is the one at hand the published one?",
+			"kverify sbom diff v1.27.1 v1.27.2 -o json  # for a program",
+		),
+		Args:              needs(2, 2, "two SBOMs, each "+oneSBOM, "kverify sbom diff v1.27.1 v1.27.2"),
+		ValidArgsFunction: completeVersions(true, func([]string) []string { return versions() }),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+			one, err := r.document(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			two, err := r.document(ctx, args[1])
+			if err != nil {
+				return err
+			}
+			delta := sbom.Diff(one.document, two.document)
+			v, err1 := release.SBOMVersion(one.document)
+			w, err2 := release.SBOMVersion(two.document)
+			if err1 == nil && err2 == nil && v != w {
+				delta = release.DiffSBOM(one.document, v, two.document, w)
+			}
+			_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+				return render.SBOMDiff(w, one.name, two.name, delta, format, o)
+			})
+			return err
+		}),
+	}
+	flags.addReading(c, render.SBOMFormats...)
+	return c
+}
+
+func (a *app) sbomConvert() *cobra.Command {
+	var flags shared
+	formats := []string{sbom.JSON.String(), sbom.TagValue.String()}
+	c := &cobra.Command{
+		Use:   "convert VERSION|FILE",
+		Short: "Write an SBOM as JSON or as tag-value text",
+		Long: `Writes an SBOM in the other form, or in the one that -o names. What is written was read
+back before, and says the same; what the other form cannot carry is an error.`,
+		Example: withExamples(
+			"kverify sbom convert v1.27.2 > release.spdx.json  # tag-value to JSON",
+			"kverify sbom convert release.spdx.json -o tag-value=release.spdx  # and back",
+		),
+		Args:              needs(1, 1, oneSBOM, "kverify sbom convert v1.27.2"),
+		ValidArgsFunction: completeVersions(true, nil),
+		RunE:              a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.convert(ctx, args[0]) }),
+	}
+	flags.addReading(c, formats...)
+	c.Flags().Lookup("output").Usage = "write `FORMAT[=FILE]`: " + orList(formats) + "; repeatable (default the other one)"
+	return c
+}
+
+func (r *reader) convert(ctx context.Context, arg string) error {
+	m, err := r.document(ctx, arg)
+	if err != nil {
+		return err
+	}
+	if len(r.set.output) == 0 && sbom.Detect(m.data) == sbom.JSON {
+		r.set.outputs = []output{{format: sbom.TagValue.String()}}
+	}
+	_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+		to := sbom.TagValue
+		if format == sbom.JSON.String() {
+			to = sbom.JSON
+		}
+		var out bytes.Buffer
+		if err := sbom.Convert(&out, m.data, to); err != nil {
+			return fmt.Errorf("%s as %s: %w; nothing was written", m.name, to, err)
+		}
+		// A document is foreign text, and written as it is: but not at a person.
+		if _, ok := terminal(w); ok && !render.Printable(out.Bytes()) {
+			return usagef("%s holds characters that a terminal would act on; write it to a file, -o %s=FILE", m.name, to)
+		}
+		_, err := w.Write(out.Bytes())
+		return err
+	})
+	return err
+}
+
+// material is an SBOM at hand.
+type material struct {
+	name     string // as given, or its URL
+	data     []byte
+	document *sbom.Document
+}
+
+// document reads the SBOM of a version, or a file.
+func (r *reader) document(ctx context.Context, arg string) (*material, error) {
+	isFile, err := versionOrFile(arg)
+	if err != nil {
+		return nil, err
+	}
+	if isFile {
+		return readSBOM(arg)
+	}
+	version, err := r.resolve(ctx, arg)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.ask()
+	if err != nil {
+		return nil, err
+	}
+	s, err := v.SBOM(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	url := version.SBOMURL()
+	switch verdict := s.Verdict(); {
+	case verdict == report.Refuted:
+		r.code = exitRefuted
+		why := s.Binding.Detail
+		if s.Binding.Verdict != report.Refuted {
+			why = s.Signature.Detail
+		}
+		return nil, fmt.Errorf("the SBOM of %s is refuted: %s; nothing of it is shown, see kverify verify %s", version, why, version)
+	case s.Document == nil:
+		return nil, fmt.Errorf("there is no SBOM of %s to read: %s; for one at hand name its file", version, s.Binding.Detail)
+	case verdict == report.Unknown:
+		if r.code != exitRefuted {
+			r.code = exitUnknown
+		}
+		r.say("%s: not proved: %s (%s)", url, s.Signature.Detail, s.Signature.Reason)
+	case s.Signature.Verdict != report.Verified:
+		r.remark("%s: not signed, as no release of that time is: %s", url, s.Signature.Detail)
+	default:
+		r.remark("%s: %s", url, s.Signature.Detail)
+	}
+	r.remark("%s: %s", url, origin(s.Source.Origin))
+	return &material{name: version.String(), data: s.Source.Body, document: s.Document}, nil
+}
+
+// readSBOM reads a file, of any tool and about anything.
+func readSBOM(path string) (*material, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("%s: %w; name an SPDX document, or a version such as v1.27.2", path, plainError(err))
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, sbom.MaxBytes+1))
+	if err != nil {
+		return nil, usagef("%s: %w; name an SPDX document", path, plainError(err))
+	}
+	doc, err := sbom.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w; nothing was printed", path, err)
+	}
+	return &material{name: path, data: data, document: doc}, nil
+}

@@ -1,0 +1,252 @@
+package render
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// ListingFormats are the formats of [Listing]: a row a file or image with the
+// beginning of its digest, the same with whole digests and URLs, two for
+// programs, and bare names or URLs for pipes.
+var ListingFormats = []string{"table", "wide", "json", "yaml", "name", "url"}
+
+// Listing writes what a release holds in one of the ListingFormats.
+func Listing(w io.Writer, l *verify.Listing, format string, o Options) error {
+	var buf bytes.Buffer
+	switch format {
+	case "json":
+		if err := writeJSON(&buf, listing(l)); err != nil {
+			return err
+		}
+	case "yaml":
+		if err := writeYAML(&buf, listing(l)); err != nil {
+			return err
+		}
+	case "name":
+		for _, it := range l.Items {
+			fmt.Fprintln(&buf, Escape(it.Subject))
+		}
+	case "url":
+		for _, it := range l.Items {
+			if it.URL != "" {
+				fmt.Fprintln(&buf, Escape(it.URL))
+			}
+		}
+	case "wide":
+		listingTable(&buf, l, o, true)
+	default:
+		listingTable(&buf, l, o, false)
+	}
+	_, err := w.Write(buf.Bytes())
+	return err
+}
+
+func listingTable(buf *bytes.Buffer, l *verify.Listing, o Options, wide bool) {
+	head := []string{"NAME", "KIND", "PLATFORM", "DIGEST", "CLAIMED BY"}
+	if wide {
+		head = []string{"NAME", "KIND", "PLATFORM", "SHA256", "SHA512", "CLAIMED BY", "URL"}
+	}
+	rows := make([]gridRow, 0, len(l.Items))
+	for _, it := range l.Items {
+		row := gridRow{cells: []string{it.Subject, it.Info.Kind, platforms(it)}}
+		switch {
+		case wide:
+			row.cells = append(row.cells, cmp.Or(it.SHA256, "-"), cmp.Or(it.SHA512, "-"), claimants(it), cmp.Or(it.URL, "-"))
+		default:
+			row.cells = append(row.cells, shortest(it), claimants(it))
+		}
+		if it.Conflict != "" {
+			row.below = it.Conflict
+		}
+		rows = append(rows, row)
+	}
+	writeGrid(buf, head, rows, o)
+}
+
+func platforms(it verify.Listed) string {
+	switch {
+	case it.Info.OS != "" && it.Info.Arch != "":
+		return it.Info.OS + "/" + it.Info.Arch
+	case len(it.Platforms) > 0:
+		return strings.Join(it.Platforms, ",")
+	}
+	return "-"
+}
+
+// shortest is the beginning of the strongest digest that all claims agree on.
+func shortest(it verify.Listed) string {
+	switch {
+	case it.Conflict != "":
+		return "conflict"
+	case it.SHA256 != "":
+		return short("sha256:" + it.SHA256)
+	case it.SHA512 != "":
+		return short("sha512:" + it.SHA512)
+	}
+	return "-"
+}
+
+// claimants names the documents that give a digest, strongest first, each kind
+// of strength once: "signed sbom; carried SHA256SUMS, SHA512SUMS".
+func claimants(it verify.Listed) string {
+	by := map[report.Strength][]string{}
+	for _, c := range it.Claims {
+		if name := string(c.Document); !slices.Contains(by[c.Strength], name) {
+			by[c.Strength] = append(by[c.Strength], name)
+		}
+	}
+	var out []string
+	for _, s := range []report.Strength{report.Signed, report.Embedded, report.Published, report.Carried} {
+		if names := by[s]; len(names) > 0 {
+			slices.Sort(names)
+			out = append(out, s.String()+" "+strings.Join(names, ", "))
+		}
+	}
+	return cmp.Or(strings.Join(out, "; "), "nobody")
+}
+
+// jsonListing is the JSON and YAML form of a listing. The rule of compatibility
+// is that of [report.SchemaVersion].
+type jsonListing struct {
+	SchemaVersion int            `json:"schemaVersion"`
+	Version       string         `json:"version"`
+	Verdict       report.Verdict `json:"verdict"`
+	Notes         []string       `json:"notes,omitempty"`
+	Items         []jsonItem     `json:"items"`
+}
+
+type jsonItem struct {
+	Name      string      `json:"name"`
+	Kind      string      `json:"kind"`
+	Component string      `json:"component,omitempty"`
+	OS        string      `json:"os,omitempty"`
+	Arch      string      `json:"arch,omitempty"`
+	Platforms []string    `json:"platforms,omitempty"`
+	URL       string      `json:"url,omitempty"`
+	SHA256    string      `json:"sha256,omitempty"`
+	SHA512    string      `json:"sha512,omitempty"`
+	Conflict  string      `json:"conflict,omitempty"`
+	Claims    []jsonClaim `json:"claims"`
+}
+
+type jsonClaim struct {
+	Document string          `json:"document"`
+	Strength report.Strength `json:"strength"`
+	Digest   string          `json:"digest"`
+	URL      string          `json:"url"`
+}
+
+func listing(l *verify.Listing) jsonListing {
+	out := jsonListing{SchemaVersion: report.SchemaVersion, Version: l.Version.String(), Verdict: l.Verdict, Notes: l.Notes, Items: []jsonItem{}}
+	for _, it := range l.Items {
+		item := jsonItem{
+			Name: it.Subject, Kind: it.Info.Kind, Component: it.Info.Component, OS: it.Info.OS, Arch: it.Info.Arch,
+			Platforms: it.Platforms, URL: it.URL, SHA256: it.SHA256, SHA512: it.SHA512, Conflict: it.Conflict, Claims: []jsonClaim{},
+		}
+		for _, c := range it.Claims {
+			item.Claims = append(item.Claims, jsonClaim{string(c.Document), c.Strength, c.Digest, c.URL})
+		}
+		out.Items = append(out.Items, item)
+	}
+	return out
+}
+
+// writeJSON writes any value as one indented document, safe for a terminal.
+func writeJSON(w io.Writer, value any) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(visible(buf.Bytes()))
+	return err
+}
+
+// writeYAML writes the value's JSON form as YAML. YAML has characters that
+// stand for themselves and that a terminal acts on, so its strings are escaped.
+func writeYAML(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	var tree any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		return err
+	}
+	out, err := yaml.Marshal(plainTree(tree))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
+}
+
+func plainTree(v any) any {
+	switch v := v.(type) {
+	case string:
+		return Escape(v)
+	case []any:
+		for i := range v {
+			v[i] = plainTree(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plainTree(v[k])
+		}
+	}
+	return v
+}
+
+// gridRow is a row of a plain table; below, if not empty, says on a line of its
+// own what is wrong with it.
+type gridRow struct {
+	cells []string
+	below string
+}
+
+// writeGrid writes a header and rows in columns. Cells are foreign text.
+func writeGrid(buf *bytes.Buffer, head []string, rows []gridRow, o Options) {
+	t := &table{Options: o}
+	widths := make([]int, len(head))
+	for i, h := range head {
+		widths[i] = utf8.RuneCountInString(h)
+	}
+	for _, r := range rows {
+		for i, c := range r.cells {
+			r.cells[i] = Escape(c)
+			widths[i] = max(widths[i], utf8.RuneCountInString(r.cells[i]))
+		}
+	}
+	write := func(cells []string, style string) {
+		var out []string
+		for i, c := range cells {
+			out = append(out, t.pad(t.paint(style, c), c, widths[i]))
+		}
+		t.line(strings.TrimRight(strings.Join(out, "  "), " "))
+	}
+	write(head, dim)
+	for _, r := range rows {
+		style := ""
+		if r.below != "" {
+			style = red
+		}
+		write(r.cells, style)
+		if r.below != "" {
+			t.wrapped("    ", "FAIL", red, Escape(r.below))
+		}
+	}
+	buf.Write(t.buf.Bytes())
+}
