@@ -72,8 +72,9 @@ type noteFilter struct {
 	grep, since string
 }
 
+// sigName writes "API Machinery" and "sig-api-machinery" as "api-machinery".
 func sigName(s string) string {
-	return strings.NewReplacer(" ", "-", "_", "-").Replace(strings.TrimPrefix(strings.ToLower(s), "sig-"))
+	return strings.TrimPrefix(strings.NewReplacer(" ", "-", "_", "-").Replace(strings.ToLower(s)), "sig-")
 }
 
 func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error {
@@ -108,7 +109,7 @@ func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error 
 		return err
 	}
 	if len(view.Notes) == 0 {
-		r.remark("%s: no note is of that kind", version)
+		r.remark("%s: no note matches", version)
 	}
 	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Notes(w, *view, format, o)
