@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.releases(), a.skew(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
@@ -84,10 +84,11 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 			if c.Flags().Changed("arch") && (len(arches) == 0 || slices.Contains(arches, "")) {
 				return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
 			}
-			version, err := release.Resolve(ctx, v.Fetch, args[0])
+			version, err := a.resolve(ctx, v.Fetch, args[0])
 			if err != nil {
 				return report.Report{}, err
 			}
+			a.sayLater(advise(version))
 			return v.Images(ctx, verify.Request{Version: version, Names: args[1:], Arches: unique(arches)})
 		}),
 	}
@@ -158,7 +159,7 @@ func (a *app) wholeRelease(ctx context.Context, v *verify.Verifier, args []strin
 		if len(args) > 1 {
 			return version, true, usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
 		}
-		version, err = release.Resolve(ctx, v.Fetch, what)
+		version, err = a.resolve(ctx, v.Fetch, what)
 		return version, true, err
 	}
 	return version, false, nil
@@ -218,6 +219,7 @@ func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifi
 		}
 		var r report.Report
 		a.watch(set, v.Progress, strings.Join(args, " "), func() { r, err = work(ctx, v, args) })
+		a.sayRemarks(set)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/support"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -59,9 +60,12 @@ func isUsage(err error) bool {
 		version *release.VersionError
 		ref     *registry.RefError
 		file    *trust.FileError
+		minor   *support.MinorError
+		skew    *support.SkewError
 	)
 	return errors.As(err, &own) || errors.As(err, &asked) || errors.As(err, &version) ||
-		errors.As(err, &ref) || errors.As(err, &file) || errors.Is(err, mirror.ErrNotMirror)
+		errors.As(err, &ref) || errors.As(err, &file) || errors.Is(err, mirror.ErrNotMirror) ||
+		errors.As(err, &minor) || errors.As(err, &skew)
 }
 
 // usageError reports a command line that cannot be carried out: what was given,

@@ -65,7 +65,9 @@ func (r *reader) resolve(ctx context.Context, spec string) (release.Version, err
 	if err != nil {
 		return release.Version{}, err
 	}
-	return release.Resolve(ctx, v.Fetch, spec)
+	version, err := r.app.resolve(ctx, v.Fetch, spec)
+	r.sayRemarks(r.set)
+	return version, err
 }
 
 // remark tells the reader something that is no part of the answer.

@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/support"
+)
+
+func (a *app) releases() *cobra.Command {
+	var flags shared
+	all := false
+	c := &cobra.Command{
+		Use:   "releases [SPEC]",
+		Short: "Say which releases are supported, and which version a channel is",
+		Long: `Without SPEC, says of every supported minor version which patch is the newest, when
+support ends, and when the next patch is planned. With SPEC, says which version that
+is and everything that is known of its minor: every patch, with upstream's notes.
+
+SPEC is stable, latest, 1.27, v1.27, stable-1.27, latest-1.27, or a version such as
+v1.27.2 or v1.28.0-rc.1; every command that takes a VERSION takes the same. 1.27 is
+the newest patch of that minor, as is stable-1.27; latest follows pre-releases alone.
+
+Where upstream cannot be reached, or a mirror does not hold its schedule, the answer
+comes from a snapshot that is built in, and says how old it is.`,
+		Example: withExamples(
+			"kverify releases  # what is supported today",
+			"kverify releases 1.27  # everything about one minor",
+			"kverify releases 1.27 -o name  # which version that is, for a script",
+			"kverify releases -o name  # the newest patch of every supported minor",
+			"kverify releases --all -o json  # of all minors, for a program",
+		),
+		Args: needs(0, 1, "one SPEC at most", "kverify releases 1.27"),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+			if all && len(args) > 0 {
+				return usagef("--all lists every minor, and %q asks for one; leave one of them out", args[0])
+			}
+			return r.releases(ctx, all, strings.Join(args, ""))
+		}),
+		ValidArgsFunction: completeVersions(false, nil),
+	}
+	flags.addAsking(c, render.ReleasesFormats...)
+	c.Flags().BoolVar(&all, "all", false, "minors that are past their end of life, too")
+	_ = c.Flags().SetAnnotation("all", notFromEnvironment, nil)
+	return c
+}
+
+func (r *reader) releases(ctx context.Context, all bool, spec string) error {
+	view := render.ReleasesView{Now: time.Now(), All: all, Spec: spec}
+	if spec != "" {
+		if _, _, err := release.Channel(spec); err != nil {
+			return err // before anything is opened
+		}
+	}
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	bare := spec != "" && !slices.ContainsFunc(r.set.outputs, func(o output) bool { return o.format != "name" })
+	var unresolved, unread error
+	par.Do(
+		func() {
+			if spec != "" {
+				view.Version, unresolved = release.Resolve(ctx, client, spec)
+			}
+		},
+		func() {
+			if !bare { // a version's name needs no schedule
+				view.Schedule, unread = support.Load(ctx, client)
+			}
+		},
+	)
+	if unresolved != nil {
+		if view.Version, err = r.fromSnapshot(spec, unresolved); err != nil {
+			return err
+		}
+	}
+	if unread != nil {
+		if ctx.Err() != nil {
+			return unread
+		}
+		view.Schedule, view.Embedded = support.Embedded(), true
+		r.remark("%v\nthis is the snapshot built in, %s", unread, snapshotAge())
+	}
+	if spec != "" {
+		if text := meant(spec, view.Version); text != "" {
+			r.remark("%s", text)
+		}
+	}
+	if _, err := r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+		return render.Releases(w, view, format, o)
+	}); err != nil {
+		return err
+	}
+	if !bare && spec != "" {
+		if _, known := view.Schedule.Cycle(support.MinorOf(view.Version)); !known {
+			return fmt.Errorf("%s: the schedule as of %s knows no %s; check the version, or whether this kverify is up to date", spec, view.Schedule.AsOf, view.Version.MinorString())
+		}
+	}
+	return nil
+}
+
+// client makes the client of a command that trusts nothing and so verifies nothing.
+func (r *reader) client() (*fetch.Client, error) {
+	transport, err := r.transport(r.set)
+	if err != nil {
+		return nil, err
+	}
+	return &fetch.Client{Transport: transport}, nil
+}
+
+// fromSnapshot answers for a marker that could not be asked for: for want of a
+// network, or because the mirror does not hold it. What came and is wrong is
+// never replaced, and a command that verifies never asks here: whoever can
+// cut the network must not be able to choose an old version.
+func (r *reader) fromSnapshot(spec string, err error) (release.Version, error) {
+	absent := r.set.mirror != "" && fetch.Is(err, fetch.NotFound)
+	if !absent && !fetch.Is(err, fetch.Unreachable) {
+		return release.Version{}, err
+	}
+	marker, _, bad := release.Channel(spec)
+	kind, branch, _ := strings.Cut(marker, "-")
+	if bad != nil || kind != "stable" { // pre-releases are in no snapshot
+		return release.Version{}, err
+	}
+	v, ok := support.Embedded().Stable(time.Now())
+	if branch != "" {
+		m, bad := support.ParseMinor(branch)
+		if bad != nil {
+			return release.Version{}, err
+		}
+		v, ok = release.Newest(release.Version{Major: m.Major, Minor: m.Minor})
+	}
+	if !ok {
+		return release.Version{}, err
+	}
+	// Said even to --quiet: it changes what the answer means.
+	r.say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
+	return v, nil
+}
+
+// snapshotAge says how old the snapshot is.
+func snapshotAge() string {
+	s := support.Embedded()
+	days, _ := s.AsOf.DaysBefore(time.Now())
+	return fmt.Sprintf("as of %s, %s old", s.AsOf, count(days, "day"))
+}
+
+// meant says which version a channel turned out to be where that surprises:
+// latest-1.27 is older than stable-1.27 once 1.27 is out.
+func meant(spec string, v release.Version) string {
+	marker, _, err := release.Channel(spec)
+	known, ok := release.Newest(v)
+	if err != nil || !strings.HasPrefix(marker, "latest-") || !ok || v.Compare(known) >= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s is %s, which is older than %s: latest follows pre-releases alone; write %s for the newest patch",
+		spec, v, known, "stable-"+v.MinorString())
+}
+
+// advise says what speaks against a version as far as the snapshot knows: a
+// command that fetches a release asks nobody for it.
+func advise(v release.Version) string {
+	text := support.Embedded().Warning(v, time.Now())
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s (as of %s; see kverify releases %s)", text, support.Embedded().AsOf, v.MinorString())
+}
+
+// resolve turns what was typed into a version. What surprises about it is said
+// once nothing else is written to stderr, by sayRemarks.
+func (a *app) resolve(ctx context.Context, c *fetch.Client, spec string) (release.Version, error) {
+	v, err := release.Resolve(ctx, c, spec)
+	if err == nil {
+		a.sayLater(meant(spec, v))
+	}
+	return v, err
+}
+
+// sayLater keeps a remark for sayRemarks; an empty one is none.
+func (a *app) sayLater(text string) {
+	if text != "" {
+		a.remarks = append(a.remarks, text)
+	}
+}
+
+// sayRemarks says what was kept while a progress bar had stderr to itself.
+func (a *app) sayRemarks(set *settings) {
+	if !set.quiet {
+		for _, text := range a.remarks {
+			a.say("%s", text)
+		}
+	}
+	a.remarks = nil
+}

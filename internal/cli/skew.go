@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/support"
+)
+
+// skewFlags are the flags of skew, in the order of support.Components.
+var skewFlags = []struct {
+	name      string
+	component support.Component
+}{
+	{"apiserver", support.APIServer},
+	{"controller-manager", support.ControllerManager},
+	{"scheduler", support.Scheduler},
+	{"cloud-controller-manager", support.CloudControllerManager},
+	{"kubelet", support.Kubelet},
+	{"kube-proxy", support.KubeProxy},
+	{"kubectl", support.Kubectl},
+}
+
+func (a *app) skew() *cobra.Command {
+	var flags shared
+	var from, to string
+	components := make([][]string, len(skewFlags))
+	own := []string{"from", "to"}
+	for _, s := range skewFlags {
+		own = append(own, s.name)
+	}
+	c := &cobra.Command{
+		Use:   "skew --apiserver VERSION --COMPONENT VERSION... | --from VERSION --to VERSION",
+		Short: "Check component versions against the version skew policy",
+		Long: `Says whether the components of a cluster go together by the version skew policy of
+Kubernetes, which rule forbids what does not, and what each component may be beside
+the others. Name every API server: those of different versions narrow the rest, as
+they do where a component can reach any of them. Where one talks to a single API
+server only, check it with that one alone.
+
+With --from and --to, prints the order in which components are upgraded, and what
+must hold before each step.
+
+Only minor versions count: 1.27 and v1.27.2 are the same here. The exit code is 0 if
+all of it is supported, and 1 if not.`,
+		Example: withExamples(
+			"kverify skew --apiserver 1.27 --kubelet 1.25 --kubectl 1.28  # do these go together?",
+			"kverify skew --apiserver 1.27 --apiserver 1.26 --kubelet 1.27  # while API servers are upgraded",
+			"kverify skew --apiserver 1.28 --kubelet 1.25 --kube-proxy 1.26 -o json  # for a program",
+			"kverify skew --from 1.26 --to 1.27  # in which order to upgrade",
+		),
+		Args: noArguments,
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, _ []string) error {
+			// A variable of a script that is empty must not take a component out.
+			if err := r.notEmpty(own...); err != nil {
+				return err
+			}
+			given := false
+			for _, versions := range components {
+				given = given || len(versions) > 0
+			}
+			switch upgrade := from != "" || to != ""; {
+			case upgrade && given:
+				return usagef("skew checks components or orders an upgrade, and was asked for both; leave out --from and --to, or the components")
+			case upgrade && (from == "" || to == ""):
+				return usagef("an upgrade has two ends, and one of --from and --to is missing; write kverify skew --from 1.26 --to 1.27")
+			case upgrade:
+				return r.upgrade(ctx, from, to)
+			case !given:
+				return &usageError{err: fmt.Errorf("skew was given no component; write kverify skew --apiserver 1.27 --kubelet 1.25"), hint: "try: kverify skew --help"}
+			}
+			return r.skew(ctx, components)
+		}),
+	}
+	f := c.Flags()
+	flags.addAsking(c, render.SkewFormats...)
+	for i, s := range skewFlags {
+		f.StringSliceVar(&components[i], s.name, nil, fmt.Sprintf("`VERSION` of %s; repeatable", s.component))
+	}
+	f.StringVar(&from, "from", "", "the `VERSION` that a cluster has")
+	f.StringVar(&to, "to", "", "the `VERSION` that it is to have")
+	for _, name := range own {
+		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = c.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return minors(), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
+	return c
+}
+
+// minors are those of the snapshot.
+func minors() (list []string) {
+	for _, c := range support.Embedded().Cycles {
+		list = append(list, c.Minor.String())
+	}
+	return list
+}
+
+func (r *reader) skew(ctx context.Context, components [][]string) error {
+	var cluster []support.Instance
+	for i, versions := range components {
+		for _, spec := range versions {
+			m, err := r.minor(ctx, skewFlags[i].name, spec)
+			if err != nil {
+				return err
+			}
+			cluster = append(cluster, support.Instance{Component: skewFlags[i].component, Minor: m})
+		}
+	}
+	s, err := support.Check(cluster)
+	if err != nil {
+		return err
+	}
+	if !s.Supported() {
+		r.code = exitRefuted
+	}
+	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+		return render.Skew(w, s, format, o)
+	})
+	return err
+}
+
+func (r *reader) upgrade(ctx context.Context, from, to string) error {
+	first, err := r.minor(ctx, "from", from)
+	if err != nil {
+		return err
+	}
+	last, err := r.minor(ctx, "to", to)
+	if err != nil {
+		return err
+	}
+	steps, err := support.UpgradeOrder(first, last)
+	if err != nil {
+		return err
+	}
+	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+		return render.Upgrade(w, first, last, steps, format, o)
+	})
+	return err
+}
+
+// minor reads the version of a component. Only stable and latest must be asked
+// for; every other form names its minor itself.
+func (r *reader) minor(ctx context.Context, flag, spec string) (support.Minor, error) {
+	marker, v, err := release.Channel(spec)
+	if err != nil {
+		return support.Minor{}, usagef("--%s: %w", flag, err)
+	}
+	if marker == "" {
+		return support.MinorOf(v), nil
+	}
+	if _, branch, ok := strings.Cut(marker, "-"); ok {
+		return support.ParseMinor(branch)
+	}
+	client, err := r.client()
+	if err != nil {
+		return support.Minor{}, err
+	}
+	if v, err = release.Resolve(ctx, client, spec); err != nil {
+		v, err = r.fromSnapshot(spec, err)
+	}
+	return support.MinorOf(v), err
+}
