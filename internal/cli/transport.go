@@ -163,7 +163,17 @@ func outside(mirror, flag, file string, embedded bool) error {
 // link that it leads over, and with all links resolved.
 func linkedNames(file string) ([]string, error) {
 	const maxLinks = 40 // what Linux follows
-	name, err := filepath.Abs(file)
+	// The parent first, as the system walks it: a ".." behind a link is another
+	// directory than in a path that was cleaned before.
+	parent, base := filepath.Split(file)
+	if parent == "" {
+		parent = "."
+	}
+	parent, err := filepath.EvalSymlinks(parent)
+	if err != nil {
+		return nil, err
+	}
+	name, err := filepath.Abs(filepath.Join(parent, base))
 	if err != nil {
 		return nil, err
 	}

@@ -243,7 +243,8 @@ func noDuplicateKeys(body []byte) error {
 		if len(stack) > 0 {
 			top := &stack[len(stack)-1]
 			if key, ok := tok.(string); ok && top.keys != nil && !top.value {
-				if key = strings.ToLower(key); top.keys[key] {
+				// Folded as encoding/json folds, which takes a long s for an s.
+				if key = strings.ToLower(strings.ToUpper(key)); top.keys[key] {
 					return fmt.Errorf("key %q twice in one object", key)
 				}
 				top.keys[key], top.value = true, true

@@ -21,6 +21,13 @@ const (
 	sbomName      = "SBOM"
 )
 
+// A release has some 150 packages, and its images up to ten layers. Beyond these
+// a document was made to be slow to read.
+const (
+	maxPackages = 20_000
+	maxLayers   = 128
+)
+
 // A NoEntryError says that the SBOM has no usable entry for a subject. Up to
 // about v1.25 image packages bear other names and cannot be told apart.
 type NoEntryError struct {
@@ -54,6 +61,9 @@ func CheckSBOM(doc *sbom.Document, v Version) error {
 	}
 	if doc.Namespace != v.SBOMURL() {
 		return &WrongVersionError{sbomName, "DocumentNamespace", v.String(), doc.Namespace}
+	}
+	if len(doc.Packages) > maxPackages {
+		return &LimitError{sbomName, "packages", maxPackages}
 	}
 	seen := map[string]sbom.Package{}
 	for _, p := range doc.Packages {
@@ -184,7 +194,9 @@ func SBOMLayers(doc *sbom.Document, v Version, image, arch string) ([]string, er
 		if !isHex(layer.SHA256, sha256Hex) {
 			return nil, &NoEntryError{v.String(), r.To, "the layer has no sha256 checksum"}
 		}
-		layers = append(layers, layer.SHA256)
+		if layers = append(layers, layer.SHA256); len(layers) > maxLayers {
+			return nil, &LimitError{sbomName, "layers of one image", maxLayers}
+		}
 	}
 	if len(layers) == 0 {
 		return nil, &NoEntryError{v.String(), image + " " + arch, "no layer is joined to it"}
@@ -235,13 +247,13 @@ func bothSums(v Version, subject string, sums sbom.Checksums) (sha256, sha512 st
 // there more than once, all of its entries must agree.
 func onePackage(doc *sbom.Document, v Version, id string) (*sbom.Package, error) {
 	var found *sbom.Package
-	for i, p := range doc.Packages {
-		switch {
+	for i := range doc.Packages {
+		switch p := &doc.Packages[i]; {
 		case p.ID != id:
 		case found == nil:
-			found = &doc.Packages[i]
-		case !sameLayer(*found, p):
-			return nil, &AmbiguousError{sbomName, id, [2]string{entryText(*found), entryText(p)}}
+			found = p
+		case !sameLayer(*found, *p):
+			return nil, &AmbiguousError{sbomName, id, [2]string{entryText(*found), entryText(*p)}}
 		}
 	}
 	if found == nil {

@@ -52,7 +52,10 @@ func (b *batch) bind() map[any]report.Check {
 	for _, im := range b.images {
 		index := b.promotionTie(im, im.name, im.digest)
 		for _, p := range im.platforms {
-			own := b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest)
+			own := tie{}
+			if p.linux() {
+				own = b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest)
+			}
 			out[p] = b.bindPlatform(im, p, layers[p], own, index, calibrated)
 		}
 		out[im] = b.bindImage(im, index, out)
@@ -63,7 +66,7 @@ func (b *batch) bind() map[any]report.Check {
 // layerTie holds the signed SBOM's layers of one image and architecture
 // against the config's diff_ids.
 func (b *batch) layerTie(im *image, p *platform) tie {
-	if !im.core || !b.facts.usable() {
+	if !im.core || !p.linux() || !b.facts.usable() {
 		return tie{}
 	}
 	src := b.facts.rel.SBOM
@@ -155,14 +158,14 @@ func (b *batch) bindPlatform(im *image, p *platform, layers, own, index tie, cal
 		c = b.refuted(im, own)
 	case index.says == contradicts:
 		c = b.refuted(im, index)
-	case layers.says == contradicts && calibrated:
-		c = b.refuted(im, layers)
 	case layers.says == contradicts && (published(own) || published(index)):
 		t := own
 		if !published(own) {
 			t = index
 		}
 		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", t.detail, layers.detail)
+	case layers.says == contradicts && calibrated:
+		c = b.refuted(im, layers)
 	case layers.says == contradicts:
 		c = b.check(report.Binding, report.Unknown, report.NoClaim,
 			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)

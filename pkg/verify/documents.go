@@ -125,7 +125,7 @@ func (f *facts) results() []report.Result {
 	if !f.needs(report.Binding) {
 		return nil
 	}
-	if !f.signedSince() && f.sbom.signature.Reason == report.Absent {
+	if !f.signedSince() && f.sbom.signature.Reason == report.Absent && f.sbom.binding.Verdict != report.Refuted {
 		return nil
 	}
 	res := report.Result{Subject: f.version.SBOMURL(), Kind: "document", Release: f.version.String(),

@@ -77,6 +77,9 @@ func (r *run) fileSignature(ctx context.Context, url string, body []byte, p pape
 	if logID, _ := hex.DecodeString(entry.LogID); !r.Root.KnowsLog(logID) {
 		return say(report.Unknown, report.Untrusted, "logged by %.64q, which the trusted root does not know: the trusted root may be older than the signature", entry.LogID)
 	}
+	if len(entry.Verification.SignedEntryTimestamp) == 0 {
+		return say(report.Unknown, report.Absent, "the log entry of %s has no signed timestamp, so nothing says when it was signed", url)
+	}
 	b, err := newBundle(sum[:], signature, cert.Raw, entry)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "the log entry of %s cannot be read: %v", url, err)

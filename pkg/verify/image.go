@@ -45,6 +45,10 @@ type platform struct {
 	layers      []string // of the manifest, compressed layers in order
 }
 
+// linux says whether it is of the one system that releases have images for. One
+// that is expected and was not found counts as such.
+func (p *platform) linux() bool { return p.desc.Platform == nil || p.desc.Platform.OS == "linux" }
+
 func (im *image) ref() registry.Ref {
 	return registry.Ref{Tag: im.tag, Repository: im.name, Digest: im.pin}
 }
@@ -139,7 +143,8 @@ func (im *image) list(r *run, idx *registry.Index) {
 		if names[p.name] {
 			im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "the index names %s twice", p.name)
 		}
-		names[p.name], arches[p.arch] = true, true
+		names[p.name] = true
+		arches[p.arch] = arches[p.arch] || d.Platform.OS == "linux"
 		if len(im.arches) == 0 || slices.Contains(im.arches, p.arch) {
 			im.platforms = append(im.platforms, p)
 		}
@@ -159,7 +164,7 @@ func (im *image) list(r *run, idx *registry.Index) {
 func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
 	host := r.Policy.Images.Registry
 	ref := registry.Ref{Host: host, Repository: im.name, Digest: p.desc.Digest}
-	if im.core && im.tag != "" {
+	if im.core && im.tag != "" && p.desc.Platform.OS == "linux" {
 		ref = registry.Ref{Host: host, Repository: im.name + "-" + p.arch, Tag: im.tag}
 	}
 	err := guard(func() {

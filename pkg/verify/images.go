@@ -198,7 +198,7 @@ func (b *batch) late(im *image) {
 		return
 	}
 	for _, a := range b.image(im.name).expect {
-		if !slices.ContainsFunc(im.platforms, func(p *platform) bool { return p.arch == a }) {
+		if !slices.ContainsFunc(im.platforms, func(p *platform) bool { return p.arch == a && p.linux() }) {
 			p := &platform{arch: a, name: "linux/" + a, signed: b.notLookedAt()}
 			p.digestCheck = b.check(report.Digest, report.Unknown, report.Incomplete,
 				"the index does not name linux/%s, which the release's own lists do", a)

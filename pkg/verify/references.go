@@ -25,6 +25,9 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	if len(refs) == 0 {
 		return report.Report{}, usagef("no image was named")
 	}
+	if slices.Contains(v.Require, report.Inventory) || slices.Contains(v.Checks, report.Inventory) {
+		return report.Report{}, usagef("the check %q is of a whole release; for one: kverify images VERSION", report.Inventory)
+	}
 	no := func(name string) bool { return name == report.Inventory }
 	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
 	r.partial = len(r.omitted) > 0

@@ -45,13 +45,12 @@ func (f *facts) files(req Request) []report.Result {
 			continue
 		}
 		res := report.Result{Subject: it.URL, Kind: "file", Release: f.version.String()}
-		if it.SHA256 != "" {
-			res.Digest = "sha256:" + it.SHA256
-		}
 		if it.Info.OS != "" {
 			res.Platform = it.Info.OS + "/" + it.Info.Arch
 		}
-		res.Checks = []report.Check{f.fileClaims(it)}
+		var c report.Check
+		c, res.Digest = f.fileClaims(it)
+		res.Checks = []report.Check{c}
 		out = append(out, res)
 	}
 	return out
@@ -77,24 +76,24 @@ func wanted(info release.FileInfo, req Request) bool {
 }
 
 // fileClaims judges what is said of one file: any two claims that disagree
-// refute, and without a claim that counts nothing is known.
-func (f *facts) fileClaims(it Listed) report.Check {
+// refute, and without a claim that counts nothing is known. The digest is one
+// that a claim which counts has given, never one that only a list beside the
+// file has; it is empty without such a claim.
+func (f *facts) fileClaims(it Listed) (report.Check, string) {
 	var c report.Check
 	var who []string
-	strong := ""
 	for _, claim := range it.Claims {
 		who = append(who, string(claim.Document))
-		if claim.counts() && (strong == "" || claim.Strength == report.Signed) {
-			strong = fmt.Sprintf("%s (%s)", claim.Document, claim.Strength)
-		}
 	}
+	strong, digest := it.proved()
 	slices.Sort(who)
 	who = slices.Compact(who)
 	switch {
 	case it.Conflict != "":
 		c = f.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
 	case strong != "":
-		c = f.check(report.Binding, report.Verified, "", "its digests are known from %s; %d documents agree: %s", strong, len(who), strings.Join(who, ", "))
+		algorithm, _, _ := strings.Cut(digest, ":")
+		c = f.check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
 	default:
 		c = f.check(report.Binding, report.Unknown, report.NoClaim,
 			"only %s names it, which cannot vouch for a file: no signed SBOM and no published CHANGELOG does", strings.Join(who, ", "))
@@ -108,5 +107,30 @@ func (f *facts) fileClaims(it Listed) report.Check {
 			c.Evidence = append(c.Evidence, report.Evidence{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s})
 		}
 	}
-	return c
+	if c.Verdict != report.Verified {
+		digest = ""
+	}
+	return c, digest
+}
+
+// proved returns the strongest document that counts, and a digest that it
+// gives: its sha256 if it has one. An SBOM must give both digests (rule 10).
+func (it Listed) proved() (document, digest string) {
+	byDocument := map[release.Document][]StrongClaim{}
+	for _, c := range it.Claims {
+		if c.counts() {
+			byDocument[c.Document] = append(byDocument[c.Document], c)
+		}
+	}
+	for _, d := range []release.Document{release.DocSBOM, release.DocChangelog} {
+		claims := byDocument[d]
+		if len(claims) == 0 || d == release.DocSBOM && len(claims) < 2 {
+			continue
+		}
+		// Sorted by algorithm: sha256 before sha512.
+		return fmt.Sprintf("%s (%s)", d, claims[0].Strength), slices.MinFunc(claims, func(a, b StrongClaim) int {
+			return strings.Compare(a.Digest, b.Digest)
+		}).Digest
+	}
+	return "", ""
 }

@@ -21,6 +21,9 @@ const (
 	// maxVerified caps how many signatures of one image are verified, each a few
 	// milliseconds of processor time. Hostile thousands end as Unknown.
 	maxVerified = 16
+	// maxPayloads caps how many different payloads of one image are read to sort
+	// out the signatures of other digests.
+	maxPayloads = 64
 )
 
 // signed is what was found out about the signature of one digest.
@@ -96,12 +99,11 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
-		if s.verified == maxVerified {
-			s.keep(s.check(report.Signature, report.Unknown, report.Limit,
-				"more than %d signatures by %s, none of the first %d holds", maxVerified, s.Policy.Images.Identity, maxVerified))
+		if s.verified == maxVerified || len(s.read) == maxPayloads {
+			s.best = s.check(report.Signature, report.Unknown, report.Limit,
+				"more signatures by %s than are looked at, and none of the first holds", s.Policy.Images.Identity)
 			break
 		}
-		s.verified++
 		found := s.layer(ctx, l, d.Annotations[bundleAnnotation])
 		switch {
 		case found.signature.Verdict != report.Verified:
@@ -177,6 +179,7 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 	if id, _ := hex.DecodeString(l.logID); !s.Root.KnowsLog(id) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.logID)
 	}
+	s.verified++
 	if err := s.cosign.verify(ctx, l, body, s.digest); err != nil {
 		if what := unknownAuthority(s.Root, l.cert); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
