@@ -78,7 +78,7 @@ func (a *app) write(r report.Report, set *settings) error {
 		}
 		return render.Table(w, r, o)
 	})
-	if !shown && !set.quiet {
+	if !shown && (!set.quiet || r.Scope.Partial) {
 		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
 	}
 	return err
