@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/kverify/kverify/pkg/release"
@@ -170,11 +171,9 @@ func (v ReleasesView) age(t *table) {
 		text += ", " + ago(days)
 	}
 	text += ", from " + from
-	for _, c := range v.cycles() {
-		if c.Next != nil && c.Next.Date < support.DateOf(v.Now) {
-			text += "; plans that have passed have likely come true"
-			break
-		}
+	past := func(c support.Cycle) bool { return c.Next != nil && c.Next.Date < support.DateOf(v.Now) }
+	if slices.ContainsFunc(v.cycles(), past) {
+		text += "; plans that have passed have likely come true"
 	}
 	t.line(Escape(text))
 }
