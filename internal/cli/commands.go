@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
 
@@ -92,8 +93,13 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 			return v.Images(ctx, verify.Request{Version: version, Names: args[1:], Arches: unique(arches)})
 		}),
 	}
+	c.ValidArgsFunction = completeVersions(false, func([]string) []string {
+		names, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
+		return names
+	})
 	c.Flags().StringSliceVar(&arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
 	flags.add(c)
+	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -143,6 +149,7 @@ against that release's own documents.`,
 		}),
 	}
 	flags.add(c)
+	c.ValidArgsFunction = completeVersions(true, nil)
 	return c
 }
 

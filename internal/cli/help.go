@@ -93,6 +93,8 @@ Exit codes, the same for every command and output format:
   143  terminated: likewise
 
 Refuted comes before unknown, unknown before verified. Only 0 is proof.
+Where a command answers and proves nothing (list, sbom, notes), 0 means that the answer
+is whole and that nothing in it contradicts itself.
 In a script, take 1 for an alarm and 3 for "try again, or look closer".
 `
 
@@ -126,7 +128,7 @@ Every shared flag can be set by a variable, and a flag given on the command line
   KVERIFY_MIRROR, KVERIFY_TRUSTED_ROOT, KVERIFY_POLICY, KVERIFY_CHECKS, KVERIFY_REQUIRE,
   KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_QUIET, KVERIFY_VERBOSE,
   KVERIFY_NO_COLOR, and with several values separated by commas KVERIFY_ENDPOINT and
-  KVERIFY_OUTPUT
+  KVERIFY_OUTPUT (of reports)
 
 Also read:
 
