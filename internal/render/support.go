@@ -171,7 +171,9 @@ func (v ReleasesView) age(t *table) {
 		text += ", " + ago(days)
 	}
 	text += ", from " + from
-	past := func(c support.Cycle) bool { return c.Next != nil && c.Next.Date != "" && c.Next.Date < support.DateOf(v.Now) }
+	past := func(c support.Cycle) bool {
+		return c.Next != nil && c.Next.Date != "" && c.Next.Date < support.DateOf(v.Now)
+	}
 	if slices.ContainsFunc(v.cycles(), past) {
 		text += "; plans that have passed have likely come true"
 	}

@@ -27,9 +27,10 @@ type Finding struct {
 	// Supported is true if the instance was compared and breaks no rule. A kubelet
 	// that is too new breaks one; the API server it is too new for does not.
 	Supported bool `json:"supported"`
-	// Allowed are the minors that the policy lets the component have beside the
-	// others, oldest first; none, if no minor fits all of them.
-	Allowed    []Minor     `json:"allowed"`
+	// Allowed are the minors that the component's own rules let it have beside
+	// the others, oldest first: none, if no minor fits all of them. What rules of
+	// others say of it is said of the others.
+	Allowed    []Minor     `json:"allowed,omitempty"`
 	Rules      []Rule      `json:"rules,omitempty"` // of the component that were applied
 	Violations []Violation `json:"violations,omitempty"`
 }
@@ -63,7 +64,7 @@ func Check(instances []Instance) (Skew, error) {
 	list := inOrder(instances)
 	var s Skew
 	for _, i := range list {
-		f := Finding{Instance: i, Allowed: Allowed(i.Component, without(list, i))}
+		f := Finding{Instance: i, Allowed: allowed(i.Component, without(list, i), false)}
 		for _, peer := range list {
 			rule, ok := ruleFor(i.Component, i.Minor, peer.Component)
 			if !ok || peer == i {
@@ -142,25 +143,28 @@ func minors(n int) string {
 const reach = 3
 
 // Allowed returns the minors that a component may have beside all the others,
-// oldest first. Nothing is allowed where no rule speaks.
-func Allowed(c Component, others []Instance) (list []Minor) {
+// by its own rules and by theirs, oldest first. Nothing is allowed where no
+// rule speaks.
+func Allowed(c Component, others []Instance) []Minor { return allowed(c, others, true) }
+
+func allowed(c Component, others []Instance, theirs bool) (list []Minor) {
 	var base Minor
 	for _, o := range others {
-		if hasRule(c, o.Component) {
+		if hasRule(c, o.Component) || theirs && hasRule(o.Component, c) {
 			base = o.Minor
 		}
 	}
 	for n := max(0, base.Minor-reach); base.Major > 0 && n <= base.Minor+reach; n++ {
 		m := Minor{base.Major, n}
-		fits := !slices.ContainsFunc(others, func(o Instance) bool {
-			rule, ok := ruleFor(c, m, o.Component)
-			if !ok { // a rule of the other about c
-				rule, ok = ruleFor(o.Component, o.Minor, c)
-				return ok && !rule.allows(o.Minor, m)
+		breaks := slices.ContainsFunc(others, func(o Instance) bool {
+			own, ok := ruleFor(c, m, o.Component)
+			if ok && !own.allows(m, o.Minor) {
+				return true
 			}
-			return !rule.allows(m, o.Minor)
+			their, ok := ruleFor(o.Component, o.Minor, c)
+			return theirs && ok && !their.allows(o.Minor, m)
 		})
-		if fits {
+		if !breaks {
 			list = append(list, m)
 		}
 	}
@@ -169,6 +173,6 @@ func Allowed(c Component, others []Instance) (list []Minor) {
 
 func hasRule(c, peer Component) bool {
 	return slices.ContainsFunc(Rules, func(r Rule) bool {
-		return r.Component == c && r.Peer == peer || r.Component == peer && r.Peer == c
+		return r.Component == c && r.Peer == peer
 	})
 }

@@ -104,6 +104,9 @@ func TestPolicy(t *testing.T) {
 					if want := slices.Contains(strings.Fields(tt.want), i.Minor.String()); f.Supported != want {
 						t.Errorf("%s beside %s: supported is %v, want %v (%+v)", i, tt.beside, f.Supported, want, f.Violations)
 					}
+					if slices.Contains(f.Allowed, i.Minor) != f.Supported {
+						t.Errorf("%s beside %s: allowed are %v, and supported is %v", i, tt.beside, f.Allowed, f.Supported)
+					}
 					if f.Supported != (len(f.Violations) == 0) {
 						t.Errorf("%s: supported is %v with %d violations", i, f.Supported, len(f.Violations))
 					}
