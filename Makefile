@@ -29,7 +29,7 @@ demo: build ## verify every image of the sample release, with no network
 .PHONY: test
 test: ## run all tests under the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
-	$(GO) test $(RACE) $(PKGS)
+	$(GO) test $(RACE) -timeout 15m $(PKGS)
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html

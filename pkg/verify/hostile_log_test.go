@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -122,7 +123,7 @@ func TestHostileSBOMSignatures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()
-			w.PutFile(world.SBOMURL(version), append(w.File(world.SBOMURL(version)), '\n')) // bytes that krel-staging never signed
+			w.PutFile(world.SBOMURL(version), append(bytes.Clone(w.File(world.SBOMURL(version))), '\n')) // bytes that krel-staging never signed
 			w.SignFile(world.SBOMURL(version), how)
 			if rep := verdictOf(t, w, version); rep.Verdict() == report.Verified {
 				t.Error("verified")

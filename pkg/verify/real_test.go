@@ -244,12 +244,11 @@ func TestNoChangeToTheRealSignatureVerifies(t *testing.T) {
 	try := func(what string, r *realSet) {
 		t.Helper()
 		tries++
-		rep := judgePause(t, r.lay(t, s), signatureChecks...)
-		if rep.Verdict() == report.Verified {
+		client := &fetch.Client{Transport: r.lay(t, s)}
+		v := &verify.Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}}
+		signature, reference := verify.SignatureOf(t.Context(), v, "pause", pauseDigest)
+		if signature.Verdict == report.Verified || reference.Verdict == report.Verified {
 			t.Errorf("%s: verified", what)
-		}
-		if c, _ := rep.Results[0].Check(report.Signature); c.Verdict == report.Verified {
-			t.Errorf("%s: the signature is verified", what)
 		}
 	}
 	parts := map[string]func(r *realSet) []byte{
@@ -265,11 +264,9 @@ func TestNoChangeToTheRealSignatureVerifies(t *testing.T) {
 	for name, part := range parts {
 		n := len(part(decodeReal(t, s)))
 		for i := range n {
-			for _, flip := range []byte{0x01, 0x80} {
-				r := decodeReal(t, s)
-				part(r)[i] ^= flip
-				try(fmt.Sprintf("%s byte %d ^ %#x", name, i, flip), r)
-			}
+			r := decodeReal(t, s)
+			part(r)[i] ^= 1 << (i % 8)
+			try(fmt.Sprintf("%s byte %d", name, i), r)
 		}
 	}
 	for name, change := range map[string]func(r *realSet){
