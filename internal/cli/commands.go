@@ -150,7 +150,7 @@ against that release's own documents.`,
 	}
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
-	return c
+	return a.withBundle(c, &flags)
 }
 
 // wholeRelease says whether a release was asked for, which stands alone: its
