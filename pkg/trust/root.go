@@ -117,7 +117,7 @@ func parseAnyRoot(text []byte) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Root{Material: material, source: report.Source{Digest: digestOf(text)}}, nil
+	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
 }
 
 // Source names the root for a report.
