@@ -62,9 +62,17 @@ func TestEveryClassOfTheRightEra(t *testing.T) {
 	}
 }
 
-func TestAttestationAttacks(t *testing.T) {
+// classAttack is an attack on one of the classes that are looked up on request.
+type classAttack struct {
+	name, class string
+	do          func(w *world.World)
+	want        report.Verdict
+	reason      report.Reason
+	says        string
+}
+
+func classAttacks() []classAttack {
 	type m = map[string]any
-	built := world.New(world.Options{Versions: []string{modern}})
 	at := world.Signing{Identity: world.Summaries, Time: world.Signed2023}
 	summary := func(w *world.World, result string) any {
 		return world.Summary(world.SummaryVerifier, result, "registry.k8s.io/kube-proxy@"+w.Digest(modernProxy), "SLSA_BUILD_LEVEL_3")
@@ -73,13 +81,7 @@ func TestAttestationAttacks(t *testing.T) {
 		return w.Sigstore().Attest(statement, how).Bundle("0.3")
 	}
 	only := func(w *world.World) { w.DropReferrers(modernProxy) }
-	for _, tt := range []struct {
-		name, class string
-		do          func(w *world.World)
-		want        report.Verdict
-		reason      report.Reason
-		says        string
-	}{
+	return []classAttack{
 		{"nothing", report.VSA, func(*world.World) {}, report.Verified, "", "PASSED"},
 		{"by the fallback tag", report.VSA, func(w *world.World) { w.TagReferrers(modernProxy) }, report.Verified, "", "PASSED"},
 		{"FAILED beside PASSED", report.VSA, func(w *world.World) {
@@ -173,16 +175,25 @@ func TestAttestationAttacks(t *testing.T) {
 		}, report.Unknown, report.Malformed, ""},
 		{"no staging signature", report.Staging, func(w *world.World) { w.SignAs(modernProxy, world.Signing{}) }, report.Unknown, report.Absent, "no krel-staging"},
 		{"an attestation where the signature is gone", report.Signature, func(w *world.World) { w.DropSignature(modernProxy) }, report.Unknown, report.Absent, ""},
-	} {
+	}
+}
+
+// requires are the checks that an attack's run asks for.
+func (a classAttack) requires() []string {
+	if a.class == report.Signature {
+		return []string{report.Promotion, report.VSA}
+	}
+	return []string{a.class}
+}
+
+func TestAttestationAttacks(t *testing.T) {
+	built := world.New(world.Options{Versions: []string{modern}})
+	for _, tt := range classAttacks() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()
 			tt.do(w)
-			require := []string{tt.class}
-			if tt.class == report.Signature {
-				require = []string{report.Promotion, report.VSA}
-			}
-			res := classes(t, w, nil, require...)
+			res := classes(t, w, nil, tt.requires()...)
 			c, _ := res.Check(tt.class)
 			if c.Verdict != tt.want || c.Reason != tt.reason || !strings.Contains(c.Detail, tt.says) {
 				t.Errorf("%s %s: %s", c.Verdict, c.Reason, c.Detail)
