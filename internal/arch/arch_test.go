@@ -52,6 +52,8 @@ var homes = map[string][]string{
 	"github.com/sigstore/sigstore-go/pkg/verify":             {"pkg/verify/bundle.go"},
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate": {"pkg/verify"},
 	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
+	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go"},
+	"google.golang.org/protobuf":                             {"pkg/trust"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
 	"github.com/yuin/goldmark":                               {"pkg/release"},
 	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust", "internal/render"},

@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.releases(), a.skew(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
@@ -150,7 +150,7 @@ against that release's own documents.`,
 	}
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
-	return c
+	return a.withBundle(c, &flags)
 }
 
 // wholeRelease says whether a release was asked for, which stands alone: its

@@ -113,6 +113,14 @@ Checks, each with the verdict verified, refuted or unknown:
               promotion manifest read from its publisher, or what is compiled in. An
               older, genuine image served under the new tag fails here
 
+On request, each a class of its own that stands for no other:
+
+  staging     signed by krel-staging when it was built, before promotion
+  promotion   a signed record of its promotion (since September 2026)
+  vsa         a signed summary that its verification PASSED (since October 2026); one
+              that says FAILED refutes
+  provenance  a signed statement of how it was built
+
 What is absent, unreachable or unreadable is unknown; only a contradiction refutes.
 
 --checks LIST runs other checks than the policy's. The verdict is then partial, and
@@ -129,6 +137,9 @@ Every shared flag can be set by a variable, and a flag given on the command line
   KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_QUIET, KVERIFY_VERBOSE,
   KVERIFY_NO_COLOR, and with several values separated by commas KVERIFY_ENDPOINT and
   KVERIFY_OUTPUT (of reports)
+
+For verify also KVERIFY_BUNDLE, KVERIFY_CERTIFICATE_IDENTITY,
+KVERIFY_CERTIFICATE_OIDC_ISSUER and KVERIFY_KEY.
 
 Also read:
 

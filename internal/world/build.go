@@ -44,6 +44,9 @@ func build(o Options) *World {
 		s.ofFiles(w, r)
 	}
 	s.finish(w)
+	for _, version := range o.Versions {
+		w.attestRelease(w.releases[version])
+	}
 	for project := range w.promotion {
 		w.renderPromotion(project)
 	}

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -185,7 +186,7 @@ func (w *World) backend(u *url.URL) *answer {
 			name = repo + "@" + ref
 		}
 		m, ok := w.manifest(name)
-		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures {
+		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures && !bytes.Contains(m.Body, []byte(`"subject":`)) {
 			ok = false
 		}
 		if ok {

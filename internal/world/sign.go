@@ -42,6 +42,8 @@ type Signing struct {
 	Log   *Sigstore // logs the signature; the world's if nil
 	NoSCT bool
 	NoLog bool // no log entry at all
+
+	payloadType string // of a DSSE envelope; a plain signature if empty
 }
 
 // Signed2023 is the time of a [Signing] that names none.
@@ -112,14 +114,22 @@ func sign(payload []byte, h Signing, index int64) *Signed {
 	if h.NoSCT {
 		ct = nil
 	}
+	message := payload
+	if h.payloadType != "" {
+		message = preAuth(h.payloadType, payload)
+	}
 	s := &Signed{
 		Payload:     payload,
-		Signature:   sign256(key, payload),
+		Signature:   sign256(key, message),
 		Certificate: h.CA.leaf(&key.PublicKey, h.Identity, h.Issuer, h.Time, ct),
 		ChainPEM:    h.CA.ChainPEM(),
 	}
 	if !h.NoLog {
 		s.log = h.Log.Log
+		if h.payloadType != "" {
+			s.Entry = s.log.enter(index, "dsse", "0.0.1", s.dsseEntry(h.payloadType), hexSHA256(payload), h.LogTime.Unix())
+			return s
+		}
 		s.Entry = s.log.enter(index, "hashedrekord", "0.0.1", s.hashedRekord(), hexSHA256(payload), h.LogTime.Unix())
 	}
 	return s

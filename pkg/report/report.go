@@ -93,10 +93,16 @@ const (
 	Signature = "signature" // signed by the identity that the policy demands, and logged
 	Reference = "reference" // the signed docker-reference names this image
 	Binding   = "binding"   // a strong claim ties the digest to the version
+
+	// On request. Each is a class of its own, and none stands for another.
+	Staging    = "staging"    // signed when it was built, before promotion
+	Promotion  = "promotion"  // a signed record that it was promoted
+	VSA        = "vsa"        // a signed summary that its verification passed
+	Provenance = "provenance" // a signed statement of how it was built
 )
 
 // CheckNames lists every check that can be asked for, in report order.
-var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding}
+var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Staging, Promotion, VSA, Provenance}
 
 // Strength says how much a claim counts for, weakest first. The zero value is
 // Carried.

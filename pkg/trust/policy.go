@@ -49,7 +49,11 @@ type Policy struct {
 	Identities    map[string]Identity `json:"identities"`
 	Images        ImageRule           `json:"images"`
 	Files         FileRule            `json:"files"`
-	Inventory     []InventoryRule     `json:"inventory"`
+
+	// Attestations are the rules of the checks promotion, vsa and provenance, by check.
+	Attestations map[string]AttestationRule `json:"attestations"`
+
+	Inventory []InventoryRule `json:"inventory"`
 
 	source report.Source
 }
@@ -58,6 +62,7 @@ type Policy struct {
 type ImageRule struct {
 	Registry         string   `json:"registry"` // host name, such as "registry.k8s.io"
 	Identity         string   `json:"identity"` // key of Policy.Identities
+	Staging          string   `json:"staging"`  // key of Policy.Identities: who signs before promotion
 	AlsoSeen         []string `json:"alsoSeen"` // identities that are normal beside it, and prove nothing
 	DockerReferences []string `json:"dockerReferences"`
 	Regions          []string `json:"regions"`
@@ -170,7 +175,7 @@ func (p *Policy) check() error {
 		}
 	}
 	for what, keys := range map[string][]string{
-		"images.identity": {p.Images.Identity}, "files.identity": {p.Files.Identity}, "images.alsoSeen": p.Images.AlsoSeen,
+		"images.identity": {p.Images.Identity}, "images.staging": {p.Images.Staging}, "files.identity": {p.Files.Identity}, "images.alsoSeen": p.Images.AlsoSeen,
 	} {
 		for _, key := range keys {
 			if _, ok := p.Identities[key]; !ok {
@@ -188,6 +193,9 @@ func (p *Policy) check() error {
 		return fmt.Errorf("files.signedSince: %q is not a version such as v1.26.0", p.Files.SignedSince)
 	}
 	if err := p.Images.check(); err != nil {
+		return err
+	}
+	if err := p.checkAttestations(); err != nil {
 		return err
 	}
 	return p.checkInventory()

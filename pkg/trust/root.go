@@ -7,9 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
+	ptrust "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -78,6 +81,41 @@ func ParseRoot(text []byte) (*Root, error) {
 				return nil, fmt.Errorf("log %s has a key without a start of validity", id)
 			}
 		}
+	}
+	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
+}
+
+// LoadAnyRoot reads the trusted root of any Sigstore instance from a file: unlike
+// [LoadRoot] it takes one that has no certificate authority or no certificate
+// transparency log, as a root for keys has. A log key without a start of
+// validity is left out, so that what it signed is by an unknown log. The errors
+// are those of LoadRoot.
+func LoadAnyRoot(path string) (*Root, error) {
+	b, err := readCapped(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseAnyRoot(b)
+	if err != nil {
+		return nil, &FileError{Path: path, What: "trusted root", Err: err}
+	}
+	r.source.Path = path
+	r.source.Embedded = r.source.Digest == EmbeddedRoot().source.Digest
+	return r, nil
+}
+
+func parseAnyRoot(text []byte) (*Root, error) {
+	p := new(ptrust.TrustedRoot)
+	if err := protojson.Unmarshal(text, p); err != nil {
+		return nil, err
+	}
+	noStart := func(l *ptrust.TransparencyLogInstance) bool {
+		return l.GetPublicKey().GetValidFor().GetStart() == nil
+	}
+	p.Tlogs, p.Ctlogs = slices.DeleteFunc(p.GetTlogs(), noStart), slices.DeleteFunc(p.GetCtlogs(), noStart)
+	material, err := root.NewTrustedRootFromProtobuf(p)
+	if err != nil {
+		return nil, err
 	}
 	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
 }

@@ -2,9 +2,29 @@ package verify
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
+
+// Attestations judges the referrers of one digest, with the list given, under
+// the embedded policy and root.
+func Attestations(ctx context.Context, t http.RoundTripper, name, digest string, list []registry.Descriptor) map[string]report.Check {
+	client := &fetch.Client{Transport: t}
+	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).start()
+	if err != nil {
+		panic(err)
+	}
+	a := &attestations{run: r, im: &image{name: name, digest: digest}}
+	a.take(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: name, Digest: digest}, list, attestationChecks)
+	out := map[string]report.Check{}
+	for _, class := range attestationChecks {
+		out[class] = a.judge(class)
+	}
+	return out
+}
 
 // SignatureOf judges the signature of one digest alone, for tests that try
 // thousands of changes to it.

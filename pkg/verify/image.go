@@ -30,7 +30,8 @@ type image struct {
 	digestCheck       report.Check
 	signed            signed
 	platforms         []*platform
-	single            bool // no index: platforms is empty
+	attested          []report.Check // what was asked for beyond the signature
+	single            bool           // no index: platforms is empty
 }
 
 // platform is one manifest that an index names.
@@ -67,6 +68,7 @@ func (r *run) examine(ctx context.Context, im *image) {
 		im.signed = r.notLookedAt()
 		im.platforms = nil
 	}
+	r.attest(ctx, im)
 	r.Progress.finish(1)
 }
 

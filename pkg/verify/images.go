@@ -254,6 +254,7 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 		if c, ok := bound[key]; ok {
 			res.Checks = append(res.Checks, c)
 		}
+		res.Checks = append(res.Checks, im.attested...) // a platform has those of the index that names it
 		return res
 	}
 	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im)}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// bundleFlags are those of "kverify verify --bundle", which is a plain Sigstore
+// verifier: the caller says whom to trust, and no policy is asked.
+type bundleFlags struct {
+	bundle, identity, issuer, key string
+}
+
+func (b *bundleFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&b.bundle, "bundle", "", "verify a file or digest by the Sigstore bundle in this `FILE`")
+	f.StringVar(&b.identity, "certificate-identity", "", "with --bundle: exactly this `SUBJECT` must have signed")
+	f.StringVar(&b.issuer, "certificate-oidc-issuer", "", "with --bundle: and exactly this `URL` must have named it")
+	f.StringVar(&b.key, "key", "", "with --bundle: the public key in this `FILE` (PEM) must have signed")
+}
+
+// withBundle adds --bundle to the command that verifies.
+func (a *app) withBundle(c *cobra.Command, flags *shared) *cobra.Command {
+	var b bundleFlags
+	b.add(c)
+	c.Short += ", or an artifact by its bundle"
+	c.Long += `
+
+With --bundle, WHAT is one file or digest of any project, and the bundle, which is a
+Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name.`
+	c.Example += "\n" + withExamples(
+		"kverify verify --bundle FILE --certificate-identity SUBJECT --certificate-oidc-issuer URL ./ARTIFACT",
+		"kverify verify --bundle FILE --key FILE sha256:DIGEST",
+	)
+	judge := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.running = true
+		if err := a.fromEnvironment(c); err != nil {
+			return err
+		}
+		asked, err := b.asked(c)
+		switch {
+		case err != nil:
+			return err
+		case asked:
+			return a.verifyBundle(c, flags, &b, args)
+		}
+		return judge(c, args)
+	}
+	return c
+}
+
+// asked says whether this is about a bundle. The other flags make sense only then.
+func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
+	if c.Flags().Changed("bundle") {
+		return true, nil
+	}
+	for _, flag := range []string{"certificate-identity", "certificate-oidc-issuer", "key"} {
+		if c.Flags().Changed(flag) {
+			return false, usagef("--%s says who signed a bundle, and no bundle is named; add --bundle FILE, or leave it out: the policy says who signs Kubernetes", flag)
+		}
+	}
+	return false, nil
+}
+
+// verifyBundle verifies one artifact by its bundle.
+func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args []string) error {
+	a.running = true
+	if len(args) != 1 {
+		return usagef("--bundle is of one artifact and %d were named; write kverify verify --bundle FILE ... ./ARTIFACT", len(args))
+	}
+	set, err := flags.read(c)
+	if err != nil {
+		return err
+	}
+	for _, flag := range []string{"policy", "checks", "require", "mirror", "endpoint"} {
+		if c.Flags().Changed(flag) {
+			return usagef("--%s does not go with --bundle, which asks no policy and no network; leave it out", flag)
+		}
+	}
+	root := trust.EmbeddedRoot()
+	if set.trustedRoot != "" {
+		if root, err = trust.LoadAnyRoot(set.trustedRoot); err != nil {
+			return notTrust("--trusted-root", set.trustedRoot, err)
+		}
+	}
+	artifact := verify.Artifact{Name: args[0], BundleName: b.bundle}
+	if artifact.Bundle, err = readBundle(b.bundle); err != nil {
+		return err
+	}
+	if err := b.signer(&artifact); err != nil {
+		return err
+	}
+	if err := artifactOf(args[0], &artifact); err != nil {
+		return err
+	}
+	v := &verify.Verifier{Root: root, Tool: version().tool(), Progress: new(verify.Progress)}
+	r, err := v.Artifact(c.Context(), artifact)
+	if err != nil {
+		return err
+	}
+	a.code = verdictExit[r.Verdict()]
+	return a.write(r, set)
+}
+
+func (b *bundleFlags) signer(a *verify.Artifact) error {
+	named := b.identity != "" || b.issuer != ""
+	switch {
+	case b.key != "" && named:
+		return usagef("--key and --certificate-identity exclude each other; give one of them")
+	case b.key == "" && (b.identity == "" || b.issuer == ""):
+		return usagef("--bundle needs to know who must have signed; give --certificate-identity SUBJECT and --certificate-oidc-issuer URL, or --key FILE")
+	case b.key == "":
+		a.Identity = trust.Identity{Issuer: b.issuer, Subject: b.identity}
+		return nil
+	}
+	text, err := readFile(b.key, maxKeyFile)
+	if err != nil {
+		return usagef("--key %s: %w; give a public key in PEM", b.key, plainError(err))
+	}
+	if a.Key, err = verify.ParseKey(text); err != nil {
+		return usagef("--key %s: %w; give a public key in PEM", b.key, err)
+	}
+	return nil
+}
+
+const (
+	maxKeyFile    = 64 << 10 // a key in PEM is under 2 KB
+	maxBundleFile = 32 << 20 // beyond what the verifier accepts, so that it says so itself
+)
+
+func readBundle(path string) ([]byte, error) {
+	if path == "" {
+		return nil, usagef("--bundle is empty; name a file")
+	}
+	text, err := readFile(path, maxBundleFile)
+	if err != nil {
+		return nil, usagef("--bundle %s: %w; name a Sigstore bundle", path, plainError(err))
+	}
+	return text, nil
+}
+
+// artifactOf reads the artifact's name: a digest, or a file's path. A file
+// comes first only where the name can be nothing else.
+func artifactOf(what string, a *verify.Artifact) error {
+	info, err := os.Stat(what)
+	isFile := err == nil
+	algorithm, _, _ := strings.Cut(what, ":")
+	isDigest := algorithm == "sha256" || algorithm == "sha384" || algorithm == "sha512"
+	switch {
+	case isFile && isDigest:
+		return usagef("%q is both a digest and a file here; for the file write ./%s", what, what)
+	case isDigest:
+		a.Digest = what
+	case !isFile:
+		return usagef("%s: %w; name a file, or a digest such as sha256:DIGEST", what, plainError(err))
+	case !info.Mode().IsRegular():
+		return usagef("%s is no regular file; name one, or a digest such as sha256:DIGEST", what)
+	default:
+		a.Open = func() (io.ReadCloser, error) { return os.Open(what) }
+	}
+	return nil
+}
+
+// readFile reads a regular file under a cap.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(b)) > limit:
+		return nil, fmt.Errorf("more than %d bytes", limit)
+	case len(b) == 0:
+		return nil, errors.New("it is empty")
+	}
+	return b, nil
+}

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// policyCommand shows and checks policies.
+func (a *app) policyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Show or check a policy: who must have signed what",
+		Example: withExamples(
+			"kverify policy show > my-policy.yaml  # the built-in one, with its comments",
+			"kverify policy check my-policy.yaml",
+		),
+		Args: subcommandOnly("policy", "show, check"),
+		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
+	}
+	show := &cobra.Command{
+		Use:     "show",
+		Short:   "Print the built-in policy, with its comments",
+		Long:    "Prints the policy that is built in, as YAML. A copy of it, changed, goes in with --policy.",
+		Example: withExamples("kverify policy show > my-policy.yaml"),
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			a.running = true
+			_, err := a.stdout.Write(trust.EmbeddedPolicyYAML())
+			return err
+		},
+	}
+	check := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say whether a file is a policy, and what it demands",
+		Long: `Reads a policy as --policy does: unknown fields, keys that stand twice, patterns
+where exact names belong and lists that would demand nothing are errors (exit code 2).`,
+		Example: withExamples("kverify policy check my-policy.yaml"),
+		Args:    oneFile("policy check", "policy"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.running = true
+			p, err := trust.LoadPolicy(args[0])
+			if err != nil {
+				return notTrust("the policy", args[0], err)
+			}
+			return describePolicy(a.stdout, args[0], p)
+		},
+	}
+	c.AddCommand(show, check)
+	return c
+}
+
+func describePolicy(w io.Writer, path string, p *trust.Policy) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: a policy\n", render.Escape(path))
+	fmt.Fprintf(&b, "  digest      %s", p.Source().Digest)
+	if p.Source().Embedded {
+		b.WriteString(" (the built-in one)")
+	}
+	fmt.Fprintf(&b, "\n  requires    %s\n", strings.Join(p.Required, ", "))
+	who := func(key string) string {
+		return fmt.Sprintf("%s (%s)", p.Identities[key].Subject, p.Identities[key].Issuer)
+	}
+	fmt.Fprintf(&b, "  images      signed by %s\n", render.Escape(who(p.Images.Identity)))
+	fmt.Fprintf(&b, "  files       signed by %s, since %s\n", render.Escape(who(p.Files.Identity)), p.Files.SignedSince)
+	for _, class := range []string{report.Promotion, report.VSA, report.Provenance} {
+		rule := p.Attestations[class]
+		fmt.Fprintf(&b, "  %-10s  signed by %s", class, render.Escape(who(rule.Identity)))
+		if rule.MinimumLevel != "" {
+			fmt.Fprintf(&b, ", at least %s", rule.MinimumLevel)
+		}
+		b.WriteString("\n")
+	}
+	var minors []string
+	for _, r := range p.Inventory {
+		minors = append(minors, r.From+" to "+orElse(r.To, "later"))
+	}
+	fmt.Fprintf(&b, "  inventory   of %s\n", strings.Join(minors, ", "))
+	var loose []string
+	for _, name := range trust.EmbeddedPolicy().Required {
+		if !slices.Contains(p.Required, name) {
+			loose = append(loose, name)
+		}
+	}
+	if len(loose) > 0 {
+		fmt.Fprintf(&b, "  weaker than the built-in one: it does not require %s\n", strings.Join(loose, ", "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// trustCommand shows trusted roots.
+func (a *app) trustCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "trust",
+		Short: "Show a trusted root: the authorities and logs of Sigstore",
+		Example: withExamples(
+			"kverify trust show  # the built-in one",
+			"kverify trust show trusted_root.json",
+		),
+		Args: subcommandOnly("trust", "show"),
+		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
+	}
+	show := &cobra.Command{
+		Use:   "show [FILE]",
+		Short: "List what a trusted root trusts, and since when",
+		Long: `Lists the certificate authorities, certificate logs, transparency logs and timestamp
+authorities of a trusted root, the built-in one or that of a FILE. A root does not
+expire: one that is older than a signature makes that signature unknown, and never
+refuted, and needs a newer root.`,
+		Example: withExamples("kverify trust show", "kverify trust show trusted_root.json"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("trust show takes one file and got %d; name one, or none for the built-in root", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.running = true
+			root, name := trust.EmbeddedRoot(), "the built-in trusted root"
+			if len(args) == 1 {
+				var err error
+				if root, err = trust.LoadRoot(args[0]); err != nil {
+					return notTrust("the trusted root", args[0], err)
+				}
+				name = args[0]
+			}
+			return describeRoot(a.stdout, name, root, time.Now())
+		},
+	}
+	c.AddCommand(show)
+	return c
+}
+
+func describeRoot(w io.Writer, name string, r *trust.Root, now time.Time) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n  digest  %s\n", render.Escape(name), r.Source().Digest)
+	var newest time.Time
+	for _, k := range r.Anchors() {
+		to := "now"
+		if !k.To.IsZero() {
+			to = k.To.UTC().Format(time.DateOnly)
+		}
+		if k.From.After(newest) {
+			newest = k.From
+		}
+		fmt.Fprintf(&b, "  %-22s %s to %-10s  %.16s  %s\n", k.Kind, k.From.UTC().Format(time.DateOnly), to, k.ID, render.Escape(k.URI))
+	}
+	if !newest.IsZero() {
+		fmt.Fprintf(&b, "  its newest key is valid since %s, %d days ago\n", newest.UTC().Format(time.DateOnly), int(now.Sub(newest).Hours()/24))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// subcommandOnly refuses arguments of a command that only groups others.
+func subcommandOnly(command, list string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("kverify %s has no %q; there is %s", command, args[0], list)
+		}
+		return nil
+	}
+}
+
+func oneFile(command, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one file and got %d; name a %s", command, len(args), what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,224 @@
+package world
+
+import (
+	"crypto/elliptic"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Types of attestations that Kubernetes' promoter writes, and of builds.
+const (
+	PredicatePromotion    = "https://k8s.io/promo-tools/promotion/v1"
+	PredicateSummary      = "https://slsa.dev/verification_summary/v1"
+	PredicateProvenance   = "https://slsa.dev/provenance/v1"
+	PredicateProvenance02 = "https://slsa.dev/provenance/v0.2"
+
+	// SummaryVerifier is who verifies, in Kubernetes' verification summaries.
+	SummaryVerifier = "https://k8s.io/promo-tools/verifier/v1"
+
+	mediaBundle  = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	payloadDSSE  = "application/vnd.in-toto+json"
+	ociIndexType = "application/vnd.oci.image.index.v1+json"
+)
+
+// Attested is a DSSE envelope around an in-toto statement, signed and logged.
+type Attested struct {
+	Signed      // its Payload is the statement, its signature the envelope's
+	payloadType string
+}
+
+// Attest signs a statement in a DSSE envelope (github.com/secure-systems-lab/dsse)
+// and logs it as dsse 0.0.1.
+func (s *Sigstore) Attest(statement []byte, how Signing) *Attested {
+	how.payloadType = orElse(how.payloadType, payloadDSSE)
+	return &Attested{*s.signAll([]signRequest{{statement, how}})[0], how.payloadType}
+}
+
+// preAuth is the pre-authentication encoding of DSSE, which is what is signed.
+func preAuth(payloadType string, payload []byte) []byte {
+	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+}
+
+// dsseEntry is the canonical body of a log entry
+// (github.com/sigstore/rekor, pkg/types/dsse/v0.0.1).
+func (s *Signed) dsseEntry(payloadType string) []byte {
+	return fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"dsse","spec":{"envelopeHash":{"algorithm":"sha256","value":"%s"},"payloadHash":{"algorithm":"sha256","value":"%s"},"signatures":[{"signature":"%s","verifier":"%s"}]}}`,
+		hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload), b64(s.Signature), b64(s.CertificatePEM()))
+}
+
+func (s *Signed) envelope(payloadType string) any {
+	type m = map[string]any
+	return m{"payload": s.Payload, "payloadType": payloadType, "signatures": []m{{"sig": s.Signature}}}
+}
+
+// Bundle is the envelope as a Sigstore bundle, versions as in [Signed.Bundle].
+func (a *Attested) Bundle(version string) []byte {
+	var b map[string]json.RawMessage
+	must(json.Unmarshal(a.Signed.Bundle(version), &b))
+	delete(b, "messageSignature")
+	b["dsseEnvelope"] = compactJSON(a.envelope(a.payloadType))
+	return compactJSON(b)
+}
+
+// Statement writes an in-toto statement about images: names without tag and
+// their digests, in turn.
+func Statement(predicateType string, predicate any, namesAndDigests ...string) []byte {
+	type m = map[string]any
+	subjects := []m{}
+	for i := 0; i+1 < len(namesAndDigests); i += 2 {
+		subjects = append(subjects, m{"name": namesAndDigests[i], "digest": m{"sha256": strings.TrimPrefix(namesAndDigests[i+1], "sha256:")}})
+	}
+	return compactJSON(m{"_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicateType": predicateType, "predicate": predicate})
+}
+
+// Summary is the predicate of a verification summary (slsa.dev/spec/v1.0/verification_summary).
+func Summary(verifier, result, resource string, levels ...string) any {
+	type m = map[string]any
+	return m{
+		"verifier": m{"id": verifier}, "timeVerified": "2026-10-06T16:35:37Z", "resourceUri": resource,
+		"policy": m{"uri": "https://k8s.io/promo-tools/policy/v1"}, "verificationResult": result,
+		"verifiedLevels": levels, "slsaVersion": "1.0",
+	}
+}
+
+// AttestImage signs a statement about the image of ref and stores it as a
+// referrer, as the promoter does. It returns the bundle.
+func (w *World) AttestImage(ref, predicateType string, predicate any, how Signing) []byte {
+	repo, _, _ := splitRef(ref)
+	digest := w.Digest(ref)
+	statement := Statement(predicateType, predicate, HostRegistry+"/"+repo, digest)
+	bundle := w.sig.Attest(statement, how).Bundle("0.3")
+	w.PutReferrer(ref, predicateType, bundle)
+	return bundle
+}
+
+// PutReferrer stores a Sigstore bundle as a referrer of ref, whatever is in it,
+// and lists it under the predicate type of its annotation. It returns the
+// referrer's digest. Format: cosign's BUNDLE_SPEC and the OCI image
+// specification's "subject".
+func (w *World) PutReferrer(ref, predicateType string, bundle []byte) string {
+	type m = map[string]any
+	repo, _, _ := splitRef(ref)
+	subject, ok := w.Manifest(ref)
+	if !ok {
+		panic("world: no image " + ref)
+	}
+	annotations := m{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": predicateType,
+		"org.opencontainers.image.created": "2026-10-06T16:35:37Z"}
+	w.PutBlob(bundle)
+	w.PutBlob([]byte("{}"))
+	body := compactJSON(m{
+		"schemaVersion": 2, "mediaType": mediaOCI, "artifactType": mediaBundle,
+		"config":      describe("application/vnd.oci.empty.v1+json", []byte("{}"), nil),
+		"layers":      []any{describe(mediaBundle, bundle, nil)},
+		"subject":     describe(subject.MediaType, subject.Body, nil),
+		"annotations": annotations,
+	})
+	digest := w.PutManifest(repo, Manifest{mediaOCI, body})
+	w.listReferrer(repo, subject.Digest(), m{"mediaType": mediaOCI, "digest": digest, "size": len(body),
+		"artifactType": mediaBundle, "annotations": annotations})
+	return digest
+}
+
+// ListReferrer lists any descriptor as a referrer of ref.
+func (w *World) ListReferrer(ref string, descriptor map[string]any) {
+	repo, _, _ := splitRef(ref)
+	w.listReferrer(repo, w.Digest(ref), descriptor)
+}
+
+func (w *World) listReferrer(repo, subject string, descriptor map[string]any) {
+	type index struct {
+		SchemaVersion int    `json:"schemaVersion"`
+		MediaType     string `json:"mediaType"`
+		Manifests     []any  `json:"manifests"`
+	}
+	key := HostRegistry + "/v2/" + repo + "/referrers/" + subject
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := index{SchemaVersion: 2, MediaType: ociIndexType}
+	if old, ok := w.files[key]; ok {
+		must(json.Unmarshal(old, &list))
+	}
+	list.Manifests = append(list.Manifests, descriptor)
+	w.files[key] = compactJSON(list)
+}
+
+// DropReferrers lists none: an empty index, as a registry with the API answers.
+func (w *World) DropReferrers(ref string) {
+	repo, _, _ := splitRef(ref)
+	digest := w.Digest(ref)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files[HostRegistry+"/v2/"+repo+"/referrers/"+digest] = compactJSON(map[string]any{
+		"schemaVersion": 2, "mediaType": ociIndexType, "manifests": []any{}})
+}
+
+// TagReferrers moves the list of referrers to the fallback tag, for a registry
+// without the API.
+func (w *World) TagReferrers(ref string) {
+	repo, _, _ := splitRef(ref)
+	digest := w.Digest(ref)
+	key := HostRegistry + "/v2/" + repo + "/referrers/" + digest
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.files[key]
+	delete(w.files, key)
+	w.putManifest(repo, Manifest{ociIndexType, list}, strings.Replace(digest, ":", "-", 1))
+}
+
+// SignWithKey signs bytes with a key of that name instead of a certificate, and
+// logs it. It returns a bundle of version 0.3 and the public key in PEM.
+func (s *Sigstore) SignWithKey(name string, payload []byte) (bundle, publicKey []byte) {
+	type m = map[string]any
+	key := deriveKey(elliptic.P256(), s.seed, "key", name)
+	publicKey = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(&key.PublicKey)})
+	signature := sign256(key, payload)
+	body := fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},"signature":{"content":"%s","publicKey":{"content":"%s"}}}}`,
+		hexSHA256(payload), b64(signature), b64(publicKey))
+	e := s.Log.enter(s.Log.reserve(1), "hashedrekord", "0.0.1", body, hexSHA256(payload), Signed2023.Unix())
+	signed := &Signed{Payload: payload, Signature: signature, Entry: e, log: s.Log}
+	signed.Certificate = s.Root // for the form only; taken out below
+	var b m
+	must(json.Unmarshal(signed.Bundle("0.3"), &b))
+	material := b["verificationMaterial"].(m)
+	delete(material, "certificate")
+	material["publicKey"] = m{"hint": "a key"}
+	return compactJSON(b), publicKey
+}
+
+// When the promoter began to write attestations.
+var (
+	promotionsSince = time.Date(2026, 9, 24, 0, 0, 0, 0, time.UTC)
+	summariesSince  = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// attestRelease stores what the promoter of a release's time attests.
+func (w *World) attestRelease(r *release) {
+	if r.time.Before(promotionsSince) {
+		return
+	}
+	for _, name := range r.core() {
+		ref := name + ":" + r.version
+		digest := w.Digest(ref)
+		at := r.time.Add(2 * time.Hour)
+		w.AttestImage(ref, PredicatePromotion, PromotionRecord(HostRegistry+"/"+ref, digest), Signing{Identity: KrelTrust, Time: at})
+		if r.time.Before(summariesSince) {
+			continue
+		}
+		w.AttestImage(ref, PredicateSummary, Summary(SummaryVerifier, "PASSED", HostRegistry+"/"+name+"@"+digest, "SLSA_BUILD_LEVEL_3"),
+			Signing{Identity: Summaries, Time: at})
+		w.AttestImage(ref, PredicateProvenance, map[string]any{"buildDefinition": map[string]any{"buildType": "https://cloudbuild.googleapis.com/CloudBuildYaml@v0.1"},
+			"runDetails": map[string]any{"builder": map[string]any{"id": "https://cloudbuild.googleapis.com/GoogleHostedWorker"}}},
+			Signing{Identity: KrelStage, Time: at})
+	}
+}
+
+// PromotionRecord is the predicate of a promotion record
+// (kubernetes-sigs/promo-tools, the predicate's own document).
+func PromotionRecord(destination, digest string) any {
+	return map[string]any{"srcRef": "gcr.io/k8s-staging-kubernetes/" + strings.TrimPrefix(destination, HostRegistry+"/"), "dstRef": destination,
+		"digest": digest, "timestamp": "2026-10-06T16:35:37Z", "builderId": "https://k8s.io/promo-tools@v4.7.1"}
+}

@@ -1,0 +1,339 @@
+package verify
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+const (
+	// maxAttestations caps how many bundles of one image are read: the promoter
+	// writes about a dozen. Hostile thousands end as Unknown.
+	maxAttestations = 32
+	// maxAttestation caps one of them. The largest real ones are under 1 MB.
+	maxAttestation = 4 << 20
+
+	predicateAnnotation = "dev.sigstore.bundle.predicateType" // unsigned: it may order what is read, and says nothing
+	bundleArtifact      = "application/vnd.dev.sigstore.bundle"
+)
+
+// attestationChecks are the checks that are made on request, each a class of
+// its own: none stands for another, and none for the signature.
+var attestationChecks = []string{report.Promotion, report.VSA, report.Provenance}
+
+// attest makes the checks of one image that were asked for and that the hot
+// path does not need: attestations and the staging signature.
+func (r *run) attest(ctx context.Context, im *image) {
+	var names []string
+	for _, n := range append([]string{report.Staging}, attestationChecks...) {
+		if r.needs(n) {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	if im.digest == "" {
+		for _, n := range names {
+			im.attested = append(im.attested, r.check(n, report.Unknown, report.NoClaim, "there is no manifest to look it up for"))
+		}
+		return
+	}
+	checks := make([]report.Check, len(names))
+	seen := &attestations{run: r, im: im}
+	par.Do(func() { seen.read(ctx, names) }, func() {
+		if names[0] == report.Staging {
+			if err := guard(func() { checks[0] = r.staging(ctx, im) }); err != nil {
+				checks[0] = r.failed(report.Staging, err)
+			}
+		}
+	})
+	for i, n := range names {
+		if n == report.Staging {
+			continue
+		}
+		if err := guard(func() { checks[i] = seen.judge(n) }); err != nil {
+			checks[i] = r.failed(n, err)
+		}
+	}
+	im.attested = checks
+}
+
+// attestations are the Sigstore bundles that refer to one image.
+type attestations struct {
+	*run
+	im      *image
+	err     error // the list could not be had
+	listed  int
+	bundles []attestation
+	unread  []error // of those that could not be fetched, which might be anything
+	broken  int     // of those that can be read by nobody
+	more    bool    // there are more than are read
+}
+
+type attestation struct {
+	source string
+	sealed *sealed
+}
+
+// read fetches the bundles that refer to the image. Those whose annotation
+// names a class that was asked for come first, but what a bundle is, its signed
+// statement says.
+func (a *attestations) read(ctx context.Context, names []string) {
+	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
+		return
+	}
+	ref := registry.Ref{Host: a.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
+	list, err := a.Registry.Referrers(ctx, ref)
+	if err != nil {
+		a.err = err
+		return
+	}
+	a.take(ctx, ref, list, names)
+}
+
+func (a *attestations) take(ctx context.Context, ref registry.Ref, list []registry.Descriptor, names []string) {
+	a.listed = len(list)
+	var wanted []string
+	for _, n := range names {
+		wanted = append(wanted, a.Policy.Attestations[n].PredicateTypes...)
+	}
+	var these []registry.Descriptor
+	for _, d := range list {
+		if strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == "" {
+			these = append(these, d)
+		}
+	}
+	slices.SortStableFunc(these, func(x, y registry.Descriptor) int {
+		rank := func(d registry.Descriptor) int {
+			if slices.Contains(wanted, d.Annotations[predicateAnnotation]) {
+				return 0
+			}
+			return 1
+		}
+		return rank(x) - rank(y)
+	})
+	if a.more = len(these) > maxAttestations; a.more {
+		these = these[:maxAttestations]
+	}
+	type found struct {
+		attestation
+		err    error
+		broken bool
+	}
+	got := make([]found, len(these))
+	par.Map(ctx, len(these), 8, func(ctx context.Context, i int) {
+		if err := guard(func() { got[i].attestation, got[i].broken, got[i].err = a.one(ctx, ref, these[i]) }); err != nil {
+			got[i].err = err
+		}
+	}, func(i int) { got[i].err = context.Canceled })
+	for _, f := range got {
+		switch {
+		case f.broken:
+			a.broken++
+		case f.err != nil:
+			a.unread = append(a.unread, f.err)
+		case f.sealed != nil:
+			a.bundles = append(a.bundles, f.attestation)
+		}
+	}
+}
+
+// one reads a referrer: a manifest that names the image as its subject, with
+// one layer, the bundle.
+func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Descriptor) (_ attestation, broken bool, _ error) {
+	of := registry.Ref{Host: ref.Host, Repository: ref.Repository, Digest: d.Digest}
+	m, err := a.Registry.Manifest(ctx, of)
+	if err != nil {
+		var format *registry.FormatError
+		return attestation{}, errors.As(err, &format), err
+	}
+	img, err := m.Image()
+	if err != nil || img.Subject == nil || img.Subject.Digest != ref.Digest || len(img.Layers) != 1 ||
+		!strings.HasPrefix(img.Layers[0].MediaType, bundleArtifact) || img.Layers[0].Size > maxAttestation {
+		return attestation{}, true, err
+	}
+	body, err := a.Registry.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
+	if err != nil {
+		return attestation{}, false, err
+	}
+	s, err := openBundle(body)
+	if err != nil {
+		return attestation{}, true, err
+	}
+	if s.statement == nil {
+		return attestation{}, false, nil // a message signature is no attestation
+	}
+	return attestation{source: of.String(), sealed: s}, false, nil
+}
+
+// judge decides one class. One attestation that satisfies the rule is enough,
+// except that one that says the image failed outweighs it.
+func (a *attestations) judge(class string) report.Check {
+	rule := a.Policy.Attestations[class]
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		return a.check(class, v, reason, format, args...)
+	}
+	if a.err != nil {
+		c := a.failed(class, a.err)
+		var wire *fetch.Error
+		if errors.As(a.err, &wire) && c.Reason == report.Absent {
+			c.Reason = report.Unreachable // the registry has not said that there are none
+			c.Detail = "the registry does not answer what refers to this image, which does not mean that nothing does: " + c.Detail
+		}
+		return c
+	}
+	var good, bad *report.Check
+	var others []string
+	keep := func(p **report.Check, c report.Check) {
+		if *p == nil || (*p).Verdict != report.Refuted && c.Verdict == report.Refuted {
+			*p = &c
+		}
+	}
+	for _, at := range a.bundles {
+		if !slices.Contains(rule.PredicateTypes, at.sealed.statement.PredicateType) {
+			continue
+		}
+		if at.sealed.identity != a.Policy.Identities[rule.Identity] {
+			others = append(others, fmt.Sprintf("%.80q", at.sealed.identity.Subject))
+			continue
+		}
+		c := a.verified(class, rule, at)
+		if c.Verdict == report.Verified {
+			keep(&good, c)
+		} else {
+			keep(&bad, c)
+		}
+	}
+	switch {
+	case bad != nil && bad.Verdict == report.Refuted:
+		return *bad
+	case good != nil && !a.more:
+		return *good
+	case bad != nil:
+		return *bad
+	case a.more:
+		return say(report.Unknown, report.Limit, "more than %d bundles refer to this image, and the rest was not read", maxAttestations)
+	case len(others) > 0:
+		return say(report.Unknown, report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
+	case len(a.unread) > 0:
+		c := a.failed(class, a.unread[0])
+		if c.Reason == report.Absent {
+			c.Reason = report.Unreachable // listed, so that it is somewhere
+		}
+		return c
+	case a.broken > 0:
+		return say(report.Unknown, report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", a.broken, a.listed)
+	}
+	return say(report.Unknown, report.Absent, "not available for this image (%s)", rule.Since)
+}
+
+// verified proves one attestation whose certificate claims the right signer.
+func (a *attestations) verified(class string, rule trust.AttestationRule, at attestation) report.Check {
+	s, who := at.sealed, a.Policy.Identities[rule.Identity]
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		c := a.check(class, v, reason, format, args...)
+		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.statement.PredicateType}}}
+		return c
+	}
+	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
+	d := artifactDigest{"sha256", sum}
+	if !s.statement.names(d) {
+		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.says())
+	}
+	if reason, detail := s.cannotTell(a.Root, signer{identity: who}); reason != "" {
+		return say(report.Unknown, reason, "%s", detail)
+	}
+	p, err := s.verify(a.Root, signer{identity: who}, ofDigest(d))
+	if err != nil {
+		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
+	}
+	for _, sub := range s.statement.Subject {
+		if sub.Digest["sha256"] == hex.EncodeToString(sum) && !a.names(sub.Name) {
+			return say(report.Refuted, report.Mismatch, "it speaks of %.200q, which is not a name of %s", sub.Name, a.im.name)
+		}
+	}
+	v, reason, detail, err := a.predicate(class, rule, s.statement)
+	if err != nil {
+		return say(report.Unknown, report.Malformed, "its predicate cannot be read: %v", err)
+	}
+	c := say(v, reason, "by %s%s%s", rule.Identity, p.when(), detail)
+	for k, f := range p.fields {
+		c.Evidence[0].Fields[k] = f
+	}
+	c.Evidence[0].Fields["rule"] = rule.Identity
+	return c
+}
+
+// names says whether a subject's name, perhaps with a tag or digest, is of the image.
+func (a *attestations) names(name string) bool {
+	name, _, _ = strings.Cut(name, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name = name[:i]
+	}
+	return a.Policy.ReferenceAllowed(name, a.im.name, "")
+}
+
+// predicate reads what an attestation says beyond its subject.
+func (a *attestations) predicate(class string, rule trust.AttestationRule, s *statement) (v report.Verdict, reason report.Reason, detail string, err error) {
+	// slsa.dev/spec/v1.0/verification_summary, slsa.dev/provenance/v0.2 and v1, and
+	// the promotion record of kubernetes-sigs/promo-tools in both of its forms.
+	var p struct {
+		Verifier           struct{ ID string }
+		VerificationResult string
+		VerifiedLevels     []string
+		ResourceURI        string
+		DstRef, Digest     string
+		Builder            struct{ ID string }
+		RunDetails         struct {
+			Builder struct{ ID string }
+		}
+		BuildDefinition struct {
+			ExternalParameters json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(s.Predicate, &p); err != nil {
+		return report.Unknown, "", "", err
+	}
+	switch class {
+	case report.VSA:
+		switch {
+		case p.Verifier.ID != rule.Verifier:
+			return report.Unknown, report.Untrusted, fmt.Sprintf(", but verified by %.100q, not by %s", p.Verifier.ID, rule.Verifier), nil
+		case p.VerificationResult == "FAILED":
+			return report.Refuted, report.Mismatch, ": verification of this image FAILED", nil
+		case p.VerificationResult != "PASSED":
+			return report.Unknown, report.Malformed, fmt.Sprintf(": its result is %.40q, neither PASSED nor FAILED", p.VerificationResult), nil
+		case strings.Contains(p.ResourceURI, "@") && !strings.HasSuffix(p.ResourceURI, "@"+a.im.digest):
+			return report.Refuted, report.Mismatch, fmt.Sprintf(", but about %.200q", p.ResourceURI), nil
+		case !trust.LevelReached(p.VerifiedLevels, rule.MinimumLevel):
+			return report.Unknown, report.NoClaim, fmt.Sprintf(": levels %.200q, of which none reaches %s", strings.Join(p.VerifiedLevels, ", "), rule.MinimumLevel), nil
+		}
+		return report.Verified, "", fmt.Sprintf(": PASSED, %.200s", strings.Join(p.VerifiedLevels, ", ")), nil
+	case report.Promotion:
+		if p.Digest != "" && p.Digest != a.im.digest {
+			return report.Refuted, report.Mismatch, fmt.Sprintf(", but it records the promotion of %.80s", p.Digest), nil
+		}
+		destination := p.DstRef
+		if destination == "" {
+			var to struct{ Destination string }
+			_ = json.Unmarshal(p.BuildDefinition.ExternalParameters, &to)
+			destination = to.Destination
+		}
+		if destination != "" && !a.names(destination) {
+			return report.Refuted, report.Mismatch, fmt.Sprintf(", but to %.200q, which is not a name of %s", destination, a.im.name), nil
+		}
+		return report.Verified, "", ": promoted to " + cmpOr(fmt.Sprintf("%.200s", destination), s.Subject[0].Name), nil
+	}
+	return report.Verified, "", fmt.Sprintf(": built by %.150s", cmpOr(p.Builder.ID, cmpOr(p.RunDetails.Builder.ID, "an unnamed builder"))), nil
+}

@@ -1,0 +1,298 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+var update = flag.Bool("update", false, "write docs/attacks.md anew; with KVERIFY_COSIGN=PROGRAM measure cosign too")
+
+const (
+	attacksPage = "../../docs/attacks.md"
+	cosignSaid  = "testdata/cosign.json" // by attack; measured, since not everybody has cosign
+)
+
+// matrixRow is one attack of the table in docs/attacks.md.
+type matrixRow struct {
+	name, rule string
+	image      string // what is verified, and what cosign is asked about
+	require    []string
+	do         func(w *world.World)
+}
+
+// byCheck is the rule of the proof that an attack on a check tries, where no
+// other is named below. The numbers are those of docs/trust.md.
+var byCheck = map[string]string{"": "1", report.Inventory: "2", report.Digest: "20", report.Signature: "14",
+	report.Reference: "17", report.Binding: "8", report.Staging: "14", report.Promotion: "11", report.VSA: "14", report.Provenance: "14"}
+
+var byName = map[string]string{
+	"sign under another CA": "15", "log in another log": "15", "SCT of another CT log": "15", "no log entry": "15",
+	"certificate expired when it was logged": "15", "logged before the certificate was valid": "15", "log entry of another signature": "15",
+	"hundreds of signatures of the right name": "19", "a signature manifest beyond its cap": "19", "a log entry whose body is no string": "19",
+	"the SBOM of v1.27.1": "9", "tamper with the SBOM": "9", "an SBOM signed by nobody in particular": "9",
+	"change a config, every digest, signatures and the promotion manifest": "13",
+	"429": "1", "500": "1", "403": "1", "404": "1", "a web page for a manifest": "1", "a web page for the SBOM": "1", "a web page for the CHANGELOG": "2",
+	"cut in half": "1", "cut in half, and the length with it": "1", "reset in mid-body": "1", "connection refused": "1", "no such host": "1",
+	"an endless manifest": "1", "an endless SBOM": "1", "the signature cannot be had": "1", "redirect to file:": "7", "the log cannot be reached": "16",
+}
+
+func matrix() (rows []matrixRow) {
+	for _, a := range attacks {
+		image, _, _ := strings.Cut(a.subject, " ")
+		if !strings.Contains(image, ":") || strings.Contains(image, "/") {
+			image = proxy
+		}
+		rule := byName[a.name]
+		if rule == "" {
+			rule = byCheck[a.check]
+		}
+		rows = append(rows, matrixRow{name: a.name, rule: rule, image: image, do: a.do})
+	}
+	both := edited(func(list object, manifests []any) []any {
+		list["config"], list["layers"] = manifests[0], []any{}
+		return manifests
+	})
+	urls := edited(func(_ object, manifests []any) []any {
+		manifests[0].(object)["urls"] = []string{"https://example.com/"}
+		return manifests
+	})
+	for _, r := range []matrixRow{
+		{name: "a descriptor with urls, signed", rule: "22", do: func(w *world.World) { plant(w, version, "kube-proxy", urls) }},
+		{name: "an index that is a manifest too, signed", rule: "22", do: func(w *world.World) { plant(w, version, "kube-proxy", both) }},
+		{name: "an index with a key twice, signed", rule: "22", do: func(w *world.World) {
+			plant(w, version, "kube-proxy", replace(`"manifests"`, `"manifests": [], "manifests"`))
+		}},
+		{name: "an index of an unknown media type", rule: "22", do: func(w *world.World) {
+			w.Header(proxy, "Content-Type", "application/vnd.example.index+json")
+		}},
+		{name: "a Content-Type that says otherwise", rule: "22", do: func(w *world.World) {
+			w.Header(proxy, "Content-Type", "application/vnd.oci.image.index.v1+json")
+		}},
+		{name: "a mock release: all signed by krel-staging", rule: "9", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Identity: world.KrelStage})
+			w.SignFile(world.SBOMURL(version), world.Signing{Identity: world.KrelStage})
+		}},
+		{name: "the identity of 2022, for a digest that is in no catalogue", rule: "18", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Identity: world.Promoter22, Time: time.Date(2022, 11, 10, 0, 0, 0, 0, time.UTC)})
+		}},
+		{name: "another file's SBOM signature", rule: "10", do: func(w *world.World) {
+			for _, s := range []string{".sig", ".cert"} {
+				w.PutFile(world.SBOMURL(version)+s, w.File(world.SBOMURL("v1.27.1")+s))
+			}
+		}},
+		{name: "a log look-up that floods", rule: "16", do: func(w *world.World) {
+			w.Tamper(world.RekorSearchURL, func([]byte) []byte {
+				return []byte("[" + strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("0", 80)+`",`, 15000), ",") + "]")
+			})
+		}},
+		{name: "a log that answers with another entry", rule: "16", do: func(w *world.World) {
+			other := w.SignedFile(world.SBOMURL("v1.27.1")).Entry.UUID()
+			w.Tamper(world.RekorSearchURL, func([]byte) []byte { return []byte(`["` + other + `"]`) })
+		}},
+		{name: "docker-reference in capitals", rule: "17", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Reference: "registry.k8s.io/Kube-Proxy"})
+		}},
+		{name: "docker-reference with a tag", rule: "17", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Reference: "registry.k8s.io/kube-proxy:v1.27.2"})
+		}},
+		{name: "the staging docker-reference under krel-trust", rule: "17", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Reference: "gcr.io/k8s-staging-kubernetes/kube-proxy"})
+		}},
+		{name: "the CHANGELOG of another release", rule: "2", do: func(w *world.World) {
+			w.DropImage(version, "kube-proxy")
+			w.ServeAs("v1.27.1", version, world.Changelog)
+		}},
+	} {
+		r.image = proxy
+		rows = append(rows, r)
+	}
+	for _, a := range classAttacks() {
+		if a.want != report.Verified {
+			rows = append(rows, matrixRow{name: a.class + ": " + a.name, rule: byCheck[a.class], image: modernProxy, require: a.requires(), do: a.do})
+		}
+	}
+	return rows
+}
+
+// judged runs kverify on an attacked world and returns the decisive check.
+func (r matrixRow) judged(t testing.TB, w *world.World) (report.Verdict, report.Check) {
+	t.Helper()
+	v := verifier(t, w)
+	v.Require = r.require
+	var rep report.Report
+	var err error
+	if r.image == modernProxy {
+		rep, err = v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern}})
+	} else {
+		rep, err = v.Images(t.Context(), request(t, version))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict := rep.Verdict()
+	for _, res := range rep.Results {
+		for _, c := range res.Checks {
+			if c.Required && c.Verdict == verdict && c.Verdict != report.Verified {
+				return verdict, c
+			}
+		}
+	}
+	return verdict, report.Check{}
+}
+
+// TestAttackMatrix holds docs/attacks.md to what really happens: every attack
+// ends in refuted or unknown, and the page says so in the program's own words.
+func TestAttackMatrix(t *testing.T) {
+	old, recent := world.New(world.Options{}), world.New(world.Options{Versions: []string{modern}})
+	said := map[string]string{}
+	if b, err := os.ReadFile(cosignSaid); err == nil {
+		if err := json.Unmarshal(b, &said); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := os.Getenv("KVERIFY_COSIGN")
+	var page bytes.Buffer
+	page.WriteString(pageHead)
+	rows, rules := matrix(), map[string]bool{}
+	for i, r := range rows {
+		w := old.Clone()
+		if r.image == modernProxy {
+			w = recent.Clone()
+		}
+		r.do(w)
+		verdict, c := r.judged(t, w)
+		if verdict == report.Verified {
+			t.Errorf("%s: verified", r.name)
+		}
+		if *update && program != "" {
+			said[r.name] = askCosign(t, program, w, "registry.k8s.io/"+r.image)
+		}
+		rules[r.rule] = true
+		fmt.Fprintf(&page, "| %d | %s | %s | %s | %s: %s | %s |\n", i+1, cell(r.name, 90), r.rule, verdict, c.Name, cell(c.Detail, 170), cell(said[r.name], 110))
+	}
+	if len(rows) < 80 {
+		t.Errorf("%d attacks, want at least 80", len(rows))
+	}
+	if *update {
+		b, _ := json.MarshalIndent(said, "", "\t")
+		for path, text := range map[string][]byte{attacksPage: page.Bytes(), cosignSaid: append(b, '\n')} {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+	if b, err := os.ReadFile(attacksPage); err != nil || !bytes.Equal(b, page.Bytes()) {
+		t.Errorf("docs/attacks.md is not what happens (%v); run go test ./pkg/verify -run TestAttackMatrix -update", err)
+	}
+}
+
+const pageHead = `# Attacks
+
+Generated by ` + "`go test ./pkg/verify -run TestAttackMatrix -update`" + `: each row is run against a made-up
+release with the forms and signatures of a real one, and fails the build if it ends in verified
+or in other words than these. *Rule* is the number in [trust.md](trust.md). The last column is what
+` + "`cosign verify`" + ` (v2.6.5, with the exact identity and issuer, as the Kubernetes documentation tells)
+says to the same bytes of the image in question, run as a program of its own against the same world.
+It answers another question (who signed this digest), so that "accepts" is no fault of it: it is what
+remains to be proved. Attacks on the command line (a trusted root inside the mirror, a policy that
+loosens) are scripts in ` + "`cmd/kverify/testdata`" + `; those on bundles are in ` + "`pkg/verify/artifact_test.go`" + `.
+
+| # | attack | rule | verdict | what kverify says | cosign verify |
+| --- | --- | --- | --- | --- | --- |
+`
+
+// local are addresses and numbers that differ from run to run.
+var local = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|rid=[0-9a-f]+`)
+
+func cell(s string, limit int) string {
+	s = local.ReplaceAllString(strings.Join(strings.Fields(s), " "), "…")
+	if r := []rune(s); len(r) > limit {
+		s = string(r[:limit]) + "…"
+	}
+	return strings.NewReplacer("|", "\\|", "<", "&lt;", "\x00", "").Replace(s)
+}
+
+// askCosign runs the real program, which takes the world for the internet.
+func askCosign(t testing.TB, program string, w *world.World, image string) string {
+	t.Helper()
+	s, err := w.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	proxyURL, stop, err := s.Proxy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	dir := t.TempDir()
+	file := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	sig := w.Sigstore()
+	key := func(k any) []byte {
+		der, err := x509.MarshalPKIXPublicKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "verify", "--offline", "--certificate-identity", world.KrelTrust,
+		"--certificate-oidc-issuer", world.Google, image)
+	cmd.Env = []string{"HOME=" + dir, "PATH=/usr/bin:/bin", "HTTPS_PROXY=" + proxyURL.String(),
+		"SSL_CERT_FILE=" + file("ca.pem", world.CAPEM()),
+		"SIGSTORE_ROOT_FILE=" + file("fulcio.pem", sig.ChainPEM()),
+		"SIGSTORE_REKOR_PUBLIC_KEY=" + file("rekor.pub", key(&sig.LogKey.PublicKey)),
+		"SIGSTORE_CT_LOG_PUBLIC_KEY_FILE=" + file("ct.pub", key(&sig.CTKey.PublicKey))}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return "does not end within 30 s"
+	case err == nil:
+		return "**accepts**"
+	case !errors.As(err, &exit):
+		t.Fatal(err)
+	}
+	text := stderr.String()
+	if strings.Contains(text, "panic:") {
+		return "crashes: " + text[strings.Index(text, "panic:"):]
+	}
+	if i := strings.LastIndex(text, "main.go"); i > 0 {
+		text = text[:i]
+	}
+	text = strings.TrimPrefix(text, "WARNING: ")
+	if _, after, ok := strings.Cut(text, "Error: "); ok {
+		text = after
+	}
+	return "refuses: " + text
+}
