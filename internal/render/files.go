@@ -34,18 +34,19 @@ func (t *table) files(results []report.Result) {
 		if i := strings.LastIndexByte(label, '/'); i >= 0 {
 			dir = label[:i]
 		}
-		key := dir
+		var key strings.Builder
+		key.WriteString(dir)
 		for _, c := range res.Checks {
 			mark, _ := t.mark(c)
-			key += "\x00" + c.Name + mark
+			key.WriteString("\x00" + c.Name + mark)
 			if c.Verdict != report.Verified {
-				key += sentence(c)
+				key.WriteString(sentence(c))
 			}
 		}
-		i, ok := folded[key]
+		i, ok := folded[key.String()]
 		if !ok {
 			i = len(rows)
-			folded[key] = i
+			folded[key.String()] = i
 			rows = append(rows, row{dir, report.Result{Checks: res.Checks}})
 		}
 		counts[i]++

@@ -124,8 +124,7 @@ func promotionYAML(rows []promoted) []byte {
 	rows = slices.Compact(rows)
 	var b strings.Builder
 	last := ""
-	for i := 0; i < len(rows); i++ {
-		r := rows[i]
+	for _, r := range rows {
 		if r.image != last {
 			fmt.Fprintf(&b, "- name: %s\n  dmap:\n", r.image)
 			last = r.image

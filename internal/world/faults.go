@@ -73,8 +73,8 @@ func asURL(pattern string) string {
 	if !strings.Contains(pattern, "://") {
 		return ManifestURL(pattern)
 	}
-	if i := strings.Index(pattern, "/blobs/"); i >= 0 && strings.Contains(pattern, HostRegistry) {
-		return "https://" + HostRegistry + "/blobs/" + pattern[i+len("/blobs/"):]
+	if _, after, ok := strings.Cut(pattern, "/blobs/"); ok && strings.Contains(pattern, HostRegistry) {
+		return "https://" + HostRegistry + "/blobs/" + after
 	}
 	return pattern
 }

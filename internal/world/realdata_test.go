@@ -1,6 +1,7 @@
 package world
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func TestManifestListsAreLikeTheRealOnes(t *testing.T) {
 			Manifests     []descriptor `json:"manifests"`
 		}
 		must(json.Unmarshal(b, &list))
-		if string(threeSpaces(list)) != string(b) {
+		if !bytes.Equal(threeSpaces(list), b) {
 			t.Errorf("%s: printed otherwise", path)
 		}
 	}

@@ -14,13 +14,13 @@ import (
 func ParseEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return nil, errors.New("not a URL; write http://HOST[:PORT][/PREFIX] or https://...")
+		return nil, errors.New("not a URL; write http://HOST[:PORT][/PREFIX] or https://HOST[:PORT][/PREFIX]")
 	}
 	if err := checkURL(u); err != nil {
-		return nil, fmt.Errorf("%w; write http://HOST[:PORT][/PREFIX] or https://...", err)
+		return nil, fmt.Errorf("%w; write http://HOST[:PORT][/PREFIX] or https://HOST[:PORT][/PREFIX]", err)
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.RawPath != "" {
-		return nil, errors.New("a base URL has no query, fragment or escaped slash; write http://HOST[:PORT][/PREFIX] or https://...")
+		return nil, errors.New("a base URL has no query, fragment or escaped slash; write http://HOST[:PORT][/PREFIX] or https://HOST[:PORT][/PREFIX]")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil

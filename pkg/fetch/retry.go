@@ -121,7 +121,7 @@ func (r *Retry) peek(ctx context.Context, req *http.Request, resp *http.Response
 	var head bytes.Buffer
 	_, err := io.CopyN(&head, resp.Body, limit)
 	rest := io.Reader(resp.Body)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		rest, err = bytes.NewReader(nil), nil
 	} else if err != nil {
 		rest = failing{err}

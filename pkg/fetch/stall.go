@@ -55,7 +55,7 @@ type watched struct {
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && context.Cause(w.ctx) == ErrStalled {
+	if err != nil && err != io.EOF && errors.Is(context.Cause(w.ctx), ErrStalled) {
 		err = ErrStalled
 	}
 	if err != nil {

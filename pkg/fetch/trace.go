@@ -22,11 +22,10 @@ func (t *Trace) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	resp, err := t.Next.RoundTrip(req)
 	took := time.Since(start).Round(100 * time.Microsecond)
-	what := ""
-	switch {
-	case err != nil:
+	var what string
+	if err != nil {
 		what = printable(causeText(err))
-	default:
+	} else {
 		what = fmt.Sprintf("%d %s", resp.StatusCode, printable(resp.Proto))
 		if resp.ContentLength >= 0 {
 			what += fmt.Sprintf(" %d bytes", resp.ContentLength)

@@ -41,7 +41,7 @@ type guarded struct {
 
 func (g *guarded) registry() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		repo := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/")[0]
+		repo, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/")
 		scope := "repository:" + repo + ":pull"
 		g.mu.Lock()
 		want := fmt.Sprintf("Bearer %s#%d", scope, g.epoch)

@@ -25,7 +25,8 @@ func ExampleClient_Manifest() {
 	}
 	ref, err := registry.ParseRef("registry.k8s.io/kube-proxy:v9.9.9")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	_, err = c.Manifest(context.Background(), ref)
 	fmt.Println(fetch.Is(err, fetch.NotFound))

@@ -204,7 +204,11 @@ func (c *Config) Platform() Platform {
 func ParseConfig(body []byte) (*Config, error) {
 	v, err := parseJSON(body)
 	if err != nil {
-		return nil, &FormatError{Subject: "image config", Why: err.(*FormatError).Why}
+		return nil, &FormatError{Subject: "image config", Why: func() *FormatError {
+			target := &FormatError{}
+			_ = errors.As(err, &target)
+			return target
+		}().Why}
 	}
 	r := &reader{}
 	if v.kind != kindObject {
@@ -235,7 +239,11 @@ func ParseConfig(body []byte) (*Config, error) {
 		}
 	}
 	if r.err != nil {
-		return nil, &FormatError{Subject: "image config", Why: r.err.(*FormatError).Why}
+		return nil, &FormatError{Subject: "image config", Why: func() *FormatError {
+			target := &FormatError{}
+			_ = errors.As(r.err, &target)
+			return target
+		}().Why}
 	}
 	return c, nil
 }

@@ -34,31 +34,31 @@ func ParseChecksums(data []byte, v Version) (*Checksums, error) {
 	n := 0
 	for line := range strings.Lines(string(data)) {
 		n++
-		bad := func(format string, a ...any) (*Checksums, error) {
-			return nil, &FormatError{name, n, fmt.Sprintf(format, a...)}
+		bad := func(format string, a ...any) error {
+			return &FormatError{name, n, fmt.Sprintf(format, a...)}
 		}
 		line = strings.TrimSuffix(line, "\n")
 		// Two spaces, or a space and the asterisk of binary mode.
 		sum, path, ok := strings.Cut(line, " ")
 		if !ok || len(path) < 2 || path[0] != ' ' && path[0] != '*' {
-			return bad("want HASH, two spaces and a path, got %s", quote(line))
+			return nil, bad("want HASH, two spaces and a path, got %s", quote(line))
 		}
 		algorithm := algorithms[len(sum)]
 		if algorithm != "sha256" && algorithm != "sha512" || !isHex(sum, len(sum)) {
-			return bad("%s is neither a sha256 nor a sha512", quote(sum))
+			return nil, bad("%s is neither a sha256 nor a sha512", quote(sum))
 		}
 		if c.Algorithm == "" {
 			c.Algorithm = algorithm
 		}
 		if algorithm != c.Algorithm {
-			return bad("a %s among %s sums", algorithm, c.Algorithm)
+			return nil, bad("a %s among %s sums", algorithm, c.Algorithm)
 		}
 		path, err := releasePath(path[1:], v)
 		if err != nil {
 			return nil, err
 		}
 		if err := CheckPath(path); err != nil {
-			return bad("%v", err)
+			return nil, bad("%v", err)
 		}
 		if old, ok := c.Sums[path]; ok && old != sum {
 			return nil, &AmbiguousError{name, path, [2]string{old, sum}}

@@ -81,7 +81,7 @@ func bulletsOf(line []byte) int {
 	for n := 0; ; n++ {
 		line = bytes.TrimLeft(line, " \t")
 		rest := bytes.TrimLeft(line, "0123456789")
-		if len(rest) < 2 || len(rest) == len(line) && !bytes.ContainsRune([]byte("-+*"), rune(rest[0])) ||
+		if len(rest) < 2 || len(rest) == len(line) && !strings.ContainsRune("-+*", rune(rest[0])) ||
 			len(rest) < len(line) && rest[0] != '.' && rest[0] != ')' || n > maxNesting {
 			return n
 		}

@@ -131,7 +131,7 @@ func splitImageID(rest string, v Version) (image, arch string, ok bool) {
 
 // namedVersion finds the version at the end of an id, for an error message.
 func namedVersion(id string) string {
-	for i := 0; i < len(id); i++ {
+	for i := range len(id) {
 		if !strings.HasPrefix(id[i:], "-v") {
 			continue
 		}

@@ -67,7 +67,7 @@ func LevelReached(levels []string, minimum string) bool {
 	}
 	least, _ := strconv.Atoi(want[2])
 	for _, l := range levels {
-		if got := levelForm.FindStringSubmatch(l); got != nil && got[1] == want[1] {
+		if got := levelForm.FindStringSubmatch(l); len(got) == len(want) && got[1] == want[1] {
 			if n, _ := strconv.Atoi(got[2]); n >= least {
 				return true
 			}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/x509"
 	"time"
 
@@ -79,7 +80,7 @@ func constrained(c *x509.Certificate) bool {
 // [root.FulcioCertificateAuthority.Verify] does.
 func (a *authority) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	for _, p := range a.proved {
-		if string(leaf.AuthorityKeyId) != string(p.cert.SubjectKeyId) || leaf.IsCA || at.Before(p.from) || at.After(p.to) {
+		if !bytes.Equal(leaf.AuthorityKeyId, p.cert.SubjectKeyId) || leaf.IsCA || at.Before(p.from) || at.After(p.to) {
 			continue
 		}
 		_, err := leaf.Verify(x509.VerifyOptions{

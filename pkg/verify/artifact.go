@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
-	_ "crypto/sha512"
+	_ "crypto/sha512" // registers the SHA-384 and SHA-512 that an artifact may be signed over
 	"errors"
 	"fmt"
 	"hash"

@@ -181,8 +181,8 @@ func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Des
 // except that one that says the image failed outweighs it.
 func (a *attestations) judge(class string) report.Check {
 	rule := a.Policy.Attestations[class]
-	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		return a.check(class, v, reason, format, args...)
+	unknown := func(reason report.Reason, format string, args ...any) report.Check {
+		return a.check(class, report.Unknown, reason, format, args...)
 	}
 	if a.err != nil {
 		c := a.failed(class, a.err)
@@ -223,9 +223,9 @@ func (a *attestations) judge(class string) report.Check {
 	case bad != nil:
 		return *bad
 	case a.more:
-		return say(report.Unknown, report.Limit, "more than %d bundles refer to this image, and the rest was not read", maxAttestations)
+		return unknown(report.Limit, "more than %d bundles refer to this image, and the rest was not read", maxAttestations)
 	case len(others) > 0:
-		return say(report.Unknown, report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
+		return unknown(report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
 	case len(a.unread) > 0:
 		c := a.failed(class, a.unread[0])
 		if c.Reason == report.Absent {
@@ -233,9 +233,9 @@ func (a *attestations) judge(class string) report.Check {
 		}
 		return c
 	case a.broken > 0:
-		return say(report.Unknown, report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", a.broken, a.listed)
+		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", a.broken, a.listed)
 	}
-	return say(report.Unknown, report.Absent, "not available for this image (%s)", rule.Since)
+	return unknown(report.Absent, "not available for this image (%s)", rule.Since)
 }
 
 // verified proves one attestation whose certificate claims the right signer.

@@ -272,7 +272,7 @@ type sealProof struct {
 // inclusion proof alone says nothing about time, and the local clock is not
 // asked. Only a signature by a key that was given needs no time.
 func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*sealProof, error) {
-	material := root.TrustedMaterial(r.Material)
+	material := r.Material
 	opts := []verify.VerifierOption{verify.WithTransparencyLog(1)}
 	var policy verify.PolicyOption
 	if who.key != nil {

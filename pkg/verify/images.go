@@ -37,7 +37,7 @@ func (v *Verifier) Images(ctx context.Context, req Request) (report.Report, erro
 		return report.Report{}, err
 	}
 	scope := report.Scope{Subjects: []string{req.Version.String()}, Names: req.Names, Platforms: req.Arches}
-	return r.report(ctx, scope, []release.Version{req.Version}, b.results(ctx)), nil
+	return r.report(ctx, scope, []release.Version{req.Version}, b.results()), nil
 }
 
 // all examines what the policy expects while the documents are read, and then
@@ -223,7 +223,7 @@ func (b *batch) examine(ctx context.Context, images []*image) {
 
 // results turns everything found into the report's results: the release, its
 // documents, then each image with its platforms.
-func (b *batch) results(ctx context.Context) []report.Result {
+func (b *batch) results() []report.Result {
 	var out []report.Result
 	if b.facts != nil {
 		if b.facts.neverReleased(b.images) {

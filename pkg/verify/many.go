@@ -55,7 +55,7 @@ func (v *Verifier) Many(ctx context.Context, versions []release.Version, names, 
 			errs[i] = b.all(ctx)
 		}
 		if errs[i] == nil {
-			results[i] = b.results(ctx)
+			results[i] = b.results()
 		}
 	}
 	par.Map(ctx, len(mine), releasesAtOnce, one, func(i int) {

@@ -284,8 +284,8 @@ func askCosign(t testing.TB, program string, w *world.World, image string) strin
 		t.Fatal(err)
 	}
 	text := stderr.String()
-	if strings.Contains(text, "panic:") {
-		return "crashes: " + text[strings.Index(text, "panic:"):]
+	if _, crash, ok := strings.Cut(text, "panic:"); ok {
+		return "crashes: panic:" + crash
 	}
 	if i := strings.LastIndex(text, "main.go"); i > 0 {
 		text = text[:i]

@@ -29,7 +29,7 @@ func (v *Verifier) Release(ctx context.Context, req Request) (report.Report, err
 	if err := b.all(ctx); err != nil {
 		return report.Report{}, err
 	}
-	results := b.results(ctx)
+	results := b.results()
 	if r.needs(report.Binding) && b.facts != nil && !b.facts.neverReleased(b.images) {
 		results = append(results, b.facts.files(req)...)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -68,8 +69,8 @@ func patches(n int) (list []string) {
 // TestThrottled verifies a thousand references of a registry that gives 80
 // requests a second, through the stack that the command line has.
 func TestThrottled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("half a minute of being throttled")
+	if os.Getenv("KVERIFY_SLOW_TESTS") == "" {
+		t.Skip("half a minute of being throttled: make slow")
 	}
 	const releases, rate, burst = 40, 80.0, 80.0
 	list := patches(releases)
