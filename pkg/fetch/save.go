@@ -281,4 +281,3 @@ func (r *pageReader) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
-
