@@ -162,3 +162,10 @@ func (f *Files) notSaved(t Target, err error) report.Result {
 	res.Notes = []string{"nothing was saved under its name"}
 	return res
 }
+
+// Skipped is the result of a file that a run did not come to.
+func (f *Files) Skipped(path string) report.Result {
+	res := f.result(path)
+	res.Checks = []report.Check{f.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	return res
+}
