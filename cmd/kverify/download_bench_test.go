@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -139,14 +138,35 @@ func timed(b *testing.B, cmd *exec.Cmd, peak *int64) float64 {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	begun := time.Now()
-	if err := cmd.Run(); err != nil {
-		b.Fatalf("%v\n%s", err, &out)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
-	took := time.Since(begun).Seconds()
-	if use, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && peak != nil {
-		*peak = max(*peak, use.Maxrss<<10)
+	over := make(chan error)
+	go func() { over <- cmd.Wait() }()
+	// Not rusage's: that counts what the process was forked from.
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		select {
+		case err := <-over:
+			tick.Stop()
+			if err != nil {
+				b.Fatalf("%v\n%s", err, &out)
+			}
+			return time.Since(begun).Seconds()
+		case <-tick.C:
+			if peak != nil {
+				*peak = max(*peak, highWater(cmd.Process.Pid))
+			}
+		}
 	}
-	return took
+}
+
+// highWater is the most memory that a process has had so far, in bytes.
+func highWater(pid int) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	_, _ = fmt.Sscan(rest, &kib)
+	return kib << 10
 }
 
 func compare(b *testing.B, ours, theirs []float64, peak, size int64) {

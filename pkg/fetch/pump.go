@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/kverify/kverify/internal/par"
@@ -15,9 +16,9 @@ const (
 	// blockSize is read, written and hashed in one piece. Smaller costs more
 	// turns, larger falls out of a processor's cache; measured, docs/performance.md.
 	blockSize = 256 << 10
-	// blocks are as many as a download may be ahead of its hashes, 2 MiB: what
+	// blocks are as many as a download may be ahead of its hashes, 1 MiB: what
 	// travels is bounded far below the 8 MiB that a lost process may cost.
-	blocks = 8
+	blocks = 4
 )
 
 // Transfer counts the bytes of one file, for a progress bar to poll. The zero
@@ -48,6 +49,10 @@ func (t *Transfer) add(n int, fetched bool) {
 	}
 }
 
+// spare blocks go from file to file: many small files then cost no more memory
+// than the few that travel at once.
+var spare = sync.Pool{New: func() any { return new(block) }}
+
 type block struct {
 	buf  [blockSize]byte
 	n    int
@@ -73,7 +78,7 @@ func (p *Part) pump(src io.Reader, to io.Writer, t *Transfer) (n int64, err erro
 		}
 		if made < blocks {
 			made++
-			return new(block)
+			return spare.Get().(*block)
 		}
 		return <-free
 	}
@@ -109,6 +114,9 @@ func (p *Part) pump(src io.Reader, to io.Writer, t *Transfer) (n int64, err erro
 		hash(p.h256, a),
 		hash(p.h512, b),
 	)
+	for range made {
+		spare.Put(<-free)
+	}
 	p.Size += n
 	if err == io.EOF {
 		err = nil
