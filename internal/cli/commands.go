@@ -105,9 +105,10 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 
 func (a *app) verify() *cobra.Command {
 	var flags shared
+	var of string
 	c := &cobra.Command{
 		Use:   "verify WHAT...",
-		Short: "Verify a whole release, or images by their names",
+		Short: "Verify a whole release, images by their names, or files",
 		Long: `Verifies everything about a release that can be proved without downloading its
 files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
 as kverify images does, the SBOM's signature and its binding to the version, and
@@ -115,8 +116,13 @@ every file's digests, across all documents that claim one.
 
 Or verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
 registry.k8s.io/NAME@sha256:DIGEST. An image of a Kubernetes release is held
-against that release's own documents.`,
+against that release's own documents.
+
+Or verifies files, WHAT being a path that begins with ./, ../ or /, of a program, a
+tarball, or a directory of them: which file of which release each is, and that it is
+that. What a path or a program says of its version is a hint; --release names it.`,
 		Example: withExamples(
+			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
 			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
 			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
@@ -131,6 +137,12 @@ against that release's own documents.`,
 		},
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
 			args = unique(args)
+			switch {
+			case slices.ContainsFunc(args, isLocal):
+				return a.localFiles(ctx, v, args, of)
+			case of != "":
+				return report.Report{}, usagef("--release is for files, and none was named; write a file as ./FILE")
+			}
 			if version, ok, err := a.wholeRelease(ctx, v, args); ok || err != nil {
 				if err != nil {
 					return report.Report{}, err
@@ -148,6 +160,8 @@ against that release's own documents.`,
 			return v.References(ctx, refs)
 		}),
 	}
+	c.Flags().StringVar(&of, "release", "", "files are of this `VERSION`")
+	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
 	return a.withBundle(c, &flags)
@@ -182,7 +196,7 @@ func reference(what string) (registry.Ref, error) {
 	case isFile && err == nil:
 		return ref, usagef("%q is both an image and a file here; run this from another directory", what)
 	case isFile:
-		return ref, usagef("%q is a file, and files are not verified yet; %s", what, accepted)
+		return ref, usagef("%q is a file here; write ./%s for it, or %s", what, what, accepted)
 	case err != nil:
 		return ref, err
 	case ref.Host != imageHost:
