@@ -79,7 +79,9 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	used := make([]release.Version, len(list))
 	par.Map(ctx, len(list), localAtOnce, func(ctx context.Context, i int) {
 		results[i], used[i] = localResult(ctx, first, list[i], sums[i], errs[i], hints[i], known, !version.IsZero())
-	}, func(i int) { results[i], _ = localResult(ctx, first, list[i], sums[i], context.Canceled, nil, known, false) })
+	}, func(i int) {
+		results[i], _ = localResult(ctx, first, list[i], sums[i], context.Canceled, nil, known, false)
+	})
 
 	var all []report.Result
 	var versions []release.Version
