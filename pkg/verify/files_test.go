@@ -13,6 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	sigroot "github.com/sigstore/sigstore-go/pkg/root"
+	sigstore "github.com/sigstore/sigstore-go/pkg/verify"
+
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -312,4 +316,40 @@ func TestRefutedResumedContentIsFetchedOnceMore(t *testing.T) {
 		t.Errorf("%s after %d requests", res.Verdict(), w.Count(world.FileURL(version, path)))
 	}
 	empty(t, dir)
+}
+
+// TestKeptBundleUnderPlainSigstore verifies what was kept with the library that
+// any Sigstore client is made of, and none of our code.
+func TestKeptBundleUnderPlainSigstore(t *testing.T) {
+	const path = "bin/linux/amd64/kubectl"
+	w := world.New(world.Options{})
+	root, dir := openDir(t)
+	if res := filesOf(t, verifier(t, w), version).Download(t.Context(), root, target(path)); res.Verdict() != report.Verified {
+		t.Fatalf("%s %+v", res.Verdict(), res.Checks)
+	}
+	kept, err := bundle.LoadJSONFromPath(filepath.Join(dir, path+verify.BundleSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	material, err := sigroot.NewTrustedRootFromJSON(w.TrustedRootJSON())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := sigstore.NewVerifier(material, sigstore.WithSignedCertificateTimestamps(1), sigstore.WithTransparencyLog(1), sigstore.WithIntegratedTimestamps(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := sigstore.NewShortCertificateIdentity("https://accounts.google.com", "", world.KrelStage, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		body []byte
+		good bool
+	}{"the file": {w.File(world.FileURL(version, path)), true}, "another": {[]byte("evil"), false}} {
+		_, err := v.Verify(kept, sigstore.NewPolicy(sigstore.WithArtifact(bytes.NewReader(tt.body)), sigstore.WithCertificateIdentity(who)))
+		if (err == nil) != tt.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
