@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MIRROR", filepath.Join(abs, "mirror"))
 			env.Setenv("ROOT", filepath.Join(abs, "trusted_root.json"))
 			env.Setenv("SERVER", server.URL)
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
 			return nil
 		},

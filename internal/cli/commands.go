@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.download(), a.verify(), a.list(), a.sbom(), a.notes(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.download(), a.verify(), a.list(), a.sbom(), a.notes(), a.report(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
@@ -60,6 +60,7 @@ func (a *app) root() *cobra.Command {
 
 func (a *app) images() *cobra.Command {
 	var flags shared
+	var lot many
 	var arches []string
 	var c *cobra.Command
 	c = &cobra.Command{
@@ -67,16 +68,22 @@ func (a *app) images() *cobra.Command {
 		Short: "Verify the images of a release",
 		Long: `Verifies every image of a release: the index, each platform, and the
 repositories of single architectures. VERSION is a version such as v1.27.2, or a
-channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those images.`,
+channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those images.
+
+v1.24..v1.27 is every patch of those minors that this kverify knows of, and
+--all-supported those of every minor that is supported: one job, one report. --shard
+examines a part of it; "kverify report" puts the parts together again.`,
 		Example: withExamples(
 			"kverify images v1.27.2  # every image, on every architecture",
 			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
 			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
 			"kverify images v1.27.2 --mirror DIR  # with no network",
+			"kverify images v1.24..v1.27 -q  # every patch of four minors",
+			"kverify images --all-supported --shard 0/8 -o json=shard-0.json  # an eighth of it",
 			"kverify images stable -o table -o json=report.json  # for a person and for a program",
 		),
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !lot.allSupported {
 				return &usageError{err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), hint: "try: kverify images --help"}
 			}
 			return nil
@@ -85,12 +92,15 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 			if c.Flags().Changed("arch") && (len(arches) == 0 || slices.Contains(arches, "")) {
 				return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
 			}
-			version, err := a.resolve(ctx, v.Fetch, args[0])
+			shard, err := lot.part()
 			if err != nil {
 				return report.Report{}, err
 			}
-			a.sayLater(advise(version))
-			return v.Images(ctx, verify.Request{Version: version, Names: args[1:], Arches: unique(arches)})
+			versions, names, err := lot.releases(ctx, a, v, args)
+			if err != nil {
+				return report.Report{}, err
+			}
+			return v.Many(ctx, versions, names, unique(arches), shard)
 		}),
 	}
 	c.ValidArgsFunction = completeVersions(false, func([]string) []string {
@@ -98,6 +108,8 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 		return names
 	})
 	c.Flags().StringSliceVar(&arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
+	c.Flags().BoolVar(&lot.allSupported, "all-supported", false, "every patch of every minor that is supported today")
+	c.Flags().StringVar(&lot.shard, "shard", "", "only the part `I/N`, such as 0/4: of several releases some, of one some images")
 	flags.add(c)
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -106,6 +118,7 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 func (a *app) verify() *cobra.Command {
 	var flags shared
 	var of string
+	var lot many
 	c := &cobra.Command{
 		Use:   "verify WHAT...",
 		Short: "Verify a whole release, images by their names, or files",
@@ -122,9 +135,9 @@ Or verifies files, WHAT being a path that begins with ./, ../ or /, of a program
 tarball, or a directory of them: which file of which release each is, and that it is
 that. What a path or a program says of its version is a hint; --release names it.`,
 		Example: withExamples(
-			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
 			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
+			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
 			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
 			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
@@ -137,7 +150,12 @@ that. What a path or a program says of its version is a hint; --release names it
 		},
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
 			args = unique(args)
+			shard, err := lot.part()
 			switch {
+			case err != nil:
+				return report.Report{}, err
+			case shard != nil && slices.ContainsFunc(args, isLocal):
+				return report.Report{}, usagef("--shard: files are not split; name fewer at once")
 			case slices.ContainsFunc(args, isLocal):
 				return a.localFiles(ctx, v, args, of)
 			case of != "":
@@ -146,6 +164,9 @@ that. What a path or a program says of its version is a hint; --release names it
 			if version, ok, err := a.wholeRelease(ctx, v, args); ok || err != nil {
 				if err != nil {
 					return report.Report{}, err
+				}
+				if shard != nil {
+					return report.Report{}, usagef("--shard: a whole release is not split; write kverify images %s --shard %s for its images", version, shard)
 				}
 				return v.Release(ctx, verify.Request{Version: version})
 			}
@@ -157,11 +178,23 @@ that. What a path or a program says of its version is a hint; --release names it
 				}
 				refs = append(refs, ref)
 			}
-			return v.References(ctx, refs)
+			mine, err := verify.ShareReferences(refs, shard)
+			if err != nil {
+				return report.Report{}, err
+			}
+			r, err := v.References(ctx, mine)
+			if r.Scope.Shard = shard; shard != nil {
+				r.Scope.Subjects = nil
+				for _, ref := range refs {
+					r.Scope.Subjects = append(r.Scope.Subjects, ref.String())
+				}
+			}
+			return r, err
 		}),
 	}
 	c.Flags().StringVar(&of, "release", "", "files are of this `VERSION`")
 	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
+	c.Flags().StringVar(&lot.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
 	return a.withBundle(c, &flags)

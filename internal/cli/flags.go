@@ -26,6 +26,8 @@ type shared struct {
 	jobs        int
 	timeout     time.Duration
 	retry       int
+	cache       string
+	noCache     bool
 	output      []string
 	quiet       bool
 	verbose     bool
@@ -55,6 +57,8 @@ func (s *shared) add(c *cobra.Command) {
 	f.IntVarP(&s.jobs, "jobs", "j", defaultJobs, "examine `N` subjects side by side")
 	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m; what is not done then is unknown")
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
+	f.StringVar(&s.cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
+	f.BoolVar(&s.noCache, "no-cache", false, "keep nothing, and use nothing that was kept")
 	f.StringArrayVarP(&s.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
 	f.BoolVarP(&s.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
@@ -175,7 +179,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 			return nil, err
 		}
 	}
-	for _, flag := range []string{"mirror", "trusted-root", "policy"} {
+	for _, flag := range []string{"mirror", "trusted-root", "policy", "cache"} {
 		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
 			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
 		}

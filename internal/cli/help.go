@@ -134,9 +134,9 @@ const topicEnvironment = `
 Every shared flag can be set by a variable, and a flag given on the command line wins:
 
   KVERIFY_MIRROR, KVERIFY_TRUSTED_ROOT, KVERIFY_POLICY, KVERIFY_CHECKS, KVERIFY_REQUIRE,
-  KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_QUIET, KVERIFY_VERBOSE,
-  KVERIFY_NO_COLOR, and with several values separated by commas KVERIFY_ENDPOINT and
-  KVERIFY_OUTPUT (of reports)
+  KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_CACHE, KVERIFY_NO_CACHE,
+  KVERIFY_SHARD, KVERIFY_QUIET, KVERIFY_VERBOSE, KVERIFY_NO_COLOR, and with several
+  values separated by commas KVERIFY_ENDPOINT and KVERIFY_OUTPUT
 
 For verify also KVERIFY_BUNDLE, KVERIFY_CERTIFICATE_IDENTITY,
 KVERIFY_CERTIFICATE_OIDC_ISSUER and KVERIFY_KEY.
@@ -147,8 +147,13 @@ Also read:
   SSL_CERT_FILE, SSL_CERT_DIR          certificates of your own CA
   DOCKER_CONFIG, or ~/.docker          credentials of registries, if one asks for them
   NO_COLOR, TERM                       no colours if NO_COLOR is set or TERM is dumb
+  XDG_CACHE_HOME, or ~/.cache          below it kverify/ keeps bytes that a digest names
 
 There is no configuration file, and kverify works without a HOME.
+
+The cache holds bytes and never a verdict: manifests, configs and signatures, hashed
+again before use, at most 256 MiB. Tags are asked for in every run. It can be deleted
+at any time; --no-cache leaves it alone.
 
 A policy or trusted root that is not the built-in one is named in the verdict, with its
 digest. Neither may lie inside the mirror that it judges.

@@ -231,6 +231,12 @@ func (t *table) verdict(r report.Report) string {
 	if r.Interrupted {
 		remark("interrupted")
 	}
+	if s := r.Scope.Shard; s != nil {
+		remark("shard %s, not the whole", s)
+	}
+	if n := len(r.Merged); n > 0 {
+		remark("merged from %s, as they say", plural(n, "report"))
+	}
 	if r.Scope.Partial {
 		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
 	}

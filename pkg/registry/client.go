@@ -57,6 +57,9 @@ type Client struct {
 	// asked only when a registry wants some.
 	Keychain authn.Keychain
 
+	// Cache keeps on disk what is named by a digest; nil keeps nothing.
+	Cache *Cache
+
 	memo memo
 	auth authorizer
 }
@@ -66,6 +69,20 @@ type Client struct {
 // the last also if the registry announces another digest for a tag than that
 // of the bytes it sends.
 func (c *Client) Manifest(ctx context.Context, ref Ref) (*Manifest, error) {
+	return c.manifestFrom(ctx, ref, c.Cache)
+}
+
+// Refresh asks the registry again for a manifest that came out of the cache and
+// did not serve. What it gives takes the place of what was kept.
+func (c *Client) Refresh(ctx context.Context, ref Ref) (*Manifest, error) {
+	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
+	if old, ok := c.memo.get(key); ok && old.(*Manifest).Kept {
+		c.memo.forget(key)
+	}
+	return c.manifestFrom(ctx, ref, nil)
+}
+
+func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Manifest, error) {
 	at, err := c.locate(ref.Host, ref.Repository)
 	if err != nil {
 		return nil, err
@@ -82,9 +99,13 @@ func (c *Client) Manifest(ctx context.Context, ref Ref) (*Manifest, error) {
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
 	got, err := c.memo.do(ctx, key, func() (any, error) {
-		m, err := c.manifest(ctx, at, ref)
-		if err != nil {
-			return nil, err
+		m := c.kept(cache, at, ref)
+		if m == nil {
+			var err error
+			if m, err = c.manifest(ctx, at, ref); err != nil {
+				return nil, err
+			}
+			c.Cache.put(cacheKey(at, ref), m.MediaType, m.Digest, m.Body)
 		}
 		size := 4 * int64(len(m.Body)) // with its parsed form
 		c.memo.put(key, m, size)
@@ -148,6 +169,10 @@ func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int6
 	// Only those who ask the same place under the same limit can share the
 	// answer, because only they would get the same error.
 	got, err := c.memo.do(ctx, fmt.Sprintf("blob %s %d", name, limit), func() (any, error) {
+		if _, body, ok := c.Cache.get(blobKey(at, digest)); ok && digestOf(body) == digest && int64(len(body)) <= limit {
+			c.memo.put("blob "+digest, body, int64(len(body)))
+			return body, nil
+		}
 		resp, err := c.get(ctx, at, "blobs/"+digest, limit)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -160,6 +185,7 @@ func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int6
 		}
 		if len(resp.Body) <= keepBlob {
 			c.memo.put("blob "+digest, resp.Body, int64(len(resp.Body)))
+			c.Cache.put(blobKey(at, digest), "", digest, resp.Body)
 		}
 		return resp.Body, nil
 	})

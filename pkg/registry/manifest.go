@@ -26,6 +26,7 @@ type Manifest struct {
 	MediaType string // as served; the document agrees if it names one
 	Body      []byte
 	Origin    fetch.Origin
+	Kept      bool // out of the Cache, and not asked for in this run: see Client.Refresh
 
 	doc *document // read once; nil in a Manifest that a caller made
 }

@@ -58,7 +58,8 @@ type Release struct {
 
 // Options says what to load. The zero value loads every document.
 type Options struct {
-	Want []Document // nil means all
+	Want   []Document // nil means all
+	Shared *Shared    // read by others of this run too; nil reads everything anew
 }
 
 // Load reads the documents about v side by side, each under a cap. It never
@@ -81,9 +82,10 @@ func Load(ctx context.Context, c *fetch.Client, v Version, o Options) *Release {
 		})
 	})
 	want(DocChangelog, func() {
-		r.Changelog = load(ctx, c, v.ChangelogURL(), maxChangelog, forVersion(v, ParseChangelog))
+		resp, err := o.Shared.document(ctx, c, v.ChangelogURL(), maxChangelog)
+		r.Changelog = read(v.ChangelogURL(), resp, err, forVersion(v, ParseChangelog))
 	})
-	want(DocPromotion, func() { r.Promotion = LoadPromotion(ctx, c, "kube-apiserver") })
+	want(DocPromotion, func() { r.Promotion = o.Shared.LoadPromotion(ctx, c, "kube-apiserver") })
 	want(DocSHA256SUMS, func() {
 		r.SHA256SUMS = load(ctx, c, v.FileURL("SHA256SUMS"), maxChecksums, sums(v, "sha256"))
 	})
@@ -120,8 +122,13 @@ func sums(v Version, algorithm string) func([]byte) (*Checksums, error) {
 
 // load reads one document.
 func load[T any](ctx context.Context, c *fetch.Client, url string, limit int64, parse func([]byte) (T, error)) Source[T] {
-	s := Source[T]{URL: url}
 	resp, err := c.Get(ctx, url, limit)
+	return read(url, resp, err, parse)
+}
+
+// read makes a Source of an answer.
+func read[T any](url string, resp *fetch.Response, err error, parse func([]byte) (T, error)) Source[T] {
+	s := Source[T]{URL: url}
 	if err != nil {
 		s.Err = err
 		return s

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -194,26 +195,27 @@ func (p headings) kind() string {
 	return "other"
 }
 
+// Compiled at the first use: a run that reads no notes starts without them.
 var (
-	prPattern     = regexp.MustCompile(`\[#(\d{1,7})\]\(|\(#(\d{1,7})[,) ]`)
-	authorPattern = regexp.MustCompile(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`)
-	sigPattern    = regexp.MustCompile(`\[SIG ([^\]\n]{1,400})\]`)
+	prPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[#(\d{1,7})\]\(|\(#(\d{1,7})[,) ]`) })
+	authorPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`) })
+	sigPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[SIG ([^\]\n]{1,400})\]`) })
 )
 
 // annotate finds what the notes' own tool appends to an entry:
 // "([#116540](URL), [@name](URL)) [SIG API Machinery, Apps and Node]".
 func (n *Note) annotate() {
-	for _, m := range prPattern.FindAllStringSubmatch(n.Text, -1) {
+	for _, m := range prPattern().FindAllStringSubmatch(n.Text, -1) {
 		if pr, err := strconv.Atoi(m[1] + m[2]); err == nil && !slices.Contains(n.PRs, pr) {
 			n.PRs = append(n.PRs, pr)
 		}
 	}
-	for _, m := range authorPattern.FindAllStringSubmatch(n.Text, -1) {
+	for _, m := range authorPattern().FindAllStringSubmatch(n.Text, -1) {
 		if !slices.Contains(n.Authors, m[1]) {
 			n.Authors = append(n.Authors, m[1])
 		}
 	}
-	for _, m := range sigPattern.FindAllStringSubmatch(n.Text, -1) {
+	for _, m := range sigPattern().FindAllStringSubmatch(n.Text, -1) {
 		for _, sig := range strings.Split(strings.ReplaceAll(m[1], " and ", ", "), ",") {
 			if sig = strings.TrimSpace(sig); sig != "" && !slices.Contains(n.SIGs, sig) {
 				n.SIGs = append(n.SIGs, sig)

@@ -221,7 +221,17 @@ type Scope struct {
 	Checks    []string `json:"checks"`              // the checks that were required
 	Partial   bool     `json:"partial"`             // fewer checks than the policy requires
 	Omitted   []string `json:"omitted,omitempty"`   // required by the policy, but left out
+	Shard     *Shard   `json:"shard,omitempty"`     // only this part of what was asked for was examined
 }
+
+// Shard is one of Count equal parts of a job, Index counting from zero.
+type Shard struct {
+	Index int `json:"index"`
+	Count int `json:"count"`
+}
+
+// String returns "INDEX/COUNT".
+func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
 
 // Tool is the program that wrote a report.
 type Tool struct {
@@ -243,6 +253,7 @@ type Report struct {
 	Releases      []string  `json:"releases,omitempty"` // every version that was examined
 	Policy        Source    `json:"policy"`
 	TrustedRoot   Source    `json:"trustedRoot"`
+	Merged        []string  `json:"merged,omitempty"`      // digests of the reports that this one was put together from
 	Interrupted   bool      `json:"interrupted,omitempty"` // the run was cut short: results are what was known then
 	Results       []Result  `json:"results"`
 }

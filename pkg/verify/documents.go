@@ -26,7 +26,7 @@ type sbomFacts struct {
 
 // load reads the documents of a release that say what its images are.
 func (r *run) load(ctx context.Context, v release.Version) *facts {
-	return r.loadDocuments(ctx, v, release.Options{Want: []release.Document{release.DocSBOM, release.DocChangelog, release.DocPromotion}})
+	return r.loadDocuments(ctx, v, release.Options{Want: []release.Document{release.DocSBOM, release.DocChangelog, release.DocPromotion}, Shared: r.shared})
 }
 
 // loadDocuments reads documents of a release and judges its SBOM.
@@ -163,7 +163,7 @@ func (b *batch) readPromotions(ctx context.Context) {
 			continue
 		}
 		if url := release.PromotionURL(im.name); b.promotions[url] == nil {
-			src := release.LoadPromotion(ctx, b.Fetch, im.name)
+			src := b.shared.LoadPromotion(ctx, b.Fetch, im.name)
 			b.promotions[url] = &src
 		}
 	}

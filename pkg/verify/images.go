@@ -86,6 +86,8 @@ type batch struct {
 	known bool // the policy knows the least that this minor holds
 	// everything reads all documents, not only those that speak of images.
 	everything bool
+	// mine chooses the images of a shard; nil means all.
+	mine func(name string) bool
 
 	least  []*image // what the policy expects, within the request
 	images []*image // everything examined
@@ -126,7 +128,7 @@ func (b *batch) start() error {
 		}
 	}
 	for name := range b.lists {
-		if b.wanted(name) {
+		if b.wanted(name) && (b.mine == nil || b.mine(name)) {
 			b.least = append(b.least, b.image(name))
 		}
 	}
@@ -184,7 +186,7 @@ func (b *batch) rest() ([]*image, error) {
 		switch im := have[n]; {
 		case im != nil:
 			b.late(im)
-		case b.wanted(n):
+		case b.wanted(n) && (b.mine == nil || b.mine(n)):
 			more = append(more, b.image(n))
 		}
 	}

@@ -53,9 +53,21 @@ func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch
 		}
 		return signed{signature: c, reference: r.noReference("the signature could not be had")}
 	}
-	look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, read: map[string][]byte{}}
-	look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
-	return look.through(ctx, m)
+	through := func(m *registry.Manifest) signed {
+		look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, read: map[string][]byte{}}
+		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
+		return look.through(ctx, m)
+	}
+	found := through(m)
+	if m.Kept && (found.signature.Verdict != report.Verified || found.reference.Verdict != report.Verified) {
+		// What a cache holds proves, or is asked for again: it fails nobody.
+		if m, err = r.Registry.Refresh(ctx, ref); err != nil {
+			c := r.failed(report.Signature, err)
+			return signed{signature: c, reference: r.noReference("the signature could not be had"), absent: c.Reason == report.Absent}
+		}
+		found = through(m)
+	}
+	return found
 }
 
 func (r *run) noReference(why string) report.Check {

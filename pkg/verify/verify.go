@@ -81,6 +81,7 @@ type run struct {
 	partial  bool
 	omitted  []string
 	payloads *payloads
+	shared   *release.Shared // nil where one release is examined
 }
 
 func (v *Verifier) start() (*run, error) {

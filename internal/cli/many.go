@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/support"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// many are the flags of a command that may be asked for many subjects.
+type many struct {
+	allSupported bool
+	shard        string
+}
+
+// releases turns the arguments of images into versions, and names of images.
+func (m *many) releases(ctx context.Context, a *app, v *verify.Verifier, args []string) (versions []release.Version, names []string, err error) {
+	switch {
+	case m.allSupported:
+		now := time.Now
+		if v.Now != nil {
+			now = v.Now
+		}
+		for _, c := range slices.Backward(support.Embedded().Supported(now())) {
+			list, err := release.Range(c.Minor.String() + ".." + c.Minor.String())
+			if err != nil {
+				return nil, nil, err
+			}
+			versions = append(versions, list...)
+		}
+		if len(versions) == 0 {
+			return nil, nil, usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")
+		}
+		return versions, args, nil
+	case release.IsRange(args[0]):
+		versions, err = release.Range(args[0])
+		return versions, args[1:], err
+	}
+	version, err := a.resolve(ctx, v.Fetch, args[0])
+	if err == nil {
+		a.sayLater(advise(version))
+	}
+	return []release.Version{version}, args[1:], err
+}
+
+// part reads --shard; nil is the whole.
+func (m *many) part() (*report.Shard, error) {
+	if m.shard == "" {
+		return nil, nil
+	}
+	index, count, ok := strings.Cut(m.shard, "/")
+	i, err := strconv.Atoi(index)
+	n, err2 := strconv.Atoi(count)
+	if !ok || err != nil || err2 != nil || n < 1 || n > maxShards || i < 0 || i >= n {
+		return nil, usagef("--shard %q is no part of a whole; write --shard I/N with I from 0 to N-1, such as 0/4 to 3/4", m.shard)
+	}
+	return &report.Shard{Index: i, Count: n}, nil
+}
+
+// maxShards is what an indexed Job of Kubernetes takes (completions of 100,000
+// at most); more than there are subjects is refused in any case.
+const maxShards = 100_000
+
+func (a *app) report() *cobra.Command {
+	var out []string
+	var quiet, verbose, noColor bool
+	c := &cobra.Command{
+		Use:   "report FILE...",
+		Short: "Show, convert and merge saved reports",
+		Long: `Reads reports that -o json=FILE wrote. One is shown, or converted. Several are
+merged into one: all shards of a job, or reports of different releases, judged by
+the same policy and trusted root; partial and interrupted ones are refused. The
+verdict and the exit code are those that the reports give. They are not signed, and
+nothing is examined again.`,
+		Example: withExamples(
+			"kverify report report.json  # as a table",
+			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
+			"kverify report v1.26.json v1.27.json  # two runs as one",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: errors.New("report needs a saved report and got none; write kverify report FILE"), hint: "try: kverify report --help"}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.running = true
+			if quiet && verbose {
+				return usagef("--quiet and --verbose contradict each other; give one of them")
+			}
+			set := &settings{shared: shared{quiet: quiet, verbose: verbose, noColor: noColor}}
+			var err error
+			if set.outputs, err = outputs(out, nil); err != nil {
+				return err
+			}
+			var files []*report.File
+			for _, name := range args {
+				f, err := readReport(name)
+				if err != nil {
+					return err
+				}
+				files = append(files, f)
+			}
+			r := files[0].Report
+			if len(files) > 1 {
+				if r, err = report.Merge(files); err != nil {
+					return err
+				}
+			}
+			a.code = verdictExit[r.Verdict()]
+			return a.write(r, set)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVarP(&out, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
+	f.BoolVarP(&quiet, "quiet", "q", false, "only what failed, and the verdict")
+	f.BoolVarP(&verbose, "verbose", "v", false, "whole digests and evidence in the table")
+	f.BoolVar(&noColor, "no-color", false, "no colours")
+	return c
+}
+
+func readReport(name string) (*report.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("%s: %w; name a report that -o json=FILE wrote", name, plainError(err))
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, usagef("%s: is a directory; name the reports in it", name)
+	}
+	return report.Read(name, io.Reader(f))
+}

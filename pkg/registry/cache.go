@@ -1,0 +1,263 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+const (
+	// CacheBytes caps a cache: some ten thousand references with their
+	// signatures and configs.
+	CacheBytes = 256 << 20
+
+	// maxCached is the largest entry: a manifest, and the lines before it.
+	maxCached = ManifestLimit + 8<<10
+
+	// staleTemp is when a private file was left behind by a run that died.
+	staleTemp = time.Hour
+	// touchAfter spares writing the time of use anew at each use.
+	touchAfter = 24 * time.Hour
+
+	cacheMagic = "kverify cache 1"
+)
+
+// Cache keeps on disk what has been read by digest: blobs, manifests, and
+// signature manifests by the digest that they sign. It holds bytes and never a
+// verdict, and whatever comes out of it is hashed first and [fetch.Carried].
+// Tags are never kept: they are what a run must ask for.
+//
+// Several runs may share a directory. An entry is written under a private name
+// and renamed; links are never followed. Every failure of the disk is a miss.
+type Cache struct {
+	dir   string
+	limit int64
+
+	mu    sync.Mutex
+	root  *os.Root // opened at the first use
+	bytes int64    // as far as this run knows; negative: not counted yet
+}
+
+// NewCache makes a cache in a directory, which is made once there is something
+// to keep. A limit of zero bytes is [CacheBytes].
+func NewCache(dir string, limit int64) *Cache {
+	if limit <= 0 {
+		limit = CacheBytes
+	}
+	return &Cache{dir: dir, limit: limit, bytes: -1}
+}
+
+// signatureTag is how cosign names the signatures of a digest
+// (sigstore/cosign, specs/SIGNATURE_SPEC.md).
+var signatureTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}\.sig$`)
+
+// cacheKey names what may be kept, and is empty for what may not: a tag. It
+// has the place in it, so that a stand-in never speaks for the registry.
+func cacheKey(at place, ref Ref) string {
+	if ref.Digest == "" && !signatureTag.MatchString(ref.Tag) {
+		return ""
+	}
+	return "manifest " + at.base + ref.identifier()
+}
+
+func blobKey(at place, digest string) string { return "blob " + at.base + digest }
+
+// cacheFile is where an entry lies: a line each of cacheMagic, the key, the
+// media type and the digest, and then the bytes.
+func cacheFile(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	name := hex.EncodeToString(sum[:])
+	return name[:2] + "/" + name
+}
+
+// open returns the directory, or nil if there is none.
+func (c *Cache) open(mkdir bool) *os.Root {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.root == nil {
+		if mkdir && os.MkdirAll(c.dir, 0o700) != nil {
+			return nil
+		}
+		root, err := os.OpenRoot(c.dir)
+		if err != nil {
+			return nil
+		}
+		c.root = root
+	}
+	return c.root
+}
+
+// get returns what is kept under key, if its bytes are what they were when they
+// were kept. What is not is removed.
+func (c *Cache) get(key string) (mediaType string, body []byte, ok bool) {
+	if c == nil || key == "" {
+		return "", nil, false
+	}
+	root := c.open(false)
+	if root == nil {
+		return "", nil, false
+	}
+	name := cacheFile(key)
+	content, used, err := readRegular(root, name)
+	if err != nil {
+		return "", nil, false
+	}
+	rest, ok := bytes.CutPrefix(content, []byte(cacheMagic+"\n"+key+"\n"))
+	if ok {
+		var media, digest []byte
+		media, rest, _ = bytes.Cut(rest, []byte("\n"))
+		digest, rest, ok = bytes.Cut(rest, []byte("\n"))
+		mediaType, body = string(media), rest
+		ok = ok && string(digest) == digestOf(body)
+	}
+	if !ok {
+		_ = root.Remove(name)
+		return "", nil, false
+	}
+	if now := time.Now(); now.Sub(used) > touchAfter {
+		_ = root.Chtimes(name, now, now) // the least recently used goes first
+	}
+	return mediaType, body, true
+}
+
+// readRegular reads a file that is one, and no link.
+func readRegular(root *os.Root, name string) (content []byte, modified time.Time, err error) {
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, modified, err
+	}
+	if !before.Mode().IsRegular() || before.Size() > maxCached {
+		return nil, modified, fs.ErrInvalid
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, modified, err
+	}
+	defer func() { _ = f.Close() }()
+	if now, err := f.Stat(); err != nil || !os.SameFile(before, now) {
+		return nil, modified, fs.ErrInvalid
+	}
+	content, err = io.ReadAll(io.LimitReader(f, maxCached+1))
+	return content, before.ModTime(), err
+}
+
+// put keeps bytes that were hashed by the caller. It never fails: a cache that
+// cannot be written to only keeps nothing.
+func (c *Cache) put(key, mediaType, digest string, body []byte) {
+	if c == nil || key == "" || len(body) > ManifestLimit {
+		return
+	}
+	root := c.open(true)
+	if root == nil {
+		return
+	}
+	name := cacheFile(key)
+	dir := path.Dir(name)
+	if err := root.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return
+	}
+	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
+		return
+	}
+	temp := dir + "/." + rand.Text()
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	head := strings.Join([]string{cacheMagic, key, mediaType, digest, ""}, "\n")
+	_, err = f.Write(append([]byte(head), body...)) // not synced: after a crash the hash tells
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		_ = root.Remove(temp)
+		return
+	}
+	c.grow(root, int64(len(head)+len(body)))
+}
+
+// grow counts what was added, and makes room when the cap is passed.
+func (c *Cache) grow(root *os.Root, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bytes >= 0 {
+		if c.bytes += n; c.bytes <= c.limit {
+			return
+		}
+	}
+	c.bytes = evict(root, c.limit)
+}
+
+// evict counts what is there. Above the limit the least recently used entries
+// go until a tenth of the room is free.
+func evict(root *os.Root, limit int64) (total int64) {
+	type file struct {
+		name string
+		size int64
+		used time.Time
+	}
+	var files []file
+	_ = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil
+		}
+		if strings.HasPrefix(e.Name(), ".") {
+			if time.Since(info.ModTime()) > staleTemp && strings.Contains(name, "/") {
+				_ = root.Remove(name)
+			}
+			return nil
+		}
+		if path.Base(name) == name || !info.Mode().IsRegular() {
+			return nil // not ours
+		}
+		files = append(files, file{name, info.Size(), info.ModTime()})
+		total += info.Size()
+		return nil
+	})
+	if total <= limit {
+		return total
+	}
+	slices.SortFunc(files, func(a, b file) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.name, b.name)) })
+	for _, f := range files {
+		if total <= limit-limit/10 {
+			break
+		}
+		if len(path.Base(f.name)) == 2*sha256.Size && root.Remove(f.name) == nil {
+			total -= f.size
+		}
+	}
+	return total
+}
+
+// kept makes a manifest of what the cache holds for ref.
+func (c *Client) kept(cache *Cache, at place, ref Ref) *Manifest {
+	media, body, ok := cache.get(cacheKey(at, ref))
+	if !ok {
+		return nil
+	}
+	m := &Manifest{Ref: ref, Digest: digestOf(body), MediaType: media, Body: body, Origin: fetch.Carried, Kept: true, doc: &document{}}
+	if ref.Digest != "" && m.Digest != ref.Digest || m.read().err != nil {
+		return nil
+	}
+	return m
+}

@@ -1,0 +1,302 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// MaxBytes caps a saved report: some fifty thousand results.
+const MaxBytes = 256 << 20
+
+// A File is a saved report, as read from JSON.
+type File struct {
+	Name   string // for errors
+	Digest string // "sha256:<hex>" of its bytes
+	Report Report
+}
+
+// FileError says why a saved report cannot be used.
+type FileError struct {
+	Name string // of the file, or of several
+	Err  error
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("%s: %v; give whole reports as kverify -o json wrote them", e.Name, e.Err)
+}
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Read reads what "-o json" wrote. A saved report is nobody's proof, and not
+// signed: what can be seen to have been altered is a [*FileError], such as a
+// verdict that its own checks do not give, or a check that was taken out.
+func Read(name string, r io.Reader) (*File, error) {
+	fail := func(format string, args ...any) (*File, error) {
+		return nil, &FileError{name, fmt.Errorf(format, args...)}
+	}
+	body, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err != nil {
+		return nil, &FileError{name, err}
+	}
+	if len(body) > MaxBytes {
+		return fail("more than %d bytes", MaxBytes)
+	}
+	var said struct {
+		Report
+		Verdict Verdict `json:"verdict"`
+		Results []struct {
+			Verdict Verdict `json:"verdict"`
+			Result
+		} `json:"results"`
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&said); err != nil {
+		return fail("not a report: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fail("not one report: something follows it")
+	}
+	rep := said.Report
+	if rep.SchemaVersion != SchemaVersion {
+		return fail("of schema version %d, and this kverify reads %d", rep.SchemaVersion, SchemaVersion)
+	}
+	for _, res := range said.Results {
+		if v := res.Result.Verdict(); v != res.Verdict {
+			return fail("%s is said to be %s, but its checks make it %s", res.Subject, res.Verdict, v)
+		}
+		if err := rep.Scope.whole(res.Result); err != nil {
+			return nil, &FileError{name, err}
+		}
+		rep.Results = append(rep.Results, res.Result)
+	}
+	if v := rep.Verdict(); v != said.Verdict {
+		return fail("it is said to be %s, but its results make it %s", said.Verdict, v)
+	}
+	sum := sha256.Sum256(body)
+	return &File{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), Report: rep}, nil
+}
+
+// whole says whether a result has every check that the scope requires of its kind.
+func (s Scope) whole(res Result) error {
+	for _, c := range res.Checks {
+		if slices.Contains(s.Checks, c.Name) && !c.Required {
+			return fmt.Errorf("%s: the check %s is required of all, and not of it", res.Subject, c.Name)
+		}
+	}
+	if res.Kind != "image" {
+		return nil
+	}
+	for _, name := range s.Checks {
+		if _, ok := res.Check(name); !ok && name != Inventory {
+			return fmt.Errorf("%s %s lacks the check %s", res.Subject, res.Platform, name)
+		}
+	}
+	return nil
+}
+
+// Merge puts reports together: the shards of one job, of which none may be
+// missing, or reports of different subjects. They must have been judged by the
+// same policy, trusted root and checks, and none may be partial or interrupted.
+// The results stand in the order in which one run would have given them.
+//
+// The verdict of the result is what the reports say: nothing is examined anew.
+func Merge(files []*File) (Report, error) {
+	if len(files) == 0 {
+		return Report{}, &FileError{"merge", errors.New("no report was given")}
+	}
+	first := files[0]
+	out := first.Report
+	out.Results, out.Releases, out.Merged, out.Scope.Subjects, out.Scope.Shard = nil, nil, nil, nil, nil
+	seen := map[string]string{}
+	for _, f := range files {
+		r := f.Report
+		fail := func(format string, args ...any) (Report, error) {
+			return Report{}, &FileError{f.Name, fmt.Errorf(format, args...)}
+		}
+		switch {
+		case seen[f.Digest] != "":
+			return fail("the same report as %s", seen[f.Digest])
+		case r.Interrupted:
+			return fail("its run was interrupted")
+		case r.Scope.Partial || len(r.Scope.Omitted) > 0:
+			return fail("it is partial: %s was left out", strings.Join(r.Scope.Omitted, ", "))
+		case len(r.Results) == 0:
+			return fail("it has no result")
+		case r.Policy.Digest == "" || r.TrustedRoot.Digest == "":
+			return fail("it does not say by which policy and trusted root it was judged")
+		case r.Policy.Digest != first.Report.Policy.Digest:
+			return fail("judged by policy %s, but %s by %s", r.Policy.Digest, first.Name, first.Report.Policy.Digest)
+		case r.TrustedRoot.Digest != first.Report.TrustedRoot.Digest:
+			return fail("judged under trusted root %s, but %s under %s", r.TrustedRoot.Digest, first.Name, first.Report.TrustedRoot.Digest)
+		case !slices.Equal(r.Scope.Checks, first.Report.Scope.Checks):
+			return fail("it ran the checks %s, but %s %s", strings.Join(r.Scope.Checks, ","), first.Name, strings.Join(first.Report.Scope.Checks, ","))
+		case !slices.Equal(r.Scope.Names, first.Report.Scope.Names) || !slices.Equal(r.Scope.Platforms, first.Report.Scope.Platforms):
+			return fail("it was asked for other images or architectures than %s", first.Name)
+		}
+		seen[f.Digest] = f.Name
+		if r.Tool != first.Report.Tool {
+			out.Tool.Version = "several"
+		}
+		if r.Time.Before(out.Time) {
+			out.Time = r.Time // a merged report is as old as its oldest part
+		}
+		out.Policy.Embedded = out.Policy.Embedded && r.Policy.Embedded
+		out.TrustedRoot.Embedded = out.TrustedRoot.Embedded && r.TrustedRoot.Embedded
+		out.Scope.Subjects = union(out.Scope.Subjects, r.Scope.Subjects)
+		out.Releases = union(out.Releases, r.Releases)
+		out.Merged = append(out.Merged, f.Digest)
+	}
+	if err := everyShard(files); err != nil {
+		return Report{}, err
+	}
+	out.Releases = inOrder(out.Releases, out.Scope.Subjects)
+	var err error
+	if out.Results, err = join(files, out.Scope.Subjects); err != nil {
+		return Report{}, err
+	}
+	for _, s := range out.Scope.Subjects {
+		if !slices.ContainsFunc(out.Results, func(r Result) bool { return r.Subject == s || r.Release == s || slices.Contains(r.SeenAs, s) }) {
+			return Report{}, &FileError{names(files), fmt.Errorf("%s was asked for, and no result speaks of it", s)}
+		}
+	}
+	return out, nil
+}
+
+// everyShard holds that of a job that was split no part is missing.
+func everyShard(files []*File) error {
+	jobs := map[string][]*File{}
+	for _, f := range files {
+		if s := f.Report.Scope; s.Shard != nil {
+			key := fmt.Sprintf("%d %q", s.Shard.Count, s.Subjects)
+			jobs[key] = append(jobs[key], f)
+		}
+	}
+	for _, parts := range jobs {
+		count := parts[0].Report.Scope.Shard.Count
+		have := map[int]string{}
+		for _, f := range parts {
+			i := f.Report.Scope.Shard.Index
+			if count < 1 || i < 0 || i >= count {
+				return &FileError{f.Name, fmt.Errorf("there is no shard %s", f.Report.Scope.Shard)}
+			}
+			if have[i] != "" {
+				return &FileError{f.Name, fmt.Errorf("%s is shard %d too", have[i], i)}
+			}
+			have[i] = f.Name
+		}
+		var missing []string
+		for i := 0; i < count && len(missing) < 20; i++ {
+			if have[i] == "" {
+				missing = append(missing, Shard{i, count}.String())
+			}
+		}
+		if len(missing) > 0 {
+			return &FileError{names(parts), fmt.Errorf("missing: shard %s", strings.Join(missing, ", "))}
+		}
+	}
+	return nil
+}
+
+// join orders the results by release, kind and subject, and joins what two
+// shards say of one subject, such as the release itself.
+func join(files []*File, subjects []string) ([]Result, error) {
+	type key struct{ kind, subject, platform string }
+	var all []Result
+	at := map[key]int{}
+	from := map[key]string{}
+	for _, f := range files {
+		for _, r := range f.Report.Results {
+			k := key{r.Kind, r.Subject, r.Platform}
+			i, ok := at[k]
+			if !ok {
+				at[k], from[k] = len(all), f.Name
+				all = append(all, r)
+				continue
+			}
+			if all[i].Digest != r.Digest {
+				return nil, &FileError{f.Name, fmt.Errorf("%s is %s, but %s in %s", strings.TrimSpace(r.Subject+" "+r.Platform), cmp.Or(r.Digest, "unknown"), cmp.Or(all[i].Digest, "unknown"), from[k])}
+			}
+			all[i] = all[i].with(r)
+		}
+	}
+	rank := func(r Result) int {
+		for i, s := range subjects {
+			if s == r.Release || s == r.Subject {
+				return i
+			}
+		}
+		return len(subjects)
+	}
+	kinds := []string{"release", "document", "image", "file"}
+	ranks := map[string]int{}
+	for _, r := range all {
+		if k := r.Release + " " + r.Subject; ranks[k] == 0 {
+			ranks[k] = 1 + rank(r)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Result) int {
+		return cmp.Or(
+			cmp.Compare(ranks[a.Release+" "+a.Subject], ranks[b.Release+" "+b.Subject]),
+			cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
+			cmp.Compare(a.Subject, b.Subject))
+	})
+	return all, nil
+}
+
+// with joins two results of one subject, check by check; the worse one speaks.
+func (r Result) with(other Result) Result {
+	r.Checks = slices.Clone(r.Checks)
+	for _, c := range other.Checks {
+		i := slices.IndexFunc(r.Checks, func(d Check) bool { return d.Name == c.Name })
+		if i < 0 {
+			r.Checks = append(r.Checks, c)
+			continue
+		}
+		d := r.Checks[i]
+		required := d.Required || c.Required
+		if d.Verdict.and(c.Verdict) != d.Verdict {
+			d = c
+		} else if d.Verdict == c.Verdict && d.Detail != c.Detail {
+			d.Detail += "; " + c.Detail
+		}
+		d.Required = required
+		r.Checks[i] = d
+	}
+	r.Notes = union(r.Notes, other.Notes)
+	r.SeenAs = union(r.SeenAs, other.SeenAs)
+	return r
+}
+
+func union(a, b []string) []string {
+	have := map[string]bool{}
+	for _, s := range a {
+		have[s] = true
+	}
+	for _, s := range b {
+		if !have[s] {
+			a, have[s] = append(a, s), true
+		}
+	}
+	return a
+}
+
+// inOrder sorts a list as another has it.
+func inOrder(list, order []string) []string {
+	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
+	return list
+}
+
+func names(files []*File) string {
+	var list []string
+	for _, f := range files {
+		list = append(list, f.Name)
+	}
+	return strings.Join(list, ", ")
+}
