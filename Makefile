@@ -31,6 +31,10 @@ test: ## run all tests under the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
 	$(GO) test $(RACE) -timeout 15m $(PKGS)
 
+.PHONY: kill
+kill: ## kill a download twenty times and let it finish
+	$(GO) test -count=1 -run '^TestKill$$' -v ./cmd/kverify
+
 .PHONY: cover
 cover: ## run all tests and write coverage.html
 	$(GO) test -coverpkg=./pkg/...,./internal/... -coverprofile=coverage.out ./...

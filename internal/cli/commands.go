@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.verify(), a.list(), a.sbom(), a.notes(), a.report(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.download(), a.verify(), a.list(), a.sbom(), a.notes(), a.report(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
@@ -117,10 +117,11 @@ examines a part of it; "kverify report" puts the parts together again.`,
 
 func (a *app) verify() *cobra.Command {
 	var flags shared
+	var of string
 	var lot many
 	c := &cobra.Command{
 		Use:   "verify WHAT...",
-		Short: "Verify a whole release, or images by their names",
+		Short: "Verify a whole release, images by their names, or files",
 		Long: `Verifies everything about a release that can be proved without downloading its
 files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
 as kverify images does, the SBOM's signature and its binding to the version, and
@@ -128,10 +129,15 @@ every file's digests, across all documents that claim one.
 
 Or verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
 registry.k8s.io/NAME@sha256:DIGEST. An image of a Kubernetes release is held
-against that release's own documents.`,
+against that release's own documents.
+
+Or verifies files, WHAT being a path that begins with ./, ../ or /, of a program, a
+tarball, or a directory of them: which file of which release each is, and that it is
+that. What a path or a program says of its version is a hint; --release names it.`,
 		Example: withExamples(
 			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
+			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
 			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
 			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
@@ -145,8 +151,15 @@ against that release's own documents.`,
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
 			args = unique(args)
 			shard, err := lot.part()
-			if err != nil {
+			switch {
+			case err != nil:
 				return report.Report{}, err
+			case shard != nil && slices.ContainsFunc(args, isLocal):
+				return report.Report{}, usagef("--shard: files are not split; name fewer at once")
+			case slices.ContainsFunc(args, isLocal):
+				return a.localFiles(ctx, v, args, of)
+			case of != "":
+				return report.Report{}, usagef("--release is for files, and none was named; write a file as ./FILE")
 			}
 			if version, ok, err := a.wholeRelease(ctx, v, args); ok || err != nil {
 				if err != nil {
@@ -179,6 +192,8 @@ against that release's own documents.`,
 			return r, err
 		}),
 	}
+	c.Flags().StringVar(&of, "release", "", "files are of this `VERSION`")
+	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
 	c.Flags().StringVar(&lot.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
@@ -214,7 +229,7 @@ func reference(what string) (registry.Ref, error) {
 	case isFile && err == nil:
 		return ref, usagef("%q is both an image and a file here; run this from another directory", what)
 	case isFile:
-		return ref, usagef("%q is a file, and files are not verified yet; %s", what, accepted)
+		return ref, usagef("%q is a file here; write ./%s for it, or %s", what, what, accepted)
 	case err != nil:
 		return ref, err
 	case ref.Host != imageHost:

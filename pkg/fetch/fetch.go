@@ -90,19 +90,31 @@ func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, e
 // Do sends r, follows at most five redirects, and reads the answer. Any status
 // outside 200 to 299, and any doubt about the body, is an [*Error].
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	if r.Method == "" {
-		r.Method = http.MethodGet
-	}
 	if r.Limit <= 0 {
 		r.Limit = DefaultLimit
 	}
-	e := &Error{Method: r.Method, URL: r.URL, FinalURL: r.URL}
+	resp, e, published, err := c.open(withLimit(ctx, r.Limit), &r)
+	if err != nil {
+		return nil, err
+	}
+	return finish(ctx, r, resp, e, published)
+}
+
+// open sends r and follows redirects to the answer that is none. It returns
+// that answer unread, the error that it would be if something is wrong with
+// it, and whether every hop so far was a publisher's.
+func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *Error, published bool, err error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	e = &Error{Method: r.Method, URL: r.URL, FinalURL: r.URL}
+	fail := func(e *Error) (*http.Response, *Error, bool, error) { return nil, e, false, e }
 	u, err := parseURL(r.URL)
 	if err != nil {
-		return nil, e.because(BadURL, err)
+		return fail(e.because(BadURL, err))
 	}
 	if c.Transport == nil {
-		return nil, e.because(Unreachable, errNoTransport)
+		return fail(e.because(Unreachable, errNoTransport))
 	}
 	header := r.Header.Clone()
 	if header == nil {
@@ -115,31 +127,30 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		// net/http's own sign for "may be sent again"; nil is never sent.
 		header["Idempotency-Key"] = nil
 	}
-	ctx = withLimit(ctx, r.Limit)
 
-	published := publisher(u)
+	published = publisher(u)
 	seen := map[string]bool{u.String(): true}
 	for hops := 0; ; hops++ {
 		resp, err := c.send(ctx, r.Method, u, header, r.Body)
 		e.FinalURL = u.String()
 		if err != nil {
-			return nil, e.transport(ctx, err)
+			return fail(e.transport(ctx, err))
 		}
 		published = published && publisher(u) && verified(u, resp.TLS)
 		e.Status, e.Header = resp.StatusCode, resp.Header
 		if !redirects(resp.StatusCode) {
-			return finish(ctx, r, resp, e, published)
+			return resp, e, published, nil
 		}
 		drain(resp.Body)
 		if hops == maxRedirects {
-			return nil, e.because(BadRedirect, fmt.Errorf("more than %d redirects", maxRedirects))
+			return fail(e.because(BadRedirect, fmt.Errorf("more than %d redirects", maxRedirects)))
 		}
 		next, err := redirect(r.Method, u, resp)
 		if err != nil {
-			return nil, e.because(BadRedirect, err)
+			return fail(e.because(BadRedirect, err))
 		}
 		if seen[next.String()] {
-			return nil, e.because(BadRedirect, fmt.Errorf("a loop: it leads back to %s", Redact(next.String())))
+			return fail(e.because(BadRedirect, fmt.Errorf("a loop: it leads back to %s", Redact(next.String()))))
 		}
 		seen[next.String()] = true
 		if hostPort(next) != hostPort(u) {
@@ -178,8 +189,8 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 	if resp.StatusCode == http.StatusPartialContent && r.Header.Get("Range") == "" {
 		return nil, e.because(BadStatus, errors.New("a part, where the whole was asked for"))
 	}
-	if enc := resp.Header.Get("Content-Encoding"); resp.Uncompressed || enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, e.because(NotDocument, fmt.Errorf("Content-Encoding %s, which was not asked for", quote(enc)))
+	if err := encoded(resp); err != nil {
+		return nil, e.because(NotDocument, err)
 	}
 	if !r.AllowHTML && htmlType(resp.Header.Get("Content-Type")) {
 		return nil, e.because(NotDocument, errors.New("a web page (Content-Type text/html)"))
@@ -203,6 +214,15 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 		out.Origin = Published
 	}
 	return out, nil
+}
+
+// encoded says that an answer is in an encoding, which nobody asked for: what
+// it unpacks to would not be what was hashed, and has no bounds.
+func encoded(resp *http.Response) error {
+	if enc := resp.Header.Get("Content-Encoding"); resp.Uncompressed || enc != "" && !strings.EqualFold(enc, "identity") {
+		return fmt.Errorf("Content-Encoding %s, which was not asked for", quote(enc))
+	}
+	return nil
 }
 
 func redirects(status int) bool {

@@ -80,6 +80,7 @@ const (
 	Untrusted   Reason = "untrusted"   // signed by a CA, a log or an identity that the policy or root does not know
 	NoClaim     Reason = "noClaim"     // nothing strong enough ties the subject to what it is said to be
 	Mismatch    Reason = "mismatch"    // two things that must be equal differ
+	OtherBytes  Reason = "otherBytes"  // the release's own signature is for other bytes than those on which all its documents agree
 	Forged      Reason = "forged"      // a signature, certificate or log entry that does not verify
 	Incomplete  Reason = "incomplete"  // something expected is missing
 	Interrupted Reason = "interrupted" // the run was cancelled before this was done

@@ -374,3 +374,7 @@ func (s *sealed) unknownTo(r *trust.Root) string {
 	}
 	return ""
 }
+
+// isBundle says whether the text can be read as a Sigstore bundle; it proves
+// nothing.
+func isBundle(text []byte) bool { return new(bundle.Bundle).UnmarshalJSON(text) == nil }

@@ -32,14 +32,20 @@ func (r *run) papers(ctx context.Context, url string) (p papers) {
 // fileSignature proves the detached signature of a document, by the policy's
 // identity for files, with the entry that the transparency log has of it.
 func (r *run) fileSignature(ctx context.Context, url string, body []byte, p papers) report.Check {
+	c, _ := r.signatureOf(ctx, url, sha256.Sum256(body), p)
+	return c
+}
+
+// signatureOf is fileSignature for bytes that are known by their SHA-256 alone.
+// Where it verifies, it also returns the bundle that holds all of it.
+func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte, p papers) (report.Check, []byte) {
 	who := r.Policy.Files.Identity
-	sum := sha256.Sum256(body)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
-	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		return r.check(report.Signature, v, reason, format, args...)
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) (report.Check, []byte) {
+		return r.check(report.Signature, v, reason, format, args...), nil
 	}
 	if p.err != nil {
-		return r.failed(report.Signature, fmt.Errorf("signature of %s: %w", url, p.err))
+		return r.failed(report.Signature, fmt.Errorf("signature of %s: %w", url, p.err)), nil
 	}
 	sigText, certText := p.sig, p.cert
 	signature := strings.TrimSpace(string(sigText))
@@ -72,7 +78,7 @@ func (r *run) fileSignature(ctx context.Context, url string, body []byte, p pape
 	case errors.Is(err, errFlooded):
 		return say(report.Unknown, report.Limit, "%s: %v", url, err)
 	case err != nil:
-		return r.failed(report.Signature, fmt.Errorf("log entry of %s: %w", url, err))
+		return r.failed(report.Signature, fmt.Errorf("log entry of %s: %w", url, err)), nil
 	}
 	if logID, _ := hex.DecodeString(entry.LogID); !r.Root.KnowsLog(logID) {
 		return say(report.Unknown, report.Untrusted, "logged by %.64q, which the trusted root does not know: the trusted root may be older than the signature", entry.LogID)
@@ -90,13 +96,17 @@ func (r *run) fileSignature(ctx context.Context, url string, body []byte, p pape
 		}
 		return say(report.Refuted, report.Forged, "the signature of %s, which claims to be by %s, does not verify: %v", url, who, err)
 	}
+	kept, err := b.MarshalJSON()
+	if err != nil {
+		return say(report.Unknown, report.Malformed, "the log entry of %s cannot be kept: %v", url, err)
+	}
 	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
-	c := say(report.Verified, "", "signed by %s, logged %s", who, logged)
+	c, _ := say(report.Verified, "", "signed by %s, logged %s", who, logged)
 	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: digest, Fields: map[string]string{
 		"identity": id.Subject, "issuer": id.Issuer, "rule": who,
 		"logIndex": strconv.FormatInt(entry.LogIndex, 10), "logID": entry.LogID, "integratedTime": logged,
 	}}}
-	return c
+	return c, kept
 }
 
 // signs says whether the certificate's key made the signature. It can only

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+// watchedFile is a file on its way, as a progress bar sees it.
+type watchedFile struct {
+	name     string
+	transfer *fetch.Transfer
+	begun    atomic.Int64 // unix nanoseconds; 0 not yet
+	over     atomic.Bool
+}
+
+// nameWidth is how much of a name stands before its bar.
+const nameWidth = 32
+
+// watchFiles runs work, and shows its files: on a terminal a bar each for those
+// that travel and one for the total, else a line each when it is done. began
+// and ended may be called from several goroutines.
+func (a *app) watchFiles(set *settings, files []watchedFile, work func(began, ended func(i int, said string))) {
+	began := func(i int, _ string) { files[i].begun.Store(time.Now().UnixNano()) }
+	if _, ok := terminal(a.stderr); !ok || set.verbose || a.getenv("TERM") == "dumb" || set.quiet {
+		lines := make(chan string, len(files))
+		par.Do(
+			func() {
+				for l := range lines {
+					if !set.quiet {
+						a.say("%s", l)
+					}
+				}
+			},
+			func() {
+				defer close(lines)
+				work(began, func(i int, said string) {
+					size, _ := files[i].transfer.Counts()
+					took := time.Since(time.Unix(0, files[i].begun.Load())).Seconds()
+					lines <- fmt.Sprintf("%s: %s, %s in %.1f s", files[i].name, said, bytesText(size), took)
+				})
+			},
+		)
+		return
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { fileBars(a.stderr, files, over) },
+		func() {
+			defer close(over)
+			work(began, func(i int, _ string) { files[i].over.Store(true) })
+		},
+	)
+}
+
+func bytesText(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// fileBars draws until over is closed, and leaves no trace.
+func fileBars(w io.Writer, files []watchedFile, over <-chan struct{}) {
+	tick := time.NewTicker(barPeriod)
+	defer tick.Stop()
+	drawn := 0
+	clear := func() {
+		if drawn > 0 {
+			fmt.Fprintf(w, "\x1b[%dA\r\x1b[J", drawn)
+		}
+		drawn = 0
+	}
+	for {
+		select {
+		case <-over:
+			clear()
+			return
+		case <-tick.C:
+		}
+		var lines []string
+		var done, total int64
+		finished := 0
+		for i := range files {
+			d, t := files[i].transfer.Counts()
+			done, total = done+d, total+max(d, t)
+			switch {
+			case files[i].over.Load():
+				finished++
+			case files[i].begun.Load() != 0:
+				lines = append(lines, barLine(files[i].name, d, t))
+			}
+		}
+		lines = append(lines, barLine(fmt.Sprintf("%d of %d files", finished, len(files)), done, total))
+		clear()
+		fmt.Fprint(w, strings.Join(lines, "\n")+"\n")
+		drawn = len(lines)
+	}
+}
+
+// barLine is one bar as text.
+func barLine(name string, done, total int64) string {
+	name = render.Escape(name)
+	if len(name) > nameWidth {
+		name = "..." + name[len(name)-nameWidth+3:]
+	}
+	b := progressbar.NewOptions64(max(1, total),
+		progressbar.OptionSetWriter(io.Discard),
+		progressbar.OptionSetDescription(fmt.Sprintf("%-*s", nameWidth, name)),
+		progressbar.OptionSetWidth(barWidth),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
+	)
+	_ = b.Set64(min(done, max(1, total)))
+	return strings.TrimSpace(strings.TrimLeft(b.String(), "\r"))
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// maxLocal caps the files of one run of verify: a hundred releases.
+const maxLocal = 50_000
+
+// isLocal says whether WHAT is written as a path: it begins with "./", "../"
+// or "/", so that it can be nothing else.
+func isLocal(what string) bool {
+	return filepath.IsAbs(what) || what == "." || what == ".." || len(what) > 1 && what[0] == '.' && (what[1] == '/' || what[1] == '.' || os.IsPathSeparator(what[1]))
+}
+
+// localFiles verifies files, and all files of directories.
+func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string, spec string) (report.Report, error) {
+	var version release.Version
+	if spec != "" {
+		var err error
+		if version, err = release.Resolve(ctx, v.Fetch, spec); err != nil {
+			return report.Report{}, err
+		}
+	}
+	var list []verify.LocalFile
+	for _, what := range args {
+		if !isLocal(what) {
+			return report.Report{}, usagef("%q is no path, and paths are verified alone; write ./%s for a file, and name the rest in another run", what, what)
+		}
+		info, err := os.Stat(what)
+		if err != nil {
+			return report.Report{}, usagef("%s: %w; name a file or a directory", what, plainError(err))
+		}
+		dir, names := filepath.Dir(what), []string{filepath.Base(what)}
+		if info.IsDir() {
+			dir = what
+		}
+		if resolved, err := filepath.EvalSymlinks(what); err == nil && !info.IsDir() { // a link is followed, as any tool that reads it does
+			dir, names = filepath.Dir(resolved), []string{filepath.Base(resolved)}
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return report.Report{}, usagef("%s: %w; name a file or a directory that can be read", what, plainError(err))
+		}
+		defer root.Close() //nolint:errcheck // only read through
+		if info.IsDir() {
+			if names, err = verify.LocalPaths(root, ".", maxLocal); err != nil {
+				return report.Report{}, usagef("%s: %w; name fewer at once", what, plainError(err))
+			}
+			if len(names) == 0 {
+				return report.Report{}, usagef("%s has no file that could be one of a release; name another directory", what)
+			}
+		}
+		for _, n := range names {
+			shown := what
+			if info.IsDir() {
+				shown = filepath.Join(what, filepath.FromSlash(n))
+			}
+			list = append(list, verify.LocalFile{Root: root, Name: n, Shown: shown})
+		}
+	}
+	return v.LocalFiles(ctx, list, version)
+}

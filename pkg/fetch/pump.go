@@ -1,0 +1,163 @@
+package fetch
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kverify/kverify/internal/par"
+)
+
+const (
+	// blockSize is read, written and hashed in one piece. Smaller costs more
+	// turns, larger falls out of a processor's cache; measured, docs/performance.md.
+	blockSize = 256 << 10
+	// blocks are as many as a download may be ahead of its hashes, 1 MiB: what
+	// travels is bounded far below the 8 MiB that a lost process may cost.
+	blocks = 4
+)
+
+// Transfer counts the bytes of one file, for a progress bar to poll. The zero
+// value is ready to use, and so is nil.
+type Transfer struct{ done, total, fetched atomic.Int64 }
+
+// Counts returns how many bytes of the file are there, hashed, and how many it
+// has: zero while that is not known.
+func (t *Transfer) Counts() (done, total int64) { return t.done.Load(), t.total.Load() }
+
+// Fetched returns how many bytes of bodies came over the network in this run.
+func (t *Transfer) Fetched() int64 { return t.fetched.Load() }
+
+func (t *Transfer) begin(total int64) {
+	if t != nil {
+		t.done.Store(0)
+		t.total.Store(max(0, total))
+	}
+}
+
+func (t *Transfer) add(n int, fetched bool) {
+	if t == nil {
+		return
+	}
+	t.done.Add(int64(n))
+	if fetched {
+		t.fetched.Add(int64(n))
+	}
+}
+
+// spare blocks go from file to file: many small files then cost no more memory
+// than the few that travel at once.
+var spare = sync.Pool{New: func() any { return new(block) }}
+
+type block struct {
+	buf  [blockSize]byte
+	n    int
+	uses atomic.Int32
+}
+
+// pump moves src through both hashes and, if there is one, into the writer.
+// The two hashes have a goroutine each: SHA-512, the slower, is then all that
+// it costs. The count is of bytes that were written and hashed, also beside an
+// error, which is that of src or of the writer (as a [*FileError]).
+func (p *Part) pump(src io.Reader, to io.Writer, t *Transfer) (n int64, err error) {
+	var (
+		free = make(chan *block, blocks)
+		a    = make(chan *block, blocks)
+		b    = make(chan *block, blocks)
+		made = 0
+	)
+	next := func() *block {
+		select {
+		case blk := <-free:
+			return blk
+		default:
+		}
+		if made < blocks {
+			made++
+			return spare.Get().(*block)
+		}
+		return <-free
+	}
+	hash := func(h io.Writer, in <-chan *block) func() {
+		return func() {
+			for blk := range in {
+				_, _ = h.Write(blk.buf[:blk.n]) // hashes never fail
+				if blk.uses.Add(-1) == 0 {
+					free <- blk
+				}
+			}
+		}
+	}
+	par.Do(
+		func() {
+			defer close(a)
+			defer close(b)
+			for err == nil {
+				blk := next()
+				blk.n, err = fill(src, blk.buf[:])
+				if to != nil && blk.n > 0 {
+					if wrote, e := to.Write(blk.buf[:blk.n]); e != nil {
+						blk.n, err = wrote, p.local(e)
+					}
+				}
+				n += int64(blk.n)
+				t.add(blk.n, to != nil)
+				blk.uses.Store(2)
+				a <- blk
+				b <- blk
+			}
+		},
+		hash(p.h256, a),
+		hash(p.h512, b),
+	)
+	for range made {
+		spare.Put(<-free)
+	}
+	p.Size += n
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// enough is how much is worth a turn: a slow line's bytes do not wait for a
+// whole block.
+const enough = 32 << 10
+
+// fill reads until enough is there or the source ends.
+func fill(src io.Reader, buf []byte) (n int, err error) {
+	for n < enough && err == nil {
+		var m int
+		m, err = src.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// Sums are the hashes of a local file, in hexadecimal.
+type Sums struct {
+	SHA256, SHA512 string
+	Size           int64
+}
+
+// HashFile reads a regular file and hashes it both ways. Links are not
+// followed, and what is no regular file is [ErrNotRegular].
+func HashFile(root *os.Root, name string, t *Transfer) (Sums, error) {
+	f, err := openRegular(root, name, os.O_RDONLY)
+	if err != nil {
+		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: "name a regular file"}
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if info, err := f.Stat(); err == nil {
+		t.begin(info.Size())
+	}
+	p := &Part{part: name, h256: sha256.New(), h512: sha512.New()}
+	if _, err := p.pump(f, nil, t); err != nil {
+		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: "check the disk"}
+	}
+	return Sums{hex.EncodeToString(p.h256.Sum(nil)), hex.EncodeToString(p.h512.Sum(nil)), p.Size}, nil
+}

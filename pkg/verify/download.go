@@ -1,0 +1,171 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// BundleSuffix is what a kept bundle has behind the name of its file.
+const BundleSuffix = ".sigstore.json"
+
+// maxKept caps a bundle that is compared with a new one.
+const maxKept = 1 << 20
+
+// Target is a file of the release, and where it goes.
+type Target struct {
+	Path string // in the release, such as "bin/linux/amd64/kubectl"
+	Name string // in the directory, slash-separated
+	Mode fs.FileMode
+
+	Attempts int             // see [fetch.SaveRequest]
+	Space    *fetch.Space    // shared by all targets of a run
+	Progress *fetch.Transfer // nil counts nothing
+}
+
+// Download fetches a file and proves it, and only then gives it its name, and
+// its bundle beside it. A file that is there already and is right is not
+// fetched again. Whatever goes wrong is in the result; nothing then stands
+// under the name that was not there before.
+//
+// The part of a file that could not be proved stays for the next run; that of
+// one that was refuted is removed. Refuted content is fetched once more from
+// zero if some of it was there before this run, else never.
+func (f *Files) Download(ctx context.Context, root *os.Root, t Target) report.Result {
+	res, err := f.download(ctx, root, t)
+	if err != nil {
+		return f.notSaved(t, err)
+	}
+	return res
+}
+
+func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.Result, error) {
+	if res, done, err := f.present(ctx, root, t); done || err != nil {
+		return res, err
+	}
+	var b *beside
+	for fresh := false; ; fresh = true {
+		req := fetch.SaveRequest{
+			URL: f.Version.FileURL(t.Path), Root: root, Name: t.Name, Attempts: t.Attempts,
+			Fresh: fresh, Space: t.Space, Progress: t.Progress,
+		}
+		var part *fetch.Part
+		var err error
+		par.Do(
+			func() { part, err = f.Fetch.Save(ctx, req) },
+			func() {
+				if b == nil {
+					b = f.ask(ctx, t.Path)
+				}
+			},
+		)
+		if err != nil {
+			return report.Result{}, err
+		}
+		judged := f.judge(ctx, t.Path, fetch.Sums{SHA256: part.SHA256, SHA512: part.SHA512, Size: part.Size}, b)
+		switch judged.Result.Verdict() {
+		case report.Verified:
+			return judged.Result, f.keep(root, t, part, judged)
+		case report.Refuted:
+			if err := part.Discard(); err != nil {
+				judged.Result.Notes = append(judged.Result.Notes, fmt.Sprintf("what was fetched could not be removed: %v", err))
+			}
+			if part.Resumed > 0 && !fresh && ctx.Err() == nil {
+				continue // what was on disk may be to blame
+			}
+			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved")
+		default:
+			_ = part.Close()
+			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved; what was fetched is kept for the next run")
+		}
+		return judged.Result, nil
+	}
+}
+
+// keep writes the bundle and then gives the file its name.
+func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
+	if err := f.keepBundle(root, t, judged); err != nil {
+		return errors.Join(err, part.Close())
+	}
+	if err := part.Commit(t.Mode); err != nil {
+		return errors.Join(err, part.Close())
+	}
+	return nil
+}
+
+func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
+	if len(judged.Bundle) == 0 {
+		return nil
+	}
+	return fetch.WriteFile(root, t.Name+BundleSuffix, append(judged.Bundle, '\n'), 0o644)
+}
+
+// present judges what stands under the name already. done says that it is
+// right.
+func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
+	info, err := root.Lstat(t.Name)
+	if err != nil || !info.Mode().IsRegular() {
+		return res, false, nil // what is no file there, saving says
+	}
+	sums, err := fetch.HashFile(root, t.Name, t.Progress)
+	if err != nil {
+		return res, false, err
+	}
+	if f.Load(ctx); len(f.Find(ctx, sums)) == 0 {
+		return res, false, nil // of another version, or damaged: it stays until the right one is proved
+	}
+	judged := f.Judge(ctx, t.Path, sums)
+	if judged.Result.Verdict() != report.Verified {
+		return res, false, nil
+	}
+	judged.Result.Notes = append(judged.Result.Notes, "it was there already")
+	if !f.hasBundle(root, t) {
+		err = f.keepBundle(root, t, judged)
+	}
+	if err == nil && info.Mode().Perm()&t.Mode != t.Mode {
+		err = root.Chmod(t.Name, info.Mode().Perm()|t.Mode)
+	}
+	return judged.Result, true, err
+}
+
+// hasBundle says whether a bundle stands beside the file, and is one.
+func (f *Files) hasBundle(root *os.Root, t Target) bool {
+	info, err := root.Lstat(t.Name + BundleSuffix)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKept {
+		return false
+	}
+	file, err := root.Open(t.Name + BundleSuffix)
+	if err != nil {
+		return false
+	}
+	defer file.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(file, maxKept))
+	return err == nil && isBundle(text)
+}
+
+// notSaved is the result of a file that could not be fetched or written.
+func (f *Files) notSaved(t Target, err error) report.Result {
+	res := f.result(t.Path)
+	c := f.failed(report.Digest, err)
+	var local *fetch.FileError
+	if errors.As(err, &local) {
+		c.Reason = report.Incomplete
+	}
+	res.Checks = []report.Check{c}
+	res.Notes = []string{"nothing was saved under its name"}
+	return res
+}
+
+// Skipped is the result of a file that a run did not come to.
+func (f *Files) Skipped(path string) report.Result {
+	res := f.result(path)
+	res.Checks = []report.Check{f.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	return res
+}

@@ -1,0 +1,427 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Files judges the files of one release by the bytes that were received, read
+// or found of them: what they hash to is held against every document of the
+// release, their signature and log entry are verified, and a strong claim must
+// tie them to the version (rules 8 to 10).
+//
+// It may be used by several goroutines. Judging waits for the documents, which
+// [Files.Load] reads.
+type Files struct {
+	*run
+	Version release.Version
+
+	once    sync.Once
+	facts   *facts
+	listing *Listing
+	items   map[string]Listed
+}
+
+// Files begins to judge the files of a release. The only error is a
+// [*UsageError].
+func (v *Verifier) Files(version release.Version) (*Files, error) {
+	r, err := v.start()
+	if err != nil {
+		return nil, err
+	}
+	// Neither has a meaning for a file.
+	no := func(name string) bool { return name == report.Inventory || name == report.Reference }
+	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
+	r.partial = len(r.omitted) > 0
+	return &Files{run: r, Version: version}, nil
+}
+
+// Load reads the release's documents, once, and lists what it holds.
+func (f *Files) Load(ctx context.Context) *Listing {
+	f.once.Do(func() {
+		f.facts = f.loadDocuments(ctx, f.Version, release.Options{Want: []release.Document{
+			release.DocSBOM, release.DocChangelog, release.DocSHA256SUMS, release.DocSHA512SUMS, release.DocProvenance,
+		}})
+		f.listing = f.facts.listing()
+		f.items = map[string]Listed{}
+		for _, it := range f.listing.Items {
+			if !it.Image {
+				f.items[it.Subject] = it
+			}
+		}
+	})
+	return f.listing
+}
+
+// NotReleased reports that the release's documents say there is no such
+// version, or nil.
+func (f *Files) NotReleased(ctx context.Context) error {
+	if f.Load(ctx); f.facts.rel == nil {
+		return nil
+	}
+	return f.facts.rel.NotReleased()
+}
+
+// IsSubject says whether a path of a release can be judged as a file: documents
+// about files, their checksums and the tags beside archives cannot (rule 10).
+func IsSubject(path string) bool { return isSubject(path, release.DescribeFile(path)) }
+
+// Find returns the paths, sorted, that the documents say have that hash.
+func (f *Files) Find(ctx context.Context, sums fetch.Sums) (paths []string) {
+	f.Load(ctx)
+	for p, it := range f.items {
+		if IsSubject(p) && slices.ContainsFunc(it.Claims, func(c StrongClaim) bool {
+			return c.Digest == "sha256:"+sums.SHA256 || c.Digest == "sha512:"+sums.SHA512
+		}) {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// beside is what is published next to a file, and what could be concluded from
+// it before the file's bytes are known.
+type beside struct {
+	claims []StrongClaim
+	errs   []error
+	papers papers
+
+	expected  string // sha256 that signature is about; empty if there is none yet
+	signature report.Check
+	bundle    []byte
+}
+
+// ask reads what lies beside a file, and verifies its signature for the bytes
+// that the documents let expect. All of it travels while the file does.
+func (f *Files) ask(ctx context.Context, p string) *beside {
+	b := &beside{}
+	url := f.Version.FileURL(p)
+	sums := [2]StrongClaim{}
+	errs := [2]error{}
+	get := func(i int, algorithm string, digits int) func() {
+		return func() { sums[i], errs[i] = f.checksum(ctx, p, algorithm, digits) }
+	}
+	par.Do(
+		func() { b.papers = f.papers(ctx, url) },
+		get(0, "sha256", 64), get(1, "sha512", 128),
+		func() { f.Load(ctx) },
+	)
+	for i := range sums {
+		if errs[i] == nil {
+			b.claims = append(b.claims, sums[i])
+		} else if !fetch.Is(errs[i], fetch.NotFound) {
+			b.errs = append(b.errs, errs[i])
+		}
+	}
+	if it, ok := f.items[p]; ok && it.SHA256 != "" {
+		b.expected = it.SHA256
+		b.signature, b.bundle = f.sign(ctx, url, it.SHA256, b.papers)
+	}
+	return b
+}
+
+func (f *Files) sign(ctx context.Context, url, sum string, p papers) (report.Check, []byte) {
+	var raw [sha256.Size]byte
+	if n, err := hex.Decode(raw[:], []byte(sum)); err != nil || n != len(raw) {
+		return f.check(report.Signature, report.Unknown, report.Malformed, "no sha256"), nil
+	}
+	var c report.Check
+	var bundle []byte
+	if err := guard(func() { c, bundle = f.signatureOf(ctx, url, raw, p) }); err != nil {
+		return f.failed(report.Signature, err), nil
+	}
+	return c, bundle
+}
+
+// maxChecksum caps a .sha256 or .sha512: bare hexadecimal, or as a tool's line.
+const maxChecksum = 1 << 10
+
+// checksum reads the .sha256 or .sha512 beside a file.
+func (f *Files) checksum(ctx context.Context, p, algorithm string, digits int) (StrongClaim, error) {
+	url := f.Version.FileURL(p) + "." + algorithm
+	resp, err := f.Fetch.Get(ctx, url, maxChecksum)
+	if err != nil {
+		return StrongClaim{}, err
+	}
+	sum, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
+	if len(sum) != digits || strings.Trim(sum, "0123456789abcdef") != "" {
+		return StrongClaim{}, fmt.Errorf("%s: %.80q is no %s", url, resp.Body, algorithm)
+	}
+	return StrongClaim{release.Claim{
+		Subject: p, Digest: algorithm + ":" + sum, Document: release.Document(path.Base(url)), URL: url, Origin: resp.Origin,
+	}, strength(resp.Origin)}, nil
+}
+
+// Judged is the verdict on the bytes of one file.
+type Judged struct {
+	Result report.Result
+	// Bundle is a Sigstore bundle, in JSON, with the signature, the certificate
+	// and the log entry, if the signature verified: any Sigstore client verifies
+	// it offline. https://docs.sigstore.dev/about/bundle/
+	Bundle []byte
+}
+
+// Judge gives the verdict on bytes of the given hashes as the release's file of
+// that path, such as "bin/linux/amd64/kubectl".
+func (f *Files) Judge(ctx context.Context, p string, sums fetch.Sums) Judged {
+	return f.judge(ctx, p, sums, f.ask(ctx, p))
+}
+
+func (f *Files) judge(ctx context.Context, p string, sums fetch.Sums, b *beside) Judged {
+	f.Load(ctx)
+	out := Judged{Result: f.result(p)}
+	url := f.Version.FileURL(p)
+	out.Result.Digest = "sha256:" + sums.SHA256
+	signature, bundle := b.signature, b.bundle
+	if b.expected != sums.SHA256 {
+		signature, bundle = f.sign(ctx, url, sums.SHA256, b.papers)
+	}
+	digest := f.digest(p, sums, b)
+	if digest.Verdict == report.Verified && signature.Verdict == report.Refuted && signature.Reason == report.Mismatch {
+		// Told apart from tampering: whoever changes a file in transit does not
+		// reach the CHANGELOG and the signed SBOM.
+		signature.Reason = report.OtherBytes
+		signature.Detail = fmt.Sprintf("the signature by %s is for other bytes, while all %d claims agree on these: the release was signed wrongly, or the signature is another build's; see \"kverify help incidents\"",
+			f.Policy.Files.Identity, len(digest.Evidence))
+	}
+	absent := signature.Reason == report.Absent && fetch.Is(b.papers.err, fetch.NotFound)
+	if absent && !f.facts.signedSince() {
+		signature.Required = false
+		signature.Detail = fmt.Sprintf("%s is from before file signing (%s), and has none", f.Version, f.Policy.Files.SignedSince)
+	}
+	binding := f.bind(p, sums, absent)
+	out.Result.Checks = []report.Check{digest, signature}
+	if f.needs(report.Binding) {
+		out.Result.Checks = append(out.Result.Checks, binding)
+	}
+	if signature.Verdict == report.Verified {
+		out.Bundle = bundle
+	}
+	return out
+}
+
+func (f *Files) result(p string) report.Result {
+	res := report.Result{Subject: f.Version.FileURL(p), Kind: "file", Release: f.Version.String()}
+	if info := release.DescribeFile(p); info.OS != "" {
+		res.Platform = info.OS + "/" + info.Arch
+	}
+	return res
+}
+
+// digest holds the bytes against every claim that there is. One that differs
+// refutes, whoever made it; one that exists and cannot be read leaves it open.
+func (f *Files) digest(p string, sums fetch.Sums, b *beside) report.Check {
+	have := map[string]string{"sha256": sums.SHA256, "sha512": sums.SHA512}
+	claims := append(slices.Clone(f.items[p].Claims), b.claims...)
+	var differ []string
+	var says StrongClaim
+	var evidence []report.Evidence
+	agree := map[string]bool{}
+	for _, c := range claims {
+		algorithm, sum, _ := strings.Cut(c.Digest, ":")
+		if have[algorithm] == "" {
+			continue
+		}
+		s := c.Strength
+		e := report.Evidence{What: "claim", Source: c.URL, Digest: c.Digest, Strength: &s, Fields: map[string]string{"document": documentName(c)}}
+		if sum != have[algorithm] {
+			e.Fields["says"] = "other bytes"
+			if name := documentName(c); !slices.Contains(differ, name) {
+				differ = append(differ, name)
+			}
+			says = c
+		} else {
+			agree[documentName(c)] = true
+		}
+		evidence = append(evidence, e)
+	}
+	c := func() report.Check {
+		if len(differ) > 0 {
+			algorithm, sum, _ := strings.Cut(says.Digest, ":")
+			text := fmt.Sprintf("%s is %s, but %s says %s", algorithm, brief(have[algorithm]), strings.Join(differ, ", "), brief(sum))
+			if len(differ) > 1 {
+				text = fmt.Sprintf("it hashes to %s:%s, but %s say otherwise (%s)", algorithm, brief(have[algorithm]), strings.Join(differ, ", "), brief(sum))
+			}
+			if len(agree) > 0 {
+				text += fmt.Sprintf("; %d other documents agree with the bytes", len(agree))
+			}
+			return f.check(report.Digest, report.Refuted, report.Mismatch, "%s", text)
+		}
+		for _, err := range append(f.unread(p), b.errs...) {
+			return f.failed(report.Digest, fmt.Errorf("a claim about it could not be read: %w", err))
+		}
+		if len(agree) == 0 {
+			return f.check(report.Digest, report.Unknown, report.NoClaim, "no document of %s names this file", f.Version)
+		}
+		names := make([]string, 0, len(agree))
+		for name := range agree {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return f.check(report.Digest, report.Verified, "", "%d documents agree: %s", len(names), strings.Join(names, ", "))
+	}()
+	c.Evidence = evidence
+	return c
+}
+
+// documentName names a claim's document as a person knows it.
+func documentName(c StrongClaim) string {
+	switch c.Document {
+	case release.DocSBOM:
+		if c.Strength == report.Signed {
+			return "the signed SBOM"
+		}
+		return "the SBOM"
+	case release.DocChangelog:
+		return path.Base(c.URL)
+	}
+	return string(c.Document)
+}
+
+func brief(sum string) string {
+	if len(sum) > 12 {
+		return sum[:12] + "..."
+	}
+	return sum
+}
+
+// unread are the documents that claim something about files, exist, and could
+// not be read. What is absent claims nothing. The SBOM is the binding's.
+func (f *Files) unread(p string) (errs []error) {
+	rel := f.facts.rel
+	if rel == nil {
+		return []error{errors.New(f.facts.sbom.signature.Detail)}
+	}
+	all := []error{rel.SHA256SUMS.Err, rel.SHA512SUMS.Err, rel.Provenance.Err}
+	if !strings.HasPrefix(p, "bin/") { // the CHANGELOG never names those
+		all = append(all, rel.Changelog.Err)
+	}
+	var never *release.NotReleasedError
+	for _, err := range all {
+		if err != nil && !fetch.Is(err, fetch.NotFound) && !errors.As(err, &never) {
+			errs = append(errs, err)
+		}
+	}
+	// A contradiction is worse than a gap.
+	slices.SortStableFunc(errs, func(a, b error) int {
+		x, _ := judge(a)
+		y, _ := judge(b)
+		return int(y) - int(x)
+	})
+	return errs
+}
+
+// bind says whether a claim that counts ties these bytes to the version. unsigned
+// says that there is no signature at all.
+func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		return f.check(report.Binding, v, reason, format, args...)
+	}
+	if f.facts.rel == nil {
+		return f.facts.sbom.binding
+	}
+	if f.facts.sbom.binding.Verdict == report.Refuted {
+		return say(report.Refuted, f.facts.sbom.binding.Reason, "the SBOM is of another version: %s", f.facts.sbom.binding.Detail)
+	}
+	src := f.facts.rel.SBOM
+	unlisted := false
+	if f.facts.usable() {
+		sha256, sha512, err := f.sbomSums(p)
+		var none *release.NoEntryError
+		s := f.facts.sbomStrength()
+		e := []report.Evidence{{What: "claim", Source: src.URL, Digest: src.Digest, Strength: &s, Fields: map[string]string{"path": p}}}
+		switch {
+		case errors.As(err, &none):
+			unlisted = f.facts.sbom.signed
+		case err != nil:
+			return f.failed(report.Binding, err)
+		case sha256 != sums.SHA256 || sha512 != sums.SHA512:
+			c := say(report.Refuted, report.Mismatch, "this is not %s of %s: the SBOM names other bytes (sha256 %s)", p, f.Version, brief(sha256))
+			c.Evidence = e
+			return c
+		case f.facts.sbom.signed:
+			c := say(report.Verified, "", "the signed SBOM of %s names %s with this sha256 and sha512", f.Version, p)
+			c.Evidence = e
+			return c
+		}
+	}
+	if claim, ok := f.published(p, sums); ok {
+		if unlisted || unsigned && !f.facts.signedSince() {
+			c := say(report.Verified, "", "%s, read from its publisher, gives it this %s", documentName(claim), algorithmOf(claim.Digest))
+			if unsigned {
+				c.Detail += "; files were not signed then"
+			}
+			s := claim.Strength
+			c.Evidence = []report.Evidence{{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s}}
+			return c
+		}
+	}
+	switch s := f.facts.sbom.signature; {
+	case src.Err != nil && f.facts.signedSince():
+		return f.failed(report.Binding, fmt.Errorf("no signed SBOM ties it to %s: %w", f.Version, src.Err))
+	case src.Err == nil && s.Verdict != report.Verified && f.facts.signedSince():
+		return say(s.Verdict, s.Reason, "no signed SBOM ties it to %s: %s", f.Version, s.Detail)
+	case unsigned && strings.HasPrefix(p, "bin/"):
+		return say(report.Unknown, report.NoClaim,
+			"files of %s are not signed, and no document of another party names a single binary: nothing can prove it; take the tarball that holds it", f.Version)
+	}
+	return say(report.Unknown, report.NoClaim, "nothing strong ties it to %s: no signed SBOM and no published CHANGELOG gives its digest", f.Version)
+}
+
+// sbomSums is what the SBOM has for a path: as a file, or as an image's archive.
+func (f *Files) sbomSums(p string) (sha256, sha512 string, err error) {
+	doc := f.facts.rel.SBOM.Value
+	sha256, sha512, err = release.SBOMFile(doc, f.Version, p)
+	var none *release.NoEntryError
+	if info := release.DescribeFile(p); errors.As(err, &none) && strings.HasSuffix(p, ".tar") && info.OS == "linux" {
+		image := strings.TrimSuffix(info.Component, "-"+info.Arch) // conformance-amd64.tar
+		return release.SBOMArchive(doc, f.Version, image, info.Arch)
+	}
+	return sha256, sha512, err
+}
+
+// published finds a claim on these bytes by another party than the one that
+// serves them, read from its publisher.
+func (f *Files) published(p string, sums fetch.Sums) (StrongClaim, bool) {
+	for _, c := range f.items[p].Claims {
+		if c.Document == release.DocChangelog && c.Strength == report.Published &&
+			(c.Digest == "sha512:"+sums.SHA512 || c.Digest == "sha256:"+sums.SHA256) {
+			return c, true
+		}
+	}
+	return StrongClaim{}, false
+}
+
+func algorithmOf(digest string) string {
+	a, _, _ := strings.Cut(digest, ":")
+	return a
+}
+
+// Report makes the report of a run over files. names and platforms are what
+// was asked for.
+func (f *Files) Report(ctx context.Context, names, platforms []string, results []report.Result) report.Report {
+	scope := report.Scope{Subjects: []string{f.Version.String()}, Names: names, Platforms: platforms}
+	all := slices.Clone(results)
+	if f.facts != nil {
+		documents := f.facts.results()
+		for i := range documents {
+			// Rule 9: for files alone the SBOM is not anchored in the images.
+			documents[i].Notes = append(documents[i].Notes, "its images were not examined here, so that it rests on its own signature; \"kverify images "+f.Version.String()+"\" holds it against them")
+		}
+		all = append(documents, all...)
+	}
+	return f.report(ctx, scope, []release.Version{f.Version}, all)
+}

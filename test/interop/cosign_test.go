@@ -1,0 +1,74 @@
+package interop
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kverify/kverify/internal/world"
+)
+
+// cosignVersion is the client that kept bundles are held to.
+const cosignVersion = "v2.6.5"
+
+// cosign finds the real client, or builds it: outside of this module too, since
+// it drags in what nobody else needs.
+func cosign(t *testing.T) string {
+	t.Helper()
+	if p, err := exec.LookPath("cosign"); err == nil {
+		return p
+	}
+	dir, err := filepath.Abs(filepath.Join("..", "..", "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := filepath.Join(dir, "cosign")
+	if _, err := os.Stat(p); err == nil {
+		return p
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "install", "github.com/sigstore/cosign/v2/cmd/cosign@"+cosignVersion)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("cosign %s cannot be had here: %v\n%s", cosignVersion, err, out)
+	}
+	return p
+}
+
+// TestCosignVerifiesKeptBundle downloads files with their bundles, and has
+// cosign verify them with nothing but those and the trusted root.
+func TestCosignVerifiesKeptBundle(t *testing.T) {
+	client := cosign(t)
+	dir := t.TempDir()
+	mirror, root, saved := filepath.Join(dir, "mirror"), filepath.Join(dir, "root.json"), filepath.Join(dir, "saved")
+	w := world.New(world.Options{})
+	if err := w.WriteMirror(mirror, []string{version}, world.MirrorOptions{Files: []string{"bin/linux/amd64/kubectl", "kubernetes-client-linux-amd64.tar.gz"}}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, string(w.TrustedRootJSON()))
+	code, stdout, stderr := kverify(t, "download", version, "kubectl", "client", "--os", "linux", "--arch", "amd64", "-d", saved, "--mirror", mirror, "--trusted-root", root)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	verify := func(file, bundle, identity string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), client, "verify-blob", filepath.Join(saved, file),
+			"--bundle", filepath.Join(saved, bundle+".sigstore.json"), "--new-bundle-format", "--trusted-root", root,
+			"--certificate-identity", identity, "--certificate-oidc-issuer", "https://accounts.google.com")
+		cmd.Env = []string{"HOME=" + dir, "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1"} // offline
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for _, file := range []string{"kubectl", "kubernetes-client-linux-amd64.tar.gz"} {
+		if out, err := verify(file, file, world.KrelStage); err != nil || !strings.Contains(out, "Verified OK") {
+			t.Errorf("%s: %v\n%s", file, err, out)
+		}
+	}
+	if out, err := verify("kubectl", "kubernetes-client-linux-amd64.tar.gz", world.KrelStage); err == nil {
+		t.Errorf("another file's bundle was accepted:\n%s", out)
+	}
+	if out, err := verify("kubectl", "kubectl", world.KrelTrust); err == nil {
+		t.Errorf("another identity was accepted:\n%s", out)
+	}
+}
