@@ -31,9 +31,9 @@ test: ## run all tests under the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
 	$(GO) test $(RACE) -timeout 15m $(PKGS)
 
-.PHONY: kill
-kill: ## kill a download twenty times and let it finish
-	$(GO) test -count=1 -run '^TestKill$$' -v ./cmd/kverify
+.PHONY: slow
+slow: ## kill downloads and throttle a registry: the tests that take their time
+	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestThrottled)$$' -v ./cmd/kverify ./pkg/verify
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html
