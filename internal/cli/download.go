@@ -134,10 +134,11 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 			ctx, cancel = context.WithTimeout(ctx, set.timeout)
 			defer cancel()
 		}
-		version, err := release.Resolve(ctx, v.Fetch, args[0])
+		version, err := a.resolve(ctx, v.Fetch, args[0])
 		if err != nil {
 			return err
 		}
+		a.sayLater(advise(version))
 		files, err := v.Files(version)
 		if err != nil {
 			return err
@@ -156,6 +157,7 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 			}
 		}
 		a.code = verdictExit[r.Verdict()]
+		a.sayRemarks(set)
 		return a.write(r, set)
 	}
 }

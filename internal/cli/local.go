@@ -24,7 +24,7 @@ func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string,
 	var version release.Version
 	if spec != "" {
 		var err error
-		if version, err = release.Resolve(ctx, v.Fetch, spec); err != nil {
+		if version, err = a.resolve(ctx, v.Fetch, spec); err != nil {
 			return report.Report{}, err
 		}
 	}
