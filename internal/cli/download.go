@@ -150,7 +150,7 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 		switch {
 		case len(targets) == 0: // r says why
 		case w.dryRun:
-			return a.listTargets(files, ctx, w, targets)
+			return a.listTargets(ctx, files, w, targets)
 		default:
 			if r, err = a.fetchAll(ctx, files, set, w, targets); err != nil {
 				return err
@@ -327,7 +327,7 @@ func (w *wish) instead(name string, paths []string) string {
 }
 
 // listTargets prints what would be fetched, a file a line.
-func (a *app) listTargets(files *verify.Files, ctx context.Context, w *wish, targets []verify.Target) error {
+func (a *app) listTargets(ctx context.Context, files *verify.Files, w *wish, targets []verify.Target) error {
 	var b strings.Builder
 	for _, t := range targets {
 		fmt.Fprintf(&b, "%s -> %s\n", files.Version.FileURL(t.Path), filepath.Join(w.dir, filepath.FromSlash(t.Name)))

@@ -48,7 +48,7 @@ func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string,
 		if err != nil {
 			return report.Report{}, usagef("%s: %w; name a file or a directory that can be read", what, plainError(err))
 		}
-		defer root.Close() //nolint:errcheck // only read through
+		defer root.Close() //nolint:errcheck,gocritic // only read through, until all files were judged
 		if info.IsDir() {
 			if names, err = verify.LocalPaths(root, ".", maxLocal); err != nil {
 				return report.Report{}, usagef("%s: %w; name fewer at once", what, plainError(err))

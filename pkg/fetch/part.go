@@ -254,7 +254,7 @@ func (p *Part) readState() (s state, ok bool) {
 	if err != nil {
 		return s, false
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxState))
 	if err != nil || json.Unmarshal(text, &s) != nil {
 		return state{}, false

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -118,7 +119,7 @@ func (p *Part) pump(src io.Reader, to io.Writer, t *Transfer) (n int64, err erro
 		spare.Put(<-free)
 	}
 	p.Size += n
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err
@@ -151,7 +152,7 @@ func HashFile(root *os.Root, name string, t *Transfer) (Sums, error) {
 	if err != nil {
 		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: "name a regular file"}
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if info, err := f.Stat(); err == nil {
 		t.begin(info.Size())
 	}

@@ -119,7 +119,7 @@ func (p *Part) take(ctx context.Context, c *Client, r SaveRequest) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	p.FinalURL = e.FinalURL
 	if err := p.meet(resp, e, r); err != nil {
 		return err

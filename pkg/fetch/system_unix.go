@@ -26,5 +26,5 @@ func freeSpace(f *os.File) (int64, bool) {
 	if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {
 		return 0, false
 	}
-	return int64(st.Bavail) * int64(st.Bsize), true
+	return int64(st.Bavail) * int64(st.Bsize), true //nolint:unconvert // another width on other systems
 }

@@ -112,7 +112,7 @@ func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
 func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
 	info, err := root.Lstat(t.Name)
 	if err != nil || !info.Mode().IsRegular() {
-		return res, false, nil // what is no file there, saving says
+		return res, false, nil //nolint:nilerr // what is no file there, saving says
 	}
 	sums, err := fetch.HashFile(root, t.Name, t.Progress)
 	if err != nil {
@@ -145,7 +145,7 @@ func (f *Files) hasBundle(root *os.Root, t Target) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxKept))
 	return err == nil && isBundle(text)
 }

@@ -185,7 +185,7 @@ func hintsOf(l LocalFile) []release.Version {
 	if err != nil {
 		return nil
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if strings.HasSuffix(l.Name, ".tar.gz") {
 		return archiveHints(f)
 	}
@@ -264,7 +264,7 @@ func LocalPaths(root *os.Root, dir string, limit int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer d.Close() //nolint:errcheck // only read
+		defer d.Close()
 		return d.ReadDir(-1)
 	}()
 	if err != nil {
