@@ -43,7 +43,7 @@ cover: ## run all tests and write coverage.html
 
 .PHONY: interop
 interop: ## run the tests against real registries, a module of its own
-	cd test/interop && $(GO) test -count=1 -v ./...
+	cd test/interop && $(GO) test -count=1 -timeout 40m -v ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
