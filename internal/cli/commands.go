@@ -249,27 +249,36 @@ func unique(list []string) (out []string) {
 	return out
 }
 
+// begin reads the flags and the environment of a command, and starts its
+// deadline; the caller cancels.
+func (a *app) begin(c *cobra.Command, flags *shared) (ctx context.Context, cancel context.CancelFunc, set *settings, err error) {
+	a.running = true
+	if err := a.fromEnvironment(c); err != nil {
+		return nil, nil, nil, err
+	}
+	if set, err = flags.read(c); err != nil {
+		return nil, nil, nil, err
+	}
+	if set.timeout > 0 {
+		ctx, cancel = context.WithTimeout(c.Context(), set.timeout)
+	} else {
+		ctx, cancel = context.WithCancel(c.Context())
+	}
+	return ctx, cancel, set, nil
+}
+
 // verifying wraps a command that makes a report: flags before it, output and
 // exit code after it.
 func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifier, []string) (report.Report, error)) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		a.running = true
-		if err := a.fromEnvironment(c); err != nil {
-			return err
-		}
-		set, err := flags.read(c)
+		ctx, cancel, set, err := a.begin(c, flags)
 		if err != nil {
 			return err
 		}
+		defer cancel()
 		v, err := a.verifier(set)
 		if err != nil {
 			return err
-		}
-		ctx := c.Context()
-		if set.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, set.timeout)
-			defer cancel()
 		}
 		var r report.Report
 		a.watch(set, v.Progress, strings.Join(args, " "), func() { r, err = work(ctx, v, args) })

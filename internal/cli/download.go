@@ -112,14 +112,11 @@ var fileKinds = []string{"binary", "client", "server", "node", "test", "source",
 
 func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		a.running = true
-		if err := a.fromEnvironment(c); err != nil {
-			return err
-		}
-		set, err := flags.read(c)
+		ctx, cancel, set, err := a.begin(c, flags)
 		if err != nil {
 			return err
 		}
+		defer cancel()
 		w.names = unique(args[1:])
 		if err := w.check(); err != nil {
 			return err
@@ -127,12 +124,6 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 		v, err := a.verifier(set)
 		if err != nil {
 			return err
-		}
-		ctx := c.Context()
-		if set.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, set.timeout)
-			defer cancel()
 		}
 		version, err := a.resolve(ctx, v.Fetch, args[0])
 		if err != nil {

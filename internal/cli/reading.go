@@ -26,20 +26,11 @@ type reader struct {
 // reading wraps such a command: flags before it, a deadline around it.
 func (a *app) reading(flags *shared, work func(context.Context, *reader, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		a.running = true
-		if err := a.fromEnvironment(c); err != nil {
-			return err
-		}
-		set, err := flags.read(c)
+		ctx, cancel, set, err := a.begin(c, flags)
 		if err != nil {
 			return err
 		}
-		ctx := c.Context()
-		if set.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, set.timeout)
-			defer cancel()
-		}
+		defer cancel()
 		return work(ctx, &reader{app: a, set: set, command: c}, args)
 	}
 }
