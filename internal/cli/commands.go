@@ -51,7 +51,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.images(), a.download(), a.verify(), a.list(), a.sbom(), a.notes(), a.report(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.version(), a.completion())
+	c.AddCommand(a.images(), a.download(), a.verify(), a.list(), a.sbom(), a.notes(), a.report(), a.releases(), a.skew(), a.policyCommand(), a.trustCommand(), a.mirror(), a.version(), a.completion())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
