@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARGS...         run it and compare the exit code
 //	signal NAME CODE PROGRAM ARGS...   send it a signal once it asks SLOW, and compare the exit code
 //	world DIR [ATTACK...]              write a mirror of a made-up release, and DIR.root.json
-//	live [ATTACK...]                   serve one as the internet, published origins and all, to kverify from here on
+//	live [ATTACK...]                   serve one as the internet, published origins and all, to kverify from here on;
+//	                                   tuf-root.json is where the chain of its trusted root begins
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -203,6 +204,7 @@ func live(ts *testscript.TestScript, neg bool, args []string) {
 	ca, root := ts.MkAbs("live.ca.pem"), ts.MkAbs("live.root.json")
 	ts.Check(os.WriteFile(ca, world.CAPEM(), 0o644))
 	ts.Check(os.WriteFile(root, w.TrustedRootJSON(), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs("tuf-root.json"), world.NewTUF(nil).RootJSON(1), 0o644))
 	ts.Setenv("HTTPS_PROXY", proxy.String())
 	ts.Setenv("SSL_CERT_FILE", ca)
 	ts.Setenv("SSL_CERT_DIR", ts.MkAbs("none"))
@@ -237,6 +239,16 @@ func attacked(ts *testscript.TestScript, attacks []string) (w *world.World, vers
 		case "notes": // a release note that a terminal would obey
 			url := world.ChangelogURL("v1.27.2")
 			w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "Something in v1.27.2", "Some\x1b[2Jthing \u202ein v1.27.2", 1)))
+		case "tuf": // no attack: Sigstore's repository, which publishes this world's trusted root
+			world.NewTUF(w.TrustedRootJSON()).Publish(w)
+		case "tuf-frozen": // the same, of long ago
+			repo := world.NewTUF(w.TrustedRootJSON())
+			repo.Expires["timestamp"] = time.Now().AddDate(0, 0, -30)
+			repo.Publish(w)
+		case "tuf-forged": // by somebody else's keys
+			repo := world.NewTUF(w.TrustedRootJSON())
+			repo.KeySeed["targets"], repo.Targets, repo.Snapshot, repo.Timestamp = "evil", 2, 2, 2
+			repo.Publish(w)
 		case "unsigned":
 			w.DropSignature("registry.k8s.io/kube-proxy:v1.27.2")
 		default:

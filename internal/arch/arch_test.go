@@ -54,6 +54,7 @@ var homes = map[string][]string{
 	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
 	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go"},
 	"google.golang.org/protobuf":                             {"pkg/trust"},
+	"github.com/theupdateframework/go-tuf/v2":                {"pkg/trust/update.go"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
 	"github.com/yuin/goldmark":                               {"pkg/release"},
 	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust", "internal/render"},

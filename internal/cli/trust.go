@@ -101,12 +101,13 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 func (a *app) trustCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust",
-		Short: "Show a trusted root: the authorities and logs of Sigstore",
+		Short: "Show or update a trusted root: the authorities and logs of Sigstore",
 		Example: withExamples(
 			"kverify trust show  # the built-in one",
 			"kverify trust show trusted_root.json",
+			"kverify trust update trusted_root.json  # fetch the newest one",
 		),
-		Args: subcommandOnly("trust", "show"),
+		Args: subcommandOnly("trust", "show, update"),
 		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
 	}
 	show := &cobra.Command{
@@ -136,7 +137,7 @@ refuted, and needs a newer root.`,
 			return describeRoot(a.stdout, name, root, time.Now())
 		},
 	}
-	c.AddCommand(show)
+	c.AddCommand(show, a.trustUpdate())
 	return c
 }
 

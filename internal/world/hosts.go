@@ -26,7 +26,7 @@ const (
 // Hosts are all hosts that the world answers for, the foreign one last.
 var Hosts = []string{
 	HostDL, HostCDN, HostSBOM, HostRaw, HostRegistry, HostRekor,
-	HostManifests, HostSignatures, HostBlobs, HostForeign,
+	HostManifests, HostSignatures, HostBlobs, HostTUF, HostForeign,
 }
 
 const (

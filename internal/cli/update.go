@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// keptSuffix names the file beside a pinned root in which an update keeps what
+// the next one needs to refuse a roll-back.
+const keptSuffix = ".tuf.json"
+
+// updateFlags are those of "kverify trust update" alone.
+type updateFlags struct {
+	tufRoot         string
+	dryRun, removal bool
+}
+
+// trustUpdate fetches the newest trusted root into a file.
+func (a *app) trustUpdate() *cobra.Command {
+	var flags shared
+	var u updateFlags
+	c := &cobra.Command{
+		Use:   "update FILE",
+		Short: "Fetch the newest trusted root into a file",
+		Long: `Fetches the trusted root of Sigstore's public-good instance from where it is
+published, ` + trust.Repository + `, verifies it as The Update Framework says
+(a chain of signed roots from the built-in one, nothing older than what was seen
+before, nothing out of date), says what changed, and writes it to FILE at once or not
+at all. What proves it is kept beside it, in FILE` + keptSuffix + `.
+
+Nothing uses FILE by itself: give it to a command with --trusted-root FILE. A root
+that has lost an authority or log which FILE holds (or, without one, the built-in
+root), or that has opened one again which had ended, is refused; if its publisher
+did withdraw a key, --accept-removal takes it.
+
+The exit code is 0 if FILE is now the newest root, 1 if what was served contradicts
+what is known, and 3 if it could not be had. FILE is left as it was in both cases.`,
+		Example: withExamples(
+			"kverify trust update trusted_root.json",
+			"kverify trust update trusted_root.json --dry-run  # only say what would change",
+			"kverify images v1.27.2 --trusted-root trusted_root.json  # use it",
+		),
+		Args: oneFile("trust update", "file to write, such as trusted_root.json"),
+		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+			return r.updateTrust(ctx, args[0], u)
+		}),
+	}
+	flags.addAsking(c, "text", "json")
+	f := c.Flags()
+	f.BoolVar(&u.dryRun, "dry-run", false, "write nothing")
+	f.BoolVar(&u.removal, "accept-removal", false, "take a root that has lost an authority or log")
+	f.StringVar(&u.tufRoot, "tuf-root", "", "begin with the root.json in this `FILE` instead of the built-in one")
+	for _, name := range []string{"dry-run", "accept-removal", "tuf-root"} {
+		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+	}
+	return c
+}
+
+func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) error {
+	if err := r.notEmpty("tuf-root"); err != nil {
+		return err
+	}
+	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
+	before := "the built-in one"
+	switch old, err := trust.LoadRoot(file); {
+	case err == nil:
+		req.Old, before = old, file
+	case !errors.Is(err, fs.ErrNotExist):
+		return usagef("%s is there and is no trusted root: %w; name another file, or remove it", file, plainError(err))
+	}
+	var err error
+	if req.Kept, err = readFile(file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, plainError(err))
+	}
+	if u.tufRoot != "" {
+		if req.TUFRoot, err = readFile(u.tufRoot, maxKept); err != nil {
+			return usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, plainError(err), trust.Repository)
+		}
+	}
+	if req.Client, err = r.client(); err != nil {
+		return err
+	}
+	got, err := trust.Update(ctx, req)
+	var refused *trust.UpdateError
+	var bad *trust.FileError
+	switch {
+	case errors.As(err, &refused):
+		if refused.Refuted {
+			r.code = exitRefuted
+		}
+		hint := "try later"
+		if refused.Refuted {
+			hint = "somebody may stand between you and it"
+		}
+		return fmt.Errorf("%s: %w; nothing was written: %s", trust.Repository, err, hint)
+	case errors.As(err, &bad) && u.tufRoot != "" && bad.What == "TUF root":
+		return usagef("--tuf-root %s is no root of a TUF repository: %w; name a root.json", u.tufRoot, bad.Err)
+	case errors.As(err, &bad):
+		return usagef("%s: %w; restore it, or remove it if you do not know better", file+keptSuffix, bad.Err)
+	case err != nil:
+		return fmt.Errorf("updating %s: %w; nothing was written", file, err)
+	}
+	if !u.dryRun {
+		if err := writePinned(file, got); err != nil {
+			return err
+		}
+	}
+	_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+		if format == "json" {
+			return updateJSON(w, file, req.Old, got, !u.dryRun)
+		}
+		return updateText(w, file, before, req.Old, got, !u.dryRun)
+	})
+	return err
+}
+
+// maxKept caps the record of an update: some roots of 6 KB each.
+const maxKept = 1 << 20
+
+// writePinned writes the record before the root: if the second is not done, the
+// next update knows more than it needs, and not less.
+func writePinned(file string, got *trust.Updated) (err error) {
+	dir, name := filepath.Split(file)
+	if dir == "" {
+		dir = "."
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return usagef("%s: %w; name a file in a directory that is there", file, plainError(err))
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := fetch.WriteFile(root, name+keptSuffix, got.Keep, 0o644); err != nil {
+		return fmt.Errorf("%s: %w; the trusted root was left as it was", file, err)
+	}
+	if err := fetch.WriteFile(root, name, got.Text, 0o644); err != nil {
+		return fmt.Errorf("%s: %w; the trusted root was left as it was", file, err)
+	}
+	return nil
+}
+
+func updateText(w io.Writer, file, before string, old *trust.Root, got *trust.Updated, written bool) error {
+	var b strings.Builder
+	switch name := render.Escape(file); {
+	case !written:
+		fmt.Fprintf(&b, "%s: nothing was written (--dry-run)\n", name)
+	default:
+		fmt.Fprintf(&b, "%s: written; use it with --trusted-root\n", name)
+	}
+	fmt.Fprintf(&b, "  before  %s, %s\n", old.Source().Digest, render.Escape(before))
+	fmt.Fprintf(&b, "  after   %s\n", got.Root.Source().Digest)
+	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says until %s that there is none newer\n",
+		got.RootVersion, got.TargetsVersion, got.TimestampVersion, got.Until.UTC().Format(time.RFC3339))
+	for _, c := range got.Changes {
+		fmt.Fprintf(&b, "  %s\n", render.Escape(c.String()))
+	}
+	if len(got.Changes) == 0 {
+		b.WriteString("  no authority or log is other than before\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func updateJSON(w io.Writer, file string, old *trust.Root, got *trust.Updated, written bool) error {
+	type change struct {
+		Change string     `json:"change"`
+		Kind   string     `json:"kind"`
+		URI    string     `json:"uri"`
+		ID     string     `json:"id"`
+		From   time.Time  `json:"from"`
+		To     *time.Time `json:"to,omitempty"`
+	}
+	out := struct {
+		File             string    `json:"file"`
+		Written          bool      `json:"written"`
+		Before           string    `json:"before"`
+		After            string    `json:"after"`
+		RootVersion      int64     `json:"rootVersion"`
+		TargetsVersion   int64     `json:"targetsVersion"`
+		TimestampVersion int64     `json:"timestampVersion"`
+		Until            time.Time `json:"until"`
+		Changes          []change  `json:"changes"`
+	}{file, written, old.Source().Digest, got.Root.Source().Digest, got.RootVersion, got.TargetsVersion, got.TimestampVersion, got.Until.UTC(), []change{}}
+	for _, c := range got.Changes {
+		a := c.Is
+		if a.Kind == "" {
+			a = c.Was
+		}
+		one := change{Change: c.Kind(), Kind: a.Kind, URI: a.URI, ID: a.ID, From: a.From.UTC()}
+		if !a.To.IsZero() {
+			one.To = &a.To
+		}
+		out.Changes = append(out.Changes, one)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}
