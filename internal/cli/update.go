@@ -76,13 +76,16 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 	}
 	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
 	before := "the built-in one"
-	switch old, err := trust.LoadRoot(file); {
+	old, err := trust.LoadRoot(file)
+	var bad *trust.FileError
+	switch {
 	case err == nil:
 		req.Old, before = old, file
+	case errors.As(err, &bad):
+		return usagef("%s is there and is no trusted root: %w; name another file, or remove it", file, bad.Err)
 	case !errors.Is(err, fs.ErrNotExist):
-		return usagef("%s is there and is no trusted root: %w; name another file, or remove it", file, plainError(err))
+		return usagef("%s: %w; name a file that can be read and written", file, plainError(err))
 	}
-	var err error
 	if req.Kept, err = readFile(file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, plainError(err))
 	}
@@ -96,7 +99,6 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 	}
 	got, err := trust.Update(ctx, req)
 	var refused *trust.UpdateError
-	var bad *trust.FileError
 	switch {
 	case errors.As(err, &refused):
 		if refused.Refuted {

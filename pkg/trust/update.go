@@ -177,8 +177,12 @@ func readKept(text []byte) (*kept, error) {
 	if text != nil {
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
-		if err := dec.Decode(k); err != nil || k.SchemaVersion != 1 || k.Repository != Repository {
-			return nil, &FileError{Path: "what the last update kept", What: "record of an update", Err: errors.Join(err, fmt.Errorf("want schema 1 of %s", Repository))}
+		err := dec.Decode(k)
+		if err == nil && (k.SchemaVersion != 1 || k.Repository != Repository) {
+			err = fmt.Errorf("schema %d of %.100q, want 1 of %s", k.SchemaVersion, k.Repository, Repository)
+		}
+		if err != nil {
+			return nil, &FileError{Path: "what the last update kept", What: "record of an update", Err: err}
 		}
 	}
 	if k.Roots == nil {
