@@ -62,11 +62,11 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                                 {"internal/cli"},
 	"github.com/schollz/progressbar/v3":                      {"internal/cli"},
 	"golang.org/x/term":                                      {"internal/cli"},
-	"net":                                                    {"pkg/fetch", "pkg/registry"}, // the registry reads addresses; only fetch connects: see never
-	"crypto/tls":                                             {"pkg/fetch"},
+	"net":                                                    {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
+	"crypto/tls":                                             {"pkg/fetch", "internal/cli/mirror_tls.go"},
 	"os/exec":                                                {},
 	"unsafe":                                                 {},
-	"log":                                                    {},
+	"log":                                                    {"internal/cli/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                               {},
 	"testing":                                                {},
 }
@@ -95,6 +95,7 @@ var never = map[string][]string{
 	"net.DialTimeout":       {},
 	"net.Dialer":            {"pkg/fetch/transport.go"},
 	"net.Listen":            {},
+	"net.ListenConfig":      {"internal/cli/mirror_serve.go"},
 	"net.DefaultResolver":   {},
 	"net.LookupHost":        {},
 	"net.LookupIP":          {},

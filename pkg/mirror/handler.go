@@ -43,16 +43,15 @@ type Handler struct {
 // NewHandler serves d.
 func NewHandler(d *Dir) *Handler {
 	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
-	h.Swap(d)
+	h.dir.Store(d)
+	h.refuted.Store(&map[string]string{})
 	return h
 }
 
 // Swap serves d from now on. What is being sent still is of the directory
-// before, which must stay open until it has been.
-func (h *Handler) Swap(d *Dir) {
-	h.dir.Store(d)
-	h.refuted.Store(&map[string]string{})
-}
+// before, which must stay open until it has been. What was refuted stays so
+// until the next [Handler.Judge].
+func (h *Handler) Swap(d *Dir) { h.dir.Store(d) }
 
 // Judge takes the report of a verification of what is served. What it refutes
 // is from then on answered with 403 and the reason; all else is served as before.
