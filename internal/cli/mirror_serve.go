@@ -114,7 +114,7 @@ const (
 	// 30 s that orchestrators give before they kill.
 	drainTimeout = 25 * time.Second
 	// lookEvery is how often the mirror's lists are looked at for changes.
-	lookEvery = 5 * time.Second
+	lookEvery = 2 * time.Second
 )
 
 // serve runs until ctx ends.

@@ -141,8 +141,7 @@ func (h *Handler) serve(w *recorder, req *http.Request) {
 	case p == "/metrics":
 		own = func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-			h.metrics.tool = h.Tool
-			_ = h.metrics.write(w)
+			_ = h.metrics.write(w, h.Tool)
 		}
 	case (p == "/" || strings.HasPrefix(p, "/-/")) && h.Page != nil:
 		own = h.Page.ServeHTTP

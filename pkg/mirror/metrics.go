@@ -28,7 +28,6 @@ type metrics struct {
 	seconds  float64
 	judged   map[report.Verdict]int
 	verified time.Time // when
-	tool     report.Tool
 }
 
 type requestKind struct {
@@ -85,7 +84,7 @@ func (m *metrics) judge(r report.Report) {
 
 // write writes the counters in Prometheus' text format, version 0.0.4:
 // https://prometheus.io/docs/instrumenting/exposition_formats/
-func (m *metrics) write(w io.Writer) error {
+func (m *metrics) write(w io.Writer, tool report.Tool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var b strings.Builder
@@ -93,7 +92,7 @@ func (m *metrics) write(w io.Writer) error {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 	}
 	metric("kverify_build_info", "gauge", "The program that serves; always 1.")
-	fmt.Fprintf(&b, "kverify_build_info{version=%s} 1\n", label(m.tool.Version))
+	fmt.Fprintf(&b, "kverify_build_info{version=%s} 1\n", label(tool.Version))
 
 	metric("kverify_http_requests_total", "counter", "Requests that were answered, by the host that they were meant for.")
 	for _, k := range slices.SortedFunc(maps.Keys(m.requests), func(a, b requestKind) int {

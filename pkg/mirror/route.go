@@ -94,6 +94,9 @@ func hostOnly(host string) string {
 func (d *Dir) outside(req *http.Request) (site string, in *http.Request, a *answer) {
 	host, path, ok := d.place(req)
 	if !ok {
+		if strings.HasPrefix(req.URL.Path, "/v2/") {
+			return "", req, ociError(http.StatusNotFound, codeName, "no such address")
+		}
 		return "", req, plain(http.StatusNotFound, "this mirror has no such address; it answers for registry.k8s.io at /v2/, and for other hosts at /HOST/PATH")
 	}
 	in = req.Clone(req.Context())
