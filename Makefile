@@ -19,8 +19,8 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/kverify, which needs no C library
-	CGO_ENABLED=0 $(GO) build -o $(BIN)/kverify ./cmd/kverify
+build: ## build bin/kverify
+	$(GO) build -o $(BIN)/kverify ./cmd/kverify
 
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
@@ -64,6 +64,12 @@ roots: ## write the embedded trusted root anew and say where it is from; needs n
 .PHONY: roots-check
 roots-check: ## compare the embedded trusted root with where it is from; needs npm
 	@tools/roots/update.sh --check
+
+# The commit of kubernetes/k8s.io that the catalogue is read from; name one to write it anew.
+COMMIT ?=
+.PHONY: catalogue
+catalogue: ## write the embedded catalogue of past releases anew, from kubernetes/k8s.io at COMMIT=...; needs the network
+	$(GO) run ./tools/catalogue $(if $(FROM),--from $(FROM),--commit $(COMMIT))
 
 .PHONY: fmt
 fmt: ## format the code

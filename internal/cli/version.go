@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,16 +22,19 @@ type build struct {
 	Platform    string `json:"platform"`
 	Policy      string `json:"policy"`      // digest of the embedded policy
 	TrustedRoot string `json:"trustedRoot"` // digest of the embedded trusted root
+	Catalogue   string `json:"catalogue"`   // digest of the embedded catalogue
+	// Covers says what the catalogue knows, an image each.
+	Covers []string `json:"covers"`
 }
 
 func (b build) tool() report.Tool { return report.Tool{Name: "kverify", Version: b.Version} }
 
 // version reads what the Go tool wrote into the binary.
 func version() build {
-	policy, root := trust.Embedded()
 	b := build{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Policy: policy.Digest, TrustedRoot: root.Digest,
+		Policy: trust.EmbeddedPolicy().Source().Digest, TrustedRoot: trust.EmbeddedRoot().Source().Digest,
+		Catalogue: trust.EmbeddedCatalogue().Source().Digest, Covers: covers(trust.EmbeddedCatalogue()),
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -50,6 +54,18 @@ func version() build {
 		}
 	}
 	return b
+}
+
+// covers says what a catalogue knows, a line an image.
+func covers(c *trust.Catalogue) (lines []string) {
+	for _, i := range c.Coverage() {
+		line := fmt.Sprintf("%s: %s, %s to %s", i.Image, count(i.Tags, "tag"), i.First, i.Last)
+		if i.Children > 0 {
+			line += fmt.Sprintf(", and %d single platforms", i.Children)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func (a *app) version() *cobra.Command {
@@ -75,8 +91,8 @@ func (a *app) version() *cobra.Command {
 				if b.Revision != "" {
 					revision = ", revision " + b.Revision
 				}
-				_, err := fmt.Fprintf(a.stdout, "kverify %s (%s, %s%s)\npolicy        %s\ntrusted root  %s\n",
-					b.Version, b.Go, b.Platform, revision, b.Policy, b.TrustedRoot)
+				_, err := fmt.Fprintf(a.stdout, "kverify %s (%s, %s%s)\npolicy        %s\ntrusted root  %s\ncatalogue     %s\n  %s\n",
+					b.Version, b.Go, b.Platform, revision, b.Policy, b.TrustedRoot, b.Catalogue, strings.Join(b.Covers, "\n  "))
 				return err
 			}
 			return usagef("-o %q: there is no format %q; write -o text or -o json", format, format)

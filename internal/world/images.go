@@ -132,6 +132,9 @@ func binaryPath(name string, p platform) string {
 	if p.OS == "windows" {
 		return "Files/" + name + ".exe"
 	}
+	if name == "kubectl" {
+		return "usr/bin/kubectl"
+	}
 	return "usr/local/bin/" + name
 }
 

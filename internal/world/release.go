@@ -124,10 +124,17 @@ func (r *release) buildImages() {
 	for _, name := range r.core() {
 		im := &image{name: name, tag: r.version, core: true}
 		im.build(r.time, linux, func(p platform) []*layer {
-			base := newLayer([]tarFile{{name: "etc/os-release", body: []byte("ID=test-base-" + p.Architecture + "\n")}})
+			system := tarFile{name: "etc/os-release", body: []byte("ID=test-base-" + p.Architecture + "\n")}
+			base := newLayer([]tarFile{system})
 			program := newLayer([]tarFile{{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}})
 			switch name {
+			case "kubectl": // on a base whose /bin is a link
+				return []*layer{newLayer([]tarFile{system, {name: "bin", link: "usr/bin"}}), program}
 			case "conformance": // the empty layer twice
+				if !r.before(1, 28, 0) { // the real ones always held a kubectl; these since then, so that the sample stays as it is
+					program = newLayer([]tarFile{{name: "usr/local/bin/kubectl", body: r.binary("kubectl", p.OS, p.Architecture)},
+						{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}})
+				}
 				scripts := newLayer([]tarFile{{name: "run_e2e.sh", body: []byte("#!/bin/sh\nexit 0\n")}})
 				return []*layer{base, emptyLayer, scripts, emptyLayer, program}
 			case "kube-proxy": // the same, and its SBOM says so in another way

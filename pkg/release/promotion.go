@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -183,6 +184,17 @@ func (p *Promotion) Images() []string { return slices.Sorted(maps.Keys(p.images)
 func (p *Promotion) Has(image string) bool {
 	_, ok := p.images[image]
 	return ok
+}
+
+// All goes through the digests of an image, sorted, each with its tags.
+func (p *Promotion) All(image string) iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for _, digest := range slices.Sorted(maps.Keys(p.images[image])) {
+			if !yield(digest, p.Tags(image, digest)) {
+				return
+			}
+		}
+	}
 }
 
 // Tags returns every tag that the image's digest was given, sorted; none if

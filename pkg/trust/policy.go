@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -54,6 +55,7 @@ type Policy struct {
 	Attestations map[string]AttestationRule `json:"attestations"`
 
 	Inventory []InventoryRule `json:"inventory"`
+	Kubeadm   []KubeadmRule   `json:"kubeadm,omitempty"`
 
 	source report.Source
 }
@@ -65,7 +67,40 @@ type ImageRule struct {
 	Staging          string   `json:"staging"`  // key of Policy.Identities: who signs before promotion
 	AlsoSeen         []string `json:"alsoSeen"` // identities that are normal beside it, and prove nothing
 	DockerReferences []string `json:"dockerReferences"`
-	Regions          []string `json:"regions"`
+	// Formerly is an identity that once signed in the place of Identity; nil is none.
+	Formerly *FormerRule `json:"formerly,omitempty"`
+	Regions  []string    `json:"regions"`
+}
+
+// FormerRule is an identity that counts for images of the catalogue alone, and
+// only where the log's own time lies between two days, both included, in UTC.
+type FormerRule struct {
+	Identity string `json:"identity"` // key of Policy.Identities
+	From     string `json:"from"`     // "2022-10-28"
+	To       string `json:"to"`
+}
+
+// Holds says whether t lies within the rule's days.
+func (f *FormerRule) Holds(t time.Time) bool {
+	from, err := time.Parse(time.DateOnly, f.From)
+	to, err2 := time.Parse(time.DateOnly, f.To)
+	return err == nil && err2 == nil && !t.Before(from) && t.Before(to.AddDate(0, 0, 1))
+}
+
+func (p *Policy) checkFormer() error {
+	f := p.Images.Formerly
+	if f == nil {
+		return nil
+	}
+	if _, ok := p.Identities[f.Identity]; !ok || f.Identity == p.Images.Identity {
+		return fmt.Errorf("images.formerly: %q is not another one of identities", f.Identity)
+	}
+	from, err := time.Parse(time.DateOnly, f.From)
+	to, err2 := time.Parse(time.DateOnly, f.To)
+	if err != nil || err2 != nil || to.Before(from) {
+		return fmt.Errorf("images.formerly: from %q to %q: want two days such as \"2022-10-28\" in quotes", f.From, f.To)
+	}
+	return nil
 }
 
 // FileRule is the part of a Policy that speaks of binaries, tarballs and SBOMs.
@@ -82,6 +117,15 @@ type InventoryRule struct {
 	Architectures []string `json:"architectures"`
 }
 
+// KubeadmRule is what kubeadm of a minor's first release uses beside the
+// release's own images: their tags.
+type KubeadmRule struct {
+	Minor   string `json:"minor"` // "1.27"
+	Pause   string `json:"pause"`
+	Etcd    string `json:"etcd"`
+	CoreDNS string `json:"coredns"`
+}
+
 // EmbeddedPolicy returns the policy that is compiled in.
 func EmbeddedPolicy() *Policy { return embeddedPolicy() }
 
@@ -93,12 +137,6 @@ var embeddedPolicy = sync.OnceValue(func() *Policy {
 	p.source.Embedded = true
 	return p
 })
-
-// Embedded names the policy and the trusted root that are compiled in, without
-// reading them.
-func Embedded() (policy, root report.Source) {
-	return report.Source{Digest: digestOf(policyYAML), Embedded: true}, report.Source{Digest: digestOf(rootJSON), Embedded: true}
-}
 
 // EmbeddedPolicyYAML returns the text of the embedded policy, with its comments.
 func EmbeddedPolicyYAML() []byte { return slices.Clone(policyYAML) }
@@ -148,17 +186,12 @@ func ParsePolicy(text []byte) (*Policy, error) {
 func (p *Policy) Source() report.Source { return p.source }
 
 var (
-	emailForm  = lazily(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
-	nameForm   = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
-	hostForm   = lazily(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
-	minorForm  = lazily(`^1\.(0|[1-9][0-9]{0,3})$`)
-	signedForm = lazily(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
+	emailForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
+	nameForm   = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	hostForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
+	minorForm  = regexp.MustCompile(`^1\.(0|[1-9][0-9]{0,3})$`)
+	signedForm = regexp.MustCompile(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 )
-
-// lazily compiles when it is first asked: not every command reads a policy.
-func lazily(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 func (p *Policy) check() error {
 	if p.SchemaVersion != 1 {
@@ -181,7 +214,7 @@ func (p *Policy) check() error {
 		if !strings.HasPrefix(id.Issuer, "https://") || len(id.Issuer) == len("https://") {
 			return fmt.Errorf("identities: %s: issuer %q is not an https URL", key, id.Issuer)
 		}
-		if !emailForm().MatchString(id.Subject) {
+		if !emailForm.MatchString(id.Subject) {
 			return fmt.Errorf("identities: %s: subject %q is not one exact e-mail address in lower case", key, id.Subject)
 		}
 	}
@@ -197,13 +230,16 @@ func (p *Policy) check() error {
 	if slices.Contains(p.Images.AlsoSeen, p.Images.Identity) {
 		return fmt.Errorf("images.alsoSeen: %q is already the identity that counts", p.Images.Identity)
 	}
-	if !hostForm().MatchString(p.Images.Registry) {
+	if !hostForm.MatchString(p.Images.Registry) {
 		return fmt.Errorf("images.registry: %q is not a host name", p.Images.Registry)
 	}
-	if !signedForm().MatchString(p.Files.SignedSince) {
+	if !signedForm.MatchString(p.Files.SignedSince) {
 		return fmt.Errorf("files.signedSince: %q is not a version such as v1.26.0", p.Files.SignedSince)
 	}
 	if err := p.Images.check(); err != nil {
+		return err
+	}
+	if err := p.checkFormer(); err != nil {
 		return err
 	}
 	if err := p.checkAttestations(); err != nil {
@@ -224,7 +260,7 @@ func (r *ImageRule) check() error {
 		}
 	}
 	for _, region := range r.Regions {
-		if !nameForm().MatchString(region) {
+		if !nameForm.MatchString(region) {
 			return fmt.Errorf("images.regions: %q is not a region", region)
 		}
 	}
@@ -233,7 +269,7 @@ func (r *ImageRule) check() error {
 
 func (p *Policy) checkInventory() error {
 	for _, r := range p.Inventory {
-		if !minorForm().MatchString(r.From) || r.To != "" && !minorForm().MatchString(r.To) {
+		if !minorForm.MatchString(r.From) || r.To != "" && !minorForm.MatchString(r.To) {
 			return fmt.Errorf("inventory: %q to %q: want minors such as \"1.27\" in quotes", r.From, r.To)
 		}
 		if r.To != "" && minorNumber(r.From) > minorNumber(r.To) {
@@ -243,7 +279,7 @@ func (p *Policy) checkInventory() error {
 			return fmt.Errorf("inventory: %s: an empty list would demand nothing", r.From)
 		}
 		for _, n := range slices.Concat(r.Images, r.Architectures) {
-			if !nameForm().MatchString(n) {
+			if !nameForm.MatchString(n) {
 				return fmt.Errorf("inventory: %s: %q is not a name", r.From, n)
 			}
 		}
@@ -255,7 +291,28 @@ func (p *Policy) checkInventory() error {
 			}
 		}
 	}
+	for i, k := range p.Kubeadm {
+		if !minorForm.MatchString(k.Minor) || slices.ContainsFunc(p.Kubeadm[:i], func(o KubeadmRule) bool { return o.Minor == k.Minor }) {
+			return fmt.Errorf("kubeadm: %q: want each minor once, such as \"1.27\" in quotes", k.Minor)
+		}
+		for _, tag := range []string{k.Pause, k.Etcd, k.CoreDNS} {
+			if !tagForm.MatchString(tag) {
+				return fmt.Errorf("kubeadm: %s: %q is not a tag", k.Minor, tag)
+			}
+		}
+	}
 	return nil
+}
+
+// KubeadmImages returns the tags of pause, etcd and coredns/coredns that
+// kubeadm 1.minor.0 uses, by name; ok is false where the policy does not know.
+func (p *Policy) KubeadmImages(minor int) (tags map[string]string, ok bool) {
+	for _, k := range p.Kubeadm {
+		if minorNumber(k.Minor) == minor {
+			return map[string]string{"pause": k.Pause, "etcd": k.Etcd, "coredns/coredns": k.CoreDNS}, true
+		}
+	}
+	return nil, false
 }
 
 func minorNumber(s string) int {

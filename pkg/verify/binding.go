@@ -7,6 +7,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // tie is what one document says of whether a digest is this version.
@@ -50,17 +51,38 @@ func (b *batch) bind() map[any]report.Check {
 		}
 	}
 	for _, im := range b.images {
-		index := b.promotionTie(im, im.name, im.digest)
+		index := b.indexTies(im)
 		for _, p := range im.platforms {
-			own := tie{}
-			if p.linux() {
-				own = b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest)
-			}
-			out[p] = b.bindPlatform(im, p, layers[p], own, index, calibrated)
+			out[p] = b.bindPlatform(im, p, layers[p], b.ownTies(im, p), index, calibrated)
 		}
 		out[im] = b.bindImage(im, index, out)
 	}
 	return out
+}
+
+// indexTies are what speaks of the digest of an image's index.
+func (b *batch) indexTies(im *image) []tie {
+	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest)}
+}
+
+// ownTies are what speaks of the digest of one platform by itself. What lists it
+// under <image>-<arch> means that child of the image (rule 21).
+func (b *batch) ownTies(im *image, p *platform) []tie {
+	if !p.linux() {
+		return nil
+	}
+	return []tie{b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest), b.catalogueTie(im, "linux/"+p.arch, p.desc.Digest)}
+}
+
+// pick returns the first tie that says so; of the affirming ones only those
+// that count.
+func pick(says int, ts ...tie) (tie, bool) {
+	for _, t := range ts {
+		if t.says == says && (says != affirms || t.strong()) {
+			return t, true
+		}
+	}
+	return tie{}, false
 }
 
 // layerTie holds the signed SBOM's layers of one image and architecture
@@ -148,22 +170,20 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	return t
 }
 
-func (b *batch) bindPlatform(im *image, p *platform, layers, own, index tie, calibrated bool) report.Check {
-	published := func(t tie) bool { return t.says == affirms && t.strong() }
+func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
+	if p.desc.Digest == "" {
+		return b.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
+	}
+	against, isAgainst := pick(contradicts, append(slices.Clone(own), index...)...)
+	mine, isMine := pick(affirms, own...)
+	above, isAbove := pick(affirms, index...)
+	tied := cmpOr(mine.detail, above.detail)
 	var c report.Check
 	switch {
-	case p.desc.Digest == "":
-		return b.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
-	case own.says == contradicts:
-		c = b.refuted(im, own)
-	case index.says == contradicts:
-		c = b.refuted(im, index)
-	case layers.says == contradicts && (published(own) || published(index)):
-		t := own
-		if !published(own) {
-			t = index
-		}
-		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", t.detail, layers.detail)
+	case isAgainst:
+		c = b.refuted(im, against)
+	case layers.says == contradicts && (isMine || isAbove):
+		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
 	case layers.says == contradicts && calibrated:
 		c = b.refuted(im, layers)
 	case layers.says == contradicts:
@@ -171,19 +191,18 @@ func (b *batch) bindPlatform(im *image, p *platform, layers, own, index tie, cal
 			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)
 	case layers.says == affirms && layers.strong():
 		c = b.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
-	case published(own):
-		c = b.check(report.Binding, report.Verified, "", "%s", own.detail)
-	case published(index):
-		c = b.check(report.Binding, report.Verified, "", "named by the index; %s", index.detail)
+	case isMine:
+		c = b.check(report.Binding, report.Verified, "", "%s", mine.detail)
+	case isAbove:
+		c = b.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
 	default:
-		c = b.unbound(im, layers, own, index)
+		c = b.unbound(im, slices.Concat([]tie{layers}, own, index)...)
 	}
-	c.Evidence = ties(layers, own, index)
+	c.Evidence = ties(slices.Concat([]tie{layers}, own, index)...)
 	return c
 }
 
-func (b *batch) bindImage(im *image, index tie, bound map[any]report.Check) report.Check {
-	var c report.Check
+func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) report.Check {
 	verified, refuted := 0, ""
 	present := 0
 	for _, p := range im.platforms {
@@ -198,21 +217,24 @@ func (b *batch) bindImage(im *image, index tie, bound map[any]report.Check) repo
 			refuted = p.name
 		}
 	}
+	against, isAgainst := pick(contradicts, index...)
+	tied, isTied := pick(affirms, index...)
+	var c report.Check
 	switch {
 	case im.digest == "":
 		return b.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
-	case index.says == contradicts:
-		c = b.refuted(im, index)
-	case index.says == affirms && index.strong():
-		c = b.check(report.Binding, report.Verified, "", "%s", index.detail)
+	case isAgainst:
+		c = b.refuted(im, against)
+	case isTied:
+		c = b.check(report.Binding, report.Verified, "", "%s", tied.detail)
 	case refuted != "":
 		c = b.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
 	case present > 0 && verified == present && im.signed.signature.Verdict == report.Verified:
 		c = b.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
 	default:
-		c = b.unbound(im, tie{}, tie{}, index)
+		c = b.unbound(im, index...)
 	}
-	c.Evidence = ties(index)
+	c.Evidence = ties(index...)
 	return c
 }
 
@@ -236,7 +258,7 @@ func (b *batch) unbound(im *image, ts ...tie) report.Check {
 			"nothing strong ties this digest to %s: %s says so, but was carried here rather than signed or read from its publisher", what, strings.Join(weak, " and "))
 	default:
 		return b.check(report.Binding, report.Unknown, report.NoClaim,
-			"nothing strong ties this digest to %s: no signed SBOM and no published promotion manifest names it", what)
+			"nothing strong ties this digest to %s: no signed SBOM, no published promotion manifest and no row of the built-in catalogue names it", what)
 	}
 }
 

@@ -101,6 +101,7 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 		return
 	}
 	im.list(r, idx)
+	r.former.inherit(im)
 	tasks := []func(){func() { im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "") }}
 	for _, p := range im.platforms {
 		if p.desc.Digest == "" {

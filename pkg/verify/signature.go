@@ -107,7 +107,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			s.broken++
 			continue
 		}
-		if l.identity != s.Policy.ImageIdentity() {
+		if l.identity != s.Policy.ImageIdentity() && !s.former.counts(l.identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
@@ -162,12 +162,18 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 		out.signature = s.check(report.Signature, v, reason, format, args...)
 		return out
 	}
-	who := s.Policy.Images.Identity
+	who, judge := s.Policy.Images.Identity, s.cosign
+	if l.identity != s.Policy.ImageIdentity() {
+		who, judge = s.former.Identity, s.former.cosign
+	}
 	switch err := l.parseBundle(bundle); {
 	case errors.Is(err, errNoEntry):
 		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
+	}
+	if at := time.Unix(l.integratedTime, 0); judge != s.cosign && !s.former.Holds(at) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.former.From, s.former.To)
 	}
 	body, err := s.payload(ctx, l)
 	if err != nil {
@@ -192,7 +198,7 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.logID)
 	}
 	s.verified++
-	if err := s.cosign.verify(ctx, l, body, s.digest); err != nil {
+	if err := judge.verify(ctx, l, body, s.digest); err != nil {
 		if what := unknownAuthority(s.Root, l.cert); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
 		}

@@ -34,6 +34,11 @@ type Verifier struct {
 	Policy   *trust.Policy // nil means the embedded one
 	Root     *trust.Root   // nil means the embedded one
 
+	// Catalogue is what past releases consisted of. Nil means the embedded one,
+	// under a root that shares Sigstore's public instance with the embedded root;
+	// under any other it is not asked, since it speaks of that instance's images.
+	Catalogue *trust.Catalogue
+
 	// Checks, if not nil, are the checks to run instead of those that the policy
 	// requires. Digest and signature cannot be left out.
 	Checks []string
@@ -81,6 +86,7 @@ type run struct {
 	partial  bool
 	omitted  []string
 	payloads *payloads
+	former   *former
 	shared   *release.Shared // nil where one release is examined
 }
 
@@ -91,6 +97,9 @@ func (v *Verifier) start() (*run, error) {
 	}
 	if c.Root == nil {
 		c.Root = trust.EmbeddedRoot()
+	}
+	if c.Catalogue == nil && c.Root.Shares(trust.EmbeddedRoot()) {
+		c.Catalogue = trust.EmbeddedCatalogue()
 	}
 	if c.Jobs < 1 {
 		c.Jobs = 64
@@ -123,6 +132,9 @@ func (v *Verifier) start() (*run, error) {
 	// In report order, each once.
 	r.required = slices.DeleteFunc(slices.Clone(report.CheckNames), func(n string) bool { return !r.needs(n) })
 	var err error
+	if r.former, err = newFormer(&c); err != nil {
+		return nil, err
+	}
 	if r.cosign, err = newCosignVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
 		return nil, err
 	}

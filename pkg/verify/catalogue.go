@@ -1,0 +1,111 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// catalogueTie asks the catalogue of past releases (rule 12). It knows the tags
+// of a digest as its promotion manifest listed them, all of them, so that a
+// digest of other tags contradicts; a tag that it does not know says nothing.
+func (b *batch) catalogueTie(im *image, platform, digest string) tie {
+	c := b.Catalogue
+	if c == nil || digest == "" {
+		return tie{}
+	}
+	t := tie{source: "built-in catalogue", digest: c.Source().Digest, strength: report.Embedded}
+	name := im.name
+	if platform == trust.IndexRow && !im.core {
+		name, platform = b.child(name)
+	}
+	tags := c.Tags(name, platform, digest)
+	what := name
+	if platform != trust.IndexRow {
+		what += " " + platform
+	}
+	if im.tag == "" {
+		if len(tags) > 0 {
+			t.says, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, strings.Join(tags, ", "))
+		}
+		return t
+	}
+	row, known := c.Row(name, im.tag, platform)
+	switch {
+	case known && row.Digest == digest:
+		t.says, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, im.tag)
+	case im.signed.signature.Reason == report.Untrusted:
+		// By somebody whom the root does not know, and unknown for that: the image
+		// may be of another instance, of which the catalogue does not speak.
+	case known:
+		t.says, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, short(row.Digest))
+	case len(tags) > 0:
+		row, _ = c.Row(name, tags[0], platform)
+		t.says, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows this digest as %s %s", what, strings.Join(tags, ", "))
+	}
+	if row.Source != "" {
+		t.source = "built-in catalogue, row from " + c.Describe(row)
+	}
+	return t
+}
+
+// child reads the name of a repository of one architecture, such as
+// "kube-proxy-arm64", which is that child of the image (rule 21).
+func (b *batch) child(name string) (image, platform string) {
+	for _, arch := range release.Arches {
+		if base, ok := strings.CutSuffix(name, "-"+arch); ok {
+			return base, "linux/" + arch
+		}
+	}
+	return name, trust.IndexRow
+}
+
+// former is an identity that once signed in the place of the one that the policy
+// demands, and what it counts for (rule 18).
+type former struct {
+	*trust.FormerRule
+	*trust.Catalogue
+	identity trust.Identity
+	cosign   *cosignVerifier
+	children sync.Map // digests that a catalogued index names
+}
+
+// newFormer returns nil where the policy knows no such identity, or no catalogue is at hand.
+func newFormer(v *Verifier) (*former, error) {
+	rule := v.Policy.Images.Formerly
+	if rule == nil || v.Catalogue == nil {
+		return nil, nil
+	}
+	f := &former{FormerRule: rule, Catalogue: v.Catalogue, identity: v.Policy.Identities[rule.Identity]}
+	var err error
+	f.cosign, err = newCosignVerifier(v.Root, f.identity)
+	return f, err
+}
+
+// inherit takes over the platforms of an index that is in the catalogue: what it
+// names is catalogued with it.
+func (f *former) inherit(im *image) {
+	if f == nil || len(f.Tags(im.name, trust.IndexRow, im.digest)) == 0 {
+		return
+	}
+	for _, p := range im.platforms {
+		f.children.Store(im.name+"@"+p.desc.Digest, true)
+	}
+}
+
+// counts says whether a signature of this identity may count for the digest of
+// an image, or of one of its architectures. When it was made is asked later.
+func (f *former) counts(id trust.Identity, name, arch, digest string) bool {
+	if f == nil || id != f.identity {
+		return false
+	}
+	if arch == "" {
+		return len(f.Tags(name, trust.IndexRow, digest)) > 0
+	}
+	_, child := f.children.Load(name + "@" + digest)
+	return child || len(f.Tags(name, "linux/"+arch, digest)) > 0
+}
