@@ -19,8 +19,8 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/kverify
-	$(GO) build -o $(BIN)/kverify ./cmd/kverify
+build: ## build bin/kverify, which needs no C library
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/kverify ./cmd/kverify
 
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network

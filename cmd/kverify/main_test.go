@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 //	world DIR [ATTACK...]              write a mirror of a made-up release, and DIR.root.json
 //	live [ATTACK...]                   serve one as the internet, published origins and all, to kverify from here on;
 //	                                   tuf-root.json is where the chain of its trusted root begins
+//	serve kverify mirror serve DIR...  start a server on a port of its own, at $BASE; said PATTERN waits for its stderr,
+//	get STATUS PATH [HEADER: VALUE...] asks it, end SIGNAL CODE ends it and leaves its stdout in log
+//	certificate CERT KEY               write a certificate for the hosts of the world
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -70,10 +73,15 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"signal": signal,
-			"world":  attack,
-			"live":   live,
+			"exits":       exits,
+			"signal":      signal,
+			"world":       attack,
+			"live":        live,
+			"serve":       serve,
+			"said":        said,
+			"get":         get,
+			"end":         end,
+			"certificate": certificate,
 		},
 	})
 }

@@ -52,7 +52,7 @@ var homes = map[string][]string{
 	"github.com/sigstore/sigstore-go/pkg/verify":             {"pkg/verify/bundle.go"},
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate": {"pkg/verify"},
 	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
-	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go"},
+	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go", "pkg/verify/cosign.go"},
 	"google.golang.org/protobuf":                             {"pkg/trust"},
 	"github.com/theupdateframework/go-tuf/v2":                {"pkg/trust/update.go"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
@@ -62,11 +62,11 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                                 {"internal/cli"},
 	"github.com/schollz/progressbar/v3":                      {"internal/cli"},
 	"golang.org/x/term":                                      {"internal/cli"},
-	"net":                                                    {"pkg/fetch", "pkg/registry"}, // the registry reads addresses; only fetch connects: see never
-	"crypto/tls":                                             {"pkg/fetch"},
+	"net":                                                    {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
+	"crypto/tls":                                             {"pkg/fetch", "internal/cli/mirror_tls.go"},
 	"os/exec":                                                {},
 	"unsafe":                                                 {},
-	"log":                                                    {},
+	"log":                                                    {"internal/cli/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                               {},
 	"testing":                                                {},
 }
@@ -95,6 +95,7 @@ var never = map[string][]string{
 	"net.DialTimeout":       {},
 	"net.Dialer":            {"pkg/fetch/transport.go"},
 	"net.Listen":            {},
+	"net.ListenConfig":      {"internal/cli/mirror_serve.go"},
 	"net.DefaultResolver":   {},
 	"net.LookupHost":        {},
 	"net.LookupIP":          {},

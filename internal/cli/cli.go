@@ -72,6 +72,7 @@ type app struct {
 	running        bool     // a command line was understood, so that an error is no longer cobra's
 	code           int      // that the report has earned, once there is one
 	remarks        []string // to say when stderr is free; see sayLater
+	drained        bool     // a server that was told to end has answered everything: no interruption
 }
 
 // run executes the command and turns its end into an exit code.
@@ -94,6 +95,9 @@ func (a *app) run(ctx context.Context) (code int) {
 	var usage *usageError
 	if err != nil && !a.running && !errors.As(err, &usage) && !errors.Is(err, syscall.EPIPE) {
 		err = &usageError{err: err, hint: "try: kverify help"}
+	}
+	if err == nil && a.drained {
+		return exitVerified
 	}
 	switch code = exitCode(ctx, err, a.code); {
 	case err == nil || errors.Is(err, syscall.EPIPE):

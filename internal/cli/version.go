@@ -31,9 +31,10 @@ func (b build) tool() report.Tool { return report.Tool{Name: "kverify", Version:
 
 // version reads what the Go tool wrote into the binary.
 func version() build {
+	policy, root := trust.Embedded()
 	b := build{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Policy: trust.EmbeddedPolicy().Source().Digest, TrustedRoot: trust.EmbeddedRoot().Source().Digest,
+		Policy: policy.Digest, TrustedRoot: root.Digest,
 		Catalogue: trust.EmbeddedCatalogue().Source().Digest, Covers: covers(trust.EmbeddedCatalogue()),
 	}
 	info, ok := debug.ReadBuildInfo()

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math/big"
@@ -156,6 +157,18 @@ func (w *World) TLSConfig() *tls.Config {
 
 // CAPEM is the certificate of the CA that made the listener's.
 func CAPEM() []byte { return certificatePEM(serverCA().cert.Raw) }
+
+// CertificatePEM is the listener's certificate with its CA, and its key, for a
+// server of another make.
+func CertificatePEM() (cert, key []byte, err error) {
+	c := serverCertificate()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert = append(certificatePEM(c.Certificate[0]), certificatePEM(c.Certificate[1])...)
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
 
 type authority struct {
 	cert *x509.Certificate

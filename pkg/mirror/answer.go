@@ -15,6 +15,7 @@ type answer struct {
 	status int
 	header map[string]string
 	size   int64
+	sum    string // sha256 that the whole body must have, in hex; empty if nothing says
 	body   io.ReadCloser
 	err    error // why the mirror refuses, if it does: then status is 500 and body says err
 }
@@ -46,9 +47,14 @@ func fromBytes(status int, contentType string, body []byte) *answer {
 		status: status,
 		header: map[string]string{"Content-Type": contentType},
 		size:   int64(len(body)),
-		body:   io.NopCloser(bytes.NewReader(body)),
+		body:   inMemory{bytes.NewReader(body)},
 	}
 }
+
+// inMemory is a body that was read, and checked, already.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
 
 func fromJSON(status int, v any) *answer {
 	body, err := json.Marshal(v)
@@ -75,6 +81,9 @@ const (
 	codeManifest = "MANIFEST_UNKNOWN"
 	codeBlob     = "BLOB_UNKNOWN"
 	codeName     = "NAME_UNKNOWN"
+	codeDigest   = "DIGEST_INVALID"
+	codeMethod   = "UNSUPPORTED"
+	codeDenied   = "DENIED"
 	codeRefused  = "UNKNOWN"
 )
 

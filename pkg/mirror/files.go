@@ -33,7 +33,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 	case err != nil:
 		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
-	return &answer{status: http.StatusOK, size: size, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
+	return &answer{status: http.StatusOK, size: size, sum: w.sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
 }
 
 // isClean reports whether a URL's path, decoded, is a plain file path: no

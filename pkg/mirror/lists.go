@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -296,14 +295,4 @@ func (m *manifest) agrees(n name) error {
 		return fmt.Errorf("oci/index.json gives it %s, but MANIFEST.json %s", n.target.Digest, d.Digest)
 	}
 	return nil
-}
-
-// sortedTags returns the tags of a repository, each once, in order.
-func sortedTags(tags map[string]descriptor) []string {
-	list := make([]string, 0, len(tags))
-	for t := range tags {
-		list = append(list, t)
-	}
-	slices.Sort(list)
-	return list
 }

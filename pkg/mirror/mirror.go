@@ -192,5 +192,12 @@ func allow(req *http.Request, a *answer) *answer {
 		return a
 	}
 	a.close()
-	return plain(http.StatusMethodNotAllowed, "a mirror is read only: GET and HEAD")
+	const readOnly = "a mirror is read only: GET and HEAD"
+	if strings.HasPrefix(req.URL.Path, "/v2/") {
+		a = ociError(http.StatusMethodNotAllowed, codeMethod, readOnly)
+	} else {
+		a = plain(http.StatusMethodNotAllowed, readOnly)
+	}
+	a.header["Allow"] = "GET, HEAD"
+	return a
 }

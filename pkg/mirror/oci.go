@@ -27,8 +27,8 @@ type repository struct {
 type node struct {
 	descriptor
 	isManifest bool
-	subject    string // digest that a manifest says it refers to
-	conflict   bool   // reached with another media type or size as well
+	refers     *referrer // what a manifest says it refers to, if it does
+	conflict   bool      // reached with another media type or size as well
 }
 
 // reached holds every digest that a repository may answer for.
@@ -82,8 +82,11 @@ func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 			return d.ociRefuse(err)
 		}
 	}
-	if req.URL.Path == "/v2/" {
+	switch req.URL.Path {
+	case "/v2/":
 		return fromJSON(http.StatusOK, struct{}{})
+	case "/v2/_catalog":
+		return d.answerCatalog(req, host)
 	}
 	parts := strings.Split(strings.TrimPrefix(req.URL.Path, "/v2/"), "/")
 	if len(parts) < 3 {
@@ -100,10 +103,10 @@ func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 	case "blobs":
 		return d.answerBlob(req, r, host+"/"+repo, ref)
 	case "referrers":
-		return d.answerReferrers(r, ref)
+		return d.answerReferrers(req, r, ref)
 	case "tags":
 		if ref == "list" {
-			return fromJSON(http.StatusOK, map[string]any{"name": repo, "tags": sortedTags(r.tags)})
+			return answerTags(req, repo, r)
 		}
 	}
 	return ociError(http.StatusNotFound, codeName, "no such address")
@@ -135,6 +138,7 @@ func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
 	}
 	a := fromBytes(http.StatusOK, target.MediaType, body)
 	a.header["Docker-Content-Digest"] = target.Digest
+	a.sum = target.want().sha256
 	return a
 }
 
@@ -153,34 +157,9 @@ func (d *Dir) answerBlob(req *http.Request, r *repository, name, ref string) *an
 	if err != nil {
 		return d.ociFailure(codeBlob, name+"@"+ref, err)
 	}
-	return &answer{status: http.StatusOK, size: size, body: body, header: map[string]string{
+	return &answer{status: http.StatusOK, size: size, sum: n.want().sha256, body: body, header: map[string]string{
 		"Content-Type": "application/octet-stream", "Docker-Content-Digest": ref,
 	}}
-}
-
-// answerReferrers lists the manifests of the repository whose subject is ref:
-// those that a name of the mirror reaches, whichever way they came in.
-func (d *Dir) answerReferrers(r *repository, ref string) *answer {
-	all := r.reach()
-	if all.damage != nil {
-		return d.ociRefuse(all.damage)
-	}
-	type entry struct {
-		MediaType string `json:"mediaType"`
-		Digest    string `json:"digest"`
-		Size      int64  `json:"size"`
-	}
-	list := []entry{}
-	for _, n := range all.nodes {
-		if n.isManifest && n.subject == ref {
-			list = append(list, entry{n.MediaType, n.Digest, n.Size})
-		}
-	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
-	const index = "application/vnd.oci.image.index.v1+json"
-	a := fromJSON(http.StatusOK, map[string]any{"schemaVersion": 2, "mediaType": index, "manifests": list})
-	a.header["Content-Type"] = index
-	return a
 }
 
 // find looks a digest up among what the names of r reach.
@@ -254,19 +233,19 @@ func (d *Dir) walk(roots []descriptor) reached {
 		for _, desc := range m.blobs() {
 			add(desc, false)
 		}
-		if m.Subject != nil {
-			n.subject = m.Subject.Digest
-		}
+		n.refers = m.refers()
 	}
 	return all
 }
 
 // manifestBlob is an image manifest or an index, as far as it names others.
 type manifestBlob struct {
-	Manifests []descriptor `json:"manifests"`
-	Config    *descriptor  `json:"config"`
-	Layers    []descriptor `json:"layers"`
-	Subject   *descriptor  `json:"subject"`
+	Manifests    []descriptor      `json:"manifests"`
+	Config       *descriptor       `json:"config"`
+	Layers       []descriptor      `json:"layers"`
+	Subject      *descriptor       `json:"subject"`
+	ArtifactType string            `json:"artifactType"`
+	Annotations  map[string]string `json:"annotations"`
 }
 
 func (m manifestBlob) blobs() []descriptor {

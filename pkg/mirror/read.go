@@ -126,7 +126,7 @@ func (d *Dir) body(ctx context.Context, name string, w want) (io.ReadCloser, int
 	if err != nil {
 		return nil, 0, err
 	}
-	return io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	return inMemory{bytes.NewReader(body)}, int64(len(body)), nil
 }
 
 // checkedReader hands out a file and withholds its last bytes unless the whole

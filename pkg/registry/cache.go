@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -62,12 +61,12 @@ func NewCache(dir string, limit int64) *Cache {
 
 // signatureTag is how cosign names the signatures of a digest
 // (sigstore/cosign, specs/SIGNATURE_SPEC.md).
-var signatureTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}\.sig$`)
+var signatureTag = lazily(`^sha256-[0-9a-f]{64}\.sig$`)
 
 // cacheKey names what may be kept, and is empty for what may not: a tag. It
 // has the place in it, so that a stand-in never speaks for the registry.
 func cacheKey(at place, ref Ref) string {
-	if ref.Digest == "" && !signatureTag.MatchString(ref.Tag) {
+	if ref.Digest == "" && !signatureTag().MatchString(ref.Tag) {
 		return ""
 	}
 	return "manifest " + at.base + ref.identifier()

@@ -94,7 +94,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 	if ref.Digest != "" && !validDigest(ref.Digest) {
 		return nil, &RefError{Input: ref.String(), Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
-	if ref.Tag != "" && !tagRE.MatchString(ref.Tag) {
+	if ref.Tag != "" && !tagRE().MatchString(ref.Tag) {
 		return nil, &RefError{Input: ref.String(), Why: "its tag is none", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
@@ -317,7 +317,7 @@ func (p place) origin(resp *fetch.Response) fetch.Origin {
 // locate maps a name to its place, and refuses a name that could lead the URL
 // anywhere else.
 func (c *Client) locate(host, repo string) (place, error) {
-	if !hostRE.MatchString(host) || !repositoryRE.MatchString(repo) {
+	if !hostRE().MatchString(host) || !repositoryRE().MatchString(repo) {
 		return place{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
 	}
 	at := place{host: host, repo: repo, plain: plainHTTP(host)}
@@ -333,7 +333,7 @@ func (c *Client) locate(host, repo string) (place, error) {
 		if prefix := strings.Trim(u.Path, "/"); prefix != "" {
 			at.repo = prefix + "/" + repo
 		}
-		if !repositoryRE.MatchString(at.repo) {
+		if !repositoryRE().MatchString(at.repo) {
 			return place{}, &RefError{Input: at.host + "/" + at.repo, Why: "the endpoint's path makes no repository name", Hint: "give the path of a project, without /v2"}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -41,10 +42,15 @@ func (r Ref) identifier() string {
 // The grammar of the distribution specification (opencontainers/distribution-spec,
 // spec.md, "Pulling manifests").
 var (
-	repositoryRE = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagRE        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	hostRE       = regexp.MustCompile(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
+	repositoryRE = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagRE        = lazily(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	hostRE       = lazily(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
 )
+
+// lazily compiles when it is first asked: most commands read no reference.
+func lazily(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // maxRef is the longest reference: the specification's 255 characters of host
 // and repository, a tag and a digest.
@@ -91,11 +97,11 @@ func ParseRef(s string) (Ref, error) {
 		repo, tag, hasTag = repo[:i], repo[i+1:], true
 	}
 	switch {
-	case !hostRE.MatchString(host):
+	case !hostRE().MatchString(host):
 		return bad("a host is lower-case letters, digits, dots and hyphens, with :PORT if need be", "%+q is no host", host)
-	case len(host)+1+len(repo) > 255 || !repositoryRE.MatchString(repo):
+	case len(host)+1+len(repo) > 255 || !repositoryRE().MatchString(repo):
 		return bad("a repository is lower-case words, separated by / . _ or -", "%+q is no repository", repo)
-	case hasTag && !tagRE.MatchString(tag):
+	case hasTag && !tagRE().MatchString(tag):
 		return bad("a tag is at most 128 letters, digits, dots, hyphens and underscores", "%+q is no tag", tag)
 	case hasDigest && !validDigest(digest):
 		return bad("a digest is sha256: and 64 lower-case hex digits", "%+q is no digest", clip(digest))

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,7 +21,7 @@ type AttestationRule struct {
 	Since string `json:"since,omitempty"`
 }
 
-var levelForm = regexp.MustCompile(`^SLSA_([A-Z]+)_LEVEL_([0-9])$`)
+var levelForm = lazily(`^SLSA_([A-Z]+)_LEVEL_([0-9])$`)
 
 func (p *Policy) checkAttestations() error {
 	for _, class := range []string{report.Promotion, report.VSA, report.Provenance} {
@@ -50,7 +49,7 @@ func (p *Policy) checkAttestations() error {
 		if (class == report.VSA) != (r.Verifier != "") {
 			return fmt.Errorf("attestations: %s: verifier belongs to vsa, and vsa needs one", class)
 		}
-		if r.MinimumLevel != "" && (class != report.VSA || !levelForm.MatchString(r.MinimumLevel)) {
+		if r.MinimumLevel != "" && (class != report.VSA || !levelForm().MatchString(r.MinimumLevel)) {
 			return fmt.Errorf("attestations: %s: minimumLevel %q: want one such as SLSA_BUILD_LEVEL_3, for vsa only", class, r.MinimumLevel)
 		}
 	}
@@ -61,13 +60,13 @@ func (p *Policy) checkAttestations() error {
 // same track (slsa.dev/spec/v1.0/verification_summary: a level implies those
 // below it). No minimum is always reached.
 func LevelReached(levels []string, minimum string) bool {
-	want := levelForm.FindStringSubmatch(minimum)
+	want := levelForm().FindStringSubmatch(minimum)
 	if want == nil {
 		return minimum == ""
 	}
 	least, _ := strconv.Atoi(want[2])
 	for _, l := range levels {
-		if got := levelForm.FindStringSubmatch(l); len(got) == len(want) && got[1] == want[1] {
+		if got := levelForm().FindStringSubmatch(l); len(got) == len(want) && got[1] == want[1] {
 			if n, _ := strconv.Atoi(got[2]); n >= least {
 				return true
 			}

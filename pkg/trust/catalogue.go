@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -93,11 +92,11 @@ var embeddedCatalogue = sync.OnceValue(func() *Catalogue {
 func EmbeddedCatalogueText() []byte { return slices.Clone(catalogueText) }
 
 var (
-	digestForm     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	commitForm     = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	repositoryForm = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
-	tagForm        = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	platformForm   = regexp.MustCompile(`^(?:index|linux/[a-z0-9]+)$`)
+	digestForm     = lazily(`^sha256:[0-9a-f]{64}$`)
+	commitForm     = lazily(`^[0-9a-f]{40}$`)
+	repositoryForm = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
+	tagForm        = lazily(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	platformForm   = lazily(`^(?:index|linux/[a-z0-9]+)$`)
 )
 
 // ParseCatalogue reads the text of a catalogue. A tag with two digests, a row
@@ -180,7 +179,7 @@ func (r CatalogueRow) compare(s CatalogueRow) int {
 func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 	known := map[string]bool{}
 	for _, s := range c.sources {
-		if !nameForm.MatchString(s.ID) || s.Repository == "" || s.Path == "" || s.Commit != unrecorded && !commitForm.MatchString(s.Commit) || !digestForm.MatchString(s.Digest) {
+		if !nameForm().MatchString(s.ID) || s.Repository == "" || s.Path == "" || s.Commit != unrecorded && !commitForm().MatchString(s.Commit) || !digestForm().MatchString(s.Digest) {
 			return nil, fmt.Errorf("source %q: want an id, a repository, a path, a commit or %q, and a digest", s.ID, unrecorded)
 		}
 		if known[s.ID] {
@@ -190,7 +189,7 @@ func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 	}
 	c.at, c.of = make(map[string]int, len(c.rows)), make(map[string][]string, len(c.rows))
 	for i, r := range c.rows {
-		if !repositoryForm.MatchString(r.Image) || !tagForm.MatchString(r.Tag) || !platformForm.MatchString(r.Platform) || !digestForm.MatchString(r.Digest) {
+		if !repositoryForm().MatchString(r.Image) || !tagForm().MatchString(r.Tag) || !platformForm().MatchString(r.Platform) || !digestForm().MatchString(r.Digest) {
 			return nil, fmt.Errorf("row %q %q: want image, tag, platform and digest", r.key(), r.Digest)
 		}
 		if !known[r.Source] {

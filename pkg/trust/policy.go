@@ -138,6 +138,12 @@ var embeddedPolicy = sync.OnceValue(func() *Policy {
 	return p
 })
 
+// Embedded names the policy and the trusted root that are compiled in, without
+// reading them.
+func Embedded() (policy, root report.Source) {
+	return report.Source{Digest: digestOf(policyYAML), Embedded: true}, report.Source{Digest: digestOf(rootJSON), Embedded: true}
+}
+
 // EmbeddedPolicyYAML returns the text of the embedded policy, with its comments.
 func EmbeddedPolicyYAML() []byte { return slices.Clone(policyYAML) }
 
@@ -186,12 +192,17 @@ func ParsePolicy(text []byte) (*Policy, error) {
 func (p *Policy) Source() report.Source { return p.source }
 
 var (
-	emailForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
-	nameForm   = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
-	hostForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
-	minorForm  = regexp.MustCompile(`^1\.(0|[1-9][0-9]{0,3})$`)
-	signedForm = regexp.MustCompile(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
+	emailForm  = lazily(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
+	nameForm   = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	hostForm   = lazily(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
+	minorForm  = lazily(`^1\.(0|[1-9][0-9]{0,3})$`)
+	signedForm = lazily(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 )
+
+// lazily compiles when it is first asked: not every command reads a policy.
+func lazily(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 func (p *Policy) check() error {
 	if p.SchemaVersion != 1 {
@@ -214,7 +225,7 @@ func (p *Policy) check() error {
 		if !strings.HasPrefix(id.Issuer, "https://") || len(id.Issuer) == len("https://") {
 			return fmt.Errorf("identities: %s: issuer %q is not an https URL", key, id.Issuer)
 		}
-		if !emailForm.MatchString(id.Subject) {
+		if !emailForm().MatchString(id.Subject) {
 			return fmt.Errorf("identities: %s: subject %q is not one exact e-mail address in lower case", key, id.Subject)
 		}
 	}
@@ -230,10 +241,10 @@ func (p *Policy) check() error {
 	if slices.Contains(p.Images.AlsoSeen, p.Images.Identity) {
 		return fmt.Errorf("images.alsoSeen: %q is already the identity that counts", p.Images.Identity)
 	}
-	if !hostForm.MatchString(p.Images.Registry) {
+	if !hostForm().MatchString(p.Images.Registry) {
 		return fmt.Errorf("images.registry: %q is not a host name", p.Images.Registry)
 	}
-	if !signedForm.MatchString(p.Files.SignedSince) {
+	if !signedForm().MatchString(p.Files.SignedSince) {
 		return fmt.Errorf("files.signedSince: %q is not a version such as v1.26.0", p.Files.SignedSince)
 	}
 	if err := p.Images.check(); err != nil {
@@ -260,7 +271,7 @@ func (r *ImageRule) check() error {
 		}
 	}
 	for _, region := range r.Regions {
-		if !nameForm.MatchString(region) {
+		if !nameForm().MatchString(region) {
 			return fmt.Errorf("images.regions: %q is not a region", region)
 		}
 	}
@@ -269,7 +280,7 @@ func (r *ImageRule) check() error {
 
 func (p *Policy) checkInventory() error {
 	for _, r := range p.Inventory {
-		if !minorForm.MatchString(r.From) || r.To != "" && !minorForm.MatchString(r.To) {
+		if !minorForm().MatchString(r.From) || r.To != "" && !minorForm().MatchString(r.To) {
 			return fmt.Errorf("inventory: %q to %q: want minors such as \"1.27\" in quotes", r.From, r.To)
 		}
 		if r.To != "" && minorNumber(r.From) > minorNumber(r.To) {
@@ -279,7 +290,7 @@ func (p *Policy) checkInventory() error {
 			return fmt.Errorf("inventory: %s: an empty list would demand nothing", r.From)
 		}
 		for _, n := range slices.Concat(r.Images, r.Architectures) {
-			if !nameForm.MatchString(n) {
+			if !nameForm().MatchString(n) {
 				return fmt.Errorf("inventory: %s: %q is not a name", r.From, n)
 			}
 		}
@@ -292,11 +303,11 @@ func (p *Policy) checkInventory() error {
 		}
 	}
 	for i, k := range p.Kubeadm {
-		if !minorForm.MatchString(k.Minor) || slices.ContainsFunc(p.Kubeadm[:i], func(o KubeadmRule) bool { return o.Minor == k.Minor }) {
+		if !minorForm().MatchString(k.Minor) || slices.ContainsFunc(p.Kubeadm[:i], func(o KubeadmRule) bool { return o.Minor == k.Minor }) {
 			return fmt.Errorf("kubeadm: %q: want each minor once, such as \"1.27\" in quotes", k.Minor)
 		}
 		for _, tag := range []string{k.Pause, k.Etcd, k.CoreDNS} {
-			if !tagForm.MatchString(tag) {
+			if !tagForm().MatchString(tag) {
 				return fmt.Errorf("kubeadm: %s: %q is not a tag", k.Minor, tag)
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -226,11 +225,11 @@ type tufFetcher struct {
 	roots  map[string][]byte
 }
 
-var rootName = regexp.MustCompile(`^([1-9][0-9]*)\.root\.json$`)
+var rootName = lazily(`^([1-9][0-9]*)\.root\.json$`)
 
 // DownloadFile has the form that go-tuf asks for; it ignores the time-out, which the context has.
 func (f *tufFetcher) DownloadFile(url string, limit int64, _ time.Duration) ([]byte, error) {
-	root := rootName.FindStringSubmatch(path.Base(url))
+	root := rootName().FindStringSubmatch(path.Base(url))
 	if root != nil && f.roots[root[1]] != nil {
 		return f.roots[root[1]], nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // counter counts what goes over the wire, redirects among it.
@@ -74,6 +75,25 @@ func BenchmarkImages(b *testing.B) {
 				b.ReportMetric(float64((cpu()-before).Microseconds())/1000/n/references, "cpu-ms/ref")
 				b.ReportMetric(b.Elapsed().Seconds()/n, "wall-s/run")
 			})
+		}
+	}
+}
+
+// BenchmarkSignature is one signature without the network: parsing, chain, SCT,
+// log entry, signature and claims.
+func BenchmarkSignature(b *testing.B) {
+	w := world.New(world.Options{})
+	v := verifier(b, w)
+	const name = "kube-proxy"
+	m, err := v.Registry.Manifest(b.Context(), registry.Ref{Host: "registry.k8s.io", Repository: name, Tag: version})
+	if err != nil {
+		b.Fatal(err)
+	}
+	again := verify.LayersOf(b.Context(), v, name, m.Digest)
+	b.ReportAllocs()
+	for b.Loop() {
+		if c := again(); c.Verdict != report.Verified {
+			b.Fatal(c.Detail)
 		}
 	}
 }

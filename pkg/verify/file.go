@@ -56,7 +56,7 @@ func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte
 	if err != nil {
 		pemText = certText // PEM as it is, without the base64 around it
 	}
-	_, cert, err := oneCertificate(pemText)
+	cert, err := oneCertificate(pemText)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "%s.cert: %v", url, err)
 	}

@@ -36,7 +36,6 @@ type layer struct {
 	digest    string // of the payload, "sha256:<hex>"
 	size      int64
 	signature string // base64
-	certPEM   []byte
 	cert      *x509.Certificate
 	identity  trust.Identity
 
@@ -62,7 +61,7 @@ func parseLayer(d registry.Descriptor) (*layer, error) {
 		return nil, errors.New("no signature in base64")
 	}
 	var err error
-	if l.certPEM, l.cert, err = oneCertificate([]byte(d.Annotations[certificateAnnotation])); err != nil {
+	if l.cert, err = oneCertificate([]byte(d.Annotations[certificateAnnotation])); err != nil {
 		return nil, err
 	}
 	if l.identity, err = identityOf(l.cert); err != nil {
@@ -187,12 +186,16 @@ func (e *hashedRekord) is(digest, signature string, cert *x509.Certificate) erro
 	if !bytes.Equal(sig, e.Spec.Signature.Content) {
 		return &mismatchError{"the log entry is of another signature", signature, base64.StdEncoding.EncodeToString(e.Spec.Signature.Content)}
 	}
-	_, logged, err := oneCertificate(e.Spec.Signature.PublicKey.Content)
+	logged, err := oneBlock(e.Spec.Signature.PublicKey.Content)
 	if err != nil {
 		return fmt.Errorf("log entry: %w", err)
 	}
-	if !logged.Equal(cert) {
-		return &mismatchError{"the log entry is of another certificate", cert.SerialNumber.String(), logged.SerialNumber.String()}
+	if !bytes.Equal(logged.Bytes, cert.Raw) {
+		other := "one that cannot be read"
+		if c, err := x509.ParseCertificate(logged.Bytes); err == nil {
+			other = c.SerialNumber.String()
+		}
+		return &mismatchError{"the log entry is of another certificate", cert.SerialNumber.String(), other}
 	}
 	return nil
 }
@@ -204,18 +207,21 @@ func (e *mismatchError) Error() string {
 	return fmt.Sprintf("%s (expected %.100s, found %.100s)", e.what, e.want, e.got)
 }
 
-// oneCertificate reads exactly one PEM certificate with nothing after it, and
-// returns it in canonical PEM.
-func oneCertificate(b []byte) ([]byte, *x509.Certificate, error) {
+// oneCertificate reads exactly one PEM certificate with nothing after it.
+func oneCertificate(b []byte) (*x509.Certificate, error) {
+	block, err := oneBlock(b)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+func oneBlock(b []byte) (*pem.Block, error) {
 	block, rest := pem.Decode(b)
 	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, nil, errors.New("not one PEM certificate")
+		return nil, errors.New("not one PEM certificate")
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}), cert, nil
+	return block, nil
 }
 
 // Fulcio's certificate extensions:

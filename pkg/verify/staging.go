@@ -67,10 +67,7 @@ func (r *run) staging(ctx context.Context, im *image) report.Check {
 			last = say(report.Unknown, report.Untrusted, "a signature by %s is under a log or CA that the trusted root does not know", rule)
 			continue
 		}
-		if err = l.ofThis(); err == nil {
-			err = verifier.verify(ctx, l, body, im.digest)
-		}
-		if err != nil {
+		if err := verifier.verify(ctx, l, body, im.digest); err != nil {
 			last = say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
 			continue
 		}

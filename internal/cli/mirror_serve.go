@@ -1,0 +1,294 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// serving is what mirror serve was asked for.
+type serving struct {
+	dir       string
+	listen    string
+	cert, key string
+	accessLog string
+	verify    string
+}
+
+func (a *app) mirrorServe() *cobra.Command {
+	var flags shared
+	var s serving
+	c := &cobra.Command{
+		Use:   "serve DIR",
+		Short: "Serve a mirror as the outside world, and a page to choose from it",
+		Long: `Serves a mirror over HTTP: registry.k8s.io by the OCI distribution API, the files of
+dl.k8s.io and sbom.k8s.io with ranges, and a web page that shows what there is, each
+with its verdict. All of it on one port: the Host header tells which host is meant,
+else the path does, /v2/ being the registry and /dl.k8s.io/... the files.
+
+Whatever a digest describes is hashed again before it is sent, and refused if it is
+damaged. The mirror is verified when it is opened and whenever it changes; what is
+refuted is withheld, and what is unknown is served and said to be so.
+
+/healthz says that it serves, /metrics what it did. SIGINT and SIGTERM end it, after
+the answers that are under way.`,
+		Example: withExamples(
+			"kverify mirror serve DIR  # on http://127.0.0.1:8080, the page included",
+			"kverify mirror serve DIR --listen :443 --tls-cert tls.crt --tls-key tls.key  # for others, over TLS",
+			"kverify mirror serve DIR --verify first  # begin only if all of it is verified",
+			"curl -LO http://127.0.0.1:8080/dl.k8s.io/release/v1.27.2/bin/linux/amd64/kubectl",
+			"crane pull 127.0.0.1:8080/kube-proxy:v1.27.2 kube-proxy.tar",
+		),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return &usageError{err: errors.New("mirror serve needs a mirror and got none; write kverify mirror serve DIR"), hint: "try: kverify mirror serve --help"}
+			case 1:
+				return nil
+			}
+			return &usageError{err: fmt.Errorf("mirror serve takes one mirror and got %d; a mirror holds several releases", len(args)), hint: "try: kverify mirror serve --help"}
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&s.listen, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`; :8080 is every one of this machine's")
+	f.StringVar(&s.cert, "tls-cert", "", "speak TLS with the certificate in this `FILE`; it is read again when it changes")
+	f.StringVar(&s.key, "tls-key", "", "and with the key in this `FILE`")
+	f.StringVar(&s.accessLog, "access-log", "-", "log requests to this `FILE`; - is stdout, none is nowhere")
+	f.StringVar(&s.verify, "verify", "background", "verify the mirror in the `background`, first, or off")
+	for _, name := range []string{"listen", "tls-cert", "tls-key", "access-log", "verify"} {
+		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+	}
+	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
+	f.IntVarP(&flags.jobs, "jobs", "j", defaultJobs, "examine `N` subjects side by side")
+	f.BoolVarP(&flags.quiet, "quiet", "q", false, "no remarks on stderr")
+	_ = c.RegisterFlagCompletionFunc("verify", cobra.FixedCompletions(verifyModes, cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, cancel, set, err := a.begin(c, &flags)
+		if err != nil {
+			return err
+		}
+		defer cancel()
+		s.dir = args[0]
+		return a.serve(ctx, set, s)
+	}
+	return c
+}
+
+var verifyModes = []string{"background", "first", "off"}
+
+func (s serving) check() error {
+	switch {
+	case (s.cert == "") != (s.key == ""):
+		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
+	case s.verify != "background" && s.verify != "first" && s.verify != "off":
+		return usagef("--verify %q is none; write %s", s.verify, orList(verifyModes))
+	case s.accessLog == "":
+		return usagef("--access-log is empty; name a file, or write - or none")
+	}
+	return nil
+}
+
+const (
+	// headerTimeout and maxHeaders bound what a client that has not asked yet can hold.
+	headerTimeout = 10 * time.Second
+	maxHeaders    = 32 << 10
+	// requestTimeout bounds the reading of a request; no body is larger than a look-up's.
+	requestTimeout = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	// drainTimeout is for answers under way when the server is to end: below the
+	// 30 s that orchestrators give before they kill.
+	drainTimeout = 25 * time.Second
+	// lookEvery is how often the mirror's lists are looked at for changes.
+	lookEvery = 2 * time.Second
+)
+
+// serve runs until ctx ends.
+func (a *app) serve(ctx context.Context, set *settings, s serving) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	set.mirror = s.dir
+	if _, err := a.verifier(set); err != nil { // flags that make no sense, before anything is listening
+		return err
+	}
+	dir, err := mirror.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := a.openLog(s.accessLog)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	h := mirror.NewHandler(dir)
+	h.Log, h.Tool = log, version().tool()
+	server := &http.Server{
+		Handler: h, ErrorLog: a.serverLog(set),
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
+	}
+	if server.TLSConfig, err = s.tls(); err != nil {
+		return err
+	}
+	state := &served{app: a, set: set, dir: dir, handler: h, seen: stamp(s.dir)}
+	if s.verify == "first" {
+		r, err := state.inspect(ctx)
+		if err != nil {
+			return err
+		}
+		if v := r.Verdict(); v != report.Verified {
+			a.code = verdictExit[v]
+			return fmt.Errorf("the mirror %s is not served: of its subjects %d are refuted and %d unknown; see kverify verify %s, or serve it with --verify background", s.dir, r.Count(report.Refuted), r.Count(report.Unknown), s.dir)
+		}
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+	if err != nil {
+		return usagef("--listen %s: %w; name an ADDRESS:PORT of this machine that is free", s.listen, plainError(err))
+	}
+	scheme := "http"
+	if server.TLSConfig != nil {
+		scheme = "https"
+	}
+	if !set.quiet {
+		a.say("serving %s on %s://%s", s.dir, scheme, ln.Addr())
+	}
+	return a.serveUntil(ctx, server, ln, func(ctx context.Context) {
+		if s.verify == "background" {
+			state.verify(ctx)
+		}
+		state.watch(ctx, s.verify != "off")
+	})
+}
+
+// serveUntil serves on ln, works beside it, and ends both with ctx.
+func (a *app) serveUntil(ctx context.Context, server *http.Server, ln net.Listener, work func(context.Context)) (err error) {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	par.Do(
+		func() {
+			defer stop()
+			if server.TLSConfig != nil {
+				err = server.ServeTLS(ln, "", "")
+			} else {
+				err = server.Serve(ln)
+			}
+		},
+		func() {
+			<-working.Done()
+			draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+			defer cancel()
+			a.drained = server.Shutdown(draining) == nil
+			_ = server.Close()
+		},
+		func() { work(working) },
+	)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// openLog opens the access log.
+func (a *app) openLog(name string) (io.Writer, func(), error) {
+	switch name {
+	case "-":
+		return a.stdout, func() {}, nil
+	case "none":
+		return nil, func() {}, nil
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, nil, usagef("--access-log %s: %w; name a file that can be written to", name, plainError(err))
+	}
+	return f, func() { _ = f.Close() }, nil
+}
+
+// served is a mirror that is being served.
+type served struct {
+	app     *app
+	set     *settings
+	dir     *mirror.Dir
+	handler *mirror.Handler
+	seen    string // stamp of dir when it was opened
+}
+
+// inspect verifies the mirror as it is open now.
+func (s *served) inspect(ctx context.Context) (report.Report, error) {
+	v, err := s.app.verifier(s.set)
+	if err != nil {
+		return report.Report{}, err
+	}
+	r, err := s.dir.Inspect(ctx, v)
+	if err == nil && ctx.Err() == nil {
+		s.handler.Judge(r)
+	}
+	return r, err
+}
+
+// verify verifies the mirror and says what came of it. A fault of that is not
+// the end of serving.
+func (s *served) verify(ctx context.Context) {
+	r, err := s.inspect(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.app.say("%s could not be verified: %v; it is served without verdicts", s.set.mirror, err)
+	case !s.set.quiet || r.Verdict() == report.Refuted:
+		s.app.say("%s: %s: %d verified, %d refuted, %d unknown", s.set.mirror, r.Verdict(), r.Count(report.Verified), r.Count(report.Refuted), r.Count(report.Unknown))
+	}
+}
+
+// watch opens the mirror anew when its lists have changed and have rested
+// since, so that what was put into it is served without a new start.
+func (s *served) watch(ctx context.Context, verify bool) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for before := s.seen; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := stamp(s.set.mirror)
+		if now == s.seen || now != before {
+			before = now
+			continue
+		}
+		s.seen = now
+		dir, err := mirror.Open(s.set.mirror)
+		if err != nil {
+			s.app.say("%s has changed, and cannot be opened: %v; it is served as it was", s.set.mirror, err)
+			continue
+		}
+		s.dir = dir // the one before is closed by the runtime, when nothing is sent from it any more
+		s.handler.Swap(dir)
+		if verify {
+			s.verify(ctx)
+		}
+	}
+}
+
+// stamp tells a mirror's lists as they are from what they were.
+func stamp(dir string) string {
+	var b strings.Builder
+	for _, name := range []string{"", "MANIFEST.json", filepath.Join("oci", "index.json")} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && (name != "" || !info.IsDir()) {
+			fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,129 @@
+package mirror
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/release"
+)
+
+// Contents is what a mirror holds, by its lists. It is no verdict.
+type Contents struct {
+	Versions []release.Version // newest first
+	Files    []HeldFile        // by URL
+	Images   []HeldImage       // by name
+	Damage   []string          // why a list, or a part of one, is refused
+}
+
+// HeldFile is a file or document of the mirror.
+type HeldFile struct {
+	URL     string          // canonical
+	Name    string          // inside the mirror, "files/HOST/PATH"
+	Version release.Version // zero for what belongs to no release
+	Path    string          // in the release, such as "bin/linux/amd64/kubectl"
+	SHA256  string          // hex, as MANIFEST.json says; empty without one
+	Size    int64           // in bytes; -1 if it is not known
+}
+
+// HeldImage is one name of oci/index.json.
+type HeldImage struct {
+	Host, Repository, Tag string // "registry.k8s.io", "kube-proxy", "v1.27.2"; Tag is empty for a name by digest
+	Digest                string
+	MediaType             string
+}
+
+// String returns the name as a registry's client writes it.
+func (i HeldImage) String() string {
+	if i.Tag == "" {
+		return i.Host + "/" + i.Repository + "@" + i.Digest
+	}
+	return i.Host + "/" + i.Repository + ":" + i.Tag
+}
+
+// maxWalked bounds the files of a directory without MANIFEST.json.
+const maxWalked = 1_000_000
+
+// Contents lists what the mirror holds. A directory that has no MANIFEST.json
+// is walked.
+func (d *Dir) Contents() Contents {
+	var c Contents
+	for _, half := range slices.Sorted(maps.Keys(d.broken)) {
+		c.Damage = append(c.Damage, half+": "+d.broken[half].Error())
+	}
+	d.heldFiles(&c)
+	for key, r := range d.repos {
+		host, repo, _ := strings.Cut(key, "/")
+		for tag, target := range r.tags {
+			c.Images = append(c.Images, HeldImage{host, repo, tag, target.Digest, target.MediaType})
+		}
+		for tag, err := range r.refused {
+			c.Damage = append(c.Damage, key+":"+tag+": "+err.Error())
+		}
+	}
+	seen := map[release.Version]bool{}
+	for _, f := range c.Files {
+		seen[f.Version] = true
+	}
+	for _, i := range c.Images {
+		if v, err := release.ParseVersion(i.Tag); err == nil {
+			seen[v] = true
+		}
+	}
+	delete(seen, release.Version{})
+	c.Versions = slices.SortedFunc(maps.Keys(seen), func(a, b release.Version) int { return b.Compare(a) })
+	slices.SortFunc(c.Files, func(a, b HeldFile) int { return strings.Compare(a.URL, b.URL) })
+	slices.SortFunc(c.Images, func(a, b HeldImage) int { return strings.Compare(a.String(), b.String()) })
+	slices.Sort(c.Damage)
+	return c
+}
+
+func (d *Dir) heldFiles(c *Contents) {
+	if d.broken["MANIFEST.json"] != nil {
+		return
+	}
+	add := func(url string, w want) {
+		path, ok := strings.CutPrefix(url, "https://")
+		if !ok || !isClean("/"+path) {
+			return
+		}
+		f := HeldFile{URL: url, Name: "files/" + path, SHA256: w.sha256, Size: w.size}
+		if rest, ok := strings.CutPrefix(path, hostFiles+"/release/"); ok {
+			version, inside, _ := strings.Cut(rest, "/")
+			if v, err := release.ParseVersion(version); err == nil {
+				f.Version, f.Path = v, inside
+			}
+		}
+		c.Files = append(c.Files, f)
+	}
+	if d.manifest != nil {
+		for url, w := range d.manifest.files {
+			add(url, w)
+		}
+		return
+	}
+	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case len(c.Files) >= maxWalked:
+			return errTooLarge
+		case e.Type().IsRegular():
+			add("https://"+strings.TrimPrefix(name, "files/"), want{size: -1})
+		}
+		return nil
+	})
+	if err != nil {
+		c.Damage = append(c.Damage, "files: "+err.Error())
+	}
+}
+
+// Open opens a file of the mirror for hashing; name is as in [HeldFile].
+func (d *Dir) Open(name string) (fs.File, error) {
+	f, _, err := d.open(name)
+	return f, err
+}

@@ -1,0 +1,264 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Handler serves a mirror over HTTP as the outside world, all of its hosts on
+// one port: registry.k8s.io by the read half of the OCI distribution
+// specification (https://github.com/opencontainers/distribution-spec), the
+// files of dl.k8s.io and sbom.k8s.io with ranges, and the kept entries of the
+// transparency log. Which host a request means is told by its Host header,
+// else by its path: /v2/ is the registry, /HOST/PATH is HOST.
+//
+//	/healthz   200 while it serves
+//	/metrics   Prometheus' text format
+//	/, /-/     Page
+//
+// Every byte of a body that a digest describes is hashed again before it is
+// sent. What is not what it must be is refused, 500 with the reason; what
+// becomes another while it is sent ends with the connection.
+type Handler struct {
+	Page http.Handler // answers / and what is below /-/; nil means 404
+	Log  io.Writer    // gets a line for each request; nil means none
+	Tool report.Tool  // named in the metrics
+
+	dir     atomic.Pointer[Dir]
+	refuted atomic.Pointer[map[string]string]
+	blocks  *blocks
+	metrics *metrics
+	logging sync.Mutex
+}
+
+// NewHandler serves d.
+func NewHandler(d *Dir) *Handler {
+	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
+	h.dir.Store(d)
+	h.refuted.Store(&map[string]string{})
+	return h
+}
+
+// Swap serves d from now on. What is being sent still is of the directory
+// before, which must stay open until it has been. What was refuted stays so
+// until the next [Handler.Judge].
+func (h *Handler) Swap(d *Dir) { h.dir.Store(d) }
+
+// Judge takes the report of a verification of what is served. What it refutes
+// is from then on answered with 403 and the reason; all else is served as before.
+func (h *Handler) Judge(r report.Report) {
+	refuted := map[string]string{}
+	for _, res := range r.Results {
+		if res.Verdict() != report.Refuted {
+			continue
+		}
+		why := "its verification here refuted it"
+		for _, c := range res.Checks {
+			if c.Required && c.Verdict == report.Refuted {
+				why += ": " + c.Name + ": " + c.Detail
+				break
+			}
+		}
+		for _, name := range append([]string{res.Subject}, res.SeenAs...) {
+			if res.Kind != "image" {
+				refuted[name] = why
+				continue
+			}
+			if repo, ok := repositoryOf(name); ok && res.Digest != "" {
+				refuted[repo+"@"+res.Digest] = why
+			}
+			if res.Platform == "" { // a tag; a platform that is wrong is wrong in it
+				refuted[name] = why
+			}
+		}
+	}
+	h.refuted.Store(&refuted)
+	h.metrics.judge(r)
+}
+
+func repositoryOf(name string) (string, bool) {
+	n, ok := splitName(name)
+	return n.host + "/" + n.repo, ok
+}
+
+// maxBody caps what is read of a request: a look-up in the log is the only one
+// with a body that matters.
+const maxBody = maxQuery + 1
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), site: "none"}
+	started := time.Now()
+	h.metrics.begin(1)
+	defer func() {
+		v := recover()
+		took := time.Since(started)
+		if rec.status == 0 {
+			rec.status = http.StatusOK
+			if v != nil {
+				rec.status = http.StatusInternalServerError
+			}
+		}
+		h.metrics.observe(requestKind{rec.site, methodOf(req), rec.status}, rec.sent, took)
+		h.log(req, rec, took, v)
+		if v != nil {
+			panic(v) // net/http ends the connection, so that nobody takes what was sent for the whole
+		}
+	}()
+	if req.Body != nil {
+		req.Body = http.MaxBytesReader(rec, req.Body, maxBody)
+	}
+	rec.Header().Set("X-Content-Type-Options", "nosniff")
+	h.serve(rec, req)
+}
+
+// methodOf keeps the label's values few.
+func methodOf(req *http.Request) string {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+		return req.Method
+	}
+	return "other"
+}
+
+func (h *Handler) serve(w *recorder, req *http.Request) {
+	var own http.HandlerFunc
+	switch p := req.URL.Path; {
+	case p == "/healthz":
+		own = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, "ok\n")
+		}
+	case p == "/metrics":
+		own = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+			_ = h.metrics.write(w, h.Tool)
+		}
+	case (p == "/" || strings.HasPrefix(p, "/-/")) && h.Page != nil:
+		own = h.Page.ServeHTTP
+	}
+	if own != nil {
+		w.site = "self"
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			h.send(w, req, allow(req, plain(http.StatusOK, "")))
+			return
+		}
+		own(w, req)
+		return
+	}
+	d := h.dir.Load()
+	site, in, a := d.outside(req)
+	if d.answersFor(site) {
+		w.site = site
+	}
+	if strings.HasPrefix(in.URL.Path, "/v2/") {
+		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	}
+	if a.err != nil {
+		w.why = a.err
+		h.metrics.refuse(refusedCorrupt)
+	} else if why := h.withheld(in, a); why != "" {
+		a.close()
+		h.metrics.refuse(refusedVerdict)
+		w.why = errors.New(why)
+		if strings.HasPrefix(in.URL.Path, "/v2/") {
+			a = ociError(http.StatusForbidden, codeDenied, why)
+		} else {
+			a = plain(http.StatusForbidden, in.URL.String()+": "+why)
+		}
+	}
+	h.send(w, req, a)
+}
+
+// withheld says why what was asked for is not handed out, or "".
+func (h *Handler) withheld(in *http.Request, a *answer) string {
+	refuted := *h.refuted.Load()
+	if len(refuted) == 0 || a.status != http.StatusOK {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(in.URL.Path, "/v2/")
+	if !ok {
+		return refuted[in.URL.String()]
+	}
+	repo, ref, ok := strings.Cut(rest, "/manifests/")
+	if !ok {
+		return ""
+	}
+	name := in.URL.Host + "/" + repo
+	if why := refuted[name+"@"+a.header["Docker-Content-Digest"]]; why != "" {
+		return why
+	}
+	return refuted[name+":"+ref]
+}
+
+// send writes an answer. The connection is cut where a body turns out to be
+// another than it must be.
+func (h *Handler) send(w *recorder, req *http.Request, a *answer) {
+	defer a.close()
+	for k, v := range a.header {
+		w.Header().Set(k, v)
+	}
+	if a.status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header().Set("Content-Length", strconv.FormatInt(a.size, 10))
+		w.WriteHeader(a.status)
+		if req.Method != http.MethodHead {
+			_, _ = io.Copy(w, a.body)
+		}
+		return
+	}
+	var content io.ReadSeeker
+	switch body := a.body.(type) {
+	case inMemory:
+		content = body.Reader
+	case *checkedReader:
+		var err error
+		if content, err = h.blocks.reader(req.Context(), body); err != nil {
+			h.refuse(w, req, err)
+			return
+		}
+	default:
+		h.refuse(w, req, fmt.Errorf("a body of type %T", body))
+		return
+	}
+	if a.sum != "" {
+		// What a digest names never changes; a name may.
+		w.Header().Set("ETag", `"sha256:`+a.sum+`"`)
+		w.Header().Set("Cache-Control", "no-cache")
+		if strings.HasSuffix(req.URL.Path, "/sha256:"+a.sum) {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		}
+	}
+	http.ServeContent(w, req, "", time.Time{}, content)
+	if checked, ok := content.(*blockReader); ok {
+		_ = checked.Close()
+		if err := checked.err; err != nil && req.Context().Err() == nil {
+			w.why = err
+			h.metrics.refuse(refusedAborted)
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// refuse answers for content that was found to be wrong before any of it was sent.
+func (h *Handler) refuse(w *recorder, req *http.Request, err error) {
+	if req.Context().Err() != nil { // nobody waits for it any more
+		panic(http.ErrAbortHandler)
+	}
+	h.metrics.refuse(refusedCorrupt)
+	a := h.dir.Load().refuse(err)
+	if strings.HasPrefix(req.URL.Path, "/v2/") {
+		a = h.dir.Load().ociRefuse(err)
+	}
+	w.why = a.err
+	w.Header().Del("Docker-Content-Digest")
+	h.send(w, req, a)
+}

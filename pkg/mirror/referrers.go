@@ -1,0 +1,146 @@
+package mirror
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The lists that a registry gives: tags, repositories and referrers. They name
+// what oci/index.json names or reaches, and nothing else.
+
+// maxReferrers is how many referrers of one digest are listed, so that the
+// answer stays below the 4 MiB that clients take: at 4 KiB of annotations each.
+const (
+	maxReferrers   = 1000
+	maxAnnotations = 4 << 10
+)
+
+// A referrer is a manifest that says what it refers to.
+type referrer struct {
+	subject      string // digest
+	artifactType string
+	annotations  map[string]string
+}
+
+// refers gives the manifest's subject, and what a list of referrers says of the
+// manifest by the OCI distribution specification: its artifactType, else the
+// media type of its config, and its annotations (none, if they are unreasonably long).
+func (m manifestBlob) refers() *referrer {
+	if m.Subject == nil {
+		return nil
+	}
+	r := &referrer{subject: m.Subject.Digest, artifactType: m.ArtifactType, annotations: m.Annotations}
+	if r.artifactType == "" && m.Config != nil {
+		r.artifactType = m.Config.MediaType
+	}
+	size := 0
+	for k, v := range m.Annotations {
+		size += len(k) + len(v)
+	}
+	if size > maxAnnotations {
+		r.annotations = nil
+	}
+	return r
+}
+
+// answerReferrers lists the manifests of the repository whose subject is ref:
+// those that a name of the mirror reaches, whichever way they came in.
+func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *answer {
+	if !isDigest(ref) {
+		return ociError(http.StatusBadRequest, codeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
+	}
+	all := r.reach()
+	if all.damage != nil {
+		return d.ociRefuse(all.damage)
+	}
+	type entry struct {
+		MediaType    string            `json:"mediaType"`
+		Digest       string            `json:"digest"`
+		Size         int64             `json:"size"`
+		ArtifactType string            `json:"artifactType,omitempty"`
+		Annotations  map[string]string `json:"annotations,omitempty"`
+	}
+	wanted := req.URL.Query().Get("artifactType")
+	list := []entry{}
+	for _, n := range all.nodes {
+		if n.isManifest && n.refers != nil && n.refers.subject == ref && (wanted == "" || n.refers.artifactType == wanted) {
+			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.refers.artifactType, n.refers.annotations})
+		}
+	}
+	if len(list) > maxReferrers {
+		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), errTooLarge, maxReferrers))
+	}
+	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
+	const index = "application/vnd.oci.image.index.v1+json"
+	a := fromJSON(http.StatusOK, map[string]any{"schemaVersion": 2, "mediaType": index, "manifests": list})
+	a.header["Content-Type"] = index
+	if wanted != "" {
+		a.header["OCI-Filters-Applied"] = "artifactType"
+	}
+	return a
+}
+
+// answerTags lists the tags of a repository.
+func answerTags(req *http.Request, repo string, r *repository) *answer {
+	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.tags)))
+	if bad != nil {
+		return bad
+	}
+	a := fromJSON(http.StatusOK, map[string]any{"name": repo, "tags": tags})
+	if next != "" {
+		a.header["Link"] = next
+	}
+	return a
+}
+
+// answerCatalog lists the repositories of a host.
+func (d *Dir) answerCatalog(req *http.Request, host string) *answer {
+	repos := []string{}
+	for key := range d.repos {
+		if repo, ok := strings.CutPrefix(key, host+"/"); ok {
+			repos = append(repos, repo)
+		}
+	}
+	slices.Sort(repos)
+	repos, next, bad := page(req, repos)
+	if bad != nil {
+		return bad
+	}
+	a := fromJSON(http.StatusOK, map[string]any{"repositories": repos})
+	if next != "" {
+		a.header["Link"] = next
+	}
+	return a
+}
+
+// page cuts what the parameters n and last ask for out of a sorted list, and
+// gives the Link to the rest, if there is one.
+func page(req *http.Request, list []string) (part []string, link string, bad *answer) {
+	q := req.URL.Query()
+	if last := q.Get("last"); last != "" {
+		i, found := slices.BinarySearch(list, last)
+		if found {
+			i++
+		}
+		list = list[i:]
+	}
+	if !q.Has("n") {
+		return append([]string{}, list...), "", nil
+	}
+	n, err := strconv.Atoi(q.Get("n"))
+	if err != nil || n < 0 {
+		return nil, "", ociError(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", fmt.Sprintf("n is %q, which is no number of entries", q.Get("n")))
+	}
+	if n < len(list) {
+		if n > 0 {
+			q.Set("last", list[n-1])
+			link = fmt.Sprintf("<%s?%s>; rel=\"next\"", req.URL.EscapedPath(), q.Encode())
+		}
+		list = list[:n]
+	}
+	return append([]string{}, list...), link, nil
+}
