@@ -53,6 +53,8 @@ var homes = map[string][]string{
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate": {"pkg/verify"},
 	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go"},
 	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go", "pkg/verify/cosign.go"},
+	"github.com/digitorus/pkcs7":                             {"pkg/verify/stamps.go"},
+	"github.com/digitorus/timestamp":                         {"pkg/verify/stamps.go"},
 	"google.golang.org/protobuf":                             {"pkg/trust"},
 	"github.com/theupdateframework/go-tuf/v2":                {"pkg/trust/update.go"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},

@@ -49,6 +49,13 @@ func (s *Signed) dsseEntry(payloadType string) []byte {
 		hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload), b64(s.Signature), b64(s.CertificatePEM()))
 }
 
+// intotoEntry is the canonical body of an older form of entry
+// (github.com/sigstore/rekor, pkg/types/intoto/v0.0.2): without the payload.
+func (s *Signed) intotoEntry(payloadType string) []byte {
+	return fmt.Appendf(nil, `{"apiVersion":"0.0.2","kind":"intoto","spec":{"content":{"envelope":{"payloadType":"%s","signatures":[{"publicKey":"%s","sig":"%s"}]},"hash":{"algorithm":"sha256","value":"%s"},"payloadHash":{"algorithm":"sha256","value":"%s"}}}}`,
+		payloadType, b64(s.CertificatePEM()), b64([]byte(b64(s.Signature))), hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload))
+}
+
 func (s *Signed) envelope(payloadType string) any {
 	type m = map[string]any
 	return m{"payload": s.Payload, "payloadType": payloadType, "signatures": []m{{"sig": s.Signature}}}

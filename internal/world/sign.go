@@ -43,6 +43,14 @@ type Signing struct {
 	NoSCT bool
 	NoLog bool // no log entry at all
 
+	SCTExtensions []byte // extensions of the SCT; normally none
+	Intoto        bool   // log an envelope as intoto 0.0.2, as it was before dsse
+
+	// Tiled logs to the log of the newer generation, which says nothing about
+	// time; unless Stamps are given, one timestamp does.
+	Tiled  bool
+	Stamps []Stamp
+
 	payloadType string // of a DSSE envelope; a plain signature if empty
 }
 
@@ -56,6 +64,8 @@ type Signed struct {
 	Certificate *x509.Certificate
 	ChainPEM    []byte
 	Entry       *Entry // nil if not logged
+	Tile        *Tile  // in its place, if Tiled
+	Stamps      [][]byte
 	log         *Log
 }
 
@@ -87,12 +97,20 @@ func (s *Sigstore) signAll(reqs []signRequest) []*Signed {
 				*p = s
 			}
 		}
-		if !h.NoLog {
+		if h.Tiled && h.Stamps == nil {
+			h.Stamps = []Stamp{{}}
+		}
+		if !h.NoLog && !h.Tiled {
 			index[i] = h.Log.Log.reserve(1)
 		}
 	}
 	out := make([]*Signed, len(reqs))
 	par.Do(halves(len(reqs), func(i int) { out[i] = sign(reqs[i].payload, reqs[i].how, index[i]) })...)
+	for i, r := range reqs {
+		if r.how.Tiled && !r.how.NoLog {
+			out[i].Tile = r.how.Log.Tiles.enter(out[i].hashedRekord2(r.how.message(r.payload)))
+		}
+	}
 	return out
 }
 
@@ -114,18 +132,30 @@ func sign(payload []byte, h Signing, index int64) *Signed {
 	if h.NoSCT {
 		ct = nil
 	}
-	message := payload
-	if h.payloadType != "" {
-		message = preAuth(h.payloadType, payload)
-	}
 	s := &Signed{
 		Payload:     payload,
-		Signature:   sign256(key, message),
-		Certificate: h.CA.leaf(&key.PublicKey, h.Identity, h.Issuer, h.Time, ct),
+		Signature:   sign256(key, h.message(payload)),
+		Certificate: h.CA.leaf(&key.PublicKey, h.Identity, h.Issuer, h.Time, ct, h.SCTExtensions),
 		ChainPEM:    h.CA.ChainPEM(),
 	}
-	if !h.NoLog {
+	for _, stamp := range h.Stamps {
+		if stamp.By == nil {
+			stamp.By = h.CA
+		}
+		if stamp.Time.IsZero() {
+			stamp.Time = h.LogTime
+		}
+		if stamp.Of == nil {
+			stamp.Of = s.Signature
+		}
+		s.Stamps = append(s.Stamps, stamp.By.Timestamp(stamp.Of, stamp.Time, stamp.Embed))
+	}
+	if !h.NoLog && !h.Tiled {
 		s.log = h.Log.Log
+		if h.payloadType != "" && h.Intoto {
+			s.Entry = s.log.enter(index, "intoto", "0.0.2", s.intotoEntry(h.payloadType), hexSHA256(payload), h.LogTime.Unix())
+			return s
+		}
 		if h.payloadType != "" {
 			s.Entry = s.log.enter(index, "dsse", "0.0.1", s.dsseEntry(h.payloadType), hexSHA256(payload), h.LogTime.Unix())
 			return s
@@ -133,6 +163,14 @@ func sign(payload []byte, h Signing, index int64) *Signed {
 		s.Entry = s.log.enter(index, "hashedrekord", "0.0.1", s.hashedRekord(), hexSHA256(payload), h.LogTime.Unix())
 	}
 	return s
+}
+
+// message is what is signed: the payload, or an envelope's encoding of it.
+func (h Signing) message(payload []byte) []byte {
+	if h.payloadType != "" {
+		return preAuth(h.payloadType, payload)
+	}
+	return payload
 }
 
 // hashedRekord is the canonical body of a log entry
@@ -178,29 +216,37 @@ func (s *Signed) RekorBundle() []byte {
 	}{b64(s.Entry.Body), s.Entry.IntegratedTime, s.Entry.LogIndex(), hex.EncodeToString(s.Entry.LogID)}})
 }
 
-// Bundle is the signature as a Sigstore bundle. Version "0.1" has the whole
-// chain's leaf and the log's promise; "0.3" the leaf, the promise and an
-// inclusion proof. Format: github.com/sigstore/protobuf-specs, sigstore_bundle.proto.
+// Bundle is the signature as a Sigstore bundle. Version "0.1" has a chain of the
+// leaf alone and the log's promise; "0.2" an inclusion proof as well, "0.3" the
+// leaf by itself, and "0.3+json" is that under the older spelling of its media
+// type. An entry of the tile-based log has no promise, whatever the version.
+// Format: github.com/sigstore/protobuf-specs, sigstore_bundle.proto.
 func (s *Signed) Bundle(version string) []byte {
 	type m = map[string]any
 	digest := sha256.Sum256(s.Payload)
-	entry := m{
-		"logIndex":          fmt.Sprint(s.Entry.LogIndex()),
-		"logId":             m{"keyId": s.Entry.LogID},
-		"kindVersion":       m{"kind": s.Entry.Kind, "version": s.Entry.Version},
-		"integratedTime":    fmt.Sprint(s.Entry.IntegratedTime),
-		"inclusionPromise":  m{"signedEntryTimestamp": s.Entry.SET},
-		"canonicalizedBody": s.Entry.Body,
+	var entry m
+	var p *Proof
+	switch {
+	case s.Tile != nil:
+		entry = m{
+			"logIndex": fmt.Sprint(s.Tile.Index), "logId": m{"keyId": s.Tile.log.ID()},
+			"kindVersion": m{"kind": "hashedrekord", "version": "0.0.2"}, "canonicalizedBody": s.Tile.Body,
+		}
+		p = s.Tile.Prove()
+	case s.Entry != nil:
+		entry = m{
+			"logIndex":          fmt.Sprint(s.Entry.LogIndex()),
+			"logId":             m{"keyId": s.Entry.LogID},
+			"kindVersion":       m{"kind": s.Entry.Kind, "version": s.Entry.Version},
+			"integratedTime":    fmt.Sprint(s.Entry.IntegratedTime),
+			"inclusionPromise":  m{"signedEntryTimestamp": s.Entry.SET},
+			"canonicalizedBody": s.Entry.Body,
+		}
+		if version != "0.1" {
+			p = s.log.Prove(s.Entry)
+		}
 	}
-	leaf := m{"rawBytes": s.Certificate.Raw}
-	material := m{"tlogEntries": []m{entry}}
-	mediaType := "application/vnd.dev.sigstore.bundle+json;version=0.1"
-	if version == "0.1" {
-		material["x509CertificateChain"] = m{"certificates": []m{leaf}}
-	} else {
-		mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
-		material["certificate"] = leaf
-		p := s.log.Prove(s.Entry)
+	if p != nil {
 		entry["inclusionProof"] = m{
 			"logIndex":   fmt.Sprint(p.LogIndex),
 			"rootHash":   p.RootHash,
@@ -208,6 +254,26 @@ func (s *Signed) Bundle(version string) []byte {
 			"hashes":     p.Hashes,
 			"checkpoint": m{"envelope": p.Checkpoint},
 		}
+	}
+	material := m{}
+	if entry != nil {
+		material["tlogEntries"] = []m{entry}
+	}
+	if leaf := (m{"rawBytes": s.Certificate.Raw}); version == "0.1" || version == "0.2" {
+		material["x509CertificateChain"] = m{"certificates": []m{leaf}}
+	} else {
+		material["certificate"] = leaf
+	}
+	if len(s.Stamps) > 0 {
+		stamps := []m{}
+		for _, raw := range s.Stamps {
+			stamps = append(stamps, m{"signedTimestamp": raw})
+		}
+		material["timestampVerificationData"] = m{"rfc3161Timestamps": stamps}
+	}
+	mediaType := "application/vnd.dev.sigstore.bundle.v0.3+json"
+	if version != "0.3" {
+		mediaType = "application/vnd.dev.sigstore.bundle+json;version=" + version[:3]
 	}
 	return compactJSON(m{
 		"mediaType":            mediaType,

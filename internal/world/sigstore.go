@@ -20,9 +20,10 @@ import (
 	"time"
 )
 
-// Sigstore is a certificate authority, a certificate transparency log and a
-// signature log with the curves of the public-good instance: P-384 for root
-// and intermediate, P-256 for leaf certificates and both logs. Its keys are
+// Sigstore is a certificate authority, a certificate transparency log, a
+// signature log of each generation and a timestamp authority, with the curves of
+// the public-good instance: P-384 for root and intermediate, P-256 for leaf
+// certificates and logs, Ed25519 for the tile-based one. Its keys are
 // derived from a seed, so that the same seed signs the same bytes, always.
 //
 // It protects nothing: whoever reads this file has its keys. All its exported
@@ -32,6 +33,9 @@ type Sigstore struct {
 	RootKey, IntermediateKey *ecdsa.PrivateKey
 	CTKey, LogKey            *ecdsa.PrivateKey
 	Log                      *Log
+	Tiles                    *Tiles
+	StampRoot, StampLeaf     *x509.Certificate
+	StampKey                 *ecdsa.PrivateKey
 
 	seed string
 }
@@ -75,7 +79,8 @@ func NewSigstore(seed string) *Sigstore {
 		AuthorityKeyId:        s.Root.SubjectKeyId,
 	}
 	s.Intermediate = mustCertificate(x509.CreateCertificate(nil, intermediate, s.Root, &s.IntermediateKey.PublicKey, s.RootKey))
-	s.Log = newLog(s.LogKey)
+	s.Log, s.Tiles = newLog(s.LogKey), newTiles(seed)
+	s.NewAuthority(Opened.AddDate(20, 0, 0))
 	return s
 }
 
@@ -83,7 +88,7 @@ func NewSigstore(seed string) *Sigstore {
 // world does not appear in another.
 func (s *Sigstore) clone() *Sigstore {
 	c := *s
-	c.Log = s.Log.clone()
+	c.Log, c.Tiles = s.Log.clone(), s.Tiles.clone()
 	return &c
 }
 
@@ -107,9 +112,22 @@ func (s *Sigstore) TrustedRootJSON() []byte {
 			"logId":         m{"keyId": id[:]},
 		}
 	}
+	tiles := m{
+		"baseUrl":       "https://" + s.Tiles.Origin,
+		"hashAlgorithm": "SHA2_256",
+		"publicKey": m{"rawBytes": s.Tiles.publicKey(), "keyDetails": "PKIX_ED25519",
+			"validFor": m{"start": TilesOpened.Format(time.RFC3339)}},
+		"logId": m{"keyId": s.Tiles.ID()},
+	}
 	out, err := json.MarshalIndent(m{
 		"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-		"tlogs":     []m{log("https://"+HostRekor, s.LogKey)},
+		"tlogs":     []m{log("https://"+HostRekor, s.LogKey), tiles},
+		"timestampAuthorities": []m{{
+			"subject":   m{"organization": s.StampRoot.Subject.Organization[0], "commonName": s.StampRoot.Subject.CommonName},
+			"uri":       "https://timestamp.sigstore.dev/api/v1/timestamp",
+			"certChain": m{"certificates": []m{{"rawBytes": s.StampLeaf.Raw}, {"rawBytes": s.StampRoot.Raw}}},
+			"validFor":  validFor,
+		}},
 		"certificateAuthorities": []m{{
 			"subject":   m{"organization": s.Root.Subject.Organization[0], "commonName": s.Root.Subject.CommonName},
 			"uri":       "https://fulcio.sigstore.dev",
@@ -153,7 +171,7 @@ type tbsCertificate struct {
 // ct is nil. It builds the bytes itself because the SCT signs the certificate
 // without its own extension, and because x509.CreateCertificate would make
 // and check a P-384 signature twice for each of some hundred certificates.
-func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.Time, ct *ecdsa.PrivateKey) *x509.Certificate {
+func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.Time, ct *ecdsa.PrivateKey, extensions []byte) *x509.Certificate {
 	at = at.UTC().Truncate(time.Second)
 	alg := pkix.AlgorithmIdentifier{Algorithm: oidECDSASHA384}
 	tbs := tbsCertificate{
@@ -175,7 +193,7 @@ func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.T
 	}
 	tbs.Validity.NotBefore, tbs.Validity.NotAfter = at, at.Add(10*time.Minute)
 	if ct != nil {
-		list := s.sctList(ct, der(tbs), at)
+		list := s.sctList(ct, der(tbs), at, extensions)
 		tbs.Extensions = append(tbs.Extensions, pkix.Extension{Id: oidSCTs, Value: der(list)})
 	}
 	raw := der(tbs)
@@ -189,7 +207,7 @@ func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.T
 
 // sctList is a SignedCertificateTimestampList with one entry over a
 // precertificate's TBS bytes (RFC 6962, 3.2 and 3.3).
-func (s *Sigstore) sctList(ct *ecdsa.PrivateKey, tbs []byte, at time.Time) []byte {
+func (s *Sigstore) sctList(ct *ecdsa.PrivateKey, tbs []byte, at time.Time, extensions []byte) []byte {
 	millis := uint64(at.UnixMilli()) + 451
 	issuerKeyHash := sha256.Sum256(s.Intermediate.RawSubjectPublicKeyInfo)
 	var in bytes.Buffer
@@ -199,13 +217,15 @@ func (s *Sigstore) sctList(ct *ecdsa.PrivateKey, tbs []byte, at time.Time) []byt
 	in.Write(issuerKeyHash[:])
 	in.Write([]byte{byte(len(tbs) >> 16), byte(len(tbs) >> 8), byte(len(tbs))})
 	in.Write(tbs)
-	in.Write([]byte{0, 0}) // no extensions
+	extended := append(binary.BigEndian.AppendUint16(nil, uint16(len(extensions))), extensions...)
+	in.Write(extended)
 	sig := sign256(ct, in.Bytes())
 
 	id := sha256.Sum256(spki(&ct.PublicKey))
 	sct := append([]byte{0}, id[:]...)
 	sct = binary.BigEndian.AppendUint64(sct, millis)
-	sct = append(sct, 0, 0, 4, 3) // no extensions; sha256, ecdsa
+	sct = append(sct, extended...)
+	sct = append(sct, 4, 3) // sha256, ecdsa
 	sct = binary.BigEndian.AppendUint16(sct, uint16(len(sig)))
 	sct = append(sct, sig...)
 

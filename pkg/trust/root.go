@@ -88,8 +88,8 @@ func ParseRoot(text []byte) (*Root, error) {
 // LoadAnyRoot reads the trusted root of any Sigstore instance from a file: unlike
 // [LoadRoot] it takes one that has no certificate authority or no certificate
 // transparency log, as a root for keys has. A log key without a start of
-// validity is left out, so that what it signed is by an unknown log. The errors
-// are those of LoadRoot.
+// validity, and an authority without certificates, are left out, so that what
+// they signed is by somebody unknown. The errors are those of LoadRoot.
 func LoadAnyRoot(path string) (*Root, error) {
 	b, err := readCapped(path)
 	if err != nil {
@@ -113,6 +113,9 @@ func parseAnyRoot(text []byte) (*Root, error) {
 		return l.GetPublicKey().GetValidFor().GetStart() == nil
 	}
 	p.Tlogs, p.Ctlogs = slices.DeleteFunc(p.GetTlogs(), noStart), slices.DeleteFunc(p.GetCtlogs(), noStart)
+	noChain := func(a *ptrust.CertificateAuthority) bool { return len(a.GetCertChain().GetCertificates()) == 0 }
+	p.CertificateAuthorities = slices.DeleteFunc(p.GetCertificateAuthorities(), noChain)
+	p.TimestampAuthorities = slices.DeleteFunc(p.GetTimestampAuthorities(), noChain)
 	material, err := root.NewTrustedRootFromProtobuf(p)
 	if err != nil {
 		return nil, err

@@ -133,6 +133,9 @@ func (r *run) artifact(a Artifact, want artifactDigest, res *report.Result) {
 	c := signature(report.Verified, "", "signed by %s%s", signer{a.Identity, a.Key}, p.when())
 	c.Evidence = []report.Evidence{{What: "signature", Source: a.BundleName, Digest: res.Digest, Fields: p.fields}}
 	res.Notes = append(res.Notes, "verified as a signature by whom you named; nothing here says that it is part of a Kubernetes release")
+	if len(s.logs) == 0 {
+		res.Notes = append(res.Notes, "the bundle holds no log entry: the key alone vouches, and nothing says when")
+	}
 }
 
 // isOf says whether the bundle says that it is of this digest.
@@ -165,16 +168,16 @@ func (s *sealed) cannotTell(r *trust.Root, who signer) (report.Reason, string) {
 		return report.Untrusted, "it was signed with a key, not by an identity"
 	case who.key == nil && s.identity != who.identity:
 		return report.Untrusted, fmt.Sprintf("signed by %.80q of %.80q, not by %s", s.identity.Subject, s.identity.Issuer, who)
-	case len(s.logs) == 0:
+	case who.key == nil && len(s.logs) == 0:
 		return report.Absent, "it holds no log entry"
 	}
 	if what := s.unknownTo(r); what != "" {
 		return report.Untrusted, fmt.Sprintf("signed under %s, which the trusted root does not know, or not with a start of validity: the trusted root may be older than the signature", what)
 	}
-	if s.stamps > 0 && !s.promised && len(r.Material.TimestampingAuthorities()) == 0 {
-		return report.Untrusted, "its timestamps are by an authority that the trusted root does not know"
+	if who.key == nil && !s.promised && s.strangers(r) > 0 {
+		return report.Untrusted, "a timestamp in it is by an authority that the trusted root does not know: the trusted root may be older than the signature"
 	}
-	if who.key == nil && !s.promised && s.stamps == 0 {
+	if who.key == nil && !s.promised && len(s.stamps) == 0 {
 		return report.Absent, "nothing in it says when it was signed: an inclusion proof alone does not"
 	}
 	return "", ""

@@ -121,8 +121,9 @@ type sealed struct {
 	digest    artifactDigest    // of the artifact, for a message signature
 	statement *statement        // for a DSSE envelope
 	logs      [][]byte          // ids of the logs of its entries
-	stamps    int               // RFC 3161 timestamps
-	promised  bool              // an entry has a signed entry timestamp
+	signature []byte
+	stamps    []stamp // RFC 3161 timestamps
+	promised  bool    // an entry has a signed entry timestamp
 }
 
 // openBundle reads a bundle of version 0.1 to 0.3, strictly: an error means that
@@ -176,14 +177,24 @@ func openBundle(raw []byte) (*sealed, error) {
 		s.logs = append(s.logs, e.GetLogId().GetKeyId())
 		s.promised = s.promised || len(e.GetInclusionPromise().GetSignedEntryTimestamp()) > 0
 	}
-	s.stamps = len(material.GetTimestampVerificationData().GetRfc3161Timestamps())
+	list := material.GetTimestampVerificationData().GetRfc3161Timestamps()
+	if len(list) > maxStamps {
+		return nil, fmt.Errorf("%d timestamps, more than %d", len(list), maxStamps)
+	}
+	for i, raw := range list {
+		one, err := parseStamp(raw.GetSignedTimestamp())
+		if err != nil {
+			return nil, fmt.Errorf("timestamp %d: %w", i+1, err)
+		}
+		s.stamps = append(s.stamps, one)
+	}
 	if m := s.b.GetMessageSignature(); m != nil {
 		name, ok := map[pcommon.HashAlgorithm]string{pcommon.HashAlgorithm_SHA2_256: "sha256",
 			pcommon.HashAlgorithm_SHA2_384: "sha384", pcommon.HashAlgorithm_SHA2_512: "sha512"}[m.GetMessageDigest().GetAlgorithm()]
 		if !ok || len(m.GetSignature()) == 0 {
 			return nil, errors.New("a message signature without signature or digest")
 		}
-		s.digest = artifactDigest{name, m.GetMessageDigest().GetDigest()}
+		s.digest, s.signature = artifactDigest{name, m.GetMessageDigest().GetDigest()}, m.GetSignature()
 		return s, nil
 	}
 	e := s.b.GetDsseEnvelope()
@@ -193,6 +204,7 @@ func openBundle(raw []byte) (*sealed, error) {
 	if len(e.GetSignatures()) != 1 {
 		return nil, fmt.Errorf("an envelope with %d signatures, want one", len(e.GetSignatures()))
 	}
+	s.signature = e.GetSignatures()[0].GetSig()
 	var err error
 	if s.statement, err = parseStatement(e.GetPayload()); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
@@ -218,6 +230,12 @@ func checkEntry(e *prekor.TransparencyLogEntry) error {
 		return fmt.Errorf("it says %.40q %.20q, and its body %.40q %.20q", k.GetKind(), k.GetVersion(), body.Kind, body.APIVersion)
 	}
 	p := e.GetInclusionProof()
+	origin, _, _ := strings.Cut(p.GetCheckpoint().GetEnvelope(), "\n")
+	if body.Kind != "intoto" { // whose 0.0.2 is of the older log
+		if err := checkGeneration(body.APIVersion, origin, len(e.GetInclusionPromise().GetSignedEntryTimestamp()) > 0); err != nil {
+			return err
+		}
+	}
 	if p == nil {
 		return nil
 	}
@@ -273,7 +291,10 @@ type sealProof struct {
 // asked. Only a signature by a key that was given needs no time.
 func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*sealProof, error) {
 	material := r.Material
-	opts := []verify.VerifierOption{verify.WithTransparencyLog(1)}
+	var opts []verify.VerifierOption
+	if len(s.logs) > 0 || who.key == nil {
+		opts = append(opts, verify.WithTransparencyLog(1))
+	}
 	var policy verify.PolicyOption
 	if who.key != nil {
 		var load []signature.LoadOption
@@ -297,9 +318,12 @@ func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*se
 		opts = append(opts, verify.WithSignedCertificateTimestamps(1))
 		policy = verify.WithCertificateIdentity(id)
 	}
+	times, err := s.stamped(r)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case s.stamps > 0 && len(r.Material.TimestampingAuthorities()) > 0:
-		// One that does not hold is not covered up by the log's time.
+	case len(times) > 0:
 		opts = append(opts, verify.WithSignedTimestamps(1))
 		if s.promised {
 			opts = append(opts, verify.WithIntegratedTimestamps(1))
@@ -318,12 +342,20 @@ func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*se
 		return nil, err
 	}
 	p := &sealProof{fields: map[string]string{}}
-	for _, t := range res.VerifiedTimestamps {
-		if err := s.loggedWhileValid(r, t.Timestamp); err != nil {
+	proved := func(t time.Time, byLog bool) error {
+		if p.time.IsZero() || t.Before(p.time) {
+			p.time, p.byLog = t, byLog
+		}
+		return s.loggedWhileValid(r, t)
+	}
+	for _, t := range times {
+		if err := proved(t, false); err != nil {
 			return nil, err
 		}
-		if p.time.IsZero() || t.Timestamp.Before(p.time) {
-			p.time, p.byLog = t.Timestamp, t.Type == "Tlog"
+	}
+	for _, t := range res.VerifiedTimestamps {
+		if err := proved(t.Timestamp, t.Type == "Tlog"); err != nil {
+			return nil, err
 		}
 	}
 	p.describe(s, who)
