@@ -16,6 +16,7 @@ them, so that whoever holds one can verify, serve and push it without any networ
 	// A line each, so that they can be added one by one:
 	// c.AddCommand(a.mirrorCreate())
 	c.AddCommand(a.mirrorServe())
+	c.AddCommand(a.mirrorPush())
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("kverify mirror has no %q; there is %s", args[0], orElse(commandNames(c), "nothing yet"))

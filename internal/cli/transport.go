@@ -66,12 +66,14 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 }
 
 // live is the stack that speaks to the network.
-func live(set *settings) http.RoundTripper {
+func live(set *settings) http.RoundTripper { return liveWith(set, fetch.Options{}) }
+
+func liveWith(set *settings, o fetch.Options) http.RoundTripper {
 	return &fetch.UserAgent{
 		Name: "kverify/" + version().Version,
 		Next: &fetch.Retry{
 			Attempts: set.retry + 1,
-			Next:     &fetch.Limiter{Next: fetch.NewTransport(fetch.Options{}), Budgets: fetch.PublishedBudgets()},
+			Next:     &fetch.Limiter{Next: fetch.NewTransport(o), Budgets: fetch.PublishedBudgets()},
 		},
 	}
 }

@@ -13,17 +13,22 @@ import (
 
 // readBody reads a body under limit. Longer is TooLarge; shorter or longer
 // than announced is Truncated, and so is a connection that broke on the way.
-func readBody(resp *http.Response, limit int64) ([]byte, Kind, error) {
+// With into the bytes go there and are not kept.
+func readBody(resp *http.Response, limit int64, into io.Writer) ([]byte, Kind, error) {
 	want := resp.ContentLength
 	if want > limit {
 		return nil, TooLarge, fmt.Errorf("%d bytes announced, at most %d are read", want, limit)
 	}
 	var buf bytes.Buffer
-	if want > 0 {
+	if want > 0 && into == nil {
 		// The length is a claim: believe it up to a size that costs nothing.
 		buf.Grow(int(min(want, 1<<20)) + bytes.MinRead)
 	}
-	n, err := io.Copy(&buf, io.LimitReader(resp.Body, limit+1))
+	to := io.Writer(&buf)
+	if into != nil {
+		to = into
+	}
+	n, err := io.Copy(to, io.LimitReader(resp.Body, limit+1))
 	var timeout net.Error
 	switch {
 	case err != nil && (errors.Is(err, ErrStalled) || errors.As(err, &timeout) && timeout.Timeout()):

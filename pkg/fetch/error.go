@@ -63,6 +63,7 @@ type Error struct {
 	Kind     Kind
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
+	Body     []byte      // the beginning of what came with a status that is no success; never shown
 	Err      error       // the cause; may be nil where Status says it all
 }
 

@@ -45,6 +45,10 @@ const (
 	// drainLimit is how much of an unwanted body is read so that the
 	// connection can be used again; dl.k8s.io sends 138 bytes with a redirect.
 	drainLimit = 16 << 10
+
+	// maxErrorBody is how much is kept of what a server says with a status that
+	// is no success: registries' error documents are a few hundred bytes.
+	maxErrorBody = 8 << 10
 )
 
 // Client asks for documents. It keeps no state and may be used by many
@@ -63,9 +67,18 @@ type Request struct {
 	Body   []byte
 	Limit  int64 // cap of the answer's body in bytes; zero or less is DefaultLimit
 
-	// Lookup marks a POST that only asks, such as a search in a transparency
-	// log: it changes nothing and may be sent again.
-	Lookup bool
+	// Repeatable marks a request other than GET that may be sent again: a look-up
+	// in a transparency log, or a PUT of the same bytes under the same name.
+	Repeatable bool
+
+	// Stream, if not nil, is sent in place of Body: Size bytes, once. It is never
+	// repeated or redirected, and is closed however the request ends, which
+	// may be after Do has returned.
+	Stream io.ReadCloser
+	Size   int64
+
+	// Into, if not nil, takes the answer's body, which then is not kept.
+	Into io.Writer
 
 	// AllowHTML accepts an answer that is a web page. Without it a page is
 	// NotDocument: a captive portal's login form is no release.
@@ -110,11 +123,17 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	e = &Error{Method: r.Method, URL: r.URL, FinalURL: r.URL}
 	fail := func(e *Error) (*http.Response, *Error, bool, error) { return nil, e, false, e }
 	u, err := parseURL(r.URL)
-	if err != nil {
-		return fail(e.because(BadURL, err))
+	if err == nil && c.Transport == nil {
+		err = errNoTransport
 	}
-	if c.Transport == nil {
-		return fail(e.because(Unreachable, errNoTransport))
+	if err != nil {
+		if r.Stream != nil {
+			_ = r.Stream.Close()
+		}
+		if errors.Is(err, errNoTransport) {
+			return fail(e.because(Unreachable, err))
+		}
+		return fail(e.because(BadURL, err))
 	}
 	header := r.Header.Clone()
 	if header == nil {
@@ -123,7 +142,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	// Also switches off net/http's own decompression, under which neither the
 	// length nor the digest would be that of the bytes that were sent.
 	header.Set("Accept-Encoding", "identity")
-	if r.Lookup {
+	if r.Repeatable {
 		// net/http's own sign for "may be sent again"; nil is never sent.
 		header["Idempotency-Key"] = nil
 	}
@@ -131,7 +150,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	published = publisher(u)
 	seen := map[string]bool{u.String(): true}
 	for hops := 0; ; hops++ {
-		resp, err := c.send(ctx, r.Method, u, header, r.Body)
+		resp, err := c.send(ctx, r, u, header)
 		e.FinalURL = u.String()
 		if err != nil {
 			return fail(e.transport(ctx, err))
@@ -142,6 +161,9 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 			return resp, e, published, nil
 		}
 		drain(resp.Body)
+		if r.Stream != nil {
+			return fail(e.because(BadRedirect, errors.New("an upload is not sent a second time")))
+		}
 		if hops == maxRedirects {
 			return fail(e.because(BadRedirect, fmt.Errorf("more than %d redirects", maxRedirects)))
 		}
@@ -162,14 +184,25 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	}
 }
 
-func (c *Client) send(ctx context.Context, method string, u *url.URL, header http.Header, body []byte) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, r *Request, u *url.URL, header http.Header) (*http.Response, error) {
 	var rd io.Reader
-	if len(body) > 0 {
-		rd = bytes.NewReader(body) // NewRequest makes GetBody from it
+	switch {
+	case r.Stream != nil && r.Size == 0: // net/http takes a body of length 0 for one of unknown length
+		_ = r.Stream.Close()
+	case r.Stream != nil:
+		rd = r.Stream
+	case len(r.Body) > 0:
+		rd = bytes.NewReader(r.Body) // NewRequest makes GetBody from it
 	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), rd)
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), rd)
 	if err != nil {
+		if r.Stream != nil {
+			_ = r.Stream.Close()
+		}
 		return nil, err
+	}
+	if rd != nil && r.Stream != nil {
+		req.ContentLength = r.Size
 	}
 	req.Header = header.Clone()
 	resp, err := c.Transport.RoundTrip(req)
@@ -183,6 +216,7 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, header htt
 func finish(ctx context.Context, r Request, resp *http.Response, e *Error, published bool) (*Response, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		drain(resp.Body)
 		return nil, e.because(statusKind(resp.StatusCode), nil)
 	}
@@ -199,7 +233,7 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 	if r.Method != http.MethodHead {
 		var kind Kind
 		var err error
-		if body, kind, err = readBody(resp, r.Limit); err != nil {
+		if body, kind, err = readBody(resp, r.Limit, r.Into); err != nil {
 			if ctx.Err() != nil {
 				return nil, e.transport(ctx, err)
 			}

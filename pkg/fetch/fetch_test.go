@@ -273,7 +273,7 @@ func TestPost(t *testing.T) {
 	}))
 	defer s.Close()
 	c := &fetch.Client{Transport: &fetch.Retry{Next: fetch.NewTransport(fetch.Options{})}}
-	resp, err := c.Do(t.Context(), fetch.Request{Method: "POST", URL: s.URL + "/307", Body: []byte("{}"), Lookup: true})
+	resp, err := c.Do(t.Context(), fetch.Request{Method: "POST", URL: s.URL + "/307", Body: []byte("{}"), Repeatable: true})
 	if err != nil || string(resp.Body) != "POST {}" {
 		t.Fatalf("%v %v", resp, err)
 	}

@@ -14,7 +14,7 @@ const maxText = 300
 
 // public are the query keys whose values are never secrets and help to read a
 // trace. Everything else is hidden: signed URLs have no common key.
-var public = []string{"artifactType", "digest", "last", "mount", "n", "scope", "service"}
+var public = []string{"artifactType", "digest", "from", "last", "mount", "n", "scope", "service"}
 
 // Redact gives a URL that can be shown: without a password, with the values of
 // its query hidden, and with nothing in it that a terminal would obey.

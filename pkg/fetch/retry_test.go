@@ -94,7 +94,7 @@ func TestRetryRepeatsOnlyWhatChangesNothing(t *testing.T) {
 		{fetch.Request{Method: "POST", Body: []byte("x")}, 1},
 		{fetch.Request{Method: "PUT", Body: []byte("x")}, 1},
 		{fetch.Request{Method: "DELETE"}, 1},
-		{fetch.Request{Method: "POST", Body: []byte("x"), Lookup: true}, 2},
+		{fetch.Request{Method: "POST", Body: []byte("x"), Repeatable: true}, 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sent := 0
@@ -110,7 +110,7 @@ func TestRetryRepeatsOnlyWhatChangesNothing(t *testing.T) {
 			tt.r.URL = "https://rekor.sigstore.dev/api/v1/index/retrieve"
 			c.Do(t.Context(), tt.r)
 			if sent != tt.sent {
-				t.Errorf("%s (look-up %t): sent %d times, want %d", tt.r.Method, tt.r.Lookup, sent, tt.sent)
+				t.Errorf("%s (look-up %t): sent %d times, want %d", tt.r.Method, tt.r.Repeatable, sent, tt.sent)
 			}
 		})
 	}

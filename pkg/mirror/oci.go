@@ -19,6 +19,7 @@ const maxNodes = 200_000
 type repository struct {
 	tags    map[string]descriptor
 	roots   []descriptor     // the target of every name
+	names   []name           // that MANIFEST.json agrees to
 	refused map[string]error // tags that MANIFEST.json contradicts
 	reach   func() reached
 }
@@ -71,6 +72,7 @@ func (d *Dir) readIndex() error {
 			r.tags[n.tag] = n.target
 		}
 		r.roots = append(r.roots, n.target)
+		r.names = append(r.names, n)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,29 +53,28 @@ type token struct {
 
 // known gives the Authorization header to begin with: none, until the registry
 // has asked for one before.
-func (a *authorizer) known(ctx context.Context, c *Client, at place) (string, error) {
+func (a *authorizer) known(ctx context.Context, c *Client, at place, scopes string) (string, error) {
 	a.mu.Lock()
 	ch, ok := a.said[at.root]
 	a.mu.Unlock()
 	if !ok {
 		return "", nil
 	}
-	return c.authorize(ctx, at, ch, pullScope(at.repo), "")
+	return c.authorize(ctx, at, ch, scopes, "")
 }
 
 // answer gives the header that the registry asked for with status 401. refused
-// is the one that it was just given, which is no good any more.
-func (a *authorizer) answer(ctx context.Context, c *Client, at place, h http.Header, refused string) (string, error) {
+// is the one that it was just given, which is no good any more; scopes are what
+// the request was foreseen to need.
+func (a *authorizer) answer(ctx context.Context, c *Client, at place, scopes string, h http.Header, refused string) (string, error) {
 	ch, ok := challenge(h)
 	if !ok {
 		return "", nil
 	}
 	ch.Insecure = at.plain
 	scope := ch.Parameters["scope"]
-	if scope == "" {
-		scope = pullScope(at.repo)
-	}
-	if scope == pullScope(at.repo) {
+	if scope == "" || sameScopes(scope, scopes) {
+		scope = scopes
 		// The next repository's scope can be foreseen: no 401 is needed.
 		a.mu.Lock()
 		if a.said == nil {
@@ -87,6 +87,34 @@ func (a *authorizer) answer(ctx context.Context, c *Client, at place, h http.Hea
 }
 
 func pullScope(repo string) string { return "repository:" + repo + ":pull" }
+
+// pushScope is what writing needs, and reading from is what mounting from there
+// needs besides; from may be empty.
+func pushScope(repo, from string) string {
+	s := "repository:" + repo + ":pull,push"
+	if from != "" {
+		s += " " + pullScope(from)
+	}
+	return s
+}
+
+// sameScopes compares two lists of scopes in whatever order they and their
+// actions stand.
+func sameScopes(a, b string) bool {
+	norm := func(s string) []string {
+		list := strings.Fields(s)
+		for i, scope := range list {
+			if at := strings.LastIndexByte(scope, ':'); at >= 0 {
+				actions := strings.Split(scope[at+1:], ",")
+				slices.Sort(actions)
+				list[i] = scope[:at+1] + strings.Join(actions, ",")
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	return slices.Equal(norm(a), norm(b))
+}
 
 // authorize turns a challenge into a header, by Basic credentials or by a
 // token, which is fetched once for each scope.
@@ -141,7 +169,7 @@ func (c *Client) authorize(ctx context.Context, at place, ch transport.Challenge
 		} else {
 			// Over the same stack as everything else: that is where proxies,
 			// retries and budgets are.
-			tok, err := transport.Exchange(ctx, reg, creds, c.Fetch.Transport, []string{scope}, &ch)
+			tok, err := transport.Exchange(ctx, reg, creds, c.Fetch.Transport, strings.Fields(scope), &ch)
 			if err != nil {
 				return nil, tokenError(ch.Parameters["realm"], err)
 			}

@@ -1,4 +1,4 @@
-// Package registry reads images from registries: manifests, blobs and
+// Package registry reads and writes images in registries: manifests, blobs and
 // referrers, by tag or by digest. It is the only home of go-containerregistry's
 // remote side.
 //
@@ -212,9 +212,7 @@ func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
 	got, err := c.memo.do(ctx, key, func() (any, error) {
 		list, err := c.referrers(ctx, at, ref)
 		if lacksAPI(err) {
-			tag := ref
-			tag.Tag, tag.Digest = strings.Replace(ref.Digest, ":", "-", 1), ""
-			m, tagErr := c.Manifest(ctx, tag)
+			m, tagErr := c.Manifest(ctx, referrersTag(ref))
 			if tagErr != nil {
 				return nil, fmt.Errorf("referrers of %w, and by tag %w", err, tagErr)
 			}
@@ -320,7 +318,7 @@ func (c *Client) locate(host, repo string) (place, error) {
 	if !hostRE().MatchString(host) || !repositoryRE().MatchString(repo) {
 		return place{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
 	}
-	at := place{host: host, repo: repo, plain: plainHTTP(host)}
+	at := place{host: host, repo: repo, plain: PlainHTTP(host)}
 	if host == "docker.io" {
 		at.host = "index.docker.io" // the name that the API and credentials go by
 	}
@@ -348,15 +346,30 @@ func (c *Client) locate(host, repo string) (place, error) {
 
 // get sends one request, and once more if the registry wants a token.
 func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (*fetch.Response, error) {
-	if c.Fetch == nil {
-		return nil, errors.New("registry: this client was given no Fetch")
-	}
 	req := fetch.Request{URL: at.base + path, Limit: limit, AllowHTML: true, Header: http.Header{}}
 	if len(accept) > 0 {
 		req.Header.Set("Accept", strings.Join(accept, ", "))
 	}
-	used, err := c.auth.known(ctx, c, at)
+	return c.ask(ctx, at, req, pullScope(at.repo))
+}
+
+// ask sends one request with the credentials that it needs, and once more if
+// the registry wants others. A stream is not sent again: its error stands, and
+// the next request has the right ones. What is asked of another host than the
+// registry's is asked without any.
+func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes string) (*fetch.Response, error) {
+	if c.Fetch == nil {
+		return nil, errors.New("registry: this client was given no Fetch")
+	}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if !sameHost(at.root, req.URL) {
+		return c.Fetch.Do(ctx, req)
+	}
+	used, err := c.auth.known(ctx, c, at, scopes)
 	if err != nil {
+		closeStream(req)
 		return nil, err
 	}
 	if used != "" {
@@ -367,15 +380,21 @@ func (c *Client) get(ctx context.Context, at place, path string, limit int64, ac
 	if !errors.As(err, &e) || e.Status != http.StatusUnauthorized || !sameHost(e.FinalURL, req.URL) {
 		return resp, err
 	}
-	header, authErr := c.auth.answer(ctx, c, at, e.Header, used)
+	header, authErr := c.auth.answer(ctx, c, at, scopes, e.Header, used)
 	if authErr != nil {
 		return nil, authErr
 	}
-	if header == "" || header == used {
+	if header == "" || header == used || req.Stream != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", header)
 	return c.Fetch.Do(ctx, req)
+}
+
+func closeStream(req fetch.Request) {
+	if req.Stream != nil {
+		_ = req.Stream.Close()
+	}
 }
 
 func sameHost(a, b string) bool {

@@ -139,9 +139,9 @@ func validDigest(s string) bool {
 	return true
 }
 
-// plainHTTP reports whether a registry is spoken to without TLS although no
+// PlainHTTP reports whether a registry is spoken to without TLS although no
 // endpoint says so: only where the bytes never leave the machine.
-func plainHTTP(host string) bool {
+func PlainHTTP(host string) bool {
 	h := host
 	if hn, _, err := net.SplitHostPort(host); err == nil {
 		h = hn

@@ -137,7 +137,7 @@ func (r *run) ask(ctx context.Context, path string, question any, limit int64, a
 		return err
 	}
 	resp, err := r.Fetch.Do(ctx, fetch.Request{
-		Method: http.MethodPost, URL: rekorURL + path, Body: body, Limit: limit, Lookup: true,
+		Method: http.MethodPost, URL: rekorURL + path, Body: body, Limit: limit, Repeatable: true,
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	})
 	if err != nil {

@@ -1,0 +1,280 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+const (
+	// pushJobs is fewer than a reader has: every one of them makes a registry write.
+	pushJobs = 16
+	// commitTime bounds how long a registry may take to answer for a blob: some
+	// copy it once more, into slower storage, before they do.
+	commitTime = 2 * time.Minute
+)
+
+// shipment is what a push was asked for.
+type shipment struct {
+	plain, overwrite, dryRun bool
+}
+
+func (a *app) mirrorPush() *cobra.Command {
+	flags := shared{cache: "", noCache: true}
+	var s shipment
+	c := &cobra.Command{
+		Use:   "push DIR REGISTRY[/PREFIX] [VERSION...]",
+		Short: "Push a mirror's images into a registry, signatures and all",
+		Long: `Verifies the images of the mirror DIR, with no network, and pushes those that are
+verified into a registry: byte for byte, under the names and digests that they have
+outside, with the repositories of single architectures, signatures and referrers.
+PREFIX stands before every repository. With VERSIONs, only images of that tag.
+
+What the registry holds is not sent again, so that a push that was broken off is
+finished by the next one. Whatever is sent is read back and hashed, and a tag is set
+only after everything that it leads to. A tag that names something else there is left
+alone and refuted, unless --overwrite is given; signatures that somebody added to
+those of the release stay.
+
+Credentials are those of docker login, credential helpers among them, and certificates
+of your own CA those of SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
+--plain-http or http://REGISTRY, and to this machine itself.
+
+Inside, the copies are judged with the mirror's papers:
+kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/PREFIX`,
+		Example: withExamples(
+			"kverify mirror push DIR registry.example.com/k8s  # everything in DIR",
+			"kverify mirror push DIR registry.example.com/k8s v1.27.2  # one release of it",
+			"kverify mirror push DIR registry.example.com/k8s --dry-run  # only say what there is to do",
+			"kverify mirror push DIR 10.0.0.5:5000 --plain-http  # a registry without TLS",
+		),
+		Args: needs(2, -1, "a mirror and a registry", "kverify mirror push DIR registry.example.com/k8s"),
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be pushed, and change nothing")
+	f.BoolVar(&s.overwrite, "overwrite", false, "give tags that name something else what the mirror says")
+	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
+	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
+	f.IntVarP(&flags.jobs, "jobs", "j", pushJobs, "send `N` requests side by side")
+	f.DurationVar(&flags.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
+	f.IntVar(&flags.retry, "retry", defaultRetry, "repeat what failed by chance `N` times")
+	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
+	f.BoolVarP(&flags.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
+	f.BoolVarP(&flags.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
+	f.BoolVar(&flags.noColor, "no-color", false, "no colours")
+	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
+		_ = f.SetAnnotation(own, notFromEnvironment, nil)
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, cancel, set, err := a.begin(c, &flags)
+		if err != nil {
+			return err
+		}
+		defer cancel()
+		return a.push(ctx, set, s, args)
+	}
+	return c
+}
+
+// registryURL reads REGISTRY[/PREFIX]: https, unless plain HTTP was asked for
+// or never leaves the machine.
+func registryURL(arg string, plain bool) (*url.URL, error) {
+	const form = "write HOST[:PORT][/PREFIX], such as registry.example.com/k8s"
+	raw := arg
+	if scheme, rest, ok := strings.Cut(arg, "://"); ok {
+		if plain && scheme != "http" {
+			return nil, usagef("%s and --plain-http contradict each other; give one of them", arg)
+		}
+		arg = rest
+	} else {
+		host, _, _ := strings.Cut(arg, "/")
+		scheme = "https"
+		if plain || registry.PlainHTTP(strings.ToLower(host)) {
+			scheme = "http"
+		}
+		raw = scheme + "://" + arg
+	}
+	base, err := fetch.ParseEndpoint(raw)
+	if err != nil {
+		return nil, usagef("%q is no registry: %v; %s", arg, err, form)
+	}
+	base.Host = strings.ToLower(base.Host)
+	if _, err := registry.ParseRef(base.Host + base.Path + "/name:tag"); err != nil {
+		return nil, usagef("%q is no registry with a prefix of repositories; %s", arg, form)
+	}
+	if base.Host == "docker.io" {
+		base.Host = "index.docker.io" // the name that the API and credentials go by
+	}
+	return base, nil
+}
+
+func (a *app) push(ctx context.Context, set *settings, s shipment, args []string) error {
+	base, err := registryURL(args[1], s.plain)
+	if err != nil {
+		return err
+	}
+	versions := map[string]bool{}
+	for _, v := range args[2:] {
+		version, err := release.ParseVersion(v)
+		if err != nil {
+			return err
+		}
+		versions[version.String()] = true
+	}
+	set.mirror = args[0]
+	v, err := a.verifier(set)
+	if err != nil {
+		return err
+	}
+	dir, err := mirror.Open(args[0])
+	if err != nil {
+		return err
+	}
+	defer dir.Close() //nolint:errcheck // only read
+	var refs []registry.Ref
+	for _, ref := range dir.Images() {
+		if ref.Host == imageHost && (len(versions) == 0 || versions[ref.Tag]) {
+			refs = append(refs, ref)
+		}
+	}
+	for version := range versions {
+		if !slices.ContainsFunc(refs, func(r registry.Ref) bool { return r.Tag == version }) {
+			return usagef("%s holds no image of %s; see its MANIFEST.json, or leave the version out", args[0], version)
+		}
+	}
+	if len(refs) == 0 {
+		return usagef("%s holds no image of %s; give a mirror that has some", args[0], imageHost)
+	}
+
+	// The mirror first: what is not proved here goes nowhere.
+	var judged report.Report
+	a.watch(set, v.Progress, "verifying "+args[0], func() { judged, err = v.References(ctx, refs) })
+	if err != nil {
+		return err
+	}
+	verified := dir.Verified(judged)
+	var admitted []registry.Ref
+	for _, ref := range refs {
+		if verified(ref) {
+			admitted = append(admitted, ref)
+		}
+	}
+	network := liveWith(set, fetch.Options{Header: commitTime})
+	if set.verbose {
+		network = &fetch.Trace{Next: network, W: a.stderr}
+	}
+	p := mirror.Push{
+		To: &registry.Client{
+			Fetch: &fetch.Client{Transport: network}, Keychain: authn.DefaultKeychain,
+			Endpoints: map[string]string{imageHost: base.String()},
+		},
+		Admit: func(ref registry.Ref) bool { return slices.Contains(admitted, ref) },
+		Jobs:  set.jobs, Attempts: set.retry + 1, Overwrite: s.overwrite, DryRun: s.dryRun,
+		Progress: new(mirror.PushProgress),
+	}
+	var result *mirror.PushResult
+	a.watchBytes(set, "to "+base.Host, p.Progress.Counts, func() { result, err = dir.Push(ctx, p) })
+	if err != nil {
+		return err
+	}
+	there := base.Host + base.Path
+	a.sayShipped(set, s, there, result, len(refs)-len(admitted))
+	r := result.Report(judged, there)
+	r.Scope.Subjects = []string{there}
+	if s.dryRun {
+		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is no failure
+			return slices.ContainsFunc(result.Copies, func(c mirror.Copy) bool { return c.State == mirror.Wanted && c.There(there) == res.Subject })
+		})
+		a.code = verdictExit[max(r.Verdict(), judged.Verdict())]
+		return a.listCopies(there, result)
+	}
+	a.code = verdictExit[r.Verdict()]
+	return a.write(r, set)
+}
+
+// sayShipped sums up on stderr what a push did.
+func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.PushResult, left int) {
+	if set.quiet {
+		return
+	}
+	n := map[mirror.CopyState]int{}
+	for _, c := range r.Copies {
+		n[c.State]++
+		if c.Note != "" {
+			a.say("%s: %s", c.Ref, c.Note)
+		}
+	}
+	if s.dryRun {
+		a.say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
+			count(n[mirror.Wanted], "name"), there, n[mirror.Kept], count(r.Sent, "blob"), bytesText(r.Bytes))
+	} else {
+		a.say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
+			count(n[mirror.Pushed], "name"), there, n[mirror.Kept], n[mirror.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
+	}
+	if left > 0 {
+		a.say("%s not verified, and so not pushed", count(left, "image"))
+	}
+}
+
+// listCopies prints what a dry run found, a name a line.
+func (a *app) listCopies(there string, r *mirror.PushResult) error {
+	var b strings.Builder
+	for _, c := range r.Copies {
+		what := map[mirror.CopyState]string{mirror.Wanted: "would be pushed", mirror.Kept: "is there"}[c.State]
+		if c.Err != nil {
+			what = "cannot be pushed: " + c.Err.Error()
+		}
+		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.There(there), what)
+	}
+	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
+	return err
+}
+
+// watchBytes runs work with a bar of bytes beside it, if somebody looks.
+func (a *app) watchBytes(set *settings, what string, counts func() (done, total int64), work func()) {
+	if _, ok := terminal(a.stderr); !ok || set.quiet || set.verbose || a.getenv("TERM") == "dumb" {
+		work()
+		return
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { byteBar(a.stderr, what, counts, over) },
+		func() {
+			defer close(over)
+			work()
+		},
+	)
+}
+
+// byteBar draws until over is closed, and leaves no trace.
+func byteBar(w io.Writer, what string, counts func() (done, total int64), over <-chan struct{}) {
+	tick := time.NewTicker(barPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			fmt.Fprint(w, "\r\x1b[K")
+			return
+		case <-tick.C:
+			done, total := counts()
+			fmt.Fprint(w, "\r\x1b[K"+barLine(what, min(done, total), total))
+		}
+	}
+}

@@ -1,0 +1,372 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+)
+
+// Push writes names of a mirror into a registry, as they are: tags,
+// repositories of single architectures, signatures and referrers, with the
+// digests that they have in the mirror.
+//
+// A tag is set last, after everything that it leads to, its signatures
+// included, was sent and read back from the registry. So whatever a push that
+// was broken off has left behind, a tag that is there is whole, and the next
+// push goes on from what it finds.
+type Push struct {
+	// To writes; its Endpoints lead from the names' host to where the copies go.
+	To *registry.Client
+	// Admit says whether a tag of an image may be pushed: [Dir.Push] asks for
+	// every one, and pushes no other. Signatures and referrers follow what they
+	// are of. Nil admits nothing.
+	Admit func(ref registry.Ref) bool
+
+	Jobs      int  // requests at once; below one means 16
+	Attempts  int  // how often a blob is sent at most; below one means 1
+	Overwrite bool // give tags that name something else what the mirror says
+	DryRun    bool // ask what is there and change nothing
+
+	// Progress, if not nil, can be polled from elsewhere.
+	Progress *PushProgress
+}
+
+// PushProgress counts bytes of blobs. The zero value is ready to use.
+type PushProgress struct{ sent, total atomic.Int64 }
+
+// Counts returns how many bytes have gone out, those of attempts that failed
+// among them, and how many there are to send, as far as that is known.
+func (p *PushProgress) Counts() (sent, total int64) { return p.sent.Load(), p.total.Load() }
+
+// A Copy is what became of one name.
+type Copy struct {
+	Ref    registry.Ref // in the mirror: a tag, or a digest that has no tag
+	Digest string
+	// Of is the digest that a signature or referrer is about; empty for an image.
+	Of    string
+	State CopyState
+	Err   error // why it is not there; set exactly if State is Failed
+	// Note says what a person should know although it is there.
+	Note string
+}
+
+// CopyState is what became of a name. The zero value is Failed.
+type CopyState uint8
+
+const (
+	Failed CopyState = iota // it is not there, or not as it should be
+	Kept                    // the registry had it already
+	Pushed                  // it was written, and read back
+	Wanted                  // it would be written, were this no dry run
+)
+
+// Pushed is what a push did.
+type PushResult struct {
+	Copies []Copy // by name
+	// Blobs by how they came there, and the bytes of those that were sent. In a
+	// dry run Sent and Bytes are what would be sent at most.
+	Sent, Mounted, Present int
+	Bytes                  int64
+}
+
+// A ConflictError says that a tag names something else in the registry.
+type ConflictError struct {
+	Ref        registry.Ref // in the mirror
+	Want, Have string       // digests in the mirror and in the registry
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("the registry's %s:%s is %s already, and not the mirror's %s; nothing was changed; look which of them is right, and give --overwrite to replace it",
+		e.Ref.Repository, e.Ref.Tag, e.Have, e.Want)
+}
+
+// A SparseError says that a registry does not take an index of which it has
+// not all platforms.
+type SparseError struct {
+	Ref    registry.Ref
+	Absent []string // digests that the mirror does not hold
+	Err    error    // the registry's answer
+}
+
+func (e *SparseError) Error() string {
+	return fmt.Sprintf("%s: the mirror holds only some of its platforms (%d are absent), and this registry takes no index that is not whole; make the mirror with all architectures, set validation.manifests.indexes.platforms to none in the registry's configuration, or use the repositories of single architectures: %v",
+		e.Ref, len(e.Absent), e.Err)
+}
+
+// Unwrap gives the registry's answer.
+func (e *SparseError) Unwrap() error { return e.Err }
+
+// Push pushes every admitted name of the mirror, with its signatures and
+// referrers. One name that fails stops no other. The error is that of a mirror
+// whose lists cannot be read; whatever else goes wrong is its name's.
+func (d *Dir) Push(ctx context.Context, p Push) (*PushResult, error) {
+	for _, half := range []string{"MANIFEST.json", "oci"} {
+		if err := d.broken[half]; err != nil {
+			return nil, &RefusedError{Dir: d.path, Err: err}
+		}
+	}
+	if p.Admit == nil {
+		p.Admit = func(registry.Ref) bool { return false }
+	}
+	if p.Jobs < 1 {
+		p.Jobs = 16
+	}
+	if p.Attempts < 1 {
+		p.Attempts = 1
+	}
+	if p.Progress == nil {
+		p.Progress = new(PushProgress)
+	}
+	job := &pushing{Push: p, dir: d, nodes: map[place]*pushNode{}, done: map[place]error{}}
+	job.plan()
+	job.ask(ctx)
+	job.upload(ctx)
+	if !p.DryRun {
+		job.write(ctx)
+	}
+	return job.result(), nil
+}
+
+// place is a digest in a repository, "host/path".
+type place struct{ repo, digest string }
+
+// pushing is one run of a push.
+type pushing struct {
+	Push
+	dir   *Dir
+	names []*pushName         // what is pushed, in order
+	nodes map[place]*pushNode // every manifest that they lead to
+
+	mu     sync.Mutex
+	done   map[place]error // blobs and manifests that were tried, and why one is not there
+	counts [3]int          // of blobs, by registry.Way
+	listed sync.Mutex      // one writer at a time of stand-ins for lists of referrers
+}
+
+// pushName is one name on its way.
+type pushName struct {
+	name
+	Copy
+	node *pushNode
+}
+
+func (n *pushName) fail(err error) { n.State, n.Err = Failed, err }
+
+func (n *pushName) subject() registry.Ref {
+	return registry.Ref{Host: n.host, Repository: n.repo, Digest: n.Of}
+}
+
+// pushNode is a manifest in a repository.
+type pushNode struct {
+	place
+	descriptor
+	body     []byte
+	doc      manifestBlob
+	children []*pushNode // that the mirror holds
+	absent   []string    // and those that it does not
+	height   int         // 0 for a manifest without children
+	err      error       // why it cannot be read
+}
+
+// plan chooses the names, and walks to everything that they lead to.
+func (j *pushing) plan() {
+	for key, r := range j.dir.repos {
+		for tag, err := range r.refused {
+			host, repo, _ := strings.Cut(key, "/")
+			pn := &pushName{Copy: Copy{Ref: registry.Ref{Host: host, Repository: repo, Tag: tag}}, node: &pushNode{err: err}}
+			pn.fail(err)
+			j.names = append(j.names, pn)
+		}
+		var open []*pushName
+		for _, n := range r.names {
+			pn := &pushName{name: n, Copy: Copy{Ref: registry.Ref{Host: n.host, Repository: n.repo, Tag: n.tag, Digest: n.digest}, Digest: n.target.Digest}}
+			if n.tag != "" && signed(n.tag) == "" && j.Admit(pn.Ref) {
+				j.take(key, pn)
+			} else {
+				open = append(open, pn)
+			}
+		}
+		// Signatures and referrers of what was taken, and theirs in turn.
+		for again := true; again; {
+			again = false
+			open = slices.DeleteFunc(open, func(pn *pushName) bool {
+				if pn.Of = j.subject(key, pn); pn.Of == "" || !j.leads(key, pn.Of) {
+					return false
+				}
+				j.take(key, pn)
+				again = true
+				return true
+			})
+		}
+	}
+	slices.SortFunc(j.names, func(a, b *pushName) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
+}
+
+func (j *pushing) take(repo string, pn *pushName) {
+	pn.node = j.walk(repo, pn.target, 0)
+	j.names = append(j.names, pn)
+}
+
+// leads says whether something that was taken is a digest, or names it.
+func (j *pushing) leads(repo, digest string) bool {
+	if j.nodes[place{repo, digest}] != nil {
+		return true
+	}
+	for at, n := range j.nodes {
+		if at.repo == repo && slices.Contains(n.absent, digest) {
+			return true
+		}
+	}
+	return false
+}
+
+// signed gives the digest that a tag of signatures or of referrers is about:
+// "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
+func signed(tag string) string {
+	hex, ok := strings.CutPrefix(tag, "sha256-")
+	if !ok || len(hex) < 64 || !isHex(hex[:64], 64) || len(hex) > 64 && hex[64] != '.' {
+		return ""
+	}
+	return "sha256:" + hex[:64]
+}
+
+// subject gives what a name is about, if it is about another one.
+func (j *pushing) subject(repo string, pn *pushName) string {
+	if pn.tag != "" {
+		return signed(pn.tag)
+	}
+	body, err := j.dir.readAll(blobPath(pn.target.Digest), pn.target.want(), maxChecked)
+	if err != nil {
+		return ""
+	}
+	if m, err := parseManifestBlob(body); err == nil && m.Subject != nil {
+		return m.Subject.Digest
+	}
+	return ""
+}
+
+// walk reads a manifest and what is below it, each once.
+func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
+	at := place{repo, desc.Digest}
+	if n := j.nodes[at]; n != nil {
+		return n
+	}
+	n := &pushNode{place: at, descriptor: desc}
+	j.nodes[at] = n
+	if depth > maxDepth {
+		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, maxDepth)
+		return n
+	}
+	if n.body, n.err = j.dir.readAll(blobPath(desc.Digest), desc.want(), maxChecked); n.err != nil {
+		return n
+	}
+	if n.doc, n.err = parseManifestBlob(n.body); n.err != nil {
+		return n
+	}
+	for _, child := range n.doc.Manifests {
+		if n.err = child.check(); n.err != nil {
+			return n
+		}
+		if !j.dir.holds(child.Digest) {
+			n.absent = append(n.absent, child.Digest)
+			continue
+		}
+		c := j.walk(repo, child, depth+1)
+		n.children = append(n.children, c)
+		n.height = max(n.height, c.height+1)
+	}
+	for _, b := range n.doc.blobs() {
+		if n.err = b.check(); n.err != nil {
+			return n
+		}
+	}
+	return n
+}
+
+// ask reads every name from the registry: what is there already needs nothing
+// more, and this is all that a second push asks.
+func (j *pushing) ask(ctx context.Context) {
+	par.Map(ctx, len(j.names), j.Jobs, func(ctx context.Context, i int) {
+		n := j.names[i]
+		if n.Err != nil {
+			return
+		}
+		n.State = Wanted
+		if n.tag == "" && n.Of != "" { // a referrer counts as there once it is listed
+			list, err := j.To.Listed(ctx, n.subject())
+			if err != nil && !fetch.Is(err, fetch.Forbidden) {
+				n.fail(err)
+			} else if slices.ContainsFunc(list, func(d registry.Descriptor) bool { return d.Digest == n.Digest }) {
+				n.State = Kept
+			}
+			return
+		}
+		have, err := j.To.Manifest(ctx, n.Ref)
+		more, fewer := false, false
+		if err == nil && n.Of != "" {
+			more, fewer = compare(have, n.node)
+		}
+		switch {
+		case err == nil && have.Digest == n.Digest:
+			n.State = Kept
+		case more:
+			n.State, n.Note = Kept, "the registry holds these signatures, and more"
+		case fewer:
+			n.Note = "the registry held some of these signatures"
+		case err == nil && !j.Overwrite:
+			n.fail(&ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest})
+		case err == nil, fetch.Is(err, fetch.NotFound):
+		case fetch.Is(err, fetch.Forbidden): // some registries say so of a repository that is yet to be made
+		case errors.As(err, new(*registry.FormatError)) && j.Overwrite:
+		default:
+			n.fail(err)
+		}
+	}, func(i int) { j.names[i].fail(context.Cause(ctx)) })
+}
+
+// signatures are the layers of a manifest of signatures, by what each signs
+// and its signature; nil for any other manifest.
+func signatures[L any](layers []L, of func(L) (digest string, annotations map[string]string)) map[string]bool {
+	const signature = "dev.cosignproject.cosign/signature"
+	set := map[string]bool{}
+	for _, l := range layers {
+		digest, notes := of(l)
+		if notes[signature] == "" {
+			return nil
+		}
+		set[digest+" "+notes[signature]] = true
+	}
+	return set
+}
+
+// compare says which of two manifests of signatures holds all of the other:
+// somebody inside may have added signatures of their own, and outside some may
+// have come later.
+func compare(have *registry.Manifest, want *pushNode) (haveAll, wantAll bool) {
+	image, err := have.Image()
+	if err != nil || want.err != nil {
+		return false, false
+	}
+	there := signatures(image.Layers, func(l registry.Descriptor) (string, map[string]string) { return l.Digest, l.Annotations })
+	ours := signatures(want.doc.Layers, func(l descriptor) (string, map[string]string) { return l.Digest, l.Annotations })
+	if len(there) == 0 || len(ours) == 0 {
+		return false, false
+	}
+	within := func(a, b map[string]bool) bool {
+		for k := range a {
+			if !b[k] {
+				return false
+			}
+		}
+		return true
+	}
+	return within(ours, there), within(there, ours)
+}
