@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kverify/kverify/internal/world"
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 //	serve kverify mirror serve DIR...  start a server on a port of its own, at $BASE; said PATTERN waits for its stderr,
 //	get STATUS PATH [HEADER: VALUE...] asks it, end SIGNAL CODE ends it and leaves its stdout in log
 //	certificate CERT KEY               write a certificate for the hosts of the world
+//	inside NAME                        start an empty registry, whose HOST:PORT is $NAME
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -77,6 +80,7 @@ func TestScripts(t *testing.T) {
 			"signal":      signal,
 			"world":       attack,
 			"live":        live,
+			"inside":      inside,
 			"serve":       serve,
 			"said":        said,
 			"get":         get,
@@ -217,6 +221,16 @@ func live(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SSL_CERT_FILE", ca)
 	ts.Setenv("SSL_CERT_DIR", ts.MkAbs("none"))
 	ts.Setenv("KVERIFY_TRUSTED_ROOT", root)
+}
+
+// inside starts a registry that can be written to.
+func inside(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: inside NAME")
+	}
+	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://"))
 }
 
 // attacked makes the world of a script, and says which versions a mirror of it holds.

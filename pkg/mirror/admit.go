@@ -88,12 +88,18 @@ func (p *PushResult) Report(judged report.Report, there string) report.Report {
 	proof := map[string]report.Result{}
 	r := judged
 	r.Results = nil
+	said := map[[4]string]bool{}
 	for _, res := range judged.Results {
 		if res.Kind == "image" && res.Verdict() == report.Verified {
 			proof[res.Digest] = res
 			continue
 		}
-		r.Results = append(r.Results, res)
+		// An index is judged again with each platform that was asked for by name.
+		key := [4]string{res.Kind, res.Subject, res.Platform, res.Digest}
+		if !said[key] {
+			r.Results = append(r.Results, res)
+		}
+		said[key] = true
 	}
 	for _, c := range p.Copies {
 		res := report.Result{Subject: c.There(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}

@@ -259,7 +259,7 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 	id := digest
 	if ref.Tag != "" {
 		id = ref.Tag
-		if !tagRE.MatchString(id) {
+		if !tagRE().MatchString(id) {
 			return false, &RefError{Input: ref.String(), Why: "its tag is none", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 		}
 	}
