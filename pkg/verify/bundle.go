@@ -83,6 +83,36 @@ func newBundle(sum []byte, signature string, certDER []byte, e *logEntry) (*bund
 	return bundle.NewBundle(b)
 }
 
+// entryOf is the way back: the one log entry of a bundle, not verified.
+func entryOf(raw []byte) (*logEntry, error) {
+	if len(raw) > maxKept {
+		return nil, fmt.Errorf("a kept bundle of more than %d bytes", maxKept)
+	}
+	s, err := openBundle(raw)
+	if err != nil {
+		return nil, err
+	}
+	entries := s.b.GetVerificationMaterial().GetTlogEntries()
+	if len(entries) != 1 {
+		return nil, fmt.Errorf("%d log entries, want one", len(entries))
+	}
+	e := entries[0]
+	out := &logEntry{
+		Body: base64.StdEncoding.EncodeToString(e.GetCanonicalizedBody()), IntegratedTime: e.GetIntegratedTime(),
+		LogID: hex.EncodeToString(e.GetLogId().GetKeyId()), LogIndex: e.GetLogIndex(), canonical: e.GetCanonicalizedBody(),
+	}
+	out.Verification.SignedEntryTimestamp = e.GetInclusionPromise().GetSignedEntryTimestamp()
+	if p := e.GetInclusionProof(); p != nil {
+		proof := &inclusionProof{Checkpoint: p.GetCheckpoint().GetEnvelope(), LogIndex: p.GetLogIndex(),
+			RootHash: hex.EncodeToString(p.GetRootHash()), TreeSize: p.GetTreeSize()}
+		for _, h := range p.GetHashes() {
+			proof.Hashes = append(proof.Hashes, hex.EncodeToString(h))
+		}
+		out.Verification.InclusionProof = proof
+	}
+	return out, nil
+}
+
 // verifyBundle checks a bundle over bytes of the given SHA-256 with sigstore-go:
 // chain and SCT, exact identity, the log's signature over the entry and, where
 // there is one, its inclusion proof, and the certificate at the time that the

@@ -121,12 +121,14 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 	if f.Load(ctx); len(f.Find(ctx, sums)) == 0 {
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
+	bundle := bundleBeside(root, t.Name)
+	f.kept.add("sha256:"+sums.SHA256, bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil
 	}
 	judged.Result.Notes = append(judged.Result.Notes, "it was there already")
-	if !f.hasBundle(root, t) {
+	if !isBundle(bundle) {
 		err = f.keepBundle(root, t, judged)
 	}
 	if err == nil && info.Mode().Perm()&t.Mode != t.Mode {
@@ -135,19 +137,22 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 	return judged.Result, true, err
 }
 
-// hasBundle says whether a bundle stands beside the file, and is one.
-func (f *Files) hasBundle(root *os.Root, t Target) bool {
-	info, err := root.Lstat(t.Name + BundleSuffix)
+// bundleBeside reads the bundle that was kept beside a file, if there is one.
+func bundleBeside(root *os.Root, name string) []byte {
+	info, err := root.Lstat(name + BundleSuffix)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKept {
-		return false
+		return nil
 	}
-	file, err := root.Open(t.Name + BundleSuffix)
+	file, err := root.Open(name + BundleSuffix)
 	if err != nil {
-		return false
+		return nil
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxKept))
-	return err == nil && isBundle(text)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // notSaved is the result of a file that could not be fetched or written.

@@ -71,6 +71,14 @@ func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte
 	if raw, _ := base64.StdEncoding.DecodeString(signature); !signs(cert, raw, sum[:]) {
 		return say(report.Refuted, report.Mismatch, "the signature by %s is for other bytes than %s has now", who, url)
 	}
+	d := detached{url, sum[:], signature, cert}
+	// A kept entry saves the look-up if it proves all of it; else the log is asked, as if it were not there.
+	if entry := r.kept.find(digest, signature, cert); entry != nil {
+		if c, b := d.prove(r, entry); c.Verdict == report.Verified {
+			c.Evidence[0].Fields["logEntry"] = "kept beside the file"
+			return c, b
+		}
+	}
 	entry, err := r.lookUp(ctx, digest, signature, cert, pemText)
 	switch {
 	case errors.Is(err, errNotLogged):
@@ -80,18 +88,37 @@ func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte
 	case err != nil:
 		return r.failed(report.Signature, fmt.Errorf("log entry of %s: %w", url, err)), nil
 	}
+	return d.prove(r, entry)
+}
+
+// detached is a file's signature, of the right identity by its certificate's
+// own word, and made over the right bytes.
+type detached struct {
+	url       string
+	sum       []byte // SHA-256 of the file
+	signature string // base64
+	cert      *x509.Certificate
+}
+
+// prove verifies the log entry of a file's signature, and returns the bundle that
+// holds all of it if it does.
+func (d detached) prove(r *run, entry *logEntry) (report.Check, []byte) {
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) (report.Check, []byte) {
+		return r.check(report.Signature, v, reason, format, args...), nil
+	}
+	url, sum, who := d.url, d.sum, r.Policy.Files.Identity
 	if logID, _ := hex.DecodeString(entry.LogID); !r.Root.KnowsLog(logID) {
 		return say(report.Unknown, report.Untrusted, "logged by %.64q, which the trusted root does not know: the trusted root may be older than the signature", entry.LogID)
 	}
 	if len(entry.Verification.SignedEntryTimestamp) == 0 {
 		return say(report.Unknown, report.Absent, "the log entry of %s has no signed timestamp, so nothing says when it was signed", url)
 	}
-	b, err := newBundle(sum[:], signature, cert.Raw, entry)
+	b, err := newBundle(sum, d.signature, d.cert.Raw, entry)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "the log entry of %s cannot be read: %v", url, err)
 	}
-	if err := verifyBundle(r.Root, r.Policy.FileIdentity(), b, sum[:]); err != nil {
-		if what := unknownAuthority(r.Root, cert); what != "" {
+	if err := verifyBundle(r.Root, r.Policy.FileIdentity(), b, sum); err != nil {
+		if what := unknownAuthority(r.Root, d.cert); what != "" {
 			return say(report.Unknown, report.Untrusted, "signed under %s, which the trusted root does not know: the trusted root may be older than the signature", what)
 		}
 		return say(report.Refuted, report.Forged, "the signature of %s, which claims to be by %s, does not verify: %v", url, who, err)
@@ -102,8 +129,8 @@ func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte
 	}
 	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	c, _ := say(report.Verified, "", "signed by %s, logged %s", who, logged)
-	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: digest, Fields: map[string]string{
-		"identity": id.Subject, "issuer": id.Issuer, "rule": who,
+	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: "sha256:" + hex.EncodeToString(sum), Fields: map[string]string{
+		"identity": r.Policy.FileIdentity().Subject, "issuer": r.Policy.FileIdentity().Issuer, "rule": who,
 		"logIndex": strconv.FormatInt(entry.LogIndex, 10), "logID": entry.LogID, "integratedTime": logged,
 	}}}
 	return c, kept

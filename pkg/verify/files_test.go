@@ -6,9 +6,13 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -353,3 +357,82 @@ func TestKeptBundleUnderPlainSigstore(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptBundleSavesTheLookUp verifies downloads where no log can be asked:
+// what was kept proves itself, and what was changed is as if it were not there.
+func TestKeptBundleSavesTheLookUp(t *testing.T) {
+	const path, log = "bin/linux/amd64/kubectl", "https://rekor.sigstore.dev/api/v1/index/retrieve"
+	w := world.New(world.Options{})
+	root, dir := openDir(t)
+	if res := filesOf(t, verifier(t, w), version).Download(t.Context(), root, target(path)); res.Verdict() != report.Verified {
+		t.Fatalf("%s %+v", res.Verdict(), res.Checks)
+	}
+	name := filepath.Join(dir, path+verify.BundleSuffix)
+	kept, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := world.New(world.Options{Seed: "another"})
+	elsewhere, there := openDir(t)
+	if res := filesOf(t, verifier(t, other), version).Download(t.Context(), elsewhere, target(path)); res.Verdict() != report.Verified {
+		t.Fatalf("%s %+v", res.Verdict(), res.Checks)
+	}
+	foreign, err := os.ReadFile(filepath.Join(there, path+verify.BundleSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := regexp.MustCompile(`("signedEntryTimestamp":\s*")(.)`)
+	for _, c := range []struct {
+		name   string
+		bundle []byte
+		log    bool
+		asked  int
+		want   report.Verdict
+	}{
+		{"kept, no log", kept, false, 0, report.Verified},
+		{"kept, and a log", kept, true, 0, report.Verified},
+		{"its timestamp changed, no log", set.ReplaceAll(kept, []byte("${1}A")), false, 1, unknown},
+		{"its timestamp changed", set.ReplaceAll(kept, []byte("${1}A")), true, 1, report.Verified},
+		{"of another world, no log", foreign, false, 1, unknown},
+		{"no bundle", []byte("{}"), true, 1, report.Verified},
+		{"endless", bytes.Repeat([]byte(" "), 2<<20), false, 1, unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := os.WriteFile(name, c.bundle, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w := w.Clone()
+			v := verifier(t, w)
+			// The documents' own look-ups are another matter: only this file's are refused.
+			sum := sumsOf(w.File(world.FileURL(version, path))).SHA256
+			asked := 0
+			v.Fetch = &fetch.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.URL.String() == log {
+					body, err := io.ReadAll(r.Body)
+					if err != nil {
+						return nil, err
+					}
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					if strings.Contains(string(body), sum) {
+						if asked++; !c.log {
+							return nil, errors.New("no route to the log")
+						}
+					}
+				}
+				return w.RoundTrip(r)
+			})}
+			rep, err := v.LocalFiles(t.Context(), []verify.LocalFile{{Root: root, Name: path, Shown: "./" + path}}, release.Version{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := rep.Results[len(rep.Results)-1]
+			if res.Verdict() != c.want || asked < c.asked || c.asked == 0 && asked > 0 {
+				t.Errorf("%s after %d look-ups, want %s after %d: %+v", res.Verdict(), asked, c.want, c.asked, res.Checks)
+			}
+		})
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -116,6 +116,7 @@ func localResult(ctx context.Context, r *Files, l LocalFile, sums fetch.Sums, er
 	base := path.Base(l.Name)
 	for _, v := range hints {
 		f := known[v]
+		f.kept.add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
 		found := f.Find(ctx, sums)
 		if len(found) == 0 {
 			continue

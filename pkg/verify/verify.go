@@ -86,6 +86,7 @@ type run struct {
 	partial  bool
 	omitted  []string
 	payloads *payloads
+	kept     *kept
 	former   *former
 	shared   *release.Shared // nil where one release is examined
 }
@@ -107,7 +108,7 @@ func (v *Verifier) start() (*run, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &run{Verifier: &c, payloads: new(payloads)}
+	r := &run{Verifier: &c, payloads: new(payloads), kept: new(kept)}
 	r.required = slices.Clone(c.Policy.Required)
 	if c.Checks != nil {
 		r.required = slices.Clone(c.Checks)
