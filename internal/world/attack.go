@@ -323,6 +323,43 @@ func (w *World) ChangeLayer(version, image, arch string, how Rehash, program []b
 	return m.Digest(), w.Digest(image + ":" + version)
 }
 
+// Layer is a layer as [World.SetLayers] stores it.
+type Layer struct {
+	Tar       []byte
+	Served    []byte // what the registry gives; nil is Tar, compressed by gzip
+	MediaType string // empty is that of a layer compressed by gzip
+	DiffID    string // what the config says; empty is the digest of Tar
+}
+
+// SetLayers gives one architecture of an image other layers, below them those
+// that it has but for the last (which holds its program), and signs child and
+// list as krel-trust: the attacker who holds that identity, or a builder who
+// was led astray. The promotion manifest has the new digests too.
+func (w *World) SetLayers(version, image, arch string, add ...Layer) {
+	im := w.release(version).image(image)
+	p := im.platform(arch)
+	layers := slices.Clone(p.layers[:len(p.layers)-1])
+	for _, a := range add {
+		l := &layer{tar: a.Tar, gz: a.Served, media: a.MediaType, diffID: orElse(a.DiffID, digestOf(a.Tar))}
+		if l.gz == nil {
+			l.gz = gzipped(a.Tar)
+		}
+		l.digest = digestOf(l.gz)
+		layers = append(layers, l)
+		w.PutBlob(l.gz)
+	}
+	config := imageConfig(image, w.release(version).time, p.platform, layers)
+	w.PutBlob(config)
+	w.replaceChild(version, image, arch, imageManifest(config, layers), UpwardPromoted)
+	w.SignAs(image+":"+version, Signing{})
+	w.SignAs(image+"-"+arch+":"+version, Signing{})
+}
+
+// Program is a program of a release, as it stands below bin/OS/ARCH/ and in its images.
+func (w *World) Program(version, name, os, arch string) []byte {
+	return w.release(version).binary(name, os, arch)
+}
+
 // replaceChild puts another manifest in the place of one architecture, in its
 // repository and in the manifest list.
 func (w *World) replaceChild(version, image, arch string, m Manifest, how Rehash) {

@@ -45,7 +45,8 @@ type platform struct {
 }
 
 type layer struct {
-	tar, gz        []byte
+	tar, gz        []byte // gz is as it is served, whatever its type
+	media          string // empty is mediaLayer
 	diffID, digest string
 }
 
@@ -101,7 +102,7 @@ func imageManifest(config []byte, layers []*layer) Manifest {
 		Layers        []descriptor `json:"layers"`
 	}{2, mediaManifest, describe(mediaConfig, config, nil), nil}
 	for _, l := range layers {
-		m.Layers = append(m.Layers, describe(mediaLayer, l.gz, nil))
+		m.Layers = append(m.Layers, describe(orElse(l.media, mediaLayer), l.gz, nil))
 	}
 	return Manifest{mediaManifest, threeSpaces(m)}
 }

@@ -96,6 +96,7 @@ const (
 	Binding   = "binding"   // a strong claim ties the digest to the version
 
 	// On request. Each is a class of its own, and none stands for another.
+	Contents   = "contents"   // the programs inside are the files that the release signs
 	Staging    = "staging"    // signed when it was built, before promotion
 	Promotion  = "promotion"  // a signed record that it was promoted
 	VSA        = "vsa"        // a signed summary that its verification passed
@@ -103,7 +104,7 @@ const (
 )
 
 // CheckNames lists every check that can be asked for, in report order.
-var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Staging, Promotion, VSA, Provenance}
+var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Contents, Staging, Promotion, VSA, Provenance}
 
 // Strength says how much a claim counts for, weakest first. The zero value is
 // Carried.

@@ -56,6 +56,11 @@ type Policy struct {
 
 	Inventory []InventoryRule `json:"inventory"`
 	Kubeadm   []KubeadmRule   `json:"kubeadm,omitempty"`
+	Rules     []Rule          `json:"rules,omitempty"`
+
+	// Contents are the programs in images that a release signs as files too: for
+	// each image, paths in it, each with its name below bin/linux/ARCH/.
+	Contents map[string]map[string]string `json:"contents,omitempty"`
 
 	source report.Source
 }
@@ -251,6 +256,9 @@ func (p *Policy) check() error {
 		return err
 	}
 	if err := p.checkFormer(); err != nil {
+		return err
+	}
+	if err := p.checkRules(); err != nil {
 		return err
 	}
 	if err := p.checkAttestations(); err != nil {

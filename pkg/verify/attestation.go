@@ -36,13 +36,18 @@ var attestationChecks = []string{report.Promotion, report.VSA, report.Provenance
 func (r *run) attest(ctx context.Context, im *image) {
 	var names []string
 	for _, n := range append([]string{report.Staging}, attestationChecks...) {
-		if r.needs(n) {
+		if _, made := r.asks(im, n); made {
 			names = append(names, n)
 		}
 	}
 	if len(names) == 0 {
 		return
 	}
+	defer func() {
+		for i := range im.attested {
+			im.attested[i].Required, _ = r.asks(im, im.attested[i].Name)
+		}
+	}()
 	if im.digest == "" {
 		for _, n := range names {
 			im.attested = append(im.attested, r.check(n, report.Unknown, report.NoClaim, "there is no manifest to look it up for"))

@@ -47,6 +47,8 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Unreachable
 	case errors.As(err, &format):
 		return report.Unknown, report.Malformed
+	case errors.Is(err, errUnpackLimit):
+		return report.Unknown, report.Limit
 	case errors.Is(err, context.DeadlineExceeded):
 		return report.Unknown, report.Unreachable
 	}

@@ -31,7 +31,8 @@ type image struct {
 	signed            signed
 	platforms         []*platform
 	attested          []report.Check // what was asked for beyond the signature
-	single            bool           // no index: platforms is empty
+	contents          report.Check
+	single            bool // no index: platforms is empty
 }
 
 // platform is one manifest that an index names.
@@ -42,8 +43,11 @@ type platform struct {
 
 	digestCheck report.Check
 	signed      signed
-	diffIDs     []string // of the config, uncompressed layers in order
-	layers      []string // of the manifest, compressed layers in order
+	diffIDs     []string              // of the config, uncompressed layers in order
+	layers      []string              // of the manifest, compressed layers in order
+	blobs       []registry.Descriptor // the same
+	repository  string                // where they can be had
+	contents    report.Check
 }
 
 // linux says whether it is of the one system that releases have images for. One
@@ -216,12 +220,13 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 		p.digestCheck = r.failed(report.Digest, err)
 		return
 	}
+	p.blobs, p.repository = img.Layers, ref.Repository
 	for _, l := range img.Layers {
 		p.layers = append(p.layers, l.Digest)
 	}
 	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), short(m.Digest))
 	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: m.Digest}}
-	if r.needs(report.Binding) {
+	if _, contents := r.asks(im, report.Contents); contents || r.needs(report.Binding) {
 		r.readConfig(ctx, p, ref.Repository, img)
 	}
 }

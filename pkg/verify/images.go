@@ -61,6 +61,7 @@ func (b *batch) all(ctx context.Context) error {
 	}
 	b.examine(ctx, rest)
 	b.readPromotions(ctx)
+	b.contents(ctx)
 	return nil
 }
 
@@ -242,7 +243,8 @@ func (b *batch) results() []report.Result {
 }
 
 func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Result {
-	one := func(platform, digest string, seenAs []string, d report.Check, s signed, key any) report.Result {
+	_, contents := r.asks(im, report.Contents)
+	one := func(platform, digest string, seenAs []string, d report.Check, s signed, inside report.Check, key any) report.Result {
 		res := report.Result{
 			Subject: r.subject(im), Kind: "image", Platform: platform, Digest: digest, SeenAs: seenAs,
 			Checks: []report.Check{d, s.signature},
@@ -256,12 +258,15 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 		if c, ok := bound[key]; ok {
 			res.Checks = append(res.Checks, c)
 		}
+		if contents {
+			res.Checks = append(res.Checks, inside)
+		}
 		res.Checks = append(res.Checks, im.attested...) // a platform has those of the index that names it
 		return res
 	}
-	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im)}
+	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im.contents, im)}
 	for _, p := range im.platforms {
-		out = append(out, one(p.name, p.desc.Digest, p.seenAs, p.digestCheck, p.signed, p))
+		out = append(out, one(p.name, p.desc.Digest, p.seenAs, p.digestCheck, p.signed, p.contents, p))
 	}
 	return out
 }

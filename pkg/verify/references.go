@@ -54,13 +54,14 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	for _, b := range batches {
 		par.Do(
 			func() {
-				if b.needs(report.Binding) && !b.req.Version.IsZero() {
+				if (b.needs(report.Binding) || b.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
 					b.facts = b.load(ctx, b.req.Version)
 				}
 			},
 			func() { b.examine(ctx, b.least) },
 		)
 		b.readPromotions(ctx)
+		b.contents(ctx)
 		if b.facts != nil {
 			results = append(results, b.facts.results()...)
 		}

@@ -129,6 +129,13 @@ func (v *Verifier) start() (*run, error) {
 			r.omitted = append(r.omitted, name)
 		}
 	}
+	for _, rule := range c.Policy.Rules {
+		for _, name := range rule.Require {
+			if c.Checks != nil && !r.needs(name) && !slices.Contains(r.omitted, name) {
+				r.omitted = append(r.omitted, name)
+			}
+		}
+	}
 	r.partial = len(r.omitted) > 0
 	// In report order, each once.
 	r.required = slices.DeleteFunc(slices.Clone(report.CheckNames), func(n string) bool { return !r.needs(n) })
@@ -145,7 +152,34 @@ func (v *Verifier) start() (*run, error) {
 func (r *run) needs(check string) bool { return slices.Contains(r.required, check) }
 
 // documents says whether this run needs the release's own documents.
-func (r *run) documents() bool { return r.needs(report.Inventory) || r.needs(report.Binding) }
+func (r *run) documents() bool {
+	return r.needs(report.Inventory) || r.needs(report.Binding) || r.mayAsk(report.Contents)
+}
+
+// asks says whether a check is made of an image, and whether it must pass: for
+// all, or by a rule of the policy. The rules are the policy's, so that --checks
+// stands instead of them too.
+func (r *run) asks(im *image, check string) (required, made bool) {
+	required = r.needs(check)
+	made = required
+	if r.Checks != nil {
+		return required, made
+	}
+	for _, rule := range r.Policy.Rules {
+		if rule.Applies(im.name, im.version) {
+			required = required || slices.Contains(rule.Require, check)
+			made = made || required || slices.Contains(rule.Report, check)
+		}
+	}
+	return required, made
+}
+
+// mayAsk says whether a check may be made of some image.
+func (r *run) mayAsk(check string) bool {
+	return r.needs(check) || r.Checks == nil && slices.ContainsFunc(r.Policy.Rules, func(rule trust.Rule) bool {
+		return slices.Contains(rule.Require, check) || slices.Contains(rule.Report, check)
+	})
+}
 
 func (r *run) check(name string, v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 	return report.Check{Name: name, Verdict: v, Required: r.needs(name), Reason: reason, Detail: fmt.Sprintf(format, args...)}

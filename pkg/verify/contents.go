@@ -1,0 +1,156 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// maxUnpacking is how many images are unpacked at once: each wants a processor.
+const maxUnpacking = 4
+
+// contents holds the programs inside of images against the files that the
+// release signs under the same name (bin/linux/ARCH/kube-proxy in its SBOM). The
+// layers stream through, and each is hashed compressed and unpacked.
+func (b *batch) contents(ctx context.Context) {
+	type job struct {
+		im *image
+		p  *platform
+	}
+	var jobs []job
+	for _, im := range b.images {
+		if _, made := b.asks(im, report.Contents); !made {
+			continue
+		}
+		for _, p := range im.platforms {
+			jobs = append(jobs, job{im, p})
+		}
+	}
+	par.Map(ctx, len(jobs), min(b.Jobs, maxUnpacking), func(ctx context.Context, i int) {
+		j := jobs[i]
+		if err := guard(func() { j.p.contents = b.inside(ctx, j.im, j.p) }); err != nil {
+			j.p.contents = b.failed(report.Contents, err)
+		}
+	}, func(i int) {
+		jobs[i].p.contents = b.check(report.Contents, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+	})
+	for _, im := range b.images {
+		required, made := b.asks(im, report.Contents)
+		if !made {
+			continue
+		}
+		im.contents = b.contentsOf(im)
+		im.contents.Required = required
+		for _, p := range im.platforms {
+			p.contents.Required = required
+		}
+	}
+}
+
+// contentsOf joins those of an image's platforms.
+func (b *batch) contentsOf(im *image) report.Check {
+	if len(im.platforms) == 0 {
+		return b.check(report.Contents, report.Unknown, report.NoClaim, "there is no platform to look into")
+	}
+	verified := 0
+	var worst report.Check
+	for _, p := range im.platforms {
+		switch {
+		case p.contents.Verdict == report.Verified:
+			verified++
+		case worst.Name == "" || p.contents.Verdict == report.Refuted && worst.Verdict != report.Refuted:
+			worst = p.contents
+			worst.Detail = p.name + ": " + worst.Detail
+		}
+	}
+	if verified < len(im.platforms) {
+		return worst
+	}
+	c := b.check(report.Contents, report.Verified, "", "of each of its %d platforms: %s", verified, im.platforms[0].contents.Detail)
+	c.Evidence = im.platforms[0].contents.Evidence
+	return c
+}
+
+// inside unpacks one platform's image and judges its programs.
+func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check {
+	unknown := func(reason report.Reason, format string, args ...any) report.Check {
+		return b.check(report.Contents, report.Unknown, reason, format, args...)
+	}
+	programs := b.Policy.Contents[im.name]
+	switch {
+	case len(programs) == 0:
+		return unknown(report.NoClaim, "does not apply: the policy knows no program in %s that a release signs as a file", im.name)
+	case p.desc.Digest == "":
+		return unknown(report.Incomplete, "there is no image to look into")
+	case !p.linux():
+		return unknown(report.NoClaim, "does not apply to %s: images are of linux", p.name)
+	case p.diffIDs == nil || len(p.blobs) != len(p.diffIDs):
+		return unknown(report.NoClaim, "its manifest or config could not be read")
+	case b.facts == nil || !b.facts.usable():
+		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmpOr(im.tag, "any release"))
+	}
+	total := int64(0)
+	for _, d := range p.blobs {
+		if total += d.Size; total > maxImageBytes || d.Size > maxImageBytes {
+			return unknown(report.Limit, "its layers are more than the %d bytes that are read", int64(maxImageBytes))
+		}
+	}
+	fs := newRootfs(programs)
+	for i, d := range p.blobs {
+		if err := b.unpack(ctx, fs, p, i); err != nil {
+			c := b.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
+			return c
+		}
+	}
+	var says []string
+	var seen []report.Evidence
+	for _, file := range slices.Sorted(maps.Keys(programs)) {
+		path := "bin/linux/" + p.arch + "/" + programs[file]
+		want256, want512, err := release.SBOMFile(b.facts.rel.SBOM.Value, im.version, path)
+		if err != nil {
+			return unknown(report.NoClaim, "%v", err)
+		}
+		n, err := fs.at(file)
+		switch {
+		case err != nil:
+			return b.failed(report.Contents, err)
+		case n == nil:
+			return unknown(report.Incomplete, "there is no %s in the image", file)
+		case n.link != "":
+			return unknown(report.Malformed, "%s is a link to %.200q, where the release has a plain file", file, n.link)
+		case n.kind != "":
+			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.kind)
+		}
+		s := b.facts.sbomStrength()
+		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.sha256, Fields: map[string]string{"sha512": n.sha512}},
+			report.Evidence{What: "claim", Source: b.facts.rel.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{"says": path}})
+		if n.sha256 != want256 || n.sha512 != want512 {
+			c := b.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.sha256, path, im.version, want256)
+			c.Evidence = seen
+			return c
+		}
+		says = append(says, fmt.Sprintf("%s is %s of %s", file, path, im.version))
+	}
+	c := b.check(report.Contents, report.Verified, "", "%s", strings.Join(says, "; "))
+	if !b.facts.sbom.signed {
+		c = unknown(report.NoClaim, "%s by an SBOM whose signature does not hold", strings.Join(says, "; "))
+	}
+	c.Evidence = seen
+	return c
+}
+
+// unpack streams one layer, and reads it to its end whatever is in it.
+func (b *batch) unpack(ctx context.Context, fs *rootfs, p *platform, i int) error {
+	body, err := b.Registry.OpenBlob(ctx, b.Policy.Images.Registry, p.repository, p.blobs[i])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	return fs.add(body, p.blobs[i].MediaType, p.diffIDs[i])
+}

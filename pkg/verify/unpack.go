@@ -1,0 +1,318 @@
+package verify
+
+import (
+	"archive/tar"
+	"bufio"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+)
+
+// Limits of what is read of one image. The largest of a release, conformance,
+// has some 300 MB compressed and under 1 GB unpacked.
+const (
+	maxImageBytes    = 1 << 30
+	maxUnpacked      = 3 << 30
+	maxUnpackedFiles = 200_000
+	// maxProgram caps one program; kube-apiserver has about 120 MB.
+	maxProgram = 1 << 30
+	// maxLinks is how many symbolic links are followed for one name, as Linux does.
+	maxLinks = 40
+)
+
+// rootfs is what some programs of an image are in the end, layer after layer.
+// Of everything else it remembers only symbolic links, which may lead to them:
+// layers stream through and are not held. The rules of layers are those of the
+// OCI image specification, layer.md.
+type rootfs struct {
+	watched map[string]bool  // base names of programs
+	nodes   map[string]*node // watched names and links, by path without a leading slash
+	above   map[string]bool  // every directory that is above one of nodes
+	hidden  map[string]bool  // paths that this layer takes away
+	layer   int
+	entries int
+	left    int64 // bytes that may still be unpacked
+}
+
+// node is what stands at a path.
+type node struct {
+	layer          int
+	link           string // target of a symbolic link
+	kind           string // what it is, if neither a link nor a plain file
+	sha256, sha512 string
+}
+
+func newRootfs(programs map[string]string) *rootfs {
+	r := &rootfs{watched: map[string]bool{}, nodes: map[string]*node{}, above: map[string]bool{}, left: maxUnpacked}
+	for p := range programs {
+		r.watched[path.Base(p)] = true
+	}
+	return r
+}
+
+// unpackError says why a layer cannot be read in one way only.
+type unpackError struct{ why string }
+
+func (e *unpackError) Error() string { return e.why }
+
+func odd(format string, args ...any) error { return &unpackError{fmt.Sprintf(format, args...)} }
+
+// errUnpackLimit is more than the limits above.
+var errUnpackLimit = errors.New("it unpacks to more than is read")
+
+// counted counts and hashes what is unpacked, under the image's limit.
+type counted struct {
+	r    io.Reader
+	left *int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if *c.left -= int64(n); *c.left < 0 {
+		return n, errUnpackLimit
+	}
+	return n, err
+}
+
+// add reads the next layer from its compressed bytes to their end, and holds
+// what they unpack to against diffID ("sha256:<hex>").
+func (r *rootfs) add(compressed io.Reader, mediaType, diffID string) error {
+	r.layer++
+	r.hidden = map[string]bool{}
+	raw, err := decompressor(compressed, mediaType)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	sum := sha256.New()
+	content := io.TeeReader(&counted{raw, &r.left}, sum)
+	t := tar.NewReader(content)
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return asOdd(err)
+		}
+		if r.entries++; r.entries > maxUnpackedFiles {
+			return errUnpackLimit
+		}
+		if err := r.entry(h, t); err != nil {
+			return err
+		}
+	}
+	// What follows the archive's end is zeros, or two readers might differ.
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := content.Read(buf)
+		if strings.Trim(string(buf[:n]), "\x00") != "" {
+			return odd("something follows the end of its archive")
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return asOdd(err)
+		}
+	}
+	// The rest of the compressed bytes, so that they are hashed as well.
+	if _, err := io.Copy(io.Discard, compressed); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != diffID {
+		return &mismatchError{"a layer unpacks to other bytes than the config says", diffID, got}
+	}
+	return nil
+}
+
+// asOdd makes an unpacker's own error one of the layer; errors of the way, and
+// those of the limits, stay what they are.
+func asOdd(err error) error {
+	var wire *fetch.Error
+	var format *registry.FormatError
+	var digest *registry.DigestError
+	if errors.Is(err, errUnpackLimit) || errors.As(err, &wire) || errors.As(err, &format) || errors.As(err, &digest) {
+		return err
+	}
+	return odd("it cannot be unpacked: %v", err)
+}
+
+func decompressor(compressed io.Reader, mediaType string) (io.ReadCloser, error) {
+	switch {
+	case strings.HasSuffix(mediaType, ".tar.gzip"), strings.HasSuffix(mediaType, ".tar+gzip"):
+		z, err := gzip.NewReader(bufio.NewReaderSize(compressed, 64<<10))
+		if err != nil {
+			return nil, asOdd(err)
+		}
+		return z, nil
+	case strings.HasSuffix(mediaType, ".tar+zstd"), strings.HasSuffix(mediaType, ".tar.zstd"):
+		// One goroutine's work, in a window that a hostile frame cannot choose.
+		z, err := zstd.NewReader(compressed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(64<<20))
+		if err != nil {
+			return nil, asOdd(err)
+		}
+		return z.IOReadCloser(), nil
+	case strings.HasSuffix(mediaType, ".tar"):
+		return io.NopCloser(compressed), nil
+	}
+	return nil, odd("a layer of the type %.80q, which nothing here unpacks", mediaType)
+}
+
+const whiteout, opaque = ".wh.", ".wh..wh..opq"
+
+func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
+	for _, part := range strings.Split(h.Name, "/") {
+		if part == ".." {
+			return odd("a name that climbs, %.100q", h.Name)
+		}
+	}
+	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+	if name == "" {
+		return nil
+	}
+	dir, base := path.Split(name)
+	dir, err := r.resolve(strings.TrimSuffix(dir, "/"))
+	if err != nil {
+		return err
+	}
+	name = path.Join(dir, base)
+	if strings.HasPrefix(base, whiteout) {
+		return r.hide(dir, base)
+	}
+	old := r.nodes[name]
+	if r.watched[base] && (old != nil && old.layer == r.layer || r.hidden[name]) {
+		return odd("%.200q stands twice in one layer", "/"+name)
+	}
+	if h.Typeflag == tar.TypeDir {
+		if old != nil {
+			delete(r.nodes, name)
+		}
+		if r.watched[base] {
+			r.put(name, &node{kind: "a directory"})
+		}
+		return nil
+	}
+	r.remove(name, r.layer+1)
+	switch {
+	case h.Typeflag == tar.TypeSymlink:
+		r.put(name, &node{link: h.Linkname})
+	case !r.watched[base]:
+	case h.Typeflag == tar.TypeReg:
+		if h.Size > maxProgram {
+			return errUnpackLimit
+		}
+		a, b := sha256.New(), sha512.New()
+		if _, err := io.Copy(io.MultiWriter(a, b), content); err != nil {
+			return asOdd(err)
+		}
+		r.put(name, &node{sha256: hex.EncodeToString(a.Sum(nil)), sha512: hex.EncodeToString(b.Sum(nil))})
+	case h.Typeflag == tar.TypeLink:
+		r.put(name, &node{kind: "a hard link"})
+	default:
+		r.put(name, &node{kind: "a special file"})
+	}
+	return nil
+}
+
+func (r *rootfs) put(name string, n *node) {
+	n.layer = r.layer
+	r.nodes[name] = n
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		r.above[dir] = true
+	}
+}
+
+// remove takes away what layers below the given one have put at a path and
+// under it.
+func (r *rootfs) remove(name string, below int) {
+	if n := r.nodes[name]; n != nil && n.layer < below {
+		delete(r.nodes, name)
+	}
+	if !r.above[name] {
+		return
+	}
+	for p, n := range r.nodes {
+		if n.layer < below && strings.HasPrefix(p, name+"/") {
+			delete(r.nodes, p)
+		}
+	}
+}
+
+// hide is a whiteout: it takes away what lower layers have put.
+func (r *rootfs) hide(dir, base string) error {
+	if base == opaque {
+		for p, n := range r.nodes {
+			if n.layer < r.layer && (dir == "" || strings.HasPrefix(p, dir+"/")) {
+				delete(r.nodes, p)
+			}
+		}
+		return nil
+	}
+	if strings.HasPrefix(base, whiteout+whiteout) {
+		return nil // a storage driver's own notes
+	}
+	name := path.Join(dir, strings.TrimPrefix(base, whiteout))
+	if n := r.nodes[name]; n != nil && n.layer == r.layer {
+		return odd("%.200q stands in a layer that takes it away too", "/"+name)
+	}
+	if r.watched[path.Base(name)] {
+		r.hidden[name] = true
+	}
+	r.remove(name, r.layer)
+	return nil
+}
+
+// resolve follows the symbolic links on the way to a directory.
+func (r *rootfs) resolve(dir string) (string, error) {
+	rest := strings.Split(dir, "/")
+	at, links := "", 0
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if at = path.Dir(at); at == "." {
+				at = ""
+			}
+			continue
+		}
+		next := path.Join(at, part)
+		n := r.nodes[next]
+		if n == nil || n.link == "" {
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", odd("more than %d links on the way to %.200q", maxLinks, "/"+dir)
+		}
+		if strings.HasPrefix(n.link, "/") {
+			at = ""
+		}
+		rest = append(strings.Split(n.link, "/"), rest...)
+	}
+	return at, nil
+}
+
+// at returns what stands at an absolute path in the end; nil if nothing does.
+func (r *rootfs) at(name string) (*node, error) {
+	dir, base := path.Split(strings.TrimPrefix(name, "/"))
+	dir, err := r.resolve(strings.TrimSuffix(dir, "/"))
+	if err != nil {
+		return nil, err
+	}
+	return r.nodes[path.Join(dir, base)], nil
+}
