@@ -115,6 +115,9 @@ Checks, each with the verdict verified, refuted or unknown:
 
 On request, each a class of its own that stands for no other:
 
+  contents    the programs inside of an image are the files that the release signs: layers
+              are read to their end, some hundred MB an image. Does not apply to pause, etcd
+              and coredns, which are then unknown
   staging     signed by krel-staging when it was built, before promotion
   promotion   a signed record of its promotion (since September 2026)
   vsa         a signed summary that its verification PASSED (since October 2026); one

@@ -226,6 +226,12 @@ func (w *World) attestRelease(r *release) {
 // PromotionRecord is the predicate of a promotion record
 // (kubernetes-sigs/promo-tools, the predicate's own document).
 func PromotionRecord(destination, digest string) any {
-	return map[string]any{"srcRef": "gcr.io/k8s-staging-kubernetes/" + strings.TrimPrefix(destination, HostRegistry+"/"), "dstRef": destination,
-		"digest": digest, "timestamp": "2026-10-06T16:35:37Z", "builderId": "https://k8s.io/promo-tools@v4.7.1"}
+	type m = map[string]any
+	_, tag, _ := splitRef(destination)
+	return m{
+		"tags":     []string{tag},
+		"manifest": m{"name": PromotionPath("k8s-staging-kubernetes"), "uri": "git+https://github.com/kubernetes/k8s.io", "digest": m{"gitCommit": PromotionCommit}},
+		"srcRef":   "gcr.io/k8s-staging-kubernetes/" + strings.TrimPrefix(destination, HostRegistry+"/"), "dstRef": destination,
+		"digest": digest, "timestamp": "2026-10-06T16:35:37Z", "builderId": "https://k8s.io/promo-tools@v4.7.1",
+	}
 }

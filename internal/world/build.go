@@ -94,6 +94,9 @@ func (w *World) isDropped(version string) func(image, arch string) bool {
 
 func (w *World) renderPromotion(project string) {
 	w.files[canonicalKey(PromotionURL(project))] = promotionYAML(w.promotion[project])
+	if at := canonicalKey(PromotionAtCommit(project)); w.files[at] == nil { // a commit does not change
+		w.files[at] = w.files[canonicalKey(PromotionURL(project))]
+	}
 }
 
 // minors are the minor versions in the world, each by one of its versions.

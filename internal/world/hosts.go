@@ -52,6 +52,20 @@ func ChangelogURL(version string) string {
 	return "https://" + HostRaw + sprintf(pathChangelog, v[0], v[1])
 }
 
+// PromotionCommit is the commit of kubernetes/k8s.io that promotion records name.
+// The manifests at it are those of the world as it was built.
+const PromotionCommit = "25d18949f7b8000000000000000000000000cafe"
+
+// PromotionPath is where a project's promotion manifest lies in kubernetes/k8s.io.
+func PromotionPath(project string) string {
+	return strings.TrimPrefix(sprintf(pathPromotion, project), "/kubernetes/k8s.io/main/")
+}
+
+// PromotionAtCommit is the address of a project's promotion manifest at [PromotionCommit].
+func PromotionAtCommit(project string) string {
+	return "https://" + HostRaw + "/kubernetes/k8s.io/" + PromotionCommit + "/" + PromotionPath(project)
+}
+
 // PromotionURL is the address of a project's promotion manifest, such as
 // "k8s-staging-kubernetes".
 func PromotionURL(project string) string {

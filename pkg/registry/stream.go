@@ -31,7 +31,7 @@ func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) 
 	}
 	// One byte more than it should have, so that too much is noticed as such.
 	req := fetch.Request{URL: at.base + "blobs/" + d.Digest, Limit: d.Size + 1, Header: http.Header{}}
-	used, err := c.auth.known(ctx, c, at)
+	used, err := c.auth.known(ctx, c, at, pullScope(at.repo))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) 
 	s, err := c.Fetch.Open(ctx, req)
 	var e *fetch.Error
 	if errors.As(err, &e) && e.Status == http.StatusUnauthorized && sameHost(e.FinalURL, req.URL) {
-		header, authErr := c.auth.answer(ctx, c, at, e.Header, used)
+		header, authErr := c.auth.answer(ctx, c, at, pullScope(at.repo), e.Header, used)
 		if authErr != nil {
 			return nil, authErr
 		}

@@ -105,6 +105,12 @@ func LoadPromotion(ctx context.Context, c *fetch.Client, image string) Source[*P
 	return load(ctx, c, PromotionURL(image), maxPromotion, ParsePromotion)
 }
 
+// LoadPromotionAt reads the promotion manifest that lists the image as it was at
+// a commit of kubernetes/k8s.io.
+func LoadPromotionAt(ctx context.Context, c *fetch.Client, image, commit string) Source[*Promotion] {
+	return load(ctx, c, PromotionAt(image, commit), maxPromotion, ParsePromotion)
+}
+
 func forVersion[T any](v Version, parse func([]byte, Version) (T, error)) func([]byte) (T, error) {
 	return func(b []byte) (T, error) { return parse(b, v) }
 }

@@ -1,15 +1,19 @@
 package release
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The hosts that publish releases. Every URL this package asks for is built
 // here from a version or a name that was checked, and nothing else.
 const (
-	filesHost    = "https://dl.k8s.io"
-	sbomHost     = "https://sbom.k8s.io"
-	rawHost      = "https://raw.githubusercontent.com"
-	changelogDir = rawHost + "/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-"
-	promotionDir = rawHost + "/kubernetes/k8s.io/main/registry.k8s.io/images/"
+	filesHost     = "https://dl.k8s.io"
+	sbomHost      = "https://sbom.k8s.io"
+	rawHost       = "https://raw.githubusercontent.com"
+	changelogDir  = rawHost + "/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-"
+	k8sRepository = rawHost + "/kubernetes/k8s.io/"
+	promotionDir  = k8sRepository + "main/registry.k8s.io/images/"
 )
 
 // SBOMURL returns where the release's SBOM is published, such as
@@ -46,6 +50,19 @@ func PromotionURL(image string) string {
 		project = "k8s-staging-kubernetes"
 	}
 	return promotionDir + project + "/images.yaml"
+}
+
+// PromotionPath returns where the promotion manifest that lists the image lies
+// in the repository kubernetes/k8s.io.
+func PromotionPath(image string) string {
+	return strings.TrimPrefix(PromotionURL(image), k8sRepository+"main/")
+}
+
+// PromotionAt returns where the promotion manifest that lists the image is
+// published as it was at a commit of 40 hex digits. GitHub serves commits of
+// forks there too, so that somebody must vouch for the commit.
+func PromotionAt(image, commit string) string {
+	return k8sRepository + commit + "/" + PromotionPath(image)
 }
 
 // PromotionName returns the name under which a promotion manifest lists the

@@ -29,7 +29,7 @@ var OnRequest = []string{report.Contents, report.Staging, report.Promotion, repo
 
 // bound reads "1.37" or "v1.37.2".
 func bound(s string) (v release.Version, minor bool, err error) {
-	if minorForm.MatchString(s) {
+	if minorForm().MatchString(s) {
 		return release.Version{Major: 1, Minor: minorNumber(s)}, true, nil
 	}
 	if !strings.HasPrefix(s, "v") {
@@ -70,7 +70,7 @@ func (p *Policy) checkRules() error {
 	for i, r := range p.Rules {
 		where := fmt.Sprintf("rules: rule %d", i+1)
 		for _, name := range r.Images {
-			if !repositoryForm.MatchString(name) {
+			if !repositoryForm().MatchString(name) {
 				return fmt.Errorf("%s: %q is not an image", where, name)
 			}
 		}
@@ -102,11 +102,11 @@ func (p *Policy) checkRules() error {
 		}
 	}
 	for image, programs := range p.Contents {
-		if !repositoryForm.MatchString(image) || len(programs) == 0 {
+		if !repositoryForm().MatchString(image) || len(programs) == 0 {
 			return fmt.Errorf("contents: %q: want an image, and at least one program", image)
 		}
 		for file, name := range programs {
-			if !strings.HasPrefix(file, "/") || path.Clean(file) != file || file == "/" || !nameForm.MatchString(name) {
+			if !strings.HasPrefix(file, "/") || path.Clean(file) != file || file == "/" || !nameForm().MatchString(name) {
 				return fmt.Errorf("contents: %s: %q: %q: want the path of a program in the image, and its name below bin/linux/ARCH/", image, file, name)
 			}
 		}

@@ -72,6 +72,9 @@ func (r *run) attest(ctx context.Context, im *image) {
 		}
 	}
 	im.attested = checks
+	if i := slices.Index(names, report.Promotion); i >= 0 && checks[i].Verdict == report.Verified {
+		im.record = seen.record
+	}
 }
 
 // attestations are the Sigstore bundles that refer to one image.
@@ -84,6 +87,7 @@ type attestations struct {
 	unread  []error // of those that could not be fetched, which might be anything
 	broken  int     // of those that can be read by nobody
 	more    bool    // there are more than are read
+	record  *record // of the promotion that was verified last
 }
 
 type attestation struct {
@@ -299,8 +303,14 @@ func (a *attestations) predicate(class string, rule trust.AttestationRule, s *st
 		VerifiedLevels     []string
 		ResourceURI        string
 		DstRef, Digest     string
-		Builder            struct{ ID string }
-		RunDetails         struct {
+		Destination        struct{ Name string }
+		Tags               []string
+		Manifest           struct {
+			Name, URI string
+			Digest    struct{ GitCommit string }
+		}
+		Builder    struct{ ID string }
+		RunDetails struct {
 			Builder struct{ ID string }
 		}
 		BuildDefinition struct {
@@ -329,7 +339,10 @@ func (a *attestations) predicate(class string, rule trust.AttestationRule, s *st
 		if p.Digest != "" && p.Digest != a.im.digest {
 			return report.Refuted, report.Mismatch, fmt.Sprintf(", but it records the promotion of %.80s", p.Digest), nil
 		}
-		destination := p.DstRef
+		destination := cmpOr(p.DstRef, p.Destination.Name)
+		if p.Destination.Name != "" && !a.names(p.Destination.Name) {
+			return report.Refuted, report.Mismatch, fmt.Sprintf(", but to %.200q, which is not a name of %s", p.Destination.Name, a.im.name), nil
+		}
 		if destination == "" {
 			var to struct{ Destination string }
 			_ = json.Unmarshal(p.BuildDefinition.ExternalParameters, &to)
@@ -338,6 +351,7 @@ func (a *attestations) predicate(class string, rule trust.AttestationRule, s *st
 		if destination != "" && !a.names(destination) {
 			return report.Refuted, report.Mismatch, fmt.Sprintf(", but to %.200q, which is not a name of %s", destination, a.im.name), nil
 		}
+		a.record = &record{tags: p.Tags, manifest: p.Manifest.Name, repository: p.Manifest.URI, commit: p.Manifest.Digest.GitCommit, destination: destination}
 		return report.Verified, "", ": promoted to " + cmpOr(fmt.Sprintf("%.200s", destination), s.Subject[0].Name), nil
 	}
 	return report.Verified, "", fmt.Sprintf(": built by %.150s", cmpOr(p.Builder.ID, cmpOr(p.RunDetails.Builder.ID, "an unnamed builder"))), nil

@@ -53,6 +53,11 @@ func (b *batch) bind() map[any]report.Check {
 	for _, im := range b.images {
 		index := b.indexTies(im)
 		for _, p := range im.platforms {
+			if t := &index[len(index)-1]; t.says == affirms && layers[p].says == contradicts {
+				t.says = silent // the signed SBOM must agree with a record (rule 11)
+			}
+		}
+		for _, p := range im.platforms {
 			out[p] = b.bindPlatform(im, p, layers[p], b.ownTies(im, p), index, calibrated)
 		}
 		out[im] = b.bindImage(im, index, out)
@@ -62,7 +67,7 @@ func (b *batch) bind() map[any]report.Check {
 
 // indexTies are what speaks of the digest of an image's index.
 func (b *batch) indexTies(im *image) []tie {
-	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest)}
+	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest), im.record.tie(im)}
 }
 
 // ownTies are what speaks of the digest of one platform by itself. What lists it

@@ -291,3 +291,17 @@ func TestRealIndexes(t *testing.T) {
 		}
 	}
 }
+
+// withPolicy is the embedded policy with one change.
+func withPolicy(t testing.TB, old, new string) *trust.Policy {
+	t.Helper()
+	text := strings.Replace(string(trust.EmbeddedPolicyYAML()), old, new, 1)
+	if text == string(trust.EmbeddedPolicyYAML()) {
+		t.Fatalf("the policy has no %q", old)
+	}
+	p, err := trust.ParsePolicy([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -30,6 +30,7 @@ type image struct {
 	digestCheck       report.Check
 	signed            signed
 	platforms         []*platform
+	record            *record        // of its promotion, if one was asked for and verified
 	attested          []report.Check // what was asked for beyond the signature
 	contents          report.Check
 	single            bool // no index: platforms is empty

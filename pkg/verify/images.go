@@ -61,6 +61,7 @@ func (b *batch) all(ctx context.Context) error {
 	}
 	b.examine(ctx, rest)
 	b.readPromotions(ctx)
+	b.readRecords(ctx)
 	b.contents(ctx)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 var update = flag.Bool("update", false, "write docs/attacks.md anew; with KVERIFY_COSIGN=PROGRAM measure cosign too")
@@ -34,6 +35,7 @@ type matrixRow struct {
 	name, rule string
 	image      string // what is verified, and what cosign is asked about
 	require    []string
+	catalogued bool // judged with the catalogue of the world as it was, of which nothing was published to us
 	do         func(w *world.World)
 }
 
@@ -52,6 +54,9 @@ var byName = map[string]string{
 	"cut in half": "1", "cut in half, and the length with it": "1", "reset in mid-body": "1", "connection refused": "1", "no such host": "1",
 	"an endless manifest": "1", "an endless SBOM": "1", "the signature cannot be had": "1", "redirect to file:": "7", "the log cannot be reached": "16",
 }
+
+// scheduler28 is an image of a release whose attacks are on the contents of images.
+const scheduler28 = "kube-scheduler:" + withKubectl
 
 func matrix() (rows []matrixRow) {
 	for _, a := range attacks {
@@ -123,6 +128,39 @@ func matrix() (rows []matrixRow) {
 		r.image = proxy
 		rows = append(rows, r)
 	}
+	const old = "v1.27.1"
+	for _, r := range []matrixRow{
+		{name: "an older image in a mirror, with every list, and no signed SBOM", rule: "12", do: func(w *world.World) {
+			w.ServeAs(old, version, world.AllImages, world.Promotion, world.Changelog)
+			w.Status(world.SBOMURL(version)+"*", 404)
+		}},
+		{name: "a catalogued image without its signature", rule: "12", do: func(w *world.World) { w.DropSignature(proxy) }},
+		{name: "a catalogued image with another config, signed by krel-trust", rule: "12", do: func(w *world.World) {
+			w.ChangeConfig(version, "kube-proxy", "arm64", world.UpwardPromoted, entrypoint)
+			w.SignAs(proxy, world.Signing{})
+			w.SignAs("kube-proxy-arm64:"+version, world.Signing{})
+		}},
+		{name: "the identity of 2022 a day after its weeks, for a catalogued digest", rule: "18", do: func(w *world.World) {
+			at := time.Date(2022, 12, 1, 0, 0, 0, 0, time.UTC)
+			w.SignAs(proxy, world.Signing{Identity: world.Promoter22, Time: at, LogTime: at})
+		}},
+		{name: "an identity like that of 2022, for a catalogued digest", rule: "18", do: func(w *world.World) {
+			w.SignAs(proxy, world.Signing{Identity: "k8s-infra-gcr-promoter@k8s-artifacts-prod-2.iam.gserviceaccount.com", Time: time.Date(2022, 11, 10, 0, 0, 0, 0, time.UTC)})
+		}},
+		{name: "a child of another release, for a catalogued one", rule: "21", do: func(w *world.World) {
+			w.Tag("kube-proxy-arm64:"+version, w.Digest("kube-proxy-arm64:"+old))
+		}},
+	} {
+		r.image, r.catalogued = proxy, true
+		rows = append(rows, r)
+	}
+	for _, a := range contentsAttacks() {
+		if a.want != report.Verified {
+			rows = append(rows, matrixRow{name: "contents: " + a.name, rule: "10", image: scheduler28, require: []string{report.Contents}, do: func(w *world.World) {
+				w.SetLayers(withKubectl, "kube-scheduler", "arm64", a.layers(w)...)
+			}})
+		}
+	}
 	for _, a := range classAttacks() {
 		if a.want != report.Verified {
 			rows = append(rows, matrixRow{name: a.class + ": " + a.name, rule: byCheck[a.class], image: modernProxy, require: a.requires(), do: a.do})
@@ -132,15 +170,21 @@ func matrix() (rows []matrixRow) {
 }
 
 // judged runs kverify on an attacked world and returns the decisive check.
-func (r matrixRow) judged(t testing.TB, w *world.World) (report.Verdict, report.Check) {
+func (r matrixRow) judged(t testing.TB, w *world.World, genuine *trust.Catalogue) (report.Verdict, report.Check) {
 	t.Helper()
 	v := verifier(t, w)
 	v.Require = r.require
+	if r.catalogued {
+		v.Catalogue, v.Fetch.Transport = genuine, carried(w)
+	}
 	var rep report.Report
 	var err error
-	if r.image == modernProxy {
+	switch r.image {
+	case scheduler28:
+		rep = contentsOf(t, w, "kube-scheduler")
+	case modernProxy:
 		rep, err = v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern}})
-	} else {
+	default:
 		rep, err = v.Images(t.Context(), request(t, version))
 	}
 	if err != nil {
@@ -161,6 +205,7 @@ func (r matrixRow) judged(t testing.TB, w *world.World) (report.Verdict, report.
 // ends in refuted or unknown, and the page says so in the program's own words.
 func TestAttackMatrix(t *testing.T) {
 	old, recent := world.New(world.Options{}), world.New(world.Options{Versions: []string{modern}})
+	kubectl, genuine := world.New(world.Options{Versions: []string{withKubectl}}), catalogueOf(t, old)
 	said := map[string]string{}
 	if b, err := os.ReadFile(cosignSaid); err == nil {
 		if err := json.Unmarshal(b, &said); err != nil {
@@ -173,11 +218,14 @@ func TestAttackMatrix(t *testing.T) {
 	rows, rules := matrix(), map[string]bool{}
 	for i, r := range rows {
 		w := old.Clone()
-		if r.image == modernProxy {
+		switch r.image {
+		case modernProxy:
 			w = recent.Clone()
+		case scheduler28:
+			w = kubectl.Clone()
 		}
 		r.do(w)
-		verdict, c := r.judged(t, w)
+		verdict, c := r.judged(t, w, genuine)
 		if verdict == report.Verified {
 			t.Errorf("%s: verified", r.name)
 		}

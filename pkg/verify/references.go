@@ -61,6 +61,7 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 			func() { b.examine(ctx, b.least) },
 		)
 		b.readPromotions(ctx)
+		b.readRecords(ctx)
 		b.contents(ctx)
 		if b.facts != nil {
 			results = append(results, b.facts.results()...)

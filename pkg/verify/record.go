@@ -1,0 +1,66 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// record is a promotion record whose signature was verified: what it says of
+// where it was promoted from, and by which manifest
+// (github.com/kubernetes-sigs/promo-tools, docs/promotion-predicate.md).
+type record struct {
+	tags                         []string
+	manifest, repository, commit string // path, "git+https://github.com/kubernetes/k8s.io", 40 hex digits
+	destination                  string
+
+	source release.Source[*release.Promotion] // that manifest at that commit
+}
+
+var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// readRecords reads the promotion manifests that records name. A record tells
+// that somebody promoted a digest; which tag it was given, and that a reviewed
+// manifest said so, only the two together do (rule 11).
+func (b *batch) readRecords(ctx context.Context) {
+	if !b.needs(report.Binding) {
+		return
+	}
+	read := map[string]release.Source[*release.Promotion]{}
+	for _, im := range b.images {
+		r := im.record
+		if r == nil || !slices.Contains([]string{"git+https://github.com/kubernetes/k8s.io", "git+https://github.com/kubernetes/k8s.io.git"}, r.repository) ||
+			r.manifest != release.PromotionPath(im.name) || !commitForm.MatchString(r.commit) {
+			continue
+		}
+		url := release.PromotionAt(im.name, r.commit)
+		src, ok := read[url]
+		if !ok {
+			src = release.LoadPromotionAt(ctx, b.Fetch, im.name, r.commit)
+			read[url] = src
+		}
+		r.source = src
+	}
+}
+
+// tie says what a record and its manifest say of an image's digest. The manifest
+// counts for what it was read as: the signature over the record names a commit,
+// and not the bytes.
+func (r *record) tie(im *image) tie {
+	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) {
+		return tie{}
+	}
+	t := tie{source: r.source.URL, digest: r.source.Digest, strength: strength(r.source.Origin)}
+	name := release.PromotionName(im.name)
+	switch want := r.source.Value.Digests(name, im.tag); {
+	case len(want) == 1 && want[0] == im.digest:
+		t.says, t.detail = affirms, fmt.Sprintf("the promotion record and the manifest at the commit that it names list it as %s:%s", name, im.tag)
+	case len(want) > 0 && !slices.Contains(want, im.digest):
+		t.says, t.detail = contradicts, fmt.Sprintf("the manifest that its promotion record names says that %s:%s is %s", name, im.tag, short(want[0]))
+	}
+	return t
+}
