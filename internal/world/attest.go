@@ -113,20 +113,27 @@ func (w *World) PutReferrer(ref, predicateType string, bundle []byte) string {
 	if !ok {
 		panic("world: no image " + ref)
 	}
+	kind := mediaBundle
+	var typed struct {
+		MediaType string `json:"mediaType"`
+	}
+	if json.Unmarshal(bundle, &typed) == nil && strings.HasPrefix(typed.MediaType, "application/vnd.dev.sigstore.bundle") {
+		kind = typed.MediaType // as the client that wrote it would say
+	}
 	annotations := m{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": predicateType,
 		"org.opencontainers.image.created": "2026-10-06T16:35:37Z"}
 	w.PutBlob(bundle)
 	w.PutBlob([]byte("{}"))
 	body := compactJSON(m{
-		"schemaVersion": 2, "mediaType": mediaOCI, "artifactType": mediaBundle,
+		"schemaVersion": 2, "mediaType": mediaOCI, "artifactType": kind,
 		"config":      describe("application/vnd.oci.empty.v1+json", []byte("{}"), nil),
-		"layers":      []any{describe(mediaBundle, bundle, nil)},
+		"layers":      []any{describe(kind, bundle, nil)},
 		"subject":     describe(subject.MediaType, subject.Body, nil),
 		"annotations": annotations,
 	})
 	digest := w.PutManifest(repo, Manifest{mediaOCI, body})
 	w.listReferrer(repo, subject.Digest(), m{"mediaType": mediaOCI, "digest": digest, "size": len(body),
-		"artifactType": mediaBundle, "annotations": annotations})
+		"artifactType": kind, "annotations": annotations})
 	return digest
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/registry"
@@ -71,7 +72,7 @@ type classAttack struct {
 	says        string
 }
 
-func classAttacks() []classAttack {
+func classAttacks(t testing.TB) []classAttack {
 	type m = map[string]any
 	at := world.Signing{Identity: world.Summaries, Time: world.Signed2023}
 	summary := func(w *world.World, result string) any {
@@ -81,6 +82,21 @@ func classAttacks() []classAttack {
 		return w.Sigstore().Attest(statement, how).Bundle("0.3")
 	}
 	only := func(w *world.World) { w.DropReferrers(modernProxy) }
+	// A record in the log of the newer kind, whose bundle is changed.
+	tiled := func(how world.Signing, change func(w *world.World, bundle []byte) []byte) func(*world.World) {
+		return func(w *world.World) {
+			only(w)
+			how.Tiled = true
+			b := bundleOf(w, world.Statement(world.PredicatePromotion, world.PromotionRecord("registry.k8s.io/"+modernProxy, w.Digest(modernProxy)),
+				"registry.k8s.io/kube-proxy", w.Digest(modernProxy)), how)
+			if change != nil {
+				b = change(w, b)
+			}
+			w.PutReferrer(modernProxy, world.PredicatePromotion, b)
+		}
+	}
+	stamped := func(s world.Stamp) world.Signing { return world.Signing{Stamps: []world.Stamp{s}} }
+	foreign := world.NewSigstore("foreign")
 	return []classAttack{
 		{"nothing", report.VSA, func(*world.World) {}, report.Verified, "", "PASSED"},
 		{"by the fallback tag", report.VSA, func(w *world.World) { w.TagReferrers(modernProxy) }, report.Verified, "", "PASSED"},
@@ -173,6 +189,32 @@ func classAttacks() []classAttack {
 			w.ListReferrer(modernProxy, m{"mediaType": b.MediaType, "digest": other, "size": len(b.Body),
 				"artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"})
 		}, report.Unknown, report.Malformed, ""},
+		{"in the newer log, with a timestamp", report.Promotion, tiled(world.Signing{}, nil), report.Verified, "", "timestamped 2023-05-17"},
+		{"a proof, and nothing that says when", report.Promotion, tiled(world.Signing{Stamps: []world.Stamp{}}, nil), report.Unknown, report.Absent, "an inclusion proof alone does not"},
+		{"a time of its own beside the proof", report.Promotion, tiled(world.Signing{Stamps: []world.Stamp{}}, func(_ *world.World, b []byte) []byte {
+			return edit(t, b, func(_, _, e object) { e["integratedTime"] = "1684335601" })
+		}), report.Unknown, report.Absent, "an inclusion proof alone does not"},
+		{"a timestamp by a foreign authority", report.Promotion, tiled(stamped(world.Stamp{By: foreign}), nil), report.Unknown, report.Untrusted, "does not know"},
+		{"a timestamp after the certificate", report.Promotion, tiled(stamped(world.Stamp{Time: world.Signed2023.Add(time.Hour)}), nil), report.Refuted, report.Forged, "not valid"},
+		{"a second timestamp after the certificate", report.Promotion, tiled(world.Signing{Stamps: []world.Stamp{{}, {Time: world.Signed2023.Add(time.Hour)}}}, nil), report.Refuted, report.Forged, "not valid"},
+		{"a timestamp of another signature", report.Promotion, tiled(stamped(world.Stamp{Of: []byte("x")}), nil), report.Refuted, report.Forged, "hashed messages"},
+		{"a checkpoint by another key", report.Promotion, tiled(world.Signing{}, func(_ *world.World, b []byte) []byte {
+			return checkpoint(t, b, func(c string) string {
+				note, _, _ := strings.Cut(c, "\n\n")
+				return note + "\n\n" + foreign.Tiles.Cosign(note+"\n")
+			})
+		}), report.Refuted, report.Forged, "checkpoint"},
+		{"a checkpoint in the name of another log", report.Promotion, tiled(world.Signing{}, func(w *world.World, b []byte) []byte {
+			return checkpoint(t, b, func(string) string { return reorigin(t, w.Sigstore(), b, "log2099.example.com") })
+		}), report.Refuted, report.Forged, "log2099"},
+		{"the proof of another leaf", report.Promotion, tiled(world.Signing{}, func(w *world.World, b []byte) []byte {
+			other := w.Sigstore().Sign([]byte("another"), world.Signing{Tiled: true}).Bundle("0.3")
+			return edit(t, b, func(_, _, e object) { e["inclusionProof"] = entryOf(t, other)["inclusionProof"] })
+		}), report.Refuted, report.Forged, "inclusion"},
+		{"an entry of the newer kind in the older log, of something else", report.Promotion, tiled(world.Signing{}, func(w *world.World, b []byte) []byte {
+			return takenByOlderLog(t, w.Sigstore(), b, w.Sigstore().Sign([]byte("another"), world.Signing{Tiled: true}).Bundle("0.3"))
+		}), report.Unknown, report.Malformed, ""},
+		{"a log of that name that the root does not know", report.Promotion, tiled(world.Signing{Log: foreign}, nil), report.Unknown, report.Untrusted, "does not know"},
 		{"no staging signature", report.Staging, func(w *world.World) { w.SignAs(modernProxy, world.Signing{}) }, report.Unknown, report.Absent, "no krel-staging"},
 		{"an attestation where the signature is gone", report.Signature, func(w *world.World) { w.DropSignature(modernProxy) }, report.Unknown, report.Absent, ""},
 	}
@@ -188,7 +230,7 @@ func (a classAttack) requires() []string {
 
 func TestAttestationAttacks(t *testing.T) {
 	built := world.New(world.Options{Versions: []string{modern}})
-	for _, tt := range classAttacks() {
+	for _, tt := range classAttacks(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()
