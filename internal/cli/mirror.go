@@ -17,6 +17,7 @@ them, so that whoever holds one can verify, serve and push it without any networ
 	// c.AddCommand(a.mirrorCreate())
 	c.AddCommand(a.mirrorServe())
 	c.AddCommand(a.mirrorPush())
+	c.AddCommand(a.mirrorConfig())
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("kverify mirror has no %q; there is %s", args[0], orElse(commandNames(c), "nothing yet"))
