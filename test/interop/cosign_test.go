@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -10,37 +9,10 @@ import (
 	"github.com/kverify/kverify/internal/world"
 )
 
-// cosignVersion is the client that kept bundles are held to.
-const cosignVersion = "v2.6.5"
-
-// cosign finds the real client, or builds it: outside of this module too, since
-// it drags in what nobody else needs.
-func cosign(t *testing.T) string {
-	t.Helper()
-	if p, err := exec.LookPath("cosign"); err == nil {
-		return p
-	}
-	dir, err := filepath.Abs(filepath.Join("..", "..", "bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := filepath.Join(dir, "cosign")
-	if _, err := os.Stat(p); err == nil {
-		return p
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "install", "github.com/sigstore/cosign/v2/cmd/cosign@"+cosignVersion)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("cosign %s cannot be had here: %v\n%s", cosignVersion, err, out)
-	}
-	return p
-}
-
 // TestCosignVerifiesKeptBundle downloads files with their bundles, and has
 // cosign verify them with nothing but those and the trusted root.
 func TestCosignVerifiesKeptBundle(t *testing.T) {
-	client := cosign(t)
+	client := tool(t, "cosign")
 	dir := t.TempDir()
 	mirror, root, saved := filepath.Join(dir, "mirror"), filepath.Join(dir, "root.json"), filepath.Join(dir, "saved")
 	w := world.New(world.Options{})

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // kverify runs the program with no HOME and no proxy.
-func kverify(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func kverify(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	bin, err := program()
 	if err != nil {

@@ -37,7 +37,7 @@ func eachRegistry(t *testing.T, test func(*testing.T, registry)) {
 	t.Run("docker-registry", func(t *testing.T) { test(t, startDebian(t)) })
 }
 
-func startDistribution(t *testing.T) registry {
+func startDistribution(t testing.TB, change ...func(*configuration.Configuration)) registry {
 	t.Helper()
 	logrus.SetOutput(io.Discard)
 	root := t.TempDir()
@@ -48,6 +48,9 @@ func startDistribution(t *testing.T) registry {
 			"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
 		},
 		Catalog: configuration.Catalog{MaxEntries: 100},
+	}
+	for _, f := range change {
+		f(config)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -61,7 +64,7 @@ func startDistribution(t *testing.T) registry {
 // listening is what docker-registry logs once it has a port.
 var listening = regexp.MustCompile(`msg="?listening on (127\.0\.0\.1:[0-9]+)`)
 
-func startDebian(t *testing.T) registry {
+func startDebian(t testing.TB) registry {
 	t.Helper()
 	program, err := exec.LookPath("docker-registry")
 	if err != nil {
@@ -106,7 +109,7 @@ http: {addr: "127.0.0.1:0"}
 	return registry{}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
