@@ -107,7 +107,7 @@ func claimants(it verify.Listed) string {
 		}
 	}
 	var out []string
-	for _, s := range []report.Strength{report.Signed, report.Embedded, report.Published, report.Carried} {
+	for _, s := range []report.Strength{report.Signed, report.Embedded, report.Published, report.Vouched, report.Carried} {
 		if names := by[s]; len(names) > 0 {
 			slices.Sort(names)
 			out = append(out, s.String()+" "+strings.Join(names, ", "))

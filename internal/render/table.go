@@ -249,6 +249,9 @@ func (t *table) verdict(r report.Report) string {
 			foreign = append(foreign, Escape(s.what+" "+cmp.Or(s.Path, "unnamed")+" "+short(s.Digest)))
 		}
 	}
+	if k := r.OperatorKey; k != nil {
+		foreign = append(foreign, Escape("vouched for by "+cmp.Or(k.Path, "an unnamed key")+" "+short(k.Digest)))
+	}
 	if len(foreign) > 0 {
 		remark("%s", strings.Join(foreign, ", "))
 	}

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -363,6 +364,15 @@ func syncDir(root *os.Root, dir string) error {
 	return errors.Join(err, d.Close())
 }
 
+// IsPart says whether a file's name, without its directory, is one that parts
+// of files and their states have: what an interrupted run leaves.
+func IsPart(base string) bool {
+	return strings.HasPrefix(base, ".") && (strings.HasSuffix(base, partSuffix) || strings.HasSuffix(base, partSuffix+stateSuffix))
+}
+
+// Reader reads a part that is complete, from its beginning.
+func (p *Part) Reader() io.Reader { return io.NewSectionReader(p.file, 0, p.Size) }
+
 // WriteFile gives a small file its content at once or not at all, in the way
 // that [Part.Commit] does.
 func WriteFile(root *os.Root, name string, content []byte, mode fs.FileMode) (err error) {
@@ -370,8 +380,8 @@ func WriteFile(root *os.Root, name string, content []byte, mode fs.FileMode) (er
 		return err
 	}
 	dir, base := path.Split(name)
-	temp := dir + "." + base + partSuffix
-	_ = root.Remove(temp)
+	// A name of its own: another process may be writing the same file.
+	temp := dir + "." + base + "." + rand.Text()[:8] + partSuffix
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return &FileError{Name: temp, Err: bare(err), Hint: "remove it, or choose another directory"}

@@ -145,6 +145,12 @@ type Sums struct {
 	Size           int64
 }
 
+// Sum hashes bytes both ways.
+func Sum(body []byte) Sums {
+	a, b := sha256.Sum256(body), sha512.Sum512(body)
+	return Sums{SHA256: hex.EncodeToString(a[:]), SHA512: hex.EncodeToString(b[:]), Size: int64(len(body))}
+}
+
 // HashFile reads a regular file and hashes it both ways. Links are not
 // followed, and what is no regular file is [ErrNotRegular].
 func HashFile(root *os.Root, name string, t *Transfer) (Sums, error) {

@@ -31,6 +31,8 @@ type SaveRequest struct {
 	Name  string   // the file's final name in it, slash-separated; see [CheckName]
 	Limit int64    // cap of the file in bytes; zero is MaxFile
 
+	Header http.Header // sent along; Authorization is dropped on the way to another host
+
 	Attempts int           // how often a body that breaks off is taken up again without progress; zero is DefaultAttempts
 	Wait     time.Duration // before the second attempt, with jitter; zero is 200 ms
 	Fresh    bool          // begin from zero, whatever is on disk
@@ -103,7 +105,10 @@ func (e *brokenError) Error() string { return e.Err.Error() }
 
 // take asks for what is missing and adds it to the part.
 func (p *Part) take(ctx context.Context, c *Client, r SaveRequest) error {
-	req := Request{URL: r.URL, Header: http.Header{}}
+	req := Request{URL: r.URL, Header: r.Header.Clone()}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
 	from := p.Size
 	if from > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))

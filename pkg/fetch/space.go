@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"fmt"
+	"os"
 	"sync"
 )
 
@@ -44,6 +45,21 @@ func (s *Space) reserve(p *Part) (release func(), err error) {
 		defer s.mu.Unlock()
 		delete(s.active, p)
 	}, nil
+}
+
+// Room refuses what does not fit beside a directory. Where the free space is
+// not known everything does.
+func Room(root *os.Root, need int64) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return &FileError{Name: root.Name(), Err: bare(err), Hint: "choose another directory"}
+	}
+	defer d.Close()
+	if free, known := freeSpace(d); known && need > free {
+		return &FileError{Name: root.Name(), Err: fmt.Errorf("it needs %s more, and %s are free", megabytes(need), megabytes(free)),
+			Hint: "free some space, or choose another directory"}
+	}
+	return nil
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

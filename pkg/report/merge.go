@@ -135,6 +135,8 @@ func Merge(files []*File) (Report, error) {
 			return fail("judged by policy %s, but %s by %s", r.Policy.Digest, first.Name, first.Report.Policy.Digest)
 		case r.TrustedRoot.Digest != first.Report.TrustedRoot.Digest:
 			return fail("judged under trusted root %s, but %s under %s", r.TrustedRoot.Digest, first.Name, first.Report.TrustedRoot.Digest)
+		case keyOf(r) != keyOf(first.Report):
+			return fail("vouched for by the operator's key %q, but %s by %q", keyOf(r), first.Name, keyOf(first.Report))
 		case !slices.Equal(r.Scope.Checks, first.Report.Scope.Checks):
 			return fail("it ran the checks %s, but %s %s", strings.Join(r.Scope.Checks, ","), first.Name, strings.Join(first.Report.Scope.Checks, ","))
 		case !slices.Equal(r.Scope.Names, first.Report.Scope.Names) || !slices.Equal(r.Scope.Platforms, first.Report.Scope.Platforms):
@@ -167,6 +169,14 @@ func Merge(files []*File) (Report, error) {
 		}
 	}
 	return out, nil
+}
+
+// keyOf is the digest of the operator's key; empty if there was none.
+func keyOf(r Report) string {
+	if r.OperatorKey == nil {
+		return ""
+	}
+	return r.OperatorKey.Digest
 }
 
 // everyShard holds that of a job that was split no part is missing.

@@ -112,14 +112,17 @@ type Strength uint8
 
 const (
 	Carried   Strength = iota // a mirror, an endpoint, a cache, plain HTTP: can refute, never verify
+	Vouched                   // published once, by the word of an operator who signed what was carried
 	Published                 // read over https from the publisher's own host
 	Embedded                  // compiled into kverify
 	Signed                    // in a document whose signature verified under the policy
 )
 
-// String returns "carried", "published", "embedded" or "signed".
+// String returns "carried", "vouched", "published", "embedded" or "signed".
 func (s Strength) String() string {
 	switch s {
+	case Vouched:
+		return "vouched"
 	case Published:
 		return "published"
 	case Embedded:
@@ -135,13 +138,13 @@ func (s Strength) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // UnmarshalText reads what MarshalText writes. Anything else is an error.
 func (s *Strength) UnmarshalText(text []byte) error {
-	for _, c := range []Strength{Carried, Published, Embedded, Signed} {
+	for _, c := range []Strength{Carried, Vouched, Published, Embedded, Signed} {
 		if c.String() == string(text) {
 			*s = c
 			return nil
 		}
 	}
-	return fmt.Errorf("claim strength %q: want carried, published, embedded or signed", text)
+	return fmt.Errorf("claim strength %q: want carried, vouched, published, embedded or signed", text)
 }
 
 // Evidence is one thing that a check looked at, and whose word it took.
@@ -254,9 +257,11 @@ type Report struct {
 	Releases      []string  `json:"releases,omitempty"` // every version that was examined
 	Policy        Source    `json:"policy"`
 	TrustedRoot   Source    `json:"trustedRoot"`
-	Merged        []string  `json:"merged,omitempty"`      // digests of the reports that this one was put together from
-	Interrupted   bool      `json:"interrupted,omitempty"` // the run was cut short: results are what was known then
-	Results       []Result  `json:"results"`
+	// OperatorKey is the public key by which documents that were carried in are vouched for; nil if none was given.
+	OperatorKey *Source  `json:"operatorKey,omitempty"`
+	Merged      []string `json:"merged,omitempty"`      // digests of the reports that this one was put together from
+	Interrupted bool     `json:"interrupted,omitempty"` // the run was cut short: results are what was known then
+	Results     []Result `json:"results"`
 }
 
 // Verdict joins all results. An empty report is Unknown, and an interrupted

@@ -153,7 +153,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	if src == nil || src.Err != nil || digest == "" {
 		return tie{}
 	}
-	t := tie{source: src.URL, digest: src.Digest, strength: strength(src.Origin)}
+	t := tie{source: src.URL, digest: src.Digest, strength: b.strengthOf(src.URL, src.Digest, src.Origin)}
 	name = release.PromotionName(name)
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {

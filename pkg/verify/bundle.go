@@ -440,3 +440,12 @@ func (s *sealed) unknownTo(r *trust.Root) string {
 // isBundle says whether the text can be read as a Sigstore bundle; it proves
 // nothing.
 func isBundle(text []byte) bool { return new(bundle.Bundle).UnmarshalJSON(text) == nil }
+
+// verifyMessage checks a plain signature by a key over a message.
+func verifyMessage(key crypto.PublicKey, sig, message []byte) error {
+	v, err := signature.LoadDefaultVerifier(key)
+	if err != nil {
+		return err
+	}
+	return v.VerifySignature(bytes.NewReader(sig), bytes.NewReader(message))
+}

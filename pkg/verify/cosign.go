@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -14,6 +15,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/kverify/kverify/pkg/trust"
@@ -100,4 +102,15 @@ func logKey(material root.TrustedMaterial, id string, at time.Time) (*ecdsa.Publ
 		return nil, fmt.Errorf("the key of transparency log %s is a %T, want ECDSA", id, log.PublicKey)
 	}
 	return key, nil
+}
+
+// loadSigner reads a private key that cosign wrote. Its errors are short and
+// hold nothing of the key.
+func loadSigner(key, password []byte) (sign func([]byte) ([]byte, error), public crypto.PublicKey, err error) {
+	signer, err := cosign.LoadPrivateKey(key, password, &[]signature.LoadOption{})
+	if err != nil {
+		return nil, nil, err
+	}
+	public, err = signer.PublicKey()
+	return func(message []byte) ([]byte, error) { return signer.SignMessage(bytes.NewReader(message)) }, public, err
 }

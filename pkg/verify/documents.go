@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -22,6 +23,8 @@ type facts struct {
 type sbomFacts struct {
 	signature, binding report.Check
 	signed             bool // both hold: its claims are signed claims
+	papers             papers
+	bundle             []byte // that proves the signature; nil if it does not hold
 }
 
 // load reads the documents of a release that say what its images are.
@@ -56,7 +59,8 @@ func (f *facts) judgeSBOM(ctx context.Context, beside papers) {
 		f.sbom.binding = f.failed(report.Binding, src.Err)
 		return
 	}
-	f.sbom.signature = f.fileSignature(ctx, src.URL, src.Body, beside)
+	f.sbom.papers = beside
+	f.sbom.signature, f.sbom.bundle = f.signatureOf(ctx, src.URL, sha256.Sum256(src.Body), beside)
 	said := report.Evidence{What: "document", Source: src.URL, Digest: src.Digest}
 	if src.Err != nil {
 		f.sbom.binding = f.failed(report.Binding, src.Err)
@@ -107,7 +111,7 @@ func (f *facts) lists() []list {
 		}
 	}
 	if c := f.rel.Changelog; c.Err == nil && c.Value != nil {
-		add(c.URL, c.Digest, strength(c.Origin), c.Value.Images)
+		add(c.URL, c.Digest, f.strengthOf(c.URL, c.Digest, c.Origin), c.Value.Images)
 	}
 	return out
 }

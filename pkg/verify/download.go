@@ -1,12 +1,14 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -25,6 +27,8 @@ type Target struct {
 	Name string // in the directory, slash-separated
 	Mode fs.FileMode
 
+	Beside   bool            // keep checksums, signature and certificate beside it too
+	Patient  bool            // wait for another process that fetches the same file
 	Attempts int             // see [fetch.SaveRequest]
 	Space    *fetch.Space    // shared by all targets of a run
 	Progress *fetch.Transfer // nil counts nothing
@@ -51,7 +55,7 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		return res, err
 	}
 	var b *beside
-	for fresh := false; ; fresh = true {
+	for fresh := false; ; {
 		req := fetch.SaveRequest{
 			URL: f.Version.FileURL(t.Path), Root: root, Name: t.Name, Attempts: t.Attempts,
 			Fresh: fresh, Space: t.Space, Progress: t.Progress,
@@ -66,6 +70,15 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 				}
 			},
 		)
+		if t.Patient && errors.Is(err, fetch.ErrBusy) {
+			if err := await(ctx); err != nil {
+				return report.Result{}, err
+			}
+			if res, done, err := f.present(ctx, root, t); done || err != nil {
+				return res, err
+			}
+			continue
+		}
 		if err != nil {
 			return report.Result{}, err
 		}
@@ -78,7 +91,8 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 				judged.Result.Notes = append(judged.Result.Notes, fmt.Sprintf("what was fetched could not be removed: %v", err))
 			}
 			if part.Resumed > 0 && !fresh && ctx.Err() == nil {
-				continue // what was on disk may be to blame
+				fresh = true // what was on disk may be to blame
+				continue
 			}
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved")
 		default:
@@ -86,6 +100,19 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved; what was fetched is kept for the next run")
 		}
 		return judged.Result, nil
+	}
+}
+
+// busyWait is how long a run waits before it looks again at what another one fetches.
+const busyWait = 200 * time.Millisecond
+
+// await waits until another process may be done with a file.
+func await(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(busyWait):
+		return nil
 	}
 }
 
@@ -101,6 +128,16 @@ func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) e
 }
 
 func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
+	if t.Beside {
+		for suffix, text := range judged.Beside {
+			if len(text) == 0 {
+				continue
+			}
+			if err := fetch.WriteFile(root, t.Name+suffix, text, 0o644); err != nil {
+				return err
+			}
+		}
+	}
 	if len(judged.Bundle) == 0 {
 		return nil
 	}
@@ -128,7 +165,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil
 	}
 	judged.Result.Notes = append(judged.Result.Notes, "it was there already")
-	if !isBundle(bundle) {
+	if !isBundle(bundle) || t.Beside && !f.hasBeside(root, t, judged) {
 		err = f.keepBundle(root, t, judged)
 	}
 	if err == nil && info.Mode().Perm()&t.Mode != t.Mode {
@@ -153,6 +190,22 @@ func bundleBeside(root *os.Root, name string) []byte {
 		return nil
 	}
 	return text
+}
+
+// hasBeside says whether what lies beside the file outside stands there as it came.
+func (f *Files) hasBeside(root *os.Root, t Target, judged Judged) bool {
+	for suffix, text := range judged.Beside {
+		if len(text) == 0 {
+			continue
+		}
+		if info, err := root.Lstat(t.Name + suffix); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(text)) {
+			return false
+		}
+		if there, err := root.ReadFile(t.Name + suffix); err != nil || !bytes.Equal(there, text) {
+			return false
+		}
+	}
+	return true
 }
 
 // notSaved is the result of a file that could not be fetched or written.

@@ -29,15 +29,10 @@ func (r *run) papers(ctx context.Context, url string) (p papers) {
 	return p
 }
 
-// fileSignature proves the detached signature of a document, by the policy's
-// identity for files, with the entry that the transparency log has of it.
-func (r *run) fileSignature(ctx context.Context, url string, body []byte, p papers) report.Check {
-	c, _ := r.signatureOf(ctx, url, sha256.Sum256(body), p)
-	return c
-}
-
-// signatureOf is fileSignature for bytes that are known by their SHA-256 alone.
-// Where it verifies, it also returns the bundle that holds all of it.
+// signatureOf proves the detached signature of bytes that are known by their
+// SHA-256, by the policy's identity for files, with the entry that the
+// transparency log has of it. Where it verifies, it also returns the bundle
+// that holds all of it.
 func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte, p papers) (report.Check, []byte) {
 	who := r.Policy.Files.Identity
 	digest := "sha256:" + hex.EncodeToString(sum[:])

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -96,6 +97,7 @@ func (f *Files) Find(ctx context.Context, sums fetch.Sums) (paths []string) {
 // it before the file's bytes are known.
 type beside struct {
 	claims []StrongClaim
+	sums   map[string][]byte // the checksums as they came, by suffix
 	errs   []error
 	papers papers
 
@@ -107,12 +109,12 @@ type beside struct {
 // ask reads what lies beside a file, and verifies its signature for the bytes
 // that the documents let expect. All of it travels while the file does.
 func (f *Files) ask(ctx context.Context, p string) *beside {
-	b := &beside{}
+	b := &beside{sums: map[string][]byte{}}
 	url := f.Version.FileURL(p)
-	sums := [2]StrongClaim{}
+	sums, raw := [2]StrongClaim{}, [2][]byte{}
 	errs := [2]error{}
 	get := func(i int, algorithm string, digits int) func() {
-		return func() { sums[i], errs[i] = f.checksum(ctx, p, algorithm, digits) }
+		return func() { sums[i], raw[i], errs[i] = f.checksum(ctx, p, algorithm, digits) }
 	}
 	par.Do(
 		func() { b.papers = f.papers(ctx, url) },
@@ -122,6 +124,7 @@ func (f *Files) ask(ctx context.Context, p string) *beside {
 	for i := range sums {
 		if errs[i] == nil {
 			b.claims = append(b.claims, sums[i])
+			b.sums["."+algorithmOf(sums[i].Digest)] = raw[i]
 		} else if !fetch.Is(errs[i], fetch.NotFound) {
 			b.errs = append(b.errs, errs[i])
 		}
@@ -150,19 +153,19 @@ func (f *Files) sign(ctx context.Context, url, sum string, p papers) (report.Che
 const maxChecksum = 1 << 10
 
 // checksum reads the .sha256 or .sha512 beside a file.
-func (f *Files) checksum(ctx context.Context, p, algorithm string, digits int) (StrongClaim, error) {
+func (f *Files) checksum(ctx context.Context, p, algorithm string, digits int) (StrongClaim, []byte, error) {
 	url := f.Version.FileURL(p) + "." + algorithm
 	resp, err := f.Fetch.Get(ctx, url, maxChecksum)
 	if err != nil {
-		return StrongClaim{}, err
+		return StrongClaim{}, nil, err
 	}
 	sum, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
 	if len(sum) != digits || strings.Trim(sum, "0123456789abcdef") != "" {
-		return StrongClaim{}, fmt.Errorf("%s: %.80q is no %s", url, resp.Body, algorithm)
+		return StrongClaim{}, nil, fmt.Errorf("%s: %.80q is no %s", url, resp.Body, algorithm)
 	}
 	return StrongClaim{release.Claim{
 		Subject: p, Digest: algorithm + ":" + sum, Document: release.Document(path.Base(url)), URL: url, Origin: resp.Origin,
-	}, strength(resp.Origin)}, nil
+	}, strength(resp.Origin)}, resp.Body, nil
 }
 
 // Judged is the verdict on the bytes of one file.
@@ -172,6 +175,9 @@ type Judged struct {
 	// and the log entry, if the signature verified: any Sigstore client verifies
 	// it offline. https://docs.sigstore.dev/about/bundle/
 	Bundle []byte
+	// Beside is what was read beside the file, by suffix: ".sha256", ".sha512",
+	// ".sig", ".cert".
+	Beside map[string][]byte
 }
 
 // Judge gives the verdict on bytes of the given hashes as the release's file of
@@ -185,6 +191,8 @@ func (f *Files) judge(ctx context.Context, p string, sums fetch.Sums, b *beside)
 	out := Judged{Result: f.result(p)}
 	url := f.Version.FileURL(p)
 	out.Result.Digest = "sha256:" + sums.SHA256
+	out.Beside = map[string][]byte{".sig": b.papers.sig, ".cert": b.papers.cert}
+	maps.Copy(out.Beside, b.sums)
 	signature, bundle := b.signature, b.bundle
 	if b.expected != sums.SHA256 {
 		signature, bundle = f.sign(ctx, url, sums.SHA256, b.papers)
@@ -360,7 +368,7 @@ func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 	}
 	if claim, ok := f.published(p, sums); ok {
 		if unlisted || unsigned && !f.facts.signedSince() {
-			c := say(report.Verified, "", "%s, read from its publisher, gives it this %s", documentName(claim), algorithmOf(claim.Digest))
+			c := say(report.Verified, "", "%s, %s, gives it this %s", documentName(claim), read(claim.Strength), algorithmOf(claim.Digest))
 			if unsigned {
 				c.Detail += "; files were not signed then"
 			}
@@ -397,7 +405,7 @@ func (f *Files) sbomSums(p string) (sha256, sha512 string, err error) {
 // serves them, read from its publisher.
 func (f *Files) published(p string, sums fetch.Sums) (StrongClaim, bool) {
 	for _, c := range f.items[p].Claims {
-		if c.Document == release.DocChangelog && c.Strength == report.Published &&
+		if c.Document == release.DocChangelog && (c.Strength == report.Published || c.Strength == report.Vouched) &&
 			(c.Digest == "sha512:"+sums.SHA512 || c.Digest == "sha256:"+sums.SHA256) {
 			return c, true
 		}

@@ -23,7 +23,7 @@ func (c StrongClaim) counts() bool {
 	switch c.Strength {
 	case report.Signed, report.Embedded:
 		return true
-	case report.Published:
+	case report.Published, report.Vouched:
 		return c.Document == release.DocChangelog || c.Document == release.DocPromotion
 	}
 	return false
@@ -151,8 +151,13 @@ func (f *facts) claims() []StrongClaim {
 	var out []StrongClaim
 	for _, c := range f.rel.Claims() {
 		s := strength(c.Origin)
-		if c.Document == release.DocSBOM {
+		switch c.Document {
+		case release.DocSBOM:
 			s = f.sbomStrength()
+		case release.DocChangelog:
+			s = f.strengthOf(c.URL, f.rel.Changelog.Digest, c.Origin)
+		case release.DocPromotion:
+			s = f.strengthOf(c.URL, f.rel.Promotion.Digest, c.Origin)
 		}
 		out = append(out, StrongClaim{c, s})
 	}

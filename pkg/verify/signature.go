@@ -31,6 +31,12 @@ type signed struct {
 	signature report.Check
 	reference report.Check
 	absent    bool // the registry says that there is none
+
+	// The manifest that signature and reference were read from.
+	at        registry.Ref
+	manifest  string // digest
+	mediaType string
+	size      int64
 }
 
 // imageSignature looks up and verifies the ".sig" signatures of a digest in
@@ -56,7 +62,9 @@ func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch
 	through := func(m *registry.Manifest) signed {
 		look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, read: map[string][]byte{}}
 		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
-		return look.through(ctx, m)
+		found := look.through(ctx, m)
+		found.at, found.manifest, found.mediaType, found.size = ref, m.Digest, m.MediaType, int64(len(m.Body))
+		return found
 	}
 	found := through(m)
 	if m.Kept && (found.signature.Verdict != report.Verified || found.reference.Verdict != report.Verified) {

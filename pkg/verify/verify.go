@@ -38,6 +38,8 @@ type Verifier struct {
 	// under a root that shares Sigstore's public instance with the embedded root;
 	// under any other it is not asked, since it speaks of that instance's images.
 	Catalogue *trust.Catalogue
+	// Vouched is what an operator vouches for; nil is nothing. See [ReadVouched].
+	Vouched *Vouched
 
 	// Checks, if not nil, are the checks to run instead of those that the policy
 	// requires. Digest and signature cannot be left out.
@@ -191,6 +193,10 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 		SchemaVersion: report.SchemaVersion, Tool: r.Tool, Time: r.Now().UTC().Truncate(time.Second), Scope: scope,
 		Policy: r.Policy.Source(), TrustedRoot: r.Root.Source(),
 		Interrupted: ctx.Err() != nil, Results: results,
+	}
+	if r.Vouched != nil {
+		key := r.Vouched.key
+		rep.OperatorKey = &key
 	}
 	for _, v := range versions {
 		if !slices.Contains(rep.Releases, v.String()) {

@@ -1,0 +1,239 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// An operator vouches for what was carried in by signing a mirror's list of
+// contents with a key. What is signed is a DSSE envelope of a payload type of
+// its own, so that no signature of anything else can be taken for it, and it
+// is kept as a Sigstore bundle:
+// https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+const (
+	vouchType       = "application/vnd.kverify.mirror.manifest.v1+json"
+	vouchBundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	// maxVouch caps the bundle, which has about 600 bytes.
+	maxVouch = 16 << 10
+)
+
+// vouchPayload is what is signed: which list it is.
+type vouchPayload struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+type vouchBundle struct {
+	MediaType string `json:"mediaType"`
+	Material  struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+	} `json:"verificationMaterial"`
+	Envelope struct {
+		Payload     []byte `json:"payload"`
+		PayloadType string `json:"payloadType"`
+		Signatures  []struct {
+			Sig []byte `json:"sig"`
+		} `json:"signatures"`
+	} `json:"dsseEnvelope"`
+}
+
+// Vouched is what an operator vouches for: of the documents of a mirror those
+// that were published when the mirror was made, each for the digest that it had
+// then. It lifts the origin of exactly these, and nothing else: no signature
+// that is missing, and nothing that was unknown.
+type Vouched struct {
+	published map[string]string // URL -> sha256 in hex
+	key       report.Source
+}
+
+// VouchError says why a mirror's list is not vouched for by a key.
+type VouchError struct {
+	Key string // path of the key
+	Err error
+}
+
+func (e *VouchError) Error() string {
+	return fmt.Sprintf("the mirror is not vouched for by %s: %v; it is judged without a key if you leave out --key", e.Key, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *VouchError) Unwrap() error { return e.Err }
+
+// ReadVouched reads a mirror's MANIFEST.json and its signature, and holds them
+// under a public key (PEM), which was read from path. The error is a
+// [*VouchError].
+func ReadVouched(path string, key, manifest, bundle []byte) (*Vouched, error) {
+	v, err := readVouched(key, manifest, bundle)
+	if err != nil {
+		return nil, &VouchError{path, err}
+	}
+	v.key.Path = path
+	return v, nil
+}
+
+func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
+	public, err := ParseKey(key)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
+	if len(bundle) == 0 {
+		return nil, errors.New("its MANIFEST.json is not signed")
+	}
+	if err := CheckVouch(manifest, bundle); err != nil {
+		return nil, err
+	}
+	var b vouchBundle
+	if err := json.Unmarshal(bundle, &b); err != nil {
+		return nil, err
+	}
+	if err := verifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)); err != nil {
+		return nil, errors.New("the signature of its MANIFEST.json is not by this key")
+	}
+	if err := registry.CheckJSON(manifest); err != nil {
+		return nil, err
+	}
+	var m struct {
+		Files []struct {
+			URL    string `json:"url"`
+			SHA256 string `json:"sha256"`
+			Origin string `json:"origin"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	v := &Vouched{published: map[string]string{}, key: report.Source{Digest: "sha256:" + hex.EncodeToString(sum[:])}}
+	for _, f := range m.Files {
+		if _, twice := v.published[f.URL]; twice {
+			return nil, fmt.Errorf("MANIFEST.json lists %.200q twice", f.URL)
+		}
+		if f.Origin == fetch.Published.String() {
+			v.published[f.URL] = f.SHA256
+		}
+	}
+	return v, nil
+}
+
+// CheckVouch says whether a bundle is, byte for byte, in the form in which a
+// mirror's signature is kept, and speaks of this MANIFEST.json. By whom it is,
+// [ReadVouched] says.
+func CheckVouch(manifest, bundle []byte) error {
+	if len(bundle) > maxVouch {
+		return fmt.Errorf("its signature has more than %d bytes", maxVouch)
+	}
+	if err := registry.CheckJSON(bundle); err != nil {
+		return fmt.Errorf("its signature cannot be read: %w", err)
+	}
+	var b vouchBundle
+	dec := json.NewDecoder(bytes.NewReader(bundle))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&b); err != nil {
+		return fmt.Errorf("its signature cannot be read: %w", err)
+	}
+	if b.MediaType != vouchBundleType || len(b.Envelope.Signatures) != 1 {
+		return errors.New("its signature is no bundle of the form that a mirror has")
+	}
+	if b.Envelope.PayloadType != vouchType {
+		return fmt.Errorf("the signature is of %.80q, not of a mirror's list", b.Envelope.PayloadType)
+	}
+	if again, err := json.Marshal(b); err != nil || !bytes.Equal(append(again, '\n'), bundle) {
+		return errors.New("its signature is written in another way than it was made")
+	}
+	var p vouchPayload
+	dec = json.NewDecoder(bytes.NewReader(b.Envelope.Payload))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return fmt.Errorf("its signature cannot be read: %w", err)
+	}
+	if sum := sha256.Sum256(manifest); p.SHA256 != hex.EncodeToString(sum[:]) || p.Size != int64(len(manifest)) {
+		return errors.New("its MANIFEST.json is not the one that was signed")
+	}
+	return nil
+}
+
+// Operator signs the lists of mirrors.
+type Operator struct {
+	sign func(message []byte) ([]byte, error)
+	hint string
+}
+
+// ReadOperator reads a private key as cosign generate-key-pair writes it.
+func ReadOperator(key, password []byte) (*Operator, error) {
+	sign, public, err := loadSigner(key, password)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	return &Operator{sign, base64.StdEncoding.EncodeToString(sum[:])}, nil
+}
+
+// Vouch signs a MANIFEST.json, and returns what stands beside it.
+func (o *Operator) Vouch(manifest []byte) ([]byte, error) {
+	sum := sha256.Sum256(manifest)
+	payload, err := json.Marshal(vouchPayload{hex.EncodeToString(sum[:]), int64(len(manifest))})
+	if err != nil {
+		return nil, err
+	}
+	sig, err := o.sign(preAuth(vouchType, payload))
+	if err != nil {
+		return nil, err
+	}
+	b := vouchBundle{MediaType: vouchBundleType}
+	b.Material.PublicKey.Hint = o.hint
+	b.Envelope.Payload, b.Envelope.PayloadType = payload, vouchType
+	b.Envelope.Signatures = make([]struct {
+		Sig []byte `json:"sig"`
+	}, 1)
+	b.Envelope.Signatures[0].Sig = sig
+	text, err := json.Marshal(b)
+	return append(text, '\n'), err
+}
+
+// preAuth is what is signed in place of a payload, so that its type is signed too.
+func preAuth(payloadType string, payload []byte) []byte {
+	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+}
+
+// strengthOf says how much the word of a document counts that was read from
+// url and has that digest.
+func (r *run) strengthOf(url, digest string, o fetch.Origin) report.Strength {
+	if s := strength(o); s == report.Published || r.Vouched == nil {
+		return s
+	}
+	if sum, ok := r.Vouched.published[url]; ok && digest == "sha256:"+sum {
+		return report.Vouched
+	}
+	return report.Carried
+}
+
+// read words how a document was read.
+func read(s report.Strength) string {
+	if s == report.Vouched {
+		return "vouched for by the operator's key"
+	}
+	return "read from its publisher"
+}
+
+// Key is a public key as a report names it.
+func (v *Vouched) Key() report.Source { return v.key }
