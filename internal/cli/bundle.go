@@ -16,7 +16,8 @@ import (
 // bundleFlags are those of "kverify verify --bundle", which is a plain Sigstore
 // verifier: the caller says whom to trust, and no policy is asked.
 type bundleFlags struct {
-	bundle, identity, issuer, key string
+	bundle, identity, issuer string
+	key                      string // --key, which the shared flags define
 }
 
 func (b *bundleFlags) add(c *cobra.Command) {
@@ -24,7 +25,7 @@ func (b *bundleFlags) add(c *cobra.Command) {
 	f.StringVar(&b.bundle, "bundle", "", "verify a file or digest by the Sigstore bundle in this `FILE`")
 	f.StringVar(&b.identity, "certificate-identity", "", "with --bundle: exactly this `SUBJECT` must have signed")
 	f.StringVar(&b.issuer, "certificate-oidc-issuer", "", "with --bundle: and exactly this `URL` must have named it")
-	f.StringVar(&b.key, "key", "", "with --bundle: the public key in this `FILE` (PEM) must have signed")
+	f.Lookup("key").Usage = "the public key in this `FILE` (PEM) vouches for the mirror, or with --bundle must have signed"
 }
 
 // withBundle adds --bundle to the command that verifies.
@@ -46,6 +47,7 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 		if err := a.fromEnvironment(c); err != nil {
 			return err
 		}
+		b.key = flags.key
 		asked, err := b.asked(c)
 		switch {
 		case err != nil:
@@ -63,7 +65,7 @@ func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
 	if c.Flags().Changed("bundle") {
 		return true, nil
 	}
-	for _, flag := range []string{"certificate-identity", "certificate-oidc-issuer", "key"} {
+	for _, flag := range []string{"certificate-identity", "certificate-oidc-issuer"} {
 		if c.Flags().Changed(flag) {
 			return false, usagef("--%s says who signed a bundle, and no bundle is named; add --bundle FILE, or leave it out: the policy says who signs Kubernetes", flag)
 		}

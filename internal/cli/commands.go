@@ -197,7 +197,7 @@ that. What a path or a program says of its version is a hint; --release names it
 	c.Flags().StringVar(&lot.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
 	flags.add(c)
 	c.ValidArgsFunction = completeVersions(true, nil)
-	return a.withBundle(c, &flags)
+	return a.withBundle(a.withMirrors(c, &flags), &flags)
 }
 
 // wholeRelease says whether a release was asked for, which stands alone: its

@@ -49,6 +49,10 @@ func exitCode(ctx context.Context, err error, earned int) int {
 	case earned != exitVerified:
 		return earned
 	}
+	var vouch *verify.VouchError
+	if errors.As(err, &vouch) && vouch.Refuted {
+		return exitRefuted
+	}
 	return exitUnknown
 }
 

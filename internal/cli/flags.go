@@ -21,6 +21,7 @@ type shared struct {
 	endpoints   []string
 	trustedRoot string
 	policy      string
+	key         string
 	checks      string
 	require     string
 	jobs        int
@@ -48,10 +49,11 @@ const (
 func (s *shared) add(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR` instead of the network")
+	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
 	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&s.policy, "policy", "", "judge by the policy in this `FILE`")
+	f.StringVar(&s.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
 	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
 	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
 	f.IntVarP(&s.jobs, "jobs", "j", defaultJobs, "examine `N` subjects side by side")
@@ -82,7 +84,7 @@ func (s *shared) addAsking(c *cobra.Command, formats ...string) {
 	f.StringArrayVarP(&s.output, "output", "o", nil, fmt.Sprintf("write `FORMAT[=FILE]`: %s; repeatable (default %s)", orList(formats), formats[0]))
 	// KVERIFY_OUTPUT names formats of reports.
 	_ = f.SetAnnotation("output", notFromEnvironment, nil)
-	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR` instead of the network")
+	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
 	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
@@ -179,7 +181,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 			return nil, err
 		}
 	}
-	for _, flag := range []string{"mirror", "trusted-root", "policy", "cache"} {
+	for _, flag := range []string{"mirror", "trusted-root", "policy", "key", "cache"} {
 		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
 			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
 		}

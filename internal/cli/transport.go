@@ -96,11 +96,47 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	if images.Cache, err = cache(set); err != nil {
 		return nil, err
 	}
+	vouched, err := vouched(set)
+	if err != nil {
+		return nil, err
+	}
 	return &verify.Verifier{
-		Fetch: client, Registry: images, Policy: policy, Root: root,
+		Vouched: vouched,
+		Fetch:   client, Registry: images, Policy: policy, Root: root,
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: new(verify.Progress),
 	}, nil
+}
+
+// vouched reads what the operator of a mirror vouches for by a key. The key is
+// a judge too, and may not lie in what it judges.
+func vouched(set *settings) (*verify.Vouched, error) {
+	if set.key == "" {
+		return nil, nil
+	}
+	if set.mirror == "" {
+		return nil, usagef("--key says who vouches for a mirror, or with --bundle who signed, and neither is named; add --mirror DIR, or leave it out: the policy says who signs Kubernetes")
+	}
+	text, err := readFile(set.key, maxKeyFile)
+	if err != nil {
+		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, plainError(err))
+	}
+	if _, err := verify.ParseKey(text); err != nil {
+		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, err)
+	}
+	if err := outside(set.mirror, "--key", set.key, false); err != nil {
+		return nil, err
+	}
+	dir, err := mirror.Open(set.mirror)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // only read
+	list, signature, err := dir.Vouch()
+	if err != nil {
+		return nil, err
+	}
+	return verify.ReadVouched(set.key, text, list, signature)
 }
 
 // cache chooses where bytes are kept between runs. A mirror is a directory

@@ -24,6 +24,7 @@ const (
 type manifest struct {
 	images map[string]descriptor // by full name
 	files  map[string]want       // by canonical URL
+	doc    *Manifest
 }
 
 // descriptor is an OCI descriptor, as far as the mirror follows it.
@@ -84,33 +85,23 @@ func parseManifest(body []byte) (*manifest, error) {
 	if err := noDuplicateKeys(body); err != nil {
 		return nil, err
 	}
-	var doc struct {
-		SchemaVersion int `json:"schemaVersion"`
-		Images        []struct {
-			Name string `json:"name"`
-			descriptor
-		} `json:"images"`
-		Files []struct {
-			URL    string `json:"url"`
-			SHA256 string `json:"sha256"`
-			Size   int64  `json:"size"`
-		} `json:"files"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil {
+	doc := new(Manifest)
+	if err := json.Unmarshal(body, doc); err != nil {
 		return nil, err
 	}
 	if doc.SchemaVersion != manifestVersion {
 		return nil, fmt.Errorf("schemaVersion is %d, and this kverify reads %d", doc.SchemaVersion, manifestVersion)
 	}
-	m := &manifest{images: map[string]descriptor{}, files: map[string]want{}}
+	m := &manifest{images: map[string]descriptor{}, files: map[string]want{}, doc: doc}
 	for _, i := range doc.Images {
 		if _, twice := m.images[i.Name]; twice {
 			return nil, fmt.Errorf("image %q is listed twice", i.Name)
 		}
-		if err := i.check(); err != nil {
+		d := descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}
+		if err := d.check(); err != nil {
 			return nil, fmt.Errorf("image %q: %w", i.Name, err)
 		}
-		m.images[i.Name] = i.descriptor
+		m.images[i.Name] = d
 	}
 	for _, f := range doc.Files {
 		sum := strings.TrimPrefix(f.SHA256, "sha256:")

@@ -34,6 +34,7 @@ package mirror
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -50,7 +51,7 @@ var ErrNotMirror = errors.New("not a mirror")
 // everything else when it is asked. It is safe for use by many goroutines.
 type Dir struct {
 	path string // as given, for messages
-	root *os.Root
+	file io.Closer
 	fsys fs.FS
 
 	hosts    []string                 // directories of files/, and hosts of names
@@ -60,22 +61,44 @@ type Dir struct {
 	log      func() (*keptLog, error) // the kept log entries, read at the first look-up
 }
 
-// Open opens the mirror in dir. It fails only if dir is no mirror
-// ([ErrNotMirror]); a mirror whose lists are damaged opens, and refuses the
-// requests that depend on the damaged list, each with the reason ([RefusedError]).
+// Open opens the mirror in dir, which is a directory or a tar archive of one.
+// It fails only if that is no mirror ([ErrNotMirror]); a mirror whose lists are
+// damaged opens, and refuses the requests that depend on the damaged list, each
+// with the reason ([RefusedError]).
 func Open(dir string) (*Dir, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", errors.Unwrap(err)))
+	d := &Dir{path: dir, repos: map[string]*repository{}, broken: map[string]error{}}
+	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
+		f, err := os.Open(dir)
+		if err != nil {
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", errors.Unwrap(err)))
+		}
+		t, err := readTar(f, info.Size())
+		if err != nil {
+			_ = f.Close()
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be read as a tar archive of one (%v)", err))
+		}
+		d.file, d.fsys = f, t
+	} else {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", errors.Unwrap(err)))
+		}
+		d.file, d.fsys = root, root.FS()
 	}
-	d := &Dir{path: dir, root: root, fsys: root.FS(), repos: map[string]*repository{}, broken: map[string]error{}}
-	d.log = sync.OnceValues(d.readLog)
+	if err := d.readLists(); err != nil {
+		_ = d.file.Close()
+		return nil, err
+	}
+	return d, nil
+}
 
+// readLists reads what the mirror says it holds.
+func (d *Dir) readLists() (err error) {
+	d.log = sync.OnceValues(d.readLog)
 	hasOCI := isKind(d.fsys, "oci/oci-layout", fs.FileMode.IsRegular)
 	hasFiles := isKind(d.fsys, "files", fs.FileMode.IsDir)
 	if !hasOCI && !hasFiles {
-		_ = root.Close()
-		return nil, notMirror(dir, "it has neither oci/oci-layout nor files/")
+		return notMirror(d.path, "it has neither oci/oci-layout nor files/")
 	}
 	if hasFiles {
 		entries, _ := fs.ReadDir(d.fsys, "files")
@@ -91,14 +114,15 @@ func Open(dir string) (*Dir, error) {
 			d.broken["oci"] = err
 		}
 	}
-	return d, nil
+	return nil
 }
 
-// Close releases the directory. Bodies that are still open stay readable.
-func (d *Dir) Close() error { return d.root.Close() }
+// Close releases the directory. Bodies that are still open stay readable,
+// those of an archive do not.
+func (d *Dir) Close() error { return d.file.Close() }
 
 func notMirror(dir, what string) error {
-	return fmt.Errorf("%s: %w: %s; give the directory that holds oci/ and files/", dir, ErrNotMirror, what)
+	return fmt.Errorf("%s: %w: %s; give the directory that holds oci/ and files/, or a tar archive of it", dir, ErrNotMirror, what)
 }
 
 func isKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
@@ -200,4 +224,10 @@ func allow(req *http.Request, a *answer) *answer {
 	}
 	a.header["Allow"] = "GET, HEAD"
 	return a
+}
+
+// Complete says whether this can be nothing but a mirror: it has a MANIFEST.json
+// or an image layout, and not only a directory of files.
+func (d *Dir) Complete() bool {
+	return isKind(d.fsys, manifestFile, fs.FileMode.IsRegular) || isKind(d.fsys, layoutFile, fs.FileMode.IsRegular)
 }

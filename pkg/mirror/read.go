@@ -94,6 +94,15 @@ func (d *Dir) readAll(name string, w want, limit int64) ([]byte, error) {
 	return body, w.compare(name, int64(len(body)), sum[:])
 }
 
+// readIf reads a whole file; nil if there is none.
+func (d *Dir) readIf(name string, limit int64) ([]byte, error) {
+	body, err := d.readAll(name, want{}, limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return body, err
+}
+
 func (w want) compare(name string, size int64, sum []byte) error {
 	if w.sha256 == "" {
 		return nil

@@ -46,6 +46,7 @@ type Carry struct {
 	Images  bool     // images at all
 	Names   []string // images such as "kube-proxy"; none means every image of the release
 	Arches  []string // none means all
+	OSes    []string // systems of images that have several, such as pause; none means all
 	Also    []registry.Ref
 	// Referrers asks for attestations too. A registry that does not answer what
 	// refers to an image has none to give.
@@ -103,7 +104,7 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 		if ref.Host != r.Policy.Images.Registry || ref.Tag == "" {
 			return nil, usagef("%s: only tags of %s can be carried", ref, r.Policy.Images.Registry)
 		}
-		also = append(also, &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest, arches: c.Arches})
+		also = append(also, &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest, arches: c.Arches, oses: c.OSes})
 	}
 	out := &Carried{}
 	var results []report.Result
@@ -160,6 +161,16 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	}
 	out.Report = r.report(ctx, scope, []release.Version{c.Version}, results)
 	return out, nil
+}
+
+// Compose makes a report of results that were found by others, and by this
+// verifier's policy and trusted root. The error is a [*UsageError].
+func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []release.Version, results []report.Result) (report.Report, error) {
+	r, err := v.start()
+	if err != nil {
+		return report.Report{}, err
+	}
+	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
 }
 
 func (r *run) refOf(im *image) registry.Ref {

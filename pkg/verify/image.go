@@ -23,6 +23,7 @@ type image struct {
 	version     release.Version // of the release it is said to belong to; zero if of none
 	core        bool            // built with the release: has per-arch repositories, and stands in its lists
 	arches      []string        // examine only these architectures; none means all
+	oses        []string        // examine only these systems; none means all
 	expect      []string        // architectures that must be there
 
 	// What was found.
@@ -153,7 +154,7 @@ func (im *image) list(r *run, idx *registry.Index) {
 		}
 		names[p.name] = true
 		arches[p.arch] = arches[p.arch] || d.Platform.OS == "linux"
-		if len(im.arches) == 0 || slices.Contains(im.arches, p.arch) {
+		if (len(im.arches) == 0 || slices.Contains(im.arches, p.arch)) && (len(im.oses) == 0 || slices.Contains(im.oses, d.Platform.OS)) {
 			im.platforms = append(im.platforms, p)
 		}
 	}

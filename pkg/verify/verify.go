@@ -60,6 +60,13 @@ type Progress struct{ done, total atomic.Int64 }
 // Counts returns how many subjects are done, and how many are known of so far.
 func (p *Progress) Counts() (done, total int) { return int(p.done.Load()), int(p.total.Load()) }
 
+// Begin counts subjects that somebody else than a Verifier examines; End counts
+// them as done.
+func (p *Progress) Begin(n int) { p.add(n) }
+
+// End counts subjects as done.
+func (p *Progress) End(n int) { p.finish(n) }
+
 func (p *Progress) add(n int) {
 	if p != nil {
 		p.total.Add(int64(n))

@@ -62,6 +62,9 @@ type Vouched struct {
 type VouchError struct {
 	Key string // path of the key
 	Err error
+	// Refuted says that what is there contradicts the signature, and is not
+	// merely unsigned or signed by another key.
+	Refuted bool
 }
 
 func (e *VouchError) Error() string {
@@ -77,7 +80,7 @@ func (e *VouchError) Unwrap() error { return e.Err }
 func ReadVouched(path string, key, manifest, bundle []byte) (*Vouched, error) {
 	v, err := readVouched(key, manifest, bundle)
 	if err != nil {
-		return nil, &VouchError{path, err}
+		return nil, &VouchError{path, err, errors.Is(err, errOtherList)}
 	}
 	v.key.Path = path
 	return v, nil
@@ -95,8 +98,9 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 	if len(bundle) == 0 {
 		return nil, errors.New("its MANIFEST.json is not signed")
 	}
-	if err := CheckVouch(manifest, bundle); err != nil {
-		return nil, err
+	other := CheckVouch(manifest, bundle)
+	if other != nil && !errors.Is(other, errOtherList) {
+		return nil, other
 	}
 	var b vouchBundle
 	if err := json.Unmarshal(bundle, &b); err != nil {
@@ -104,6 +108,9 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 	}
 	if err := verifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)); err != nil {
 		return nil, errors.New("the signature of its MANIFEST.json is not by this key")
+	}
+	if other != nil { // genuine, and of another list
+		return nil, other
 	}
 	if err := registry.CheckJSON(manifest); err != nil {
 		return nil, err
@@ -130,6 +137,8 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 	}
 	return v, nil
 }
+
+var errOtherList = errors.New("its MANIFEST.json is not the one that was signed")
 
 // CheckVouch says whether a bundle is, byte for byte, in the form in which a
 // mirror's signature is kept, and speaks of this MANIFEST.json. By whom it is,
@@ -163,7 +172,7 @@ func CheckVouch(manifest, bundle []byte) error {
 		return fmt.Errorf("its signature cannot be read: %w", err)
 	}
 	if sum := sha256.Sum256(manifest); p.SHA256 != hex.EncodeToString(sum[:]) || p.Size != int64(len(manifest)) {
-		return errors.New("its MANIFEST.json is not the one that was signed")
+		return errOtherList
 	}
 	return nil
 }

@@ -1,0 +1,410 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// hashers is how many files are hashed side by side: SHA-256 and unpacking fill
+// a core each, and a disk is not faster for more.
+const hashers = 4
+
+// A finding is something about the mirror itself that is not as it must be.
+type finding struct {
+	what    string // a path, or an image
+	verdict report.Verdict
+	reason  report.Reason
+	detail  string
+}
+
+// audit is one examination of a mirror's bytes.
+type audit struct {
+	dir    *Dir
+	sizes  map[string]int64 // regular files, by path
+	listed map[string]bool  // paths that something accounts for
+	odd    []finding
+	blobs  int
+	bytes  int64
+	absent map[string][]string // platforms that an index names and that are not there
+}
+
+func (a *audit) note(what string, v report.Verdict, reason report.Reason, format string, args ...any) {
+	a.odd = append(a.odd, finding{what, v, reason, fmt.Sprintf(format, args...)})
+}
+
+// walk looks at every name in the mirror.
+func (a *audit) walk(ctx context.Context) {
+	err := fs.WalkDir(a.dir.fsys, ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			a.note(name, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+			if e != nil && e.IsDir() {
+				return fs.SkipDir
+			}
+		case e.IsDir():
+		case !e.Type().IsRegular():
+			a.note(name, report.Unknown, report.Malformed, "it is no regular file (%s), and a mirror has nothing else", e.Type())
+		default:
+			info, err := e.Info()
+			if err != nil {
+				a.note(name, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+				return nil
+			}
+			a.sizes[name] = info.Size()
+		}
+		return nil
+	})
+	if err != nil {
+		a.note(".", report.Unknown, report.Interrupted, "%v", err)
+	}
+}
+
+// lists holds the mirror's lists to their checksums.
+func (a *audit) lists() {
+	d := a.dir
+	for _, half := range []string{manifestFile, "oci"} {
+		if err := d.broken[half]; err != nil {
+			a.note(half, report.Unknown, report.Malformed, "%v", err)
+		}
+	}
+	texts := map[string][]byte{}
+	for _, name := range []string{manifestFile, signatureFile, layoutFile, indexFile} {
+		body, err := d.readIf(name, maxManifestFile)
+		if err != nil {
+			a.note(name, report.Unknown, report.Malformed, "%v", err)
+		} else if body != nil {
+			texts[name], a.listed[name] = body, true
+		}
+	}
+	if sig := texts[signatureFile]; sig != nil {
+		if err := verify.CheckVouch(texts[manifestFile], sig); err != nil {
+			a.note(signatureFile, report.Refuted, report.Mismatch, "%v", err)
+		}
+	}
+	if d.manifest == nil || d.manifest.doc.Sums == "" {
+		return // made by hand, or by another tool
+	}
+	a.listed[sumsFile] = true
+	said, err := d.readIf(sumsFile, maxBundle)
+	switch {
+	case err != nil:
+		a.note(sumsFile, report.Unknown, report.Malformed, "%v", err)
+	case said == nil:
+		a.note(sumsFile, report.Unknown, report.Incomplete, "it is missing")
+	case !bytes.Equal(said, sums(texts)):
+		a.note(sumsFile, report.Refuted, report.Mismatch, "the lists of the mirror (MANIFEST.json, oci/index.json and what is beside them) are not the ones that were written together")
+	}
+	if index, err := d.manifest.doc.index(); err == nil && !bytes.Equal(index, texts[indexFile]) {
+		a.note(indexFile, report.Refuted, report.Mismatch, "it does not hold exactly the names of MANIFEST.json")
+	}
+}
+
+// contents hashes every blob, and unpacks every layer.
+func (a *audit) contents(ctx context.Context, p *verify.Progress) {
+	type job struct {
+		digest string
+		size   int64
+		want   unpacked
+	}
+	jobs := map[string]*job{}
+	for _, key := range sortedKeys(a.dir.repos) {
+		r := a.dir.repos[key]
+		for tag, err := range r.refused {
+			a.note(key+":"+tag, report.Refuted, report.Mismatch, "%v", err)
+		}
+		all := r.reach()
+		if all.damage != nil {
+			v := report.Unknown
+			if isCorrupt(all.damage) {
+				v = report.Refuted
+			}
+			a.note(key, v, report.Mismatch, "%v", all.damage)
+		}
+		for digest, n := range all.nodes {
+			if n.conflict {
+				a.note(key+"@"+digest, report.Refuted, report.Mismatch, "it is described in two ways that differ")
+			}
+			if jobs[digest] == nil {
+				jobs[digest] = &job{digest: digest, size: n.Size}
+			}
+			if n.isManifest {
+				a.image(ctx, key, n, func(layer string, u unpacked) {
+					if j := jobs[layer]; j == nil {
+						jobs[layer] = &job{digest: layer, want: u, size: -1}
+					} else {
+						j.want.mediaType = u.mediaType
+						j.want.diffIDs = append(j.want.diffIDs, u.diffIDs...)
+					}
+				})
+			}
+		}
+	}
+	var list []*job
+	for _, digest := range sortedKeys(jobs) {
+		name := blobPath(digest)
+		if size, there := a.sizes[name]; there {
+			a.listed[name] = true
+			a.blobs++
+			a.bytes += size
+			list = append(list, jobs[digest])
+		}
+	}
+	errs := make([]error, len(list))
+	p.Begin(len(list))
+	par.Map(ctx, len(list), hashers, func(ctx context.Context, i int) {
+		errs[i] = a.hash(ctx, list[i].digest, list[i].want)
+		p.End(1)
+	}, func(i int) { errs[i] = context.Canceled })
+	for i, err := range errs {
+		if err != nil {
+			v, reason := report.Unknown, report.Malformed
+			var layer *LayerError
+			switch {
+			case isCorrupt(err), errors.As(err, &layer):
+				v, reason = report.Refuted, report.Mismatch
+			case errors.Is(err, context.Canceled):
+				reason = report.Interrupted
+			case errors.Is(err, errTooLarge):
+				reason = report.Limit
+			}
+			a.note(blobPath(list[i].digest), v, reason, "%v", err)
+		}
+	}
+}
+
+func isCorrupt(err error) bool {
+	var c *CorruptError
+	return errors.As(err, &c)
+}
+
+// image takes a manifest apart: what it names must be there, but for platforms
+// that a sparse mirror leaves out, and its layers must unpack to its config.
+func (a *audit) image(ctx context.Context, repo string, n *node, layer func(string, unpacked)) {
+	body, err := a.dir.readAll(blobPath(n.Digest), n.want(), maxChecked)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // said of the index that names it
+	}
+	if err != nil {
+		return // said when it is hashed
+	}
+	index, img, err := registry.ParseManifest(n.MediaType, body)
+	if err != nil {
+		a.note(repo+"@"+n.Digest, report.Unknown, report.Malformed, "%v", err)
+		return
+	}
+	if index != nil {
+		for _, m := range index.Manifests {
+			if _, there := a.sizes[blobPath(m.Digest)]; !there && m.Platform != nil {
+				a.absent[n.Digest] = append(a.absent[n.Digest], m.Platform.String())
+			} else if !there {
+				a.note(repo+"@"+m.Digest, report.Unknown, report.Incomplete, "an index names it, and it is missing")
+			}
+		}
+		return
+	}
+	for _, d := range append([]registry.Descriptor{img.Config}, img.Layers...) {
+		if _, there := a.sizes[blobPath(d.Digest)]; !there {
+			a.note(blobPath(d.Digest), report.Unknown, report.Incomplete, "%s@%s names it, and it is missing", repo, n.Digest)
+		}
+	}
+	if !isConfig(img.Config.MediaType) {
+		return
+	}
+	text, err := a.dir.readAll(blobPath(img.Config.Digest), want{}, maxChecked)
+	if err != nil {
+		return // missing or damaged: said elsewhere
+	}
+	config, err := registry.ParseConfig(text)
+	var layers map[string]unpacked
+	if err == nil {
+		layers, err = layersOf(img, config)
+	}
+	if err != nil {
+		a.note(repo+"@"+n.Digest, report.Unknown, report.Malformed, "config: %v", err)
+		return
+	}
+	for digest, u := range layers {
+		layer(digest, u)
+	}
+}
+
+// hash reads a blob to its end.
+func (a *audit) hash(ctx context.Context, digest string, want unpacked) error {
+	f, _, err := a.dir.open(blobPath(digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	sum, _, err := hashLayer(contextReader{ctx, f}, digest, want)
+	if sum != "" && sum != digest {
+		return &CorruptError{Path: blobPath(digest), Want: digest, Got: sum}
+	}
+	return err
+}
+
+// files hashes every file that MANIFEST.json lists, but for those that are
+// judged as files of a release, which are hashed there.
+func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string]bool) {
+	d := a.dir
+	if d.manifest == nil {
+		for name := range a.sizes {
+			if strings.HasPrefix(name, "files/") {
+				a.listed[name] = true // there is no list to be missing from
+			}
+		}
+		return
+	}
+	urls := sortedKeys(d.manifest.files)
+	errs := make([]error, len(urls))
+	p.Begin(len(urls))
+	par.Map(ctx, len(urls), hashers, func(ctx context.Context, i int) {
+		if !judged[urls[i]] {
+			errs[i] = a.file(ctx, urls[i])
+		}
+		p.End(1)
+	}, func(i int) { errs[i] = context.Canceled })
+	for i, url := range urls {
+		name := filePath(url)
+		a.listed[name] = true
+		if size, there := a.sizes[name]; there {
+			a.bytes += size
+		}
+		switch err := errs[i]; {
+		case err == nil:
+		case errors.Is(err, fs.ErrNotExist):
+			a.note(name, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
+		case isCorrupt(err):
+			a.note(name, report.Refuted, report.Mismatch, "%v", err)
+		case errors.Is(err, context.Canceled):
+			a.note(name, report.Unknown, report.Interrupted, "it was not looked at")
+		default:
+			a.note(name, report.Unknown, report.Malformed, "%v", err)
+		}
+	}
+	for _, u := range d.manifest.doc.Unknown {
+		if u.Path != "" {
+			a.listed[u.Path] = true
+			f, _, err := d.open(u.Path)
+			if err != nil {
+				a.note(u.Path, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
+				continue
+			}
+			sum, _, err := hashLayer(contextReader{ctx, f}, u.Digest, unpacked{})
+			_ = f.Close()
+			if err == nil && sum != u.Digest {
+				a.note(u.Path, report.Refuted, report.Mismatch, "it is %s, not %s as MANIFEST.json says", sum, u.Digest)
+			}
+		}
+	}
+}
+
+// filePath is where a mirror keeps the canonical URL.
+func filePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
+
+func (a *audit) file(ctx context.Context, url string) error {
+	w := a.dir.manifest.files[url]
+	name := filePath(url)
+	if !fs.ValidPath(name) {
+		return fmt.Errorf("%q is no URL of a mirror", url)
+	}
+	f, size, err := a.dir.open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	h := sha256.New()
+	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+		return err
+	}
+	return w.compare(name, size, h.Sum(nil))
+}
+
+// unlisted finds what nothing accounts for.
+func (a *audit) unlisted() {
+	for _, name := range sortedKeys(a.sizes) {
+		if a.listed[name] {
+			continue
+		}
+		switch base := path.Base(name); {
+		case fetch.IsPart(base):
+			a.note(name, report.Unknown, report.NoClaim, "a run that was interrupted left it; run mirror create again, or mirror prune")
+		case strings.HasPrefix(name, "oci/blobs/"):
+			if !a.unknownBlob(name) {
+				a.note(name, report.Unknown, report.NoClaim, "no name of oci/index.json reaches it; mirror prune removes it")
+			}
+		default:
+			a.note(name, report.Unknown, report.NoClaim, "MANIFEST.json does not list it; mirror prune removes what a mirror may have there")
+		}
+	}
+}
+
+// unknownBlob says whether a blob belongs to an image that is kept outside of
+// the index, and is what its name says.
+func (a *audit) unknownBlob(name string) bool {
+	if a.dir.manifest == nil {
+		return false
+	}
+	for _, u := range a.dir.manifest.doc.Unknown {
+		if u.Path == "" && u.Digest != "" && a.outside(u.Digest, 0)[name] {
+			digest := "sha256:" + path.Base(name)
+			if err := a.hash(context.Background(), digest, unpacked{}); err != nil {
+				a.note(name, report.Refuted, report.Mismatch, "%v", err)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// outside are the blobs that a digest reaches which no name does.
+func (a *audit) outside(digest string, depth int) map[string]bool {
+	out := map[string]bool{blobPath(digest): true}
+	body, err := a.dir.readAll(blobPath(digest), want{}, maxChecked)
+	if err != nil || depth > 2 {
+		return out
+	}
+	sum := sha256.Sum256(body)
+	m, err := parseManifestBlob(body)
+	if err != nil || "sha256:"+hex.EncodeToString(sum[:]) != digest {
+		return out
+	}
+	for _, c := range m.Manifests {
+		if c.check() == nil {
+			for name := range a.outside(c.Digest, depth+1) {
+				out[name] = true
+			}
+		}
+	}
+	for _, b := range m.blobs() {
+		if b.check() == nil {
+			out[blobPath(b.Digest)] = true
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}

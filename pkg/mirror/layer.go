@@ -1,0 +1,116 @@
+package mirror
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/registry"
+)
+
+// maxLayer caps what a layer may unpack to. The largest of a release, that of
+// conformance, has about 1 GB.
+const maxLayer = 16 << 30
+
+// A LayerError says that a layer does not unpack to what the config of its
+// image says.
+type LayerError struct {
+	Digest    string // of the layer
+	Want, Got string // diff_id of the config, and of the bytes
+}
+
+func (e *LayerError) Error() string {
+	return fmt.Sprintf("the layer %s unpacks to %s, but the config says %s", e.Digest, e.Got, e.Want)
+}
+
+// errLayerType is wrapped where a layer is packed in a way that is not read.
+var errLayerType = errors.New("a layer that is packed in an unknown way")
+
+// unpacked says what a layer must unpack to.
+type unpacked struct {
+	mediaType string
+	diffIDs   []string // from the configs that name it; normally one
+}
+
+// layersOf joins the layers of an image with the diff_ids of its config. What
+// is no image of a file system has none.
+func layersOf(img *registry.Image, config *registry.Config) (map[string]unpacked, error) {
+	if len(config.DiffIDs) != len(img.Layers) {
+		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(config.DiffIDs), len(img.Layers))
+	}
+	out := map[string]unpacked{}
+	for i, l := range img.Layers {
+		if !strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs.") && !strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer.") {
+			continue // a signature's payload, whose manifest has the shape of an image's
+		}
+		u := out[l.Digest]
+		u.mediaType = l.MediaType
+		u.diffIDs = append(u.diffIDs, config.DiffIDs[i])
+		out[l.Digest] = u
+	}
+	return out, nil
+}
+
+// isConfig says whether a descriptor is of the config of an image.
+func isConfig(mediaType string) bool {
+	return mediaType == "application/vnd.docker.container.image.v1+json" || mediaType == "application/vnd.oci.image.config.v1+json"
+}
+
+// hashLayer reads bytes to their end and hashes them, packed and unpacked. want
+// without diffIDs hashes them packed alone. The error is one of reading, or a
+// [*LayerError], or wraps errLayerType; whether the digest is right the caller
+// says, and first.
+func hashLayer(r io.Reader, digest string, want unpacked) (sum string, size int64, err error) {
+	packed := sha256.New()
+	count := &counter{}
+	source := io.TeeReader(r, io.MultiWriter(packed, count))
+	if len(want.diffIDs) > 0 {
+		err = unpack(source, digest, want)
+	}
+	// To the end in any case: the digest is of all bytes.
+	if _, e := io.Copy(io.Discard, source); e != nil {
+		return "", count.n, e
+	}
+	return "sha256:" + hex.EncodeToString(packed.Sum(nil)), count.n, err
+}
+
+func unpack(source io.Reader, digest string, want unpacked) error {
+	plain := source
+	switch {
+	case strings.HasSuffix(want.mediaType, ".tar.gzip"), strings.HasSuffix(want.mediaType, "+gzip"):
+		z, err := gzip.NewReader(source)
+		if err != nil {
+			return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
+		}
+		plain = z
+	case strings.HasSuffix(want.mediaType, ".tar"):
+	default:
+		return fmt.Errorf("%s: %w: %.80q", digest, errLayerType, want.mediaType)
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, io.LimitReader(plain, maxLayer+1))
+	if err != nil {
+		return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
+	}
+	if n > maxLayer {
+		return fmt.Errorf("%s: it unpacks to more than %d bytes: %w", digest, int64(maxLayer), errTooLarge)
+	}
+	got := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	for _, id := range want.diffIDs {
+		if id != got {
+			return &LayerError{Digest: digest, Want: id, Got: got}
+		}
+	}
+	return nil
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}

@@ -1,0 +1,209 @@
+package mirror
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxEntries caps the members of an archive: a hundred releases of 2,500
+	// files, with what lies beside each.
+	maxEntries = 2_000_000
+	// maxName caps a member's path; the longest of a release has under 150 bytes.
+	maxName = 1024
+)
+
+// tarFS is an archive as a file system: an index over an [io.ReaderAt]. Its
+// members are regular files and directories with plain relative paths, each
+// once; anything else makes it no mirror.
+type tarFS struct {
+	data    io.ReaderAt
+	files   map[string]tarEntry
+	folders map[string][]string // children, sorted once they are all there
+}
+
+type tarEntry struct{ offset, size int64 }
+
+// readTar indexes an archive. It reads headers alone.
+func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
+	t := &tarFS{data: data, files: map[string]tarEntry{}, folders: map[string][]string{".": nil}}
+	section := io.NewSectionReader(data, 0, size)
+	r := tar.NewReader(section)
+	for n := 0; ; n++ {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n >= maxEntries {
+			return nil, fmt.Errorf("more than %d members: %w", maxEntries, errTooLarge)
+		}
+		name := strings.TrimPrefix(h.Name, "./")
+		folder := h.Typeflag == tar.TypeDir
+		if folder {
+			name = strings.TrimSuffix(name, "/")
+			if name == "" || name == "." {
+				continue // the directory itself
+			}
+		}
+		switch {
+		case len(name) > maxName || !fs.ValidPath(name) || name == "." || !isClean("/"+name):
+			return nil, fmt.Errorf("the member %.100q is not a plain path", h.Name)
+		case !folder && h.Typeflag != tar.TypeReg:
+			return nil, fmt.Errorf("the member %.100q is neither a file nor a directory", h.Name)
+		case sparse(h):
+			return nil, fmt.Errorf("the member %.100q is stored with holes", h.Name)
+		}
+		if err := t.add(name, folder, section, h.Size, size); err != nil {
+			return nil, err
+		}
+	}
+	for _, list := range t.folders {
+		slices.Sort(list)
+	}
+	return t, nil
+}
+
+func sparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tarFS) add(name string, folder bool, section io.Seeker, size, end int64) error {
+	if _, twice := t.files[name]; twice {
+		return fmt.Errorf("the member %.100q is there twice", name)
+	}
+	if folder {
+		return t.folder(name)
+	}
+	if _, twice := t.folders[name]; twice {
+		return fmt.Errorf("the member %.100q is both a file and a directory", name)
+	}
+	if err := t.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	// The reader has taken the header's blocks and nothing more.
+	offset, err := section.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	if size < 0 || offset+size > end {
+		return fmt.Errorf("the member %.100q is cut off", name)
+	}
+	t.files[name] = tarEntry{offset, size}
+	t.folders[path.Dir(name)] = append(t.folders[path.Dir(name)], path.Base(name))
+	return nil
+}
+
+// folder makes a directory, and those above it.
+func (t *tarFS) folder(name string) error {
+	if _, ok := t.folders[name]; ok {
+		return nil
+	}
+	if _, isFile := t.files[name]; isFile {
+		return fmt.Errorf("the member %.100q is both a file and a directory", name)
+	}
+	if err := t.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	t.folders[name] = nil
+	t.folders[path.Dir(name)] = append(t.folders[path.Dir(name)], path.Base(name))
+	return nil
+}
+
+// Open implements [fs.FS].
+func (t *tarFS) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if e, ok := t.files[name]; ok {
+		return &tarFile{SectionReader: io.NewSectionReader(t.data, e.offset, e.size), info: tarInfo{name: path.Base(name), size: e.size}}, nil
+	}
+	if list, ok := t.folders[name]; ok {
+		return &tarFolder{info: tarInfo{name: path.Base(name), folder: true}, fsys: t, path: name, list: list}, nil
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// Stat implements [fs.StatFS].
+func (t *tarFS) Stat(name string) (fs.FileInfo, error) {
+	if e, ok := t.files[name]; ok {
+		return tarInfo{name: path.Base(name), size: e.size}, nil
+	}
+	if _, ok := t.folders[name]; ok {
+		return tarInfo{name: path.Base(name), folder: true}, nil
+	}
+	return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+}
+
+type tarFile struct {
+	*io.SectionReader
+	info tarInfo
+}
+
+func (f *tarFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *tarFile) Close() error               { return nil }
+
+type tarFolder struct {
+	info tarInfo
+	fsys *tarFS
+	path string
+	list []string
+}
+
+func (f *tarFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *tarFolder) Close() error               { return nil }
+func (f *tarFolder) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: f.path, Err: errors.New("is a directory")}
+}
+
+// ReadDir implements [fs.ReadDirFile].
+func (f *tarFolder) ReadDir(n int) ([]fs.DirEntry, error) {
+	if len(f.list) == 0 && n > 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > len(f.list) {
+		n = len(f.list)
+	}
+	out := make([]fs.DirEntry, n)
+	for i, base := range f.list[:n] {
+		info, err := f.fsys.Stat(path.Join(f.path, base))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = fs.FileInfoToDirEntry(info)
+	}
+	f.list = f.list[n:]
+	return out, nil
+}
+
+type tarInfo struct {
+	name   string
+	size   int64
+	folder bool
+}
+
+func (i tarInfo) Name() string       { return i.name }
+func (i tarInfo) Size() int64        { return i.size }
+func (i tarInfo) IsDir() bool        { return i.folder }
+func (i tarInfo) ModTime() time.Time { return time.Time{} }
+func (i tarInfo) Sys() any           { return nil }
+func (i tarInfo) Mode() fs.FileMode {
+	if i.folder {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}

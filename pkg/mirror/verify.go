@@ -1,0 +1,348 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// Verify examines a whole mirror again from its bytes: that it holds exactly
+// what its lists say, every blob and every layer, and every image and file of
+// every release as [verify.Verifier] does, whose transport must be this Dir.
+//
+// What was asked for when the mirror was made is what must be there. Nobody
+// else's word is taken for that, and the report's scope says it.
+func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, error) {
+	a := &audit{dir: d, sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
+	a.walk(ctx)
+	a.lists()
+	a.contents(ctx, v.Progress)
+	var results []report.Result
+	var versions []release.Version
+	judged := map[string]bool{}
+	for _, s := range d.scopes() {
+		version, err := release.ParseVersion(s.Release)
+		if err != nil {
+			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
+			continue
+		}
+		versions = append(versions, version)
+		c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes}
+		for _, name := range s.Also {
+			ref, err := registry.ParseRef(name)
+			if err != nil {
+				a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
+				continue
+			}
+			c.Also = append(c.Also, ref)
+		}
+		carried, err := v.Carry(ctx, c)
+		var usage *verify.UsageError
+		switch {
+		case errors.As(err, &usage) && d.manifest != nil: // the list's fault, not the caller's
+			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
+			continue
+		case err != nil:
+			return report.Report{}, err
+		}
+		results = add(results, carried.Report.Results)
+	}
+	for _, version := range unique(versions) {
+		list, err := d.judgeFiles(ctx, v, version, judged)
+		if err != nil {
+			return report.Report{}, err
+		}
+		results = add(results, list)
+	}
+	a.files(ctx, v.Progress, judged)
+	a.unlisted()
+	results = append(a.results(), append(d.outside(), results...)...)
+	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
+	return r, err
+}
+
+func unique(list []release.Version) (out []release.Version) {
+	for _, v := range list {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// scopes are what the mirror must hold. A mirror that does not say, because it
+// was made by hand, must hold the platforms and images that it names.
+func (d *Dir) scopes() []Scope {
+	if d.manifest != nil && len(d.manifest.doc.Scope) > 0 {
+		return joined(d.manifest.doc.Scope)
+	}
+	found := map[string]*Scope{}
+	tags := func(work func(repo, tag string)) {
+		for key, r := range d.repos {
+			_, repo, _ := strings.Cut(key, "/")
+			for tag := range r.tags {
+				work(repo, tag)
+			}
+		}
+	}
+	tags(func(repo, tag string) {
+		v, err := release.ParseVersion(tag)
+		if err != nil || !strings.HasPrefix(tag, "v") || repo == "coredns/coredns" {
+			return
+		}
+		s := found[tag]
+		if s == nil {
+			s = &Scope{Release: v.String(), Images: true}
+			found[tag] = s
+		}
+		info := release.DescribeImage("registry.k8s.io/" + repo + ":" + tag)
+		if !slices.Contains(s.Names, info.Component) {
+			s.Names = append(s.Names, info.Component)
+		}
+		if info.Arch != "" && !slices.Contains(s.Arches, info.Arch) {
+			s.Arches = append(s.Arches, info.Arch)
+		}
+	})
+	if d.manifest != nil {
+		for _, name := range d.manifest.doc.Releases {
+			if found[name] == nil {
+				found[name] = &Scope{Release: name}
+			}
+		}
+	}
+	var out []Scope
+	for _, tag := range sortedKeys(found) {
+		s := found[tag]
+		slices.Sort(s.Names)
+		slices.Sort(s.Arches)
+		out = append(out, *s)
+	}
+	// Images of no release go with the first.
+	tags(func(repo, tag string) {
+		_, err := release.ParseVersion(tag)
+		if len(out) > 0 && (err != nil || repo == "coredns/coredns") && !strings.HasSuffix(tag, ".sig") {
+			out[0].Also = append(out[0].Also, "registry.k8s.io/"+repo+":"+tag)
+		}
+	})
+	for i := range out {
+		slices.Sort(out[i].Also)
+	}
+	return out
+}
+
+// joined puts runs together that were asked for the same images of a release on
+// different platforms.
+func joined(list []Scope) (out []Scope) {
+	for _, s := range list {
+		same := func(o Scope) bool {
+			return o.Release == s.Release && o.Images == s.Images && slices.Equal(o.Names, s.Names) && slices.Equal(o.OSes, s.OSes) && slices.Equal(o.Also, s.Also)
+		}
+		i := slices.IndexFunc(out, same)
+		switch {
+		case i < 0:
+			out = append(out, s)
+		case len(out[i].Arches) == 0 || len(s.Arches) == 0:
+			out[i].Arches = nil
+		default:
+			out[i].Arches = union(out[i].Arches, s.Arches)
+		}
+	}
+	return out
+}
+
+// add appends results, of each subject one: the worse, if two differ.
+func add(to, more []report.Result) []report.Result {
+	for _, r := range more {
+		i := slices.IndexFunc(to, func(o report.Result) bool {
+			return o.Kind == r.Kind && o.Subject == r.Subject && o.Platform == r.Platform
+		})
+		switch {
+		case i < 0:
+			to = append(to, r)
+		case r.Verdict() == report.Refuted || r.Verdict() == report.Unknown && to[i].Verdict() == report.Verified:
+			to[i] = r
+		}
+	}
+	return to
+}
+
+// judgeFiles judges the files of one release by their bytes.
+func (d *Dir) judgeFiles(ctx context.Context, v *verify.Verifier, version release.Version, judged map[string]bool) ([]report.Result, error) {
+	if d.manifest == nil {
+		return nil, nil
+	}
+	prefix := version.FileURL("")
+	var paths []string
+	for _, url := range sortedKeys(d.manifest.files) {
+		p, ok := strings.CutPrefix(url, prefix)
+		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, bundleSuffix) {
+			paths = append(paths, p)
+			judged[url] = true
+		}
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	files, err := v.Files(version)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]report.Result, len(paths))
+	v.Progress.Begin(len(paths))
+	par.Map(ctx, len(paths), hashers, func(ctx context.Context, i int) {
+		results[i] = d.judgeFile(ctx, files, paths[i])
+		v.Progress.End(1)
+	}, func(i int) { results[i] = files.Skipped(paths[i]) })
+	return results, nil
+}
+
+func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
+	url := files.Version.FileURL(p)
+	name, w := filePath(url), d.manifest.files[url]
+	sums, err := d.sums(ctx, name)
+	if err == nil {
+		raw, _ := hex.DecodeString(sums.SHA256)
+		err = w.compare(name, sums.Size, raw)
+	}
+	if err == nil {
+		return files.Judge(ctx, p, sums).Result
+	}
+	res := files.Skipped(p)
+	c := &res.Checks[0]
+	c.Reason, c.Detail = report.Malformed, err.Error()
+	switch {
+	case isCorrupt(err):
+		c.Verdict, c.Reason = report.Refuted, report.Mismatch
+	case errors.Is(err, fs.ErrNotExist):
+		c.Reason, c.Detail = report.Incomplete, "MANIFEST.json lists it, and it is missing"
+	}
+	return res
+}
+
+// sums hashes a file both ways.
+func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
+	f, _, err := d.open(name)
+	if err != nil {
+		return fetch.Sums{}, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	a, b := sha256.New(), sha512.New()
+	n, err := io.Copy(io.MultiWriter(a, b), contextReader{ctx, f})
+	text := func(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+	return fetch.Sums{SHA256: text(a), SHA512: text(b), Size: n}, err
+}
+
+// outside reports what is kept outside of everything that is served, because it
+// could not be proved when the mirror was made.
+func (d *Dir) outside() (out []report.Result) {
+	if d.manifest == nil {
+		return nil
+	}
+	for _, u := range d.manifest.doc.Unknown {
+		kind := "image"
+		if strings.HasPrefix(u.Name, "https://") {
+			kind = "file"
+		}
+		out = append(out, report.Result{Subject: u.Name, Kind: kind, Release: u.Release, Digest: u.Digest, Checks: []report.Check{{
+			Name: report.Inventory, Required: true, Reason: report.NoClaim,
+			Detail: "it could not be proved when the mirror was made, and lies outside of what is served: " + u.Detail,
+		}}})
+	}
+	return out
+}
+
+// maxFindings is how many findings are told one by one.
+const maxFindings = 200
+
+// results is the mirror's own result, and one for each thing that is not right.
+func (a *audit) results() []report.Result {
+	missing, wrong := 0, 0
+	for _, f := range a.odd {
+		if f.verdict == report.Refuted {
+			wrong++
+		} else {
+			missing++
+		}
+	}
+	digest := report.Check{Name: report.Digest, Required: true, Verdict: report.Verified,
+		Detail: fmt.Sprintf("%d blobs and %d files, %d bytes, are what the lists say; layers were unpacked", a.blobs, a.fileCount(), a.bytes)}
+	if wrong > 0 {
+		digest.Verdict, digest.Reason = report.Refuted, report.Mismatch
+		digest.Detail = fmt.Sprintf("%d things in it are not what they must be", wrong)
+	}
+	inventory := report.Check{Name: report.Inventory, Required: true, Verdict: report.Verified, Detail: "everything that is listed is there, and nothing else"}
+	if missing > 0 {
+		inventory.Verdict, inventory.Reason = report.Unknown, report.Incomplete
+		inventory.Detail = fmt.Sprintf("%d things in it are missing, not listed, or cannot be read", missing)
+	}
+	own := report.Result{Subject: a.dir.path, Kind: "mirror", Checks: []report.Check{inventory, digest}, Notes: a.remarks()}
+	out := []report.Result{own}
+	for i, f := range a.odd {
+		if i == maxFindings {
+			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.odd)-i))
+			out[0] = own
+			break
+		}
+		name := report.Inventory
+		if f.verdict == report.Refuted {
+			name = report.Digest
+		}
+		out = append(out, report.Result{Subject: f.what, Kind: "mirror", Checks: []report.Check{
+			{Name: name, Required: true, Verdict: f.verdict, Reason: f.reason, Detail: f.detail}}})
+	}
+	return out
+}
+
+func (a *audit) fileCount() int {
+	if a.dir.manifest == nil {
+		return 0
+	}
+	return len(a.dir.manifest.files)
+}
+
+// remarks say what a reader should know and what changes no verdict.
+func (a *audit) remarks() (notes []string) {
+	m := a.dir.manifest
+	if m == nil {
+		return []string{"it has no MANIFEST.json, so that nothing says what it must hold"}
+	}
+	if m.doc.Sums == "" {
+		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
+	}
+	var absent []string
+	for _, list := range a.absent {
+		absent = union(absent, list)
+	}
+	if len(absent) > 0 {
+		notes = append(notes, "it is sparse: indexes name platforms that it has not: "+strings.Join(absent, ", "))
+	}
+	return append(notes, fmt.Sprintf("made %s by %s %s", m.doc.Created, m.doc.Tool.Name, m.doc.Tool.Version))
+}
+
+// contextReader ends a read with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
