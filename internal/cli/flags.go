@@ -271,3 +271,9 @@ func withExamples(lines ...string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// ownFlag marks the flags that a command has so far as its own, which no
+// variable sets.
+func ownFlag(c *cobra.Command) func(*pflag.Flag) {
+	return func(f *pflag.Flag) { _ = c.Flags().SetAnnotation(f.Name, notFromEnvironment, nil) }
+}

@@ -13,6 +13,8 @@ func (a *app) mirror() *cobra.Command {
 them, so that whoever holds one can verify, serve and push it without any network.`,
 		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
 	}
+	// A line each, so that they can be added one by one.
+	c.AddCommand(a.mirrorCreate())
 	// A line each, so that they can be added one by one:
 	// c.AddCommand(a.mirrorCreate())
 	c.AddCommand(a.mirrorServe())

@@ -296,6 +296,21 @@ func (p *Part) sum() {
 	p.SHA256, p.SHA512 = hex.EncodeToString(p.h256.Sum(nil)), hex.EncodeToString(p.h512.Sum(nil))
 }
 
+// CommitAs is Commit under another name of the same directory tree, for what
+// must not get the name that it was fetched for.
+func (p *Part) CommitAs(name string, mode fs.FileMode) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if dir := path.Dir(name); dir != "." {
+		if err := p.root.MkdirAll(dir, 0o777); err != nil {
+			return &FileError{Name: dir, Err: bare(err), Hint: "make it, or choose another directory"}
+		}
+	}
+	p.name = name
+	return p.Commit(mode)
+}
+
 // Commit gives the part its final name: all of it on disk first, then the
 // name, then the directory, so that the name never stands for anything else.
 // What had the name before is replaced.

@@ -33,6 +33,23 @@ func (t *Transfer) Counts() (done, total int64) { return t.done.Load(), t.total.
 // Fetched returns how many bytes of bodies came over the network in this run.
 func (t *Transfer) Fetched() int64 { return t.fetched.Load() }
 
+// Begin says how many bytes there will be.
+func (t *Transfer) Begin(total int64) { t.begin(total) }
+
+// Watch counts what is read through it.
+func (t *Transfer) Watch(r io.Reader) io.Reader { return tallied{t, r} }
+
+type tallied struct {
+	t *Transfer
+	r io.Reader
+}
+
+func (c tallied) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.t.add(n, false)
+	return n, err
+}
+
 func (t *Transfer) begin(total int64) {
 	if t != nil {
 		t.done.Store(0)

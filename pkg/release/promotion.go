@@ -215,3 +215,41 @@ func (p *Promotion) Digests(image, tag string) []string {
 	slices.Sort(out)
 	return out
 }
+
+// ExcerptPromotion takes out of a promotion manifest the lines of those digests
+// that keep wants, with the names above them, byte for byte. It is read as the
+// whole is, and says of these digests what the whole says. A manifest that is
+// not written line by line is given back whole, and one of which nothing is
+// kept is nil.
+func ExcerptPromotion(data []byte, keep func(name, digest string, tags []string) bool) []byte {
+	if _, ok, err := promotionLines(string(data)); !ok || err != nil {
+		return data
+	}
+	var out strings.Builder
+	name, head := "", ""
+	for line := range strings.Lines(string(data)) {
+		text := strings.TrimSuffix(line, "\n")
+		if rest, isName := strings.CutPrefix(text, "- name: "); isName {
+			name, head = rest, line
+			continue
+		}
+		if text == "  dmap:" {
+			head += line
+			continue
+		}
+		rest, isDigest := strings.CutPrefix(text, `    "`)
+		if !isDigest {
+			continue // blank, or a remark
+		}
+		digest, list, _ := strings.Cut(rest, `": [`)
+		if tags, _ := quotedList(list); keep(name, digest, tags) {
+			out.WriteString(head)
+			head = ""
+			out.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+		}
+	}
+	if out.Len() == 0 {
+		return nil
+	}
+	return []byte(out.String())
+}

@@ -51,6 +51,8 @@ type Carry struct {
 	// Referrers asks for attestations too. A registry that does not answer what
 	// refers to an image has none to give.
 	Referrers bool
+	Known     []string // digests of images whose referrers are carried already
+	Files     bool     // read what is needed to judge files too
 }
 
 // Carried is what was found of it.
@@ -58,6 +60,7 @@ type Carried struct {
 	Report    report.Report
 	Images    []CarriedImage
 	Documents []CarriedDocument
+	Files     *Files // nil unless asked for
 }
 
 // CarriedImage is one image of a [Carried]. It is admitted as a whole or not at
@@ -99,6 +102,7 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	}
 	r.shared = new(release.Shared) // pause stands in the manifest of the core images
 	b := newBatch(r, Request{Version: c.Version, Names: c.Names, Arches: c.Arches})
+	b.everything = c.Files
 	var also []*image
 	for _, ref := range c.Also {
 		if ref.Host != r.Policy.Images.Registry || ref.Tag == "" {
@@ -117,8 +121,15 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 		}
 		results = b.results()
 	} else {
-		b.facts = b.load(ctx, c.Version)
+		if c.Files {
+			b.facts = b.loadAll(ctx, c.Version)
+		} else {
+			b.facts = b.load(ctx, c.Version)
+		}
 		results = b.facts.results()
+		if b.facts.neverReleased(nil) {
+			results = []report.Result{b.neverReleased()}
+		}
 	}
 	other := &batch{run: r}
 	if len(also) > 0 {
@@ -136,7 +147,9 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	out.Images = make([]CarriedImage, len(images))
 	missing := make([][]error, len(images))
 	par.Map(ctx, len(images), r.Jobs, func(ctx context.Context, i int) {
-		err := guard(func() { out.Images[i], missing[i] = r.carry(ctx, images[i], results, c.Referrers) })
+		err := guard(func() {
+			out.Images[i], missing[i] = r.carry(ctx, images[i], results, c.Referrers && !slices.Contains(c.Known, images[i].digest))
+		})
 		if err != nil {
 			out.Images[i] = CarriedImage{Ref: r.refOf(images[i]), Detail: err.Error()}
 		}
@@ -146,6 +159,11 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 			ch := r.failed(report.Digest, fmt.Errorf("what refers to it: %w", err))
 			ch.Required = true
 			results = append(results, report.Result{Subject: r.subject(images[i]), Kind: "image", Digest: images[i].digest, Checks: []report.Check{ch}})
+		}
+	}
+	if c.Files && b.facts != nil {
+		if out.Files, err = v.filesOf(c.Version, b.facts); err != nil {
+			return nil, err
 		}
 	}
 	docs, more := b.carryDocuments(ctx, other)
@@ -336,6 +354,14 @@ func (b *batch) carryDocuments(ctx context.Context, other *batch) (docs []Carrie
 			seen[src.URL] = true
 			docs = append(docs, CarriedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
 		}
+	}
+	for _, list := range []release.Source[*release.Checksums]{f.rel.SHA256SUMS, f.rel.SHA512SUMS} {
+		if list.Err == nil && list.Body != nil {
+			docs = append(docs, CarriedDocument{URL: list.URL, Origin: list.Origin, Body: list.Body})
+		}
+	}
+	if p := f.rel.Provenance; p.Err == nil && p.Body != nil {
+		docs = append(docs, CarriedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
 	}
 	add(f.rel.Promotion)
 	for _, p := range other.promotions {

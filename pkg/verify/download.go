@@ -12,6 +12,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -27,6 +28,8 @@ type Target struct {
 	Name string // in the directory, slash-separated
 	Mode fs.FileMode
 
+	Origin   *fetch.Origin   // set to where the bytes came from, if not nil; what was there already leaves it
+	Outside  string          // where what could not be proved goes; empty keeps it as a part
 	Beside   bool            // keep checksums, signature and certificate beside it too
 	Patient  bool            // wait for another process that fetches the same file
 	Attempts int             // see [fetch.SaveRequest]
@@ -82,6 +85,9 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		if err != nil {
 			return report.Result{}, err
 		}
+		if t.Origin != nil {
+			*t.Origin = part.Origin
+		}
 		judged := f.judge(ctx, t.Path, fetch.Sums{SHA256: part.SHA256, SHA512: part.SHA512, Size: part.Size}, b)
 		switch judged.Result.Verdict() {
 		case report.Verified:
@@ -96,6 +102,13 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 			}
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved")
 		default:
+			if t.Outside != "" && ctx.Err() == nil {
+				if err := part.CommitAs(t.Outside, t.Mode); err != nil {
+					return judged.Result, errors.Join(err, part.Close())
+				}
+				judged.Result.SeenAs = append(judged.Result.SeenAs, t.Outside)
+				return judged.Result, nil
+			}
 			_ = part.Close()
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved; what was fetched is kept for the next run")
 		}
@@ -226,4 +239,15 @@ func (f *Files) Skipped(path string) report.Result {
 	res := f.result(path)
 	res.Checks = []report.Check{f.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
 	return res
+}
+
+// filesOf judges files by documents that were read already.
+func (v *Verifier) filesOf(version release.Version, read *facts) (*Files, error) {
+	f, err := v.Files(version)
+	if err == nil {
+		own := *read
+		own.run = f.run
+		f.take(&own)
+	}
+	return f, err
 }

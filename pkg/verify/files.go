@@ -52,18 +52,25 @@ func (v *Verifier) Files(version release.Version) (*Files, error) {
 // Load reads the release's documents, once, and lists what it holds.
 func (f *Files) Load(ctx context.Context) *Listing {
 	f.once.Do(func() {
-		f.facts = f.loadDocuments(ctx, f.Version, release.Options{Want: []release.Document{
+		f.learn(f.loadDocuments(ctx, f.Version, release.Options{Want: []release.Document{
 			release.DocSBOM, release.DocChangelog, release.DocSHA256SUMS, release.DocSHA512SUMS, release.DocProvenance,
-		}})
-		f.listing = f.facts.listing()
-		f.items = map[string]Listed{}
-		for _, it := range f.listing.Items {
-			if !it.Image {
-				f.items[it.Subject] = it
-			}
-		}
+		}}))
 	})
 	return f.listing
+}
+
+// take is Load with documents that somebody else has read.
+func (f *Files) take(read *facts) { f.once.Do(func() { f.learn(read) }) }
+
+func (f *Files) learn(read *facts) {
+	f.facts = read
+	f.listing = f.facts.listing()
+	f.items = map[string]Listed{}
+	for _, it := range f.listing.Items {
+		if !it.Image {
+			f.items[it.Subject] = it
+		}
+	}
 }
 
 // NotReleased reports that the release's documents say there is no such

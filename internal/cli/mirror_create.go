@@ -1,0 +1,390 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// order is what a mirror was asked for.
+type order struct {
+	versions     []release.Version
+	names        []string
+	refs         []registry.Ref
+	oses, arches []string
+
+	dir, archive, base, signKey  string
+	all, kubeadm, source         bool
+	allowUnknown, refresh, noRun bool
+}
+
+func (a *app) mirrorCreate() *cobra.Command {
+	var flags shared
+	var o order
+	c := &cobra.Command{
+		Use:   "create VERSION... [NAME...]",
+		Short: "Make a mirror of releases, or bring one up to date",
+		Long: `Carries releases into a directory with everything that proves them: images with
+every blob, signature and attestation, files with their checksums, signatures and log
+entries, the SBOM, the CHANGELOG, the lines of the promotion manifests. Everything is
+verified on its way in, and inside "kverify verify DIR" does it again without network.
+
+VERSION is a version, a channel such as stable, or a range such as v1.27.1..v1.27.4. A
+NAME is an image or a program (kube-proxy, kubectl), a kind of file (client, server,
+node, test, archive), "images" or "files" for all of them, a path of dl.k8s.io, or an
+image of no release (registry.k8s.io/pause:3.9). Without any, all of them.
+
+What is there is not fetched again, and what was cut off is gone on from. What could
+not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,
+		Example: withExamples(
+			"kverify mirror create v1.27.2 --os linux --arch amd64 -d mirror  # for one kind of node",
+			"kverify mirror create v1.27.2 images kubeadm kubelet kubectl --os linux --arch amd64,arm64 -d mirror",
+			"kverify mirror create v1.27.1 v1.27.2 --all --with-kubeadm-images -d mirror  # every platform",
+			"kverify mirror create v1.27.2 --all -d mirror --archive mirror.tar  # and one file of it",
+			"kverify mirror create v1.27.2 --all -d mirror --archive new.tar --base MANIFEST.json  # what the other side lacks",
+			"kverify mirror create v1.27.2 --all --with-kubeadm-images -d mirror --sign-key cosign.key",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: errors.New("mirror create needs a version and got none; write kverify mirror create v1.27.2 --os linux --arch amd64 -d DIR"), hint: "try: kverify mirror create --help"}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.dir, "dir", "d", "", "make the mirror in `DIR`")
+	f.StringSliceVar(&o.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable")
+	f.StringSliceVar(&o.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable")
+	f.BoolVar(&o.all, "all", false, "for every system and architecture")
+	f.BoolVar(&o.kubeadm, "with-kubeadm-images", false, "also pause, etcd and coredns, as the version's kubeadm asks for them")
+	f.BoolVar(&o.source, "with-source", false, "also the source tarballs")
+	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "keep what could not be proved, outside of what is served, and go on")
+	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
+	f.StringVar(&o.archive, "archive", "", "then write the mirror into this `FILE`, a tar archive")
+	f.StringVar(&o.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
+	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
+	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
+	f.VisitAll(ownFlag(c))
+	c.RunE = func(c *cobra.Command, args []string) error { return a.createMirror(c, &flags, &o, args) }
+	flags.add(c)
+	return c
+}
+
+// read sorts the arguments: what is a version, a range, a whole reference, or a name.
+func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []string) error {
+	switch {
+	case o.dir == "":
+		return usagef("no directory was named; add -d DIR")
+	case o.all && len(o.oses)+len(o.arches) > 0:
+		return usagef("--all and --os or --arch contradict each other; give one of them")
+	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
+		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
+	case o.base != "" && o.archive == "":
+		return usagef("--base is for an archive, and none is named; add --archive FILE")
+	case slices.Contains(o.oses, "") || slices.Contains(o.arches, ""):
+		return usagef("--os or --arch is empty; name one, or give --all")
+	}
+	for _, arg := range unique(args) {
+		if release.IsRange(arg) {
+			list, err := release.Range(arg)
+			if err != nil {
+				return err
+			}
+			o.versions = append(o.versions, list...)
+			continue
+		}
+		if _, _, err := release.Channel(arg); err == nil {
+			version, err := a.resolve(ctx, v.Fetch, arg)
+			if err != nil {
+				return err
+			}
+			a.sayLater(advise(version))
+			o.versions = append(o.versions, version)
+			continue
+		}
+		if ref, err := registry.ParseRef(arg); err == nil {
+			o.refs = append(o.refs, ref)
+			continue
+		}
+		o.names = append(o.names, arg)
+	}
+	slices.SortFunc(o.versions, release.Version.Compare)
+	o.versions = slices.Compact(o.versions)
+	if len(o.versions) == 0 {
+		return usagef("no version was named; write one first, such as kverify mirror create v1.27.2 %s", strings.Join(args, " "))
+	}
+	return nil
+}
+
+// wish is what is wanted of one release.
+func (o *order) wish(v release.Version, policy *trust.Policy) (mirror.Wish, error) {
+	w := mirror.Wish{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
+	least, _, _ := policy.Least(v.Minor)
+	for _, n := range o.names {
+		switch {
+		case n == "images":
+			w.Images = true
+		case slices.Contains(least, n):
+			w.Names = append(w.Names, n)
+		}
+	}
+	if len(o.names) == 0 || w.Images {
+		w.Images, w.Names = true, nil
+	}
+	w.Images = w.Images || len(w.Names) > 0
+	if len(o.oses) > 0 && !slices.Contains(o.oses, "linux") {
+		w.Images, w.Names = false, nil // a release has images for Linux alone
+	}
+	if o.kubeadm {
+		list, ok := release.KubeadmImages(v)
+		if !ok {
+			return w, usagef("which pause, etcd and coredns the kubeadm of %s asks for is not known here; \"kubeadm config images list\" says it: name them, such as registry.k8s.io/pause:3.9, in place of --with-kubeadm-images", v)
+		}
+		for _, name := range list {
+			ref, err := registry.ParseRef(name)
+			if err != nil {
+				return w, err
+			}
+			if !slices.Contains(w.Also, ref) {
+				w.Also = append(w.Also, ref)
+			}
+		}
+	}
+	onlyImages := len(o.names) > 0 && !slices.ContainsFunc(o.names, func(n string) bool { return n != "images" })
+	if !onlyImages {
+		w.Files = o.wants
+	}
+	return w, nil
+}
+
+// wants says whether a file of a release was asked for.
+func (o *order) wants(p string) bool {
+	info := release.DescribeFile(p)
+	if info.OS != "" && (len(o.oses) > 0 && !slices.Contains(o.oses, info.OS) || len(o.arches) > 0 && !slices.Contains(o.arches, info.Arch)) {
+		return false
+	}
+	if info.Kind == "source" {
+		return o.source || slices.Contains(o.names, "source") || slices.Contains(o.names, p)
+	}
+	return len(o.names) == 0 || slices.ContainsFunc(o.names, func(n string) bool {
+		return n == "files" || n == p || n == info.Kind || info.Kind == "binary" && info.Component == strings.TrimSuffix(n, ".exe")
+	})
+}
+
+func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []string) error {
+	ctx, cancel, set, err := a.begin(c, flags)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if c.Flags().Changed("checks") {
+		return usagef("--checks does not go with a mirror, which holds only what was proved in full; leave it out")
+	}
+	if set.mirror != "" && set.key != "" {
+		return usagef("--key is for who uses a mirror; leave it out")
+	}
+	v, err := a.verifier(set)
+	if err != nil {
+		return err
+	}
+	if err := o.read(ctx, a, v, args); err != nil {
+		return err
+	}
+	var wishes []mirror.Wish
+	for _, version := range o.versions {
+		w, err := o.wish(version, v.Policy)
+		if err != nil {
+			return err
+		}
+		wishes = append(wishes, w)
+	}
+	operator, err := a.operator(o.signKey, o.dir)
+	if err != nil {
+		return err
+	}
+	m, err := mirror.NewMaker(mirror.MakerOptions{Dir: o.dir, Verifier: v, Stand: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
+		Refresh: o.refresh, Attempts: set.retry + 1, Tool: version().tool(), Operator: operator})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softMemory))
+	var all report.Report
+	listed := 0
+	for _, w := range wishes {
+		r, made, err := a.createOne(ctx, set, m, w, o)
+		if err != nil {
+			return err
+		}
+		if len(all.Results) == 0 {
+			all = r
+		} else {
+			all.Scope.Subjects = append(all.Scope.Subjects, r.Scope.Subjects...)
+			all.Releases = append(all.Releases, r.Releases...)
+			all.Results = append(all.Results, r.Results...)
+			all.Interrupted = all.Interrupted || r.Interrupted
+		}
+		if made.Listed {
+			listed++
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if o.noRun {
+		return nil
+	}
+	m.Sweep()
+	a.code = verdictExit[all.Verdict()]
+	if o.archive != "" && listed == len(wishes) {
+		if err := a.archive(ctx, set, o); err != nil {
+			return err
+		}
+	}
+	a.sayRemarks(set)
+	return a.write(all, set)
+}
+
+// createOne carries one release.
+func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w mirror.Wish, o *order) (report.Report, mirror.Made, error) {
+	var plan *mirror.Plan
+	var err error
+	a.watch(set, m.Verifier.Progress, w.Version.String(), func() { plan, err = m.Plan(ctx, w) })
+	if err != nil {
+		return report.Report{}, mirror.Made{}, err
+	}
+	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
+		if missing := o.missing(w, plan); missing != "" {
+			return report.Report{}, mirror.Made{}, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version)
+		}
+	}
+	if o.noRun {
+		return plan.Report, mirror.Made{}, a.listItems(w, plan)
+	}
+	if err := plan.Room(); err != nil {
+		return report.Report{}, mirror.Made{}, err
+	}
+	watched := make([]watchedFile, len(plan.Items))
+	for i, it := range plan.Items {
+		watched[i].name, watched[i].transfer = it.Name, &it.Transfer
+	}
+	if len(plan.Items) > 0 {
+		a.watchFiles(set, watched, func(began, ended func(int, string)) {
+			plan.Run(ctx, min(filesAtOnce, set.jobs), began, ended)
+		})
+	}
+	r, made, err := plan.Commit(ctx)
+	if err != nil {
+		return r, made, err
+	}
+	switch {
+	case made.Listed && r.Verdict() == report.Verified:
+		a.sayLater(fmt.Sprintf("%s: %s and %s are in the mirror %s", w.Version, count(len(plan.Items)-plan.Files(), "blob"), count(plan.Files(), "file"), o.dir))
+	case made.Listed:
+		a.sayLater(fmt.Sprintf("%s is in the mirror %s, except for what could not be proved: that lies outside of what is served, and MANIFEST.json records it", w.Version, o.dir))
+	case r.Verdict() == report.Refuted:
+		a.sayLater(fmt.Sprintf("%s: something was refuted, and nothing of it was listed in %s", w.Version, o.dir))
+	default:
+		a.sayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, it goes on from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
+	}
+	a.sayAboutMirror(made, w, o)
+	return r, made, nil
+}
+
+// sayAboutMirror says what the people inside should know.
+func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *order) {
+	if !made.Listed {
+		return
+	}
+	if made.Unsigned {
+		a.sayLater("MANIFEST.json has changed, and its signature was of the list before and is gone; sign it with --sign-key")
+	}
+	if len(made.Absent) > 0 {
+		a.sayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
+			strings.Join(made.Absent, ", ")))
+	}
+	if len(w.Also) > 0 && o.signKey == "" {
+		a.sayLater("images of no release (pause, etcd, coredns) have no signed SBOM: without network they are verified only if you vouch for the mirror, --sign-key here and --key inside; else they are unknown there")
+	}
+}
+
+// missing is a name that nothing was found for.
+func (o *order) missing(w mirror.Wish, plan *mirror.Plan) string {
+	for _, n := range o.names {
+		if n == "images" || n == "files" || slices.Contains(w.Names, n) {
+			continue
+		}
+		one := order{names: []string{n}, oses: o.oses, arches: o.arches, source: o.source}
+		if !slices.ContainsFunc(plan.Items, func(it *mirror.Item) bool { return one.wants(it.Name) }) {
+			return n
+		}
+	}
+	return ""
+}
+
+// listItems prints what would be brought in.
+func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
+	var b strings.Builder
+	for _, it := range plan.Items {
+		size := "?"
+		if it.Size > 0 {
+			size = bytesText(it.Size)
+		}
+		fmt.Fprintf(&b, "%s  %s  %s\n", w.Version, size, it.Name)
+	}
+	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
+	a.code = max(a.code, verdictExit[plan.Report.Verdict()])
+	a.say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), bytesText(plan.Need), count(plan.Files(), "file"))
+	return err
+}
+
+// operator reads the key that signs the mirror's list.
+func (a *app) operator(path, dir string) (*verify.Operator, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := readFile(path, maxKeyFile)
+	if err != nil {
+		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, plainError(err))
+	}
+	password := []byte(a.getenv("COSIGN_PASSWORD"))
+	if fd, ok := terminal(a.stderr); ok && len(password) == 0 {
+		fmt.Fprintf(a.stderr, "Password of %s: ", render.Escape(path))
+		if password, err = term.ReadPassword(fd); err != nil {
+			return nil, usagef("--sign-key %s: no password could be read (%w); set COSIGN_PASSWORD", path, err)
+		}
+		fmt.Fprintln(a.stderr)
+	}
+	o, err := verify.ReadOperator(text, password)
+	if err != nil {
+		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
+	}
+	if outside(dir, "--sign-key", path, false) != nil && mirrorExists(dir) {
+		return nil, usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)
+	}
+	return o, nil
+}
+
+func mirrorExists(dir string) bool {
+	d, err := mirror.Open(dir)
+	if err != nil {
+		return false
+	}
+	_ = d.Close()
+	return true
+}

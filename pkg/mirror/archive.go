@@ -1,0 +1,225 @@
+package mirror
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+// Base is what the other side of a gap has already: another mirror, or only its
+// MANIFEST.json.
+type Base struct {
+	dir      *Dir
+	manifest *manifest
+}
+
+// OpenBase opens a mirror, or reads a MANIFEST.json. The error wraps
+// [ErrNotMirror] if it is neither.
+func OpenBase(path string) (*Base, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Size() <= maxManifestFile {
+		body, err := os.ReadFile(path)
+		if err == nil {
+			if m, err := parseManifest(body); err == nil {
+				return &Base{manifest: m}, nil
+			}
+		}
+	}
+	d, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Base{dir: d, manifest: d.manifest}, nil
+}
+
+// Close releases what was opened.
+func (b *Base) Close() error {
+	if b == nil || b.dir == nil {
+		return nil
+	}
+	return b.dir.Close()
+}
+
+// member is a file on its way into an archive.
+type member struct {
+	name string
+	size int64
+	want want
+}
+
+// Archive is a mirror about to be written into one file.
+type Archive struct {
+	Bytes   int64 // of the file that it makes
+	Members int
+	Left    int // files that the base has
+
+	dir     *Dir
+	members []member
+}
+
+// NewArchive lists what of the mirror has to go into an archive: everything
+// that its lists name, and of that what base lacks; nil lacks all. The lists go
+// in at any rate: what the other side has, and this, laid over one another are
+// the mirror.
+func NewArchive(d *Dir, base *Base) (*Archive, error) {
+	for _, half := range []string{manifestFile, "oci"} {
+		if err := d.broken[half]; err != nil {
+			return nil, &RefusedError{Dir: d.path, Err: err}
+		}
+	}
+	if d.manifest == nil {
+		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.path, ErrNotMirror)
+	}
+	a := &Archive{dir: d}
+	for _, name := range []string{manifestFile, signatureFile, sumsFile, layoutFile, indexFile} {
+		if info, err := fs.Stat(d.fsys, name); err == nil {
+			a.members = append(a.members, member{name: name, size: info.Size()})
+		}
+	}
+	has := base.holds(d)
+	var rest []member
+	seen := map[string]bool{}
+	add := func(name string, w want) error {
+		if seen[name] {
+			return nil
+		}
+		seen[name] = true
+		info, err := fs.Stat(d.fsys, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "oci/"):
+			return nil // a platform of a sparse mirror; whether it should be there, Verify says
+		case err != nil:
+			return err
+		}
+		if has(name, w) {
+			a.Left++
+			return nil
+		}
+		rest = append(rest, member{name, info.Size(), w})
+		return nil
+	}
+	for _, key := range sortedKeys(d.repos) {
+		all := d.repos[key].reach()
+		if all.damage != nil {
+			return nil, &RefusedError{Dir: d.path, Err: all.damage}
+		}
+		for _, digest := range sortedKeys(all.nodes) {
+			if err := add(blobPath(digest), all.nodes[digest].want()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, url := range sortedKeys(d.manifest.files) {
+		if err := add(filePath(url), d.manifest.files[url]); err != nil {
+			return nil, err
+		}
+	}
+	for _, u := range d.manifest.doc.Unknown {
+		if err := a.addUnknown(u, add); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(rest, func(x, y member) int { return strings.Compare(x.name, y.name) })
+	a.members = append(a.members, rest...)
+	a.Members = len(a.members)
+	const block = 512
+	a.Bytes = 2 * block
+	for _, m := range a.members {
+		a.Bytes += block + (m.size+block-1)/block*block
+	}
+	return a, nil
+}
+
+// addUnknown adds what is kept outside of the lists that are served.
+func (a *Archive) addUnknown(u UnknownEntry, add func(string, want) error) error {
+	d := a.dir
+	if u.Path != "" {
+		info, err := fs.Stat(d.fsys, u.Path)
+		if err != nil {
+			return err
+		}
+		return add(u.Path, want{sha256: strings.TrimPrefix(u.Digest, "sha256:"), size: info.Size()})
+	}
+	if u.Digest == "" {
+		return nil
+	}
+	audit := &audit{dir: d}
+	for _, name := range sortedKeys(audit.outside(u.Digest, 0)) {
+		info, err := fs.Stat(d.fsys, name)
+		if err != nil {
+			continue
+		}
+		if err := add(name, want{sha256: name[strings.LastIndexByte(name, '/')+1:], size: info.Size()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds says of a file of d whether the base has it. A MANIFEST.json alone says
+// what its names reach only as far as d has these names too.
+func (b *Base) holds(d *Dir) func(name string, w want) bool {
+	if b == nil {
+		return func(string, want) bool { return false }
+	}
+	blobs := map[string]bool{}
+	if b.dir == nil && b.manifest != nil {
+		for _, i := range b.manifest.doc.Images {
+			n, ok := splitName(i.Name)
+			r := d.repos[n.host+"/"+n.repo]
+			if !ok || r == nil || len(i.Absent) > 0 {
+				continue // a sparse one says only which platforms it lacks: they are sent again
+			}
+			if _, known := r.reach().nodes[i.Digest]; !known {
+				continue
+			}
+			for digest := range d.walk([]descriptor{{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}}).nodes {
+				blobs[blobPath(digest)] = true
+			}
+		}
+	}
+	return func(name string, w want) bool {
+		if strings.HasPrefix(name, "oci/") {
+			if b.dir != nil {
+				info, err := fs.Stat(b.dir.fsys, name)
+				return err == nil && info.Size() == w.size && info.Mode().IsRegular()
+			}
+			return blobs[name]
+		}
+		if b.manifest == nil {
+			return false
+		}
+		there, ok := b.manifest.files["https://"+strings.TrimPrefix(name, "files/")]
+		return ok && there == w
+	}
+}
+
+// WriteTo writes the archive. Every byte is hashed on its way, and what is not
+// what the lists say ends it with an error. The same mirror makes the same bytes.
+func (a *Archive) WriteTo(ctx context.Context, w io.Writer, t *fetch.Transfer) error {
+	out := tar.NewWriter(w)
+	for _, m := range a.members {
+		body, size, err := a.dir.body(ctx, m.name, m.want)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: m.name, Size: size, Mode: 0o644}
+		if err := out.WriteHeader(h); err != nil {
+			_ = body.Close()
+			return err
+		}
+		_, err = io.Copy(out, t.Watch(body))
+		if err = errors.Join(err, body.Close()); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return out.Close()
+}

@@ -1,0 +1,279 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// Made says what a run has done to a mirror's lists.
+type Made struct {
+	Listed   bool // what was wanted is in the lists now
+	Changed  bool // and they are others than before
+	Unsigned bool // a signature of MANIFEST.json was removed, which was of the list before
+	Absent   []string
+}
+
+// Commit puts what was brought in into the mirror's lists. If anything was
+// refuted, or something is unknown that is not allowed to be, nothing of the
+// release is listed; what was brought in stays for the next run.
+func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
+	r := p.outcome(ctx)
+	v := r.Verdict()
+	if v == report.Refuted || r.Interrupted || v == report.Unknown && !p.maker.AllowUnknown {
+		return r, Made{}, nil
+	}
+	for _, err := range p.errs {
+		if err != nil { // a blob is missing: nothing that names it can be listed
+			return r, Made{}, nil
+		}
+	}
+	found := &Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
+	scope := Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}
+	for _, ref := range p.wish.Also {
+		scope.Also = append(scope.Also, ref.String())
+	}
+	found.Scope = []Scope{scope}
+	if err := p.listFiles(found); err != nil {
+		return r, Made{}, err
+	}
+	made, err := p.maker.commit(r, found, p.carried.Documents)
+	made.Listed = err == nil
+	for _, i := range p.images {
+		made.Absent = union(made.Absent, i.Absent)
+	}
+	return r, made, err
+}
+
+// beside are the endings of what lies beside a file.
+var beside = []string{"", ".sha256", ".sha512", ".sig", ".cert", verify.BundleSuffix}
+
+// listFiles lists the files that were judged, with what lies beside each.
+func (p *Plan) listFiles(found *Manifest) error {
+	for i, res := range p.results {
+		origin := p.origins[i].String()
+		if res.Verdict() != report.Verified {
+			u := UnknownEntry{Name: res.Subject, Release: p.wish.Version.String(), Digest: res.Digest}
+			for _, c := range res.Checks {
+				if c.Required && c.Verdict != report.Verified && u.Detail == "" {
+					u.Detail = c.Name + ": " + c.Detail
+				}
+			}
+			if n := len(res.SeenAs); n > 0 {
+				u.Path = res.SeenAs[n-1]
+			} else {
+				u.Digest = ""
+			}
+			found.Unknown = append(found.Unknown, u)
+			continue
+		}
+		for _, suffix := range beside {
+			url := res.Subject + suffix
+			sums, err := fetch.HashFile(p.maker.root, filePath(url), nil)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			verdict := report.Unknown.String() // it vouches for itself alone
+			if suffix == "" || suffix == verify.BundleSuffix {
+				verdict = report.Verified.String()
+			}
+			found.Files = append(found.Files, FileEntry{URL: url, SHA256: sums.SHA256, Size: sums.Size, Origin: origin,
+				Verdict: verdict, Releases: []string{p.wish.Version.String()}})
+		}
+	}
+	return nil
+}
+
+// commit joins what was found with the lists as they are now, under a lock.
+func (m *Maker) commit(r report.Report, found *Manifest, docs []verify.CarriedDocument) (made Made, err error) {
+	unlock, err := m.lockLists()
+	if err != nil {
+		return made, err
+	}
+	defer unlock()
+	old, oldBytes, err := m.current()
+	if err != nil {
+		return made, err
+	}
+	all := old
+	all.Tool, all.SchemaVersion, all.Sums = m.Tool, manifestVersion, sumsFile
+	policy, root := r.Policy, r.TrustedRoot
+	policy.Path, root.Path = "", "" // of another machine
+	all.Policy, all.TrustedRoot = &policy, &root
+	all.merge(found)
+	if err := m.documents(all, found.Releases, docs); err != nil {
+		return made, err
+	}
+	return m.writeLists(all, oldBytes)
+}
+
+// lockLists keeps others from the lists until it is released.
+func (m *Maker) lockLists() (unlock func(), err error) {
+	f, err := m.root.Open("oci")
+	if err != nil {
+		return nil, err
+	}
+	lock(f, true, true)
+	return func() { _ = f.Close() }, nil
+}
+
+// current reads MANIFEST.json as it is now.
+func (m *Maker) current() (*Manifest, []byte, error) {
+	dir := &Dir{path: m.Dir, fsys: m.root.FS()}
+	body, err := dir.readIf(manifestFile, maxManifestFile)
+	if err != nil || body == nil {
+		return &Manifest{}, nil, err
+	}
+	parsed, err := parseManifest(body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the mirror %s cannot be gone on with: MANIFEST.json: %w", m.Dir, err)
+	}
+	return parsed.doc, body, nil
+}
+
+// documents writes what the verdicts rest on. Of promotion manifests only the
+// lines of images that the mirror holds are kept.
+func (m *Maker) documents(all *Manifest, releases []string, docs []verify.CarriedDocument) error {
+	for _, d := range docs {
+		body, whole := d.Body, ""
+		if strings.HasSuffix(d.URL, "/images.yaml") {
+			body = release.ExcerptPromotion(d.Body, all.holds())
+			if body == nil {
+				continue
+			}
+			if len(body) != len(d.Body) {
+				sum := sha256.Sum256(d.Body)
+				whole = hex.EncodeToString(sum[:])
+			}
+		}
+		parts := map[string][]byte{"": body}
+		for suffix, text := range d.Beside {
+			parts[suffix] = text
+		}
+		for _, suffix := range sortedKeys(parts) {
+			text := parts[suffix]
+			if len(text) == 0 {
+				continue
+			}
+			sum := sha256.Sum256(text)
+			e := FileEntry{URL: d.URL + suffix, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(text)), Origin: d.Origin.String(),
+				Verdict: report.Unknown.String(), Releases: releases}
+			if suffix == "" {
+				e.Verdict, e.ExcerptOf = d.Verdict.String(), whole
+			} else if suffix == verify.BundleSuffix {
+				e.Verdict = report.Verified.String()
+			}
+			if err := m.replace(filePath(e.URL), text); err != nil {
+				return err
+			}
+			all.merge(&Manifest{Files: []FileEntry{e}})
+		}
+	}
+	return nil
+}
+
+// holds says of a line of a promotion manifest whether it is about an image of
+// the mirror: by its digest, or by a tag that an image has here.
+func (m *Manifest) holds() func(name, digest string, tags []string) bool {
+	known := map[string]bool{}
+	note := func(full, digest string) {
+		ref, err := registry.ParseRef(full)
+		if err != nil {
+			return
+		}
+		name := release.PromotionName(ref.Repository)
+		known[name+"@"+digest] = true
+		if ref.Tag != "" {
+			known[name+":"+ref.Tag] = true
+		}
+	}
+	for _, i := range m.Images {
+		note(i.Name, i.Digest)
+	}
+	for _, u := range m.Unknown {
+		note(u.Name, u.Digest)
+	}
+	return func(name, digest string, tags []string) bool {
+		return known[name+"@"+digest] || slices.ContainsFunc(tags, func(t string) bool { return known[name+":"+t] })
+	}
+}
+
+// replace writes a file unless it has this very content already.
+func (m *Maker) replace(name string, text []byte) error {
+	if info, err := m.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(text)) {
+		if there, err := m.root.ReadFile(name); err == nil && bytes.Equal(there, text) {
+			return nil
+		}
+	}
+	return m.write(name, text)
+}
+
+// writeLists writes all lists that differ from what is there: MANIFEST.json
+// before the index, so that no name stands in the index that it does not list.
+func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) {
+	text, err := all.bytes()
+	if err != nil {
+		return made, err
+	}
+	if made.Changed = !bytes.Equal(text, before); made.Changed {
+		all.Created = m.Now().UTC().Format(time.RFC3339)
+		if text, err = all.bytes(); err != nil {
+			return made, err
+		}
+	}
+	index, err := all.index()
+	if err != nil {
+		return made, err
+	}
+	if len(text) > maxManifestFile || len(index) > maxIndexFile {
+		return made, fmt.Errorf("the lists of the mirror %s would be larger than can be read (%d and %d bytes); make another mirror for some of the releases", m.Dir, len(text), len(index))
+	}
+	files := map[string][]byte{manifestFile: text, layoutFile: []byte(layoutText), indexFile: index}
+	signature, err := m.root.ReadFile(signatureFile)
+	had := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return made, err
+	}
+	if fits := had && verify.CheckVouch(text, signature) == nil; !fits {
+		if had {
+			if err := m.root.Remove(signatureFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return made, err
+			}
+		}
+		signature, made.Unsigned = nil, had && m.Operator == nil
+	}
+	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Made(signature)) {
+		if signature, err = m.Operator.Vouch(text); err != nil {
+			return made, fmt.Errorf("MANIFEST.json could not be signed: %w", err)
+		}
+	}
+	order := []string{manifestFile, layoutFile, indexFile}
+	if signature != nil {
+		files[signatureFile] = signature
+		order = []string{manifestFile, signatureFile, layoutFile, indexFile}
+	}
+	files[sumsFile] = sums(files)
+	for _, name := range append(order, sumsFile) {
+		if err := m.replace(name, files[name]); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
