@@ -19,6 +19,7 @@ import (
 
 	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sigstore/cosign/v2/pkg/cosign"
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 //	get STATUS PATH [HEADER: VALUE...] asks it, end SIGNAL CODE ends it and leaves its stdout in log
 //	certificate CERT KEY               write a certificate for the hosts of the world
 //	inside NAME                        start an empty registry, whose HOST:PORT is $NAME
+//	keys NAME                          write NAME.key, as cosign does, with the password in COSIGN_PASSWORD, and NAME.pub
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -86,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"get":         get,
 			"end":         end,
 			"certificate": certificate,
+			"keys":        keys,
 		},
 	})
 }
@@ -218,6 +221,7 @@ func live(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(root, w.TrustedRootJSON(), 0o644))
 	ts.Check(os.WriteFile(ts.MkAbs("tuf-root.json"), world.NewTUF(nil).RootJSON(1), 0o644))
 	ts.Setenv("HTTPS_PROXY", proxy.String())
+	ts.Setenv("PROXY", proxy.String())
 	ts.Setenv("SSL_CERT_FILE", ca)
 	ts.Setenv("SSL_CERT_DIR", ts.MkAbs("none"))
 	ts.Setenv("KVERIFY_TRUSTED_ROOT", root)
@@ -231,6 +235,17 @@ func inside(ts *testscript.TestScript, neg bool, args []string) {
 	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://"))
+}
+
+// keys makes an operator's pair of keys.
+func keys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keys NAME")
+	}
+	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte(ts.Getenv("COSIGN_PASSWORD")), nil })
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), pair.PrivateBytes, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), pair.PublicBytes, 0o644))
 }
 
 // attacked makes the world of a script, and says which versions a mirror of it holds.

@@ -15,8 +15,6 @@ them, so that whoever holds one can verify, serve and push it without any networ
 	}
 	// A line each, so that they can be added one by one.
 	c.AddCommand(a.mirrorCreate())
-	// A line each, so that they can be added one by one:
-	// c.AddCommand(a.mirrorCreate())
 	c.AddCommand(a.mirrorServe())
 	c.AddCommand(a.mirrorPush())
 	c.AddCommand(a.mirrorConfig())

@@ -24,8 +24,6 @@ type kept struct {
 	used  atomic.Int64
 }
 
-const hostImages = "registry.k8s.io"
-
 // RoundTrip implements [http.RoundTripper].
 func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
 	to := k.place(req.URL)

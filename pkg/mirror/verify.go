@@ -71,7 +71,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	}
 	a.files(ctx, v.Progress, judged)
 	a.unlisted()
-	results = append(a.results(), append(d.outside(), results...)...)
+	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
 	return r, err
 }
@@ -247,9 +247,9 @@ func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
 	return fetch.Sums{SHA256: text(a), SHA512: text(b), Size: n}, err
 }
 
-// outside reports what is kept outside of everything that is served, because it
+// keptOutside reports what is kept outside of everything that is served, because it
 // could not be proved when the mirror was made.
-func (d *Dir) outside() (out []report.Result) {
+func (d *Dir) keptOutside() (out []report.Result) {
 	if d.manifest == nil {
 		return nil
 	}
