@@ -31,6 +31,7 @@ var layers = [][]string{
 	{"pkg/verify"},
 	{"pkg/mirror"},
 	{"internal/render"},
+	{"internal/web"},
 	{"internal/cli"},
 	{"cmd/kverify", "tools/catalogue"},
 }

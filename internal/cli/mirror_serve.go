@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/web"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -144,7 +145,9 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 	if server.TLSConfig, err = s.tls(); err != nil {
 		return err
 	}
-	state := &served{app: a, set: set, dir: dir, handler: h, seen: stamp(s.dir)}
+	page := web.New(dir.Contents(), h.Tool)
+	h.Page = page
+	state := &served{app: a, set: set, dir: dir, handler: h, page: page, seen: stamp(s.dir)}
 	if s.verify == "first" {
 		r, err := state.inspect(ctx)
 		if err != nil {
@@ -223,18 +226,26 @@ type served struct {
 	set     *settings
 	dir     *mirror.Dir
 	handler *mirror.Handler
+	page    *web.Page
 	seen    string // stamp of dir when it was opened
 }
 
-// inspect verifies the mirror as it is open now.
+// inspect verifies the mirror as it is open now, and shows what came of it.
 func (s *served) inspect(ctx context.Context) (report.Report, error) {
+	held := s.dir.Contents()
+	s.page.Pending(held)
 	v, err := s.app.verifier(s.set)
 	if err != nil {
+		s.page.Failed(held, err)
 		return report.Report{}, err
 	}
 	r, err := s.dir.Inspect(ctx, v)
-	if err == nil && ctx.Err() == nil {
+	switch {
+	case err != nil:
+		s.page.Failed(held, err)
+	case ctx.Err() == nil:
 		s.handler.Judge(r)
+		s.page.Judge(held, r)
 	}
 	return r, err
 }
@@ -278,6 +289,8 @@ func (s *served) watch(ctx context.Context, verify bool) {
 		s.handler.Swap(dir)
 		if verify {
 			s.verify(ctx)
+		} else {
+			s.page.Show(dir.Contents())
 		}
 	}
 }

@@ -43,6 +43,13 @@ func (i HeldImage) String() string {
 	return i.Host + "/" + i.Repository + ":" + i.Tag
 }
 
+// IsAttached says whether the tag only hangs something on a digest, such as a
+// signature: sha256-<hex>, with or without a suffix.
+func (i HeldImage) IsAttached() bool {
+	rest, ok := strings.CutPrefix(i.Tag, "sha256-")
+	return ok && len(rest) >= 64 && isHex(rest[:64], 64)
+}
+
 // maxWalked bounds the files of a directory without MANIFEST.json.
 const maxWalked = 1_000_000
 

@@ -121,7 +121,7 @@ func others(images []HeldImage, results []report.Result) (refs []registry.Ref) {
 		}
 	}
 	for _, i := range images {
-		if i.Host != hostImages || i.Tag == "" || isAttached(i.Tag) || seen[i.String()] {
+		if i.Host != hostImages || i.Tag == "" || i.IsAttached() || seen[i.String()] {
 			continue
 		}
 		if ref, err := registry.ParseRef(i.String()); err == nil {
@@ -129,11 +129,4 @@ func others(images []HeldImage, results []report.Result) (refs []registry.Ref) {
 		}
 	}
 	return refs
-}
-
-// isAttached says whether a tag is one of those that hang signatures and their
-// like on a digest: sha256-<hex>, with or without a suffix.
-func isAttached(tag string) bool {
-	rest, ok := strings.CutPrefix(tag, "sha256-")
-	return ok && len(rest) >= 64 && isHex(rest[:64], 64)
 }
