@@ -458,7 +458,7 @@ const audit = `(() => {
 })()`
 
 // smaller writes a picture again, with more patience, without transparency and
-// with 32 shades of each colour instead of 256.
+// with 64 shades of each colour instead of 256.
 func smaller(t *testing.T, picture []byte) []byte {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(picture))
@@ -469,7 +469,7 @@ func smaller(t *testing.T, picture []byte) []byte {
 	for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y++ {
 		for x := img.Bounds().Min.X; x < img.Bounds().Max.X; x++ {
 			r, g, b, _ := img.At(x, y).RGBA()
-			shade := func(v uint32) uint8 { return uint8((v>>8*31 + 127) / 255 * 255 / 31) }
+			shade := func(v uint32) uint8 { return uint8((v>>8*63 + 127) / 255 * 255 / 63) }
 			few.Set(x, y, color.RGBA{shade(r), shade(g), shade(b), 255})
 		}
 	}
