@@ -13,6 +13,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // shared are the flags of every command that verifies.
@@ -33,6 +34,7 @@ type shared struct {
 	quiet       bool
 	verbose     bool
 	noColor     bool
+	accept      []string
 
 	// formats are what -o takes, the default first; none means those of a report.
 	formats []string
@@ -65,6 +67,26 @@ func (s *shared) add(c *cobra.Command) {
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
 	f.BoolVarP(&s.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
 	f.BoolVar(&s.noColor, "no-color", false, "no colours")
+}
+
+// addAccept defines the flag of commands whose verdict a known incident may explain.
+func (s *shared) addAccept(c *cobra.Command) {
+	c.Flags().StringArrayVar(&s.accept, "accept-incident", nil, "exit with 0 where only this known incident `ID` keeps it from being verified; repeatable")
+	_ = c.Flags().SetAnnotation("accept-incident", notFromEnvironment, nil) // nobody accepts by accident
+	_ = c.RegisterFlagCompletionFunc("accept-incident", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return trust.EmbeddedPolicy().IncidentIDs(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// accepted checks what was accepted against the policy in force.
+func (set *settings) accepted(p *trust.Policy) ([]string, error) {
+	known := p.IncidentIDs()
+	for _, id := range set.accept {
+		if !slices.Contains(known, id) {
+			return nil, usagef("--accept-incident %q: the policy knows no such incident; it knows %s", id, orElse(strings.Join(known, ", "), "none"))
+		}
+	}
+	return unique(set.accept), nil
 }
 
 // addReading defines those shared flags that make sense for a command which

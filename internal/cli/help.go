@@ -166,12 +166,22 @@ const topicIncidents = `
 Releases on record that were signed late or wrongly. That explains a verdict and never
 changes one:
 
-  v1.24.8   October and November 2022: signed by the identity k8s-infra-gcr-promoter
-  v1.24.11, v1.25.7, v1.26.2
-            partly unsigned, after trouble with the promotion of images
-  v1.28.2   amd64 and arm64 images signed late or not at all
-  v1.32.0   signatures appeared days after the release
-  v1.35.0   the signature of kubectl for linux/amd64 is for other bytes
+  wrong-identity-2022  v1.24.8: October and November 2022, signed by the identity
+                       k8s-infra-gcr-promoter
+  unsigned-2023-02     v1.24.11, v1.25.7, v1.26.2: partly unsigned, after trouble with the
+                       promotion of images
+  unsigned-1.28.2      v1.28.2: images for amd64 and arm64 signed late or not at all
+  late-1.32.0          v1.32.0: signatures appeared days after the release
+  kubectl-1.35.0       v1.35.0: the signature of kubectl for linux/amd64 is for other bytes
+
+An incident matches exact digests, which "kverify policy show" lists with a link each,
+and never a version: other bytes of that name may be an attack. Of some no digest is on
+record here; then nothing is matched, and the policy says so.
+
+--accept-incident ID lets a run exit with 0 if nothing but that incident keeps it from
+being verified. The verdict stays what it is, and the report and its last line say what
+was accepted. What is wrong with the bytes themselves, or with what ties them to the
+version, is never accepted.
 
 A release of the last days may still be in promotion: try again later.
 `

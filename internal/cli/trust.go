@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,24 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 		minors = append(minors, r.From+" to "+orElse(r.To, "later"))
 	}
 	fmt.Fprintf(&b, "  inventory   of %s\n", strings.Join(minors, ", "))
+	for _, r := range p.Rules {
+		what := orElse(strings.Join(r.Images, ", "), "every image")
+		if r.From != "" || r.To != "" {
+			what += " of " + orElse(r.From, "the first") + " to " + orElse(r.To, "later")
+		}
+		for i, checks := range [][]string{r.Require, r.Report} {
+			verb := []string{"requires", "reports"}[i]
+			if len(checks) > 0 {
+				fmt.Fprintf(&b, "  rule        of %s %s %s\n", render.Escape(what), verb, strings.Join(checks, ", "))
+			}
+		}
+	}
+	if f := p.Images.Formerly; f != nil {
+		fmt.Fprintf(&b, "  formerly    signed by %s, %s to %s, if in the catalogue\n", render.Escape(p.Identities[f.Identity].Subject), f.From, f.To)
+	}
+	fmt.Fprintf(&b, "  names       %d forms of docker-reference in %d regions\n", len(p.Images.DockerReferences), len(p.Images.Regions))
+	fmt.Fprintf(&b, "  contents    of %s\n", orElse(strings.Join(slices.Sorted(maps.Keys(p.Contents)), ", "), "no image"))
+	fmt.Fprintf(&b, "  incidents   %s\n", orElse(strings.Join(p.IncidentIDs(), ", "), "none"))
 	var loose []string
 	for _, name := range trust.EmbeddedPolicy().Required {
 		if !slices.Contains(p.Required, name) {

@@ -43,6 +43,9 @@ func (t *table) explain(g group) {
 			}
 			add(text{rank, style, mark, c.Name, sentence(c)}, r.label)
 		}
+		for _, i := range r.Incidents {
+			add(text{2, yellow, "known", "", i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, r.label)
+		}
 		for _, n := range r.Notes {
 			add(text{2, dim, "note", "", n}, r.label)
 		}

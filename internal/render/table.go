@@ -240,6 +240,16 @@ func (t *table) verdict(r report.Report) string {
 	if r.Scope.Partial {
 		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
 	}
+	if len(r.Accepted) > 0 {
+		what := "it does not cover all that failed"
+		switch {
+		case v == report.Verified:
+			what = "nothing needed it"
+		case r.Excused():
+			what = "so the exit code is 0; the verdict is the same"
+		}
+		remark("accepted incident %s: %s", Escape(strings.Join(r.Accepted, ", ")), what)
+	}
 	var foreign []string
 	for _, s := range []struct {
 		what string

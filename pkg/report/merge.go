@@ -113,6 +113,7 @@ func Merge(files []*File) (Report, error) {
 	}
 	first := files[0]
 	out := first.Report
+	out.Accepted = nil // who reads the whole accepts anew
 	out.Results, out.Releases, out.Merged, out.Scope.Subjects, out.Scope.Shard = nil, nil, nil, nil, nil
 	seen := map[string]string{}
 	for _, f := range files {

@@ -183,6 +183,9 @@ type Result struct {
 	// SeenAs lists other names under which the same digest was seen.
 	SeenAs []string `json:"seenAs,omitempty"`
 	Checks []Check  `json:"checks"`
+	// Incidents are what is on record of exactly these bytes, where a check that
+	// they explain is not verified.
+	Incidents []Incident `json:"incidents,omitempty"`
 	// Notes are remarks that change no verdict.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -259,8 +262,9 @@ type Report struct {
 	TrustedRoot   Source    `json:"trustedRoot"`
 	// OperatorKey is the public key by which documents that were carried in are vouched for; nil if none was given.
 	OperatorKey *Source  `json:"operatorKey,omitempty"`
-	Merged      []string `json:"merged,omitempty"`      // digests of the reports that this one was put together from
-	Interrupted bool     `json:"interrupted,omitempty"` // the run was cut short: results are what was known then
+	Merged      []string `json:"merged,omitempty"`            // digests of the reports that this one was put together from
+	Accepted    []string `json:"acceptedIncidents,omitempty"` // what the caller accepted, for the exit code alone
+	Interrupted bool     `json:"interrupted,omitempty"`       // the run was cut short: results are what was known then
 	Results     []Result `json:"results"`
 }
 

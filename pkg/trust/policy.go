@@ -57,6 +57,7 @@ type Policy struct {
 	Inventory []InventoryRule `json:"inventory"`
 	Kubeadm   []KubeadmRule   `json:"kubeadm,omitempty"`
 	Rules     []Rule          `json:"rules,omitempty"`
+	Incidents []Incident      `json:"incidents,omitempty"`
 
 	// Contents are the programs in images that a release signs as files too: for
 	// each image, paths in it, each with its name below bin/linux/ARCH/.
@@ -259,6 +260,9 @@ func (p *Policy) check() error {
 		return err
 	}
 	if err := p.checkRules(); err != nil {
+		return err
+	}
+	if err := p.checkIncidents(); err != nil {
 		return err
 	}
 	if err := p.checkAttestations(); err != nil {

@@ -194,6 +194,18 @@ func (r *run) check(name string, v report.Verdict, reason report.Reason, format 
 	return report.Check{Name: name, Verdict: v, Required: r.needs(name), Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
+// explain adds what is on record of a result's bytes, if it explains one of its
+// failures (rule 6).
+func (r *run) explain(res *report.Result) {
+	for _, i := range r.Policy.IncidentsOf(res.Digest) {
+		if slices.ContainsFunc(res.Checks, func(c report.Check) bool {
+			return c.Verdict != report.Verified && slices.Contains(i.Checks, c.Name)
+		}) {
+			res.Incidents = append(res.Incidents, i)
+		}
+	}
+}
+
 func (r *run) report(ctx context.Context, scope report.Scope, versions []release.Version, results []report.Result) report.Report {
 	scope.Checks, scope.Partial, scope.Omitted = r.required, r.partial, r.omitted
 	rep := report.Report{
@@ -204,6 +216,9 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 	if r.Vouched != nil {
 		key := r.Vouched.key
 		rep.OperatorKey = &key
+	}
+	for i := range rep.Results {
+		r.explain(&rep.Results[i])
 	}
 	for _, v := range versions {
 		if !slices.Contains(rep.Releases, v.String()) {
