@@ -28,10 +28,16 @@ func build(o Options) *World {
 	var s signatures
 	for _, version := range o.Versions {
 		r := newRelease(version, o.Seed)
+		if !o.ImagesOnly {
+			r.buildFiles()
+		}
 		w.releases[version] = r
 		for _, im := range r.images {
 			w.storeImage(r, im)
 			s.ofImage(r, im)
+		}
+		if o.ImagesOnly {
+			continue
 		}
 		for project, rows := range r.promotions() {
 			for _, row := range rows {
@@ -44,6 +50,9 @@ func build(o Options) *World {
 		s.ofFiles(w, r)
 	}
 	s.finish(w)
+	if o.ImagesOnly {
+		return w
+	}
 	for _, version := range o.Versions {
 		w.attestRelease(w.releases[version])
 	}
@@ -53,6 +62,7 @@ func build(o Options) *World {
 	for _, version := range w.minors() {
 		minor := parseVersion(version)[1]
 		w.history[minor] = newRelease(sprintf("v1.%d.0", minor), "history")
+		w.history[minor].buildFiles()
 		w.renderChangelog(version)
 	}
 	w.renderMarkers()

@@ -45,6 +45,9 @@ type Options struct {
 	Versions []string
 	// Seed of keys and contents. Two seeds make two worlds that agree on nothing.
 	Seed string
+	// ImagesOnly leaves out files and documents, which take most of the time:
+	// for a registry of some hundred releases.
+	ImagesOnly bool
 }
 
 // World is one release, or several, and how they are served. All methods may
@@ -97,7 +100,7 @@ func New(o Options) *World {
 	o.Versions = slices.Compact(o.Versions)
 	built.Lock()
 	defer built.Unlock()
-	key := fmt.Sprintf("%q", append(o.Versions, o.Seed))
+	key := fmt.Sprintf("%q %v", append(o.Versions, o.Seed), o.ImagesOnly)
 	w, ok := built.worlds[key]
 	if !ok {
 		w = build(o)
