@@ -42,7 +42,7 @@ const (
 )
 
 // Client reads from registries. It is made for one run: it remembers what it
-// has read, tags included, within 32 MiB, and asks for nothing twice. It may
+// has read, tags included, within 16 MiB, and asks for nothing twice. It may
 // be used by many goroutines at once, and must not be copied.
 type Client struct {
 	Fetch *fetch.Client

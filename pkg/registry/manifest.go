@@ -233,7 +233,7 @@ func ParseConfig(body []byte) (*Config, error) {
 				if id := &ids.items[i]; id.kind != kindString || !validDigest(id.text) {
 					r.fail("a diff_id that is no sha256 digest")
 				} else {
-					c.DiffIDs = append(c.DiffIDs, id.text)
+					c.DiffIDs = append(c.DiffIDs, strings.Clone(id.text))
 				}
 			}
 		}
@@ -325,9 +325,11 @@ func (r *reader) descriptor(v *value) Descriptor {
 		r.fail("a descriptor that is no object")
 		return Descriptor{}
 	}
+	// What is read are pieces of the whole document. A digest ends up in a
+	// report, which must not hold the document for its sake.
 	d := Descriptor{
-		MediaType:    r.str(v, "mediaType", true),
-		Digest:       r.str(v, "digest", true),
+		MediaType:    strings.Clone(r.str(v, "mediaType", true)),
+		Digest:       strings.Clone(r.str(v, "digest", true)),
 		Size:         r.number(v, "size"),
 		Annotations:  r.strings(v, "annotations"),
 		ArtifactType: r.str(v, "artifactType", false),
@@ -347,8 +349,8 @@ func (r *reader) descriptor(v *value) Descriptor {
 		return d
 	}
 	d.Platform = &Platform{
-		OS: r.str(p, "os", false), Architecture: r.str(p, "architecture", false),
-		Variant: r.str(p, "variant", false), OSVersion: r.str(p, "os.version", false),
+		OS: strings.Clone(r.str(p, "os", false)), Architecture: strings.Clone(r.str(p, "architecture", false)),
+		Variant: strings.Clone(r.str(p, "variant", false)), OSVersion: strings.Clone(r.str(p, "os.version", false)),
 	}
 	return d
 }

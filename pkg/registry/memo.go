@@ -8,8 +8,9 @@ import (
 )
 
 // memoBytes caps what one Client remembers. A release's manifests, signatures
-// and configs come to some 2 MiB; a run over many releases forgets the oldest.
-const memoBytes = 32 << 20
+// and configs come to some 2 MiB; a run over many releases, of which a few are
+// examined at a time, forgets the oldest.
+const memoBytes = 16 << 20
 
 // memo remembers answers, and lets those who ask for the same thing at the
 // same time share one request. There is no goroutine in it: the first caller

@@ -11,6 +11,11 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
+// imagesAtOnce is how many images of different releases are examined side by
+// side. Each asks for some ten things at once: more of them would only wait for
+// the budget of requests, and hold memory.
+const imagesAtOnce = 32
+
 // References verifies images by name, such as registry.k8s.io/pause:3.10, a
 // per-architecture name, or a digest. An image of a release is held against
 // that release's documents as [Verifier.Images] does; there is no inventory,
@@ -35,23 +40,40 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	var batches []*batch
 	var versions []release.Version
 	var subjects []string
+	named, joined := map[string]bool{}, map[release.Version]*batch{}
 	for _, ref := range refs {
 		if ref.Host != r.Policy.Images.Registry {
 			return report.Report{}, usagef("%s: the policy speaks of images of %s only; for a copy of those in another registry: kverify verify %s/NAME:TAG --endpoint %s=https://%s",
 				ref, r.Policy.Images.Registry, r.Policy.Images.Registry, r.Policy.Images.Registry, ref.Host)
 		}
-		if slices.Contains(subjects, ref.String()) {
+		name := ref.String()
+		if named[name] {
 			return report.Report{}, usagef("%s is named twice", ref)
 		}
-		subjects = append(subjects, ref.String())
+		named[name] = true
+		subjects = append(subjects, name)
 		im := r.named(ref)
-		if !slices.Contains(versions, im.version) && !im.version.IsZero() {
-			versions = append(versions, im.version)
+		// The images of one release, or of none, are judged together.
+		b := joined[im.version]
+		if b == nil {
+			b = &batch{run: r, req: Request{Version: im.version}}
+			joined[im.version], batches = b, append(batches, b)
+			if !im.version.IsZero() {
+				versions = append(versions, im.version)
+			}
 		}
-		batches = join(r, batches, im)
+		b.least = append(b.least, im)
 	}
-	var results []report.Result
-	for _, b := range batches {
+	atOnce := releasesAtOnce
+	if !r.needs(report.Binding) { // none holds documents: as many as keep the network busy
+		atOnce = max(atOnce, imagesAtOnce*len(batches)/len(refs)) // of the usual size
+	}
+	if len(batches) > 1 {
+		r.shared = new(release.Shared)
+	}
+	results := make([][]report.Result, len(batches))
+	one := func(ctx context.Context, i int) {
+		b := batches[i]
 		par.Do(
 			func() {
 				if (b.needs(report.Binding) || b.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
@@ -64,26 +86,17 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		b.readRecords(ctx)
 		b.contents(ctx)
 		if b.facts != nil {
-			results = append(results, b.facts.results()...)
+			results[i] = b.facts.results()
 		}
 		bound := b.bind()
 		for _, im := range b.images {
-			results = append(results, b.imageResults(im, bound)...)
+			results[i] = append(results[i], b.imageResults(im, bound)...)
 		}
+		batches[i] = nil // what the report does not hold is not kept
 	}
-	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
-}
-
-// join puts an image into the batch of its release, or of none, so that the
-// images of one release are judged together.
-func join(r *run, batches []*batch, im *image) []*batch {
-	i := slices.IndexFunc(batches, func(b *batch) bool { return b.req.Version == im.version })
-	if i < 0 {
-		i = len(batches)
-		batches = append(batches, &batch{run: r, req: Request{Version: im.version}})
-	}
-	batches[i].least = append(batches[i].least, im)
-	return batches
+	// Once interrupted, one still says of each image that it was not looked at.
+	par.Map(ctx, len(batches), min(atOnce, r.Jobs), one, func(i int) { one(ctx, i) })
+	return r.report(ctx, report.Scope{Subjects: subjects}, versions, slices.Concat(results...)), nil
 }
 
 // named makes an image out of a name. One of a release is known by its tag and

@@ -16,6 +16,44 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
+// TestReportIsSmall holds that what is kept of a reference is what is reported of
+// it, and no manifest or certificate that a few words of it were read from: ten
+// thousand of them would be hundreds of megabytes.
+func TestReportIsSmall(t *testing.T) {
+	list := patches(10)
+	w := world.New(world.Options{Versions: list, ImagesOnly: true})
+	var refs []registry.Ref
+	for _, v := range list {
+		for _, name := range []string{"conformance", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"} {
+			refs = append(refs, registry.Ref{Host: world.HostRegistry, Repository: name, Tag: v})
+		}
+	}
+	run := func() report.Report {
+		v := verifier(t, w)
+		v.Checks = []string{report.Digest, report.Signature, report.Reference}
+		rep, err := v.References(t.Context(), refs)
+		if err != nil || rep.Verdict() != report.Verified || len(rep.Results) != 25*len(list) {
+			t.Fatalf("%v %s %d\n%s", err, rep.Verdict(), len(rep.Results), failures(rep))
+		}
+		return rep
+	}
+	run() // what is made once, is made
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	rep := run()
+	const most = 6 << 10
+	if each := (heap() - before) / uint64(len(rep.Results)); each > most {
+		t.Errorf("%d bytes are kept of a reference, more than %d", each, most)
+	}
+	runtime.KeepAlive(rep)
+}
+
 // BenchmarkMany verifies up to a thousand references as one job, and prints the
 // processor time and the memory of a reference. The world answers in this
 // process: what the same requests take without anybody who verifies the answers

@@ -75,7 +75,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Host == world.HostRegistry && f.redirects.Load() && r.URL.Path != "/v2/":
 		f.redirect(w, r)
-	case r.Host == world.HostRegistry:
+	case r.Host == world.HostRegistry, r.Host == privateHost:
 		f.answer(w, r, r.URL.Path)
 	case r.Host == world.HostManifests, r.Host == world.HostSignatures:
 		f.answer(w, r, "/v2/"+strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, pathImages), "/v2/"))

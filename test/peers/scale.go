@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/kverify/kverify/internal/world"
 )
 
 // perRelease and perImage are the references of a made-up release and of one
@@ -77,13 +79,20 @@ func (b *bench) scale(ctx context.Context, counts []int, runs int, picture strin
 	return judge(points)
 }
 
+// privateHost stands in for registry.k8s.io, whose published limit of requests
+// kverify keeps to: 2,400 in 30 seconds would be all that there is to see.
+const privateHost = world.HostForeign
+
 func (b *bench) many(images []string) way {
-	args := []string{"verify", "-q", "--checks", only, "--no-cache", "--trusted-root", b.Root}
+	args := []string{
+		"verify", "-q", "--checks", only, "--no-cache", "--trusted-root", b.Root,
+		"--endpoint", world.HostRegistry + "=https://" + privateHost,
+	}
 	return way{name: fmt.Sprintf("kverify, %d images", len(images)), program: b.kverify, args: append(args, images...)}
 }
 
-// judge fails if time is not linear in the number of references, or memory is
-// above its limit.
+// judge fails if memory is above its limit, or a reference costs the more the
+// more there are. Processor time tells, which other processes disturb least.
 func judge(points []point) error {
 	var errs []error
 	first := points[0]
@@ -91,9 +100,9 @@ func judge(points []point) error {
 		if p.peak > limit {
 			errs = append(errs, fmt.Errorf("%d references: %d MiB, more than %d", p.references, p.peak>>20, int64(limit)>>20))
 		}
-		each, at := p.wall/time.Duration(p.references), first.wall/time.Duration(first.references)
-		if each > at*3/2 {
-			errs = append(errs, fmt.Errorf("%d references: %s each, but %s with %d: not linear", p.references, each, at, first.references))
+		each, at := p.cpu/time.Duration(p.references), first.cpu/time.Duration(first.references)
+		if each > at*5/4 {
+			errs = append(errs, fmt.Errorf("%d references: %s of processor time each, but %s with %d: not linear", p.references, each, at, first.references))
 		}
 	}
 	return errors.Join(errs...)
