@@ -42,8 +42,9 @@ cover: ## run all tests and write coverage.html
 	$(GO) tool cover -html=coverage.out -o coverage.html
 
 .PHONY: interop
-interop: ## run the tests against real registries, a module of its own
+interop: ## run the tests against real registries and clients, modules of their own
 	cd test/interop && $(GO) test -count=1 -timeout 40m -v ./...
+	cd test/peers && $(GO) test -count=1 -timeout 10m -v ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
@@ -52,6 +53,19 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: ## run the benchmarks whose figures docs/performance.md keeps
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),3x) -timeout 30m $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
+# Several minutes, and best alone on a machine: BENCH_RUNS=N, BENCH_RTT=0,50.
+.PHONY: bench-peers
+bench-peers: build ## measure kverify beside cosign, with round trips: the tables of docs/performance.md
+	cd test/peers && $(GO) run . -bin ../../$(BIN) -runs $(or $(BENCH_RUNS),5) -rtt $(or $(BENCH_RTT),$(BENCH_RTTS))
+
+BENCH_RTTS := 0,20,50,100
+
+.PHONY: bench-scale
+bench-scale: build ## verify up to 10,000 references at once, and draw docs/images/scale.svg
+	cd test/peers && $(GO) run . -bin ../../$(BIN) -runs $(or $(BENCH_RUNS),3) -scale $(or $(BENCH_SCALE),$(BENCH_SCALES)) -picture ../../docs/images/scale.svg
+
+BENCH_SCALES := 1000,2500,5000,10000
 
 .PHONY: sample
 sample: ## write testdata/sample anew, signed by a test CA
@@ -80,7 +94,7 @@ lint: $(LINT) ## check formatting, go vet and golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(LINT) run ./...
-	cd test/interop && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...
+	for m in interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 .PHONY: govulncheck
 govulncheck: $(VULN) ## look for known vulnerabilities; skips when the database cannot be reached

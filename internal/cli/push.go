@@ -176,7 +176,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 			admitted = append(admitted, ref)
 		}
 	}
-	network := liveWith(set, fetch.Options{Header: commitTime})
+	network := named(set, fetch.Options{Header: commitTime})
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}

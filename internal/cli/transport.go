@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -58,7 +59,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return dir, err
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
-	network := live(set)
+	network := named(set, fetch.Options{})
 	for _, base := range set.endpoints {
 		split.Hosts[strings.ToLower(base.Host)] = network
 	}
@@ -66,16 +67,37 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 }
 
 // live is the stack that speaks to the network.
-func live(set *settings) http.RoundTripper { return liveWith(set, fetch.Options{}) }
+func live(set *settings) http.RoundTripper {
+	return polite(set, &fetch.Ahead{Next: fetch.NewTransport(fetch.Options{}), Hosts: following(set)})
+}
 
-func liveWith(set *settings, o fetch.Options) http.RoundTripper {
+// named is the stack that speaks to the hosts that the user named, and to no
+// others.
+func named(set *settings, o fetch.Options) http.RoundTripper {
+	return polite(set, fetch.NewTransport(o))
+}
+
+func polite(set *settings, bottom http.RoundTripper) http.RoundTripper {
 	return &fetch.UserAgent{
 		Name: "kverify/" + version().Version,
 		Next: &fetch.Retry{
 			Attempts: set.retry + 1,
-			Next:     &fetch.Limiter{Next: fetch.NewTransport(o), Budgets: fetch.PublishedBudgets()},
+			Next:     &fetch.Limiter{Next: bottom, Budgets: fetch.PublishedBudgets()},
 		},
 	}
+}
+
+// following are the hosts to connect to ahead, less those that something stands
+// in for: a host that was mapped away is not contacted.
+func following(set *settings) map[string][]string {
+	hosts := fetch.FollowingHosts()
+	for from, next := range hosts {
+		hosts[from] = slices.DeleteFunc(next, func(host string) bool { return set.endpoints[host] != nil })
+	}
+	if set.endpoints[imageHost] != nil {
+		delete(hosts, "pkg.dev") // the stand-in may lie there, and keeps its signatures itself
+	}
+	return hosts
 }
 
 // verifier makes the verifier of the run.

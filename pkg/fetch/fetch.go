@@ -4,7 +4,7 @@
 // The network is a value here: a [Client] holds an [http.RoundTripper] and
 // never looks for another one. A live run gives it a small stack
 //
-//	UserAgent -> Trace -> Retry -> Limiter -> Endpoints -> NewTransport(Options{})
+//	UserAgent -> Retry -> Limiter -> Ahead -> NewTransport(Options{})
 //
 // an air-gapped run gives it a directory, and a test gives it either. Each
 // layer has one file and one job, and only [Retry] ever sends anything twice.

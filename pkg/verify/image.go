@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/registry"
@@ -25,6 +26,9 @@ type image struct {
 	arches      []string        // examine only these architectures; none means all
 	oses        []string        // examine only these systems; none means all
 	expect      []string        // architectures that must be there
+	// early has for architectures that must be there the manifest that their own
+	// repository has under the tag: it is asked for before the index names any.
+	early map[string]func() (*registry.Manifest, error)
 
 	// What was found.
 	digest, mediaType string
@@ -69,13 +73,34 @@ func (r *run) subject(im *image) string {
 // examine fills in everything about one image that the registry itself can
 // tell. What ties it to a version is decided afterwards, over all images.
 func (r *run) examine(ctx context.Context, im *image) {
-	if err := guard(func() { r.examineIndex(ctx, im) }); err != nil {
+	tasks := append([]func(){func() { r.examineIndex(ctx, im) }}, r.askEarly(ctx, im)...)
+	if err := guard(func() { par.Do(tasks...) }); err != nil {
 		im.digestCheck = r.failed(report.Digest, err)
 		im.signed = r.notLookedAt()
 		im.platforms = nil
 	}
 	r.attest(ctx, im)
 	r.Progress.finish(1)
+}
+
+// askEarly makes the requests that need not wait for the index, because names
+// and tags are known: a config is then one answer away instead of two.
+func (r *run) askEarly(ctx context.Context, im *image) (tasks []func()) {
+	if !im.core || im.tag == "" {
+		return nil
+	}
+	im.early = map[string]func() (*registry.Manifest, error){}
+	for _, arch := range im.expect {
+		ask := sync.OnceValues(func() (*registry.Manifest, error) { return r.Registry.Manifest(ctx, r.own(im, arch)) })
+		im.early[arch] = ask
+		tasks = append(tasks, func() { _ = guard(func() { _, _ = ask() }) }) // who needs the answer sees how it went
+	}
+	return tasks
+}
+
+// own names the repository that an architecture of an image has for itself.
+func (r *run) own(im *image, arch string) registry.Ref {
+	return registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name + "-" + arch, Tag: im.tag}
 }
 
 func (r *run) notLookedAt() signed {
@@ -171,10 +196,9 @@ func (im *image) list(r *run, idx *registry.Index) {
 // examinePlatform reads the manifest of one platform, from its own repository
 // where it has one, and side by side looks for a signature of its own.
 func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
-	host := r.Policy.Images.Registry
-	ref := registry.Ref{Host: host, Repository: im.name, Digest: p.desc.Digest}
+	ref := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Digest: p.desc.Digest}
 	if im.core && im.tag != "" && p.desc.Platform.OS == "linux" {
-		ref = registry.Ref{Host: host, Repository: im.name + "-" + p.arch, Tag: im.tag}
+		ref = r.own(im, p.arch)
 	}
 	err := guard(func() {
 		par.Do(
@@ -195,7 +219,11 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 	refute := func(format string, args ...any) {
 		p.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, format, args...)
 	}
-	m, err := r.Registry.Manifest(ctx, ref)
+	ask := im.early[p.arch]
+	if ref.Tag == "" || ask == nil {
+		ask = func() (*registry.Manifest, error) { return r.Registry.Manifest(ctx, ref) }
+	}
+	m, err := ask()
 	if err != nil {
 		p.digestCheck = r.failed(report.Digest, err)
 		return

@@ -60,51 +60,58 @@ func middle[T int64 | time.Duration](all []figures, of func(figures) T) T {
 // one before, by host.
 type chain []string
 
-// roundTrips are what nobody can do without: for each host two, for TCP and
-// TLS 1.3, and one for each request.
+// ahead are the hosts that are known before any answer names them: kverify
+// connects to them while the first answers travel.
+var ahead = []string{"signatures", "dl", "cdn", "log"}
+
+// roundTrips are two for each host, for TCP and TLS 1.3, and one for each
+// request.
 func (c chain) roundTrips() int {
-	hosts := map[string]bool{}
-	for _, host := range c {
-		hosts[host] = true
-	}
-	return 2*len(hosts) + len(c)
+	return len(c) + 2*len(c.hosts())
 }
 
-// The chains of the two tables. Behind redirects each request to the registry
-// is two, the second to the host that the first answer names.
-var (
-	tag       = chain{"registry"}
-	tagFar    = chain{"registry", "manifests"}
-	signature = chain{"registry"}
-	sigFar    = chain{"registry", "signatures"}
-	// The SBOM is two redirects away; what is logged is looked up by its hash.
-	sbom = chain{"sbom", "dl", "cdn", "log", "log"}
-)
+// roundTripsAhead are those that are left if connections are made as early as
+// can be.
+func (c chain) roundTripsAhead() int {
+	late := slices.DeleteFunc(c.hosts(), func(host string) bool { return slices.Contains(ahead, host) })
+	return len(c) + 2*len(late)
+}
 
-func checksChain(redirects bool) chain {
+func (c chain) hosts() []string { return slices.Compact(slices.Sorted(slices.Values(c))) }
+
+// chains are the longest rows of requests that run side by side. Behind
+// redirects each request to the registry is two, the second to the host that
+// the first answer names. An index comes first, whose signature is looked up by
+// its digest; payloads are known without being asked for.
+func chains(redirects, whole bool) []chain {
+	all := []chain{{"registry", "registry"}}
 	if redirects {
-		return slices.Concat(tagFar, sigFar)
+		all = []chain{{"registry", "manifests", "registry", "signatures"}}
 	}
-	return slices.Concat(tag, signature)
-}
-
-// wholeChain is the longer of two that run side by side: the images with the
-// config of a platform, and the SBOM with its log entry.
-func wholeChain(redirects bool) chain {
-	images := slices.Concat(tag, tag, chain{"registry"})
+	if !whole {
+		return all
+	}
+	// A platform's manifest by its own tag, and its config.
+	config := chain{"registry", "registry"}
 	if redirects {
-		images = slices.Concat(tagFar, tagFar, chain{"registry", "blobs"})
+		config = chain{"registry", "manifests", "registry", "blobs"}
 	}
-	if images.roundTrips() > sbom.roundTrips() {
-		return images
-	}
-	return sbom
+	// The SBOM is two redirects away, and what is logged is looked up by its hash.
+	return append(all, config, chain{"sbom", "dl", "cdn", "log", "log"})
 }
 
-// floor is the time that a run cannot be shorter than: the round trips of the
-// chain, and the processor time spread over all processors.
-func floor(c chain, rtt time.Duration, cpu time.Duration) time.Duration {
-	return time.Duration(c.roundTrips())*rtt + cpu/time.Duration(runtime.NumCPU())
+// longest counts the round trips of the longest of several chains.
+func longest(all []chain, count func(chain) int) (n int) {
+	for _, c := range all {
+		n = max(n, count(c))
+	}
+	return n
+}
+
+// floor is what round trips take, and the processor time spread over all
+// processors.
+func floor(roundTrips int, rtt, cpu time.Duration) time.Duration {
+	return time.Duration(roundTrips)*rtt + cpu/time.Duration(runtime.NumCPU())
 }
 
 func (r results) peers(w io.Writer, ways []way, delays []int, references int) {
@@ -125,7 +132,7 @@ func (r results) peers(w io.Writer, ways []way, delays []int, references int) {
 			}
 			r.rest(w, y.name, delays, redirects, references)
 		}
-		r.floors(w, ways[0].name, checksChain(redirects), delays, redirects)
+		r.floors(w, ways[0].name, chains(redirects, false), delays, redirects)
 		for _, y := range ways[2:] {
 			fmt.Fprintf(w, "| times the speed of %s |", y.name)
 			for _, ms := range delays {
@@ -147,17 +154,23 @@ func (r results) rest(w io.Writer, name string, delays []int, redirects bool, re
 		f.cpu.Seconds()*1000/n, float64(f.Requests)/n, f.Connections, float64(f.Bytes)/n/1000, float64(f.peak)/(1<<20))
 }
 
-func (r results) floors(w io.Writer, name string, c chain, delays []int, redirects bool) {
-	fmt.Fprintf(w, "| computed floor, %d round trips |", c.roundTrips())
-	for _, ms := range delays {
-		fmt.Fprintf(w, " %s |", seconds(floor(c, at(ms, redirects).rtt, r.median(name, at(ms, redirects)).cpu)))
+func (r results) floors(w io.Writer, name string, all []chain, delays []int, redirects bool) {
+	row := func(what string, cell func(figures, condition) string) {
+		fmt.Fprintf(w, "| %s |", what)
+		for _, ms := range delays {
+			c := at(ms, redirects)
+			fmt.Fprintf(w, " %s |", cell(r.median(name, c), c))
+		}
+		fmt.Fprint(w, " | | | | |\n")
 	}
-	fmt.Fprint(w, " | | | | |\n| kverify, times the floor |")
-	for _, ms := range delays {
-		f := r.median(name, at(ms, redirects))
-		fmt.Fprintf(w, " %.2f |", ratio(f.wall, floor(c, at(ms, redirects).rtt, f.cpu)))
+	n, early := longest(all, chain.roundTrips), longest(all, chain.roundTripsAhead)
+	row(fmt.Sprintf("computed floor, %d round trips", n), func(f figures, c condition) string { return seconds(floor(n, c.rtt, f.cpu)) })
+	row("kverify, times the floor", func(f figures, c condition) string {
+		return fmt.Sprintf("%.2f", ratio(f.wall, floor(n, c.rtt, f.cpu)))
+	})
+	if early < n {
+		row(fmt.Sprintf("floor with connections made ahead, %d round trips", early), func(f figures, c condition) string { return seconds(floor(early, c.rtt, f.cpu)) })
 	}
-	fmt.Fprint(w, " | | | | |\n")
 }
 
 func (r results) whole(w io.Writer, y way, delays []int, references int) {
@@ -175,7 +188,7 @@ func (r results) whole(w io.Writer, y way, delays []int, references int) {
 			fmt.Fprintf(w, " %s |", seconds(r.median(y.name, at(ms, redirects)).wall))
 		}
 		r.rest(w, y.name, delays, redirects, references)
-		r.floors(w, y.name, wholeChain(redirects), delays, redirects)
+		r.floors(w, y.name, chains(redirects, true), delays, redirects)
 		fmt.Fprintln(w)
 	}
 }
