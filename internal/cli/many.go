@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
@@ -75,6 +76,7 @@ const maxShards = 100_000
 func (a *app) report() *cobra.Command {
 	var out []string
 	var quiet, verbose, noColor bool
+	var subject string
 	c := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Show, convert and merge saved reports",
@@ -85,6 +87,7 @@ verdict and the exit code are those that the reports give. They are not signed, 
 nothing is examined again.`,
 		Example: withExamples(
 			"kverify report report.json  # as a table",
+			"kverify report report.json --subject kube-proxy  # one subject, in words",
 			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
 			"kverify report v1.26.json v1.27.json  # two runs as one",
 		),
@@ -94,7 +97,7 @@ nothing is examined again.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			a.running = true
 			if quiet && verbose {
 				return usagef("--quiet and --verbose contradict each other; give one of them")
@@ -119,16 +122,34 @@ nothing is examined again.`,
 				}
 			}
 			a.code = verdictExit[r.Verdict()]
-			return a.write(r, set)
+			if !c.Flags().Changed("subject") {
+				return a.write(r, set)
+			}
+			return a.tell(r, subject, set)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
+	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
 	f.StringArrayVarP(&out, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
 	f.BoolVarP(&quiet, "quiet", "q", false, "only what failed, and the verdict")
-	f.BoolVarP(&verbose, "verbose", "v", false, "whole digests and evidence in the table")
+	f.BoolVarP(&verbose, "verbose", "v", false, "whole digests and evidence in the table, and every subject in words")
 	f.BoolVar(&noColor, "no-color", false, "no colours")
 	return c
+}
+
+// tell writes the story of one subject.
+func (a *app) tell(r report.Report, subject string, set *settings) error {
+	shown := slices.ContainsFunc(set.outputs, func(o output) bool { return o.format != "table" })
+	if shown || set.quiet {
+		return usagef("--subject tells in words; leave out -q, and -o but for table")
+	}
+	_, err := a.writeAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+	var none *render.NoSubjectError
+	if errors.As(err, &none) {
+		return usagef("--subject: %w; name one of these", none)
+	}
+	return err
 }
 
 func readReport(name string) (*report.File, error) {

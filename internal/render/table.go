@@ -18,7 +18,7 @@ type Options struct {
 	Color   bool // colours, and marks instead of words
 	Width   int  // of the terminal, to wrap explanations; 0 wraps nothing
 	Quiet   bool // only the subjects that are not verified, and the verdict
-	Verbose bool // whole digests, other names, and what every check looked at
+	Verbose bool // whole digests, other names, what every check looked at, and the story of each subject
 }
 
 // Table writes the report as text: first the release and its documents, then
@@ -51,6 +51,9 @@ func Table(w io.Writer, r report.Report, o Options) error {
 	}
 	if len(images) > 0 {
 		t.line("")
+	}
+	if o.Verbose {
+		t.stories(r)
 	}
 	t.line(t.verdict(r))
 	_, err := w.Write(t.buf.Bytes())

@@ -1,0 +1,126 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// expected is what each check wants to find.
+var expected = map[string]string{
+	report.Inventory:  "every image and platform that kverify's own list, the SBOM and the CHANGELOG name",
+	report.Digest:     "bytes that hash to their digest, and the same digest and platform wherever they are named",
+	report.Signature:  "a signature over exactly this digest by the identity that the policy demands, with a certificate of a known authority and an entry in a known log",
+	report.Reference:  "a name of this very image inside of the signature (the docker-reference)",
+	report.Binding:    "a signed, published or built-in document that gives this digest to this version",
+	report.Contents:   "the program of the release, byte for byte, at its place inside of the image",
+	report.Staging:    "a signature from when the image was built, by krel-staging",
+	report.Promotion:  "a signed record of the image's promotion",
+	report.VSA:        "a signed summary that the image's verification passed",
+	report.Provenance: "a signed statement of how the image was built",
+}
+
+// meanings say what a reason is, to somebody who meets it for the first time.
+var meanings = map[report.Reason]string{
+	report.Absent:      "The answer was that there is none. That is no proof of an attack, and no proof of the contrary.",
+	report.Unreachable: "No usable answer came, so that nothing can be said either way.",
+	report.Malformed:   "Something came that cannot be read as what it should be: often a login page or a proxy's error.",
+	report.Limit:       "It is larger, or there is more of it, than anything genuine is known to be, so that it was not read.",
+	report.NotReleased: "Every source agrees that this version was never released.",
+	report.Untrusted:   "It is signed, but by somebody whom the policy or the trusted root does not know.",
+	report.NoClaim:     "Nothing contradicts it. But nothing that can be believed says that it is what it is said to be.",
+	report.Mismatch:    "Two things that must be equal differ. This is a contradiction: do not use these bytes.",
+	report.OtherBytes:  "The release's own lists agree on these bytes, and its signature is for others.",
+	report.Forged:      "A signature, certificate or log entry claims to be genuine and is not. Do not use these bytes.",
+	report.Incomplete:  "Something that a release always has is not there.",
+	report.Interrupted: "The run ended before this was looked at.",
+	report.Internal:    "kverify itself failed here.",
+}
+
+// advice says what to do about a check that is not verified.
+func advice(c report.Check) string {
+	switch c.Reason {
+	case report.Absent:
+		switch c.Name {
+		case report.Signature, report.Reference:
+			return "If the release is some days old at most, its promotion may be unfinished: try later. With a mirror or a private registry, see whether signatures (tags that end in .sig) were copied too. Otherwise take another patch, and see kverify help incidents."
+		case report.Promotion, report.VSA, report.Provenance, report.Staging:
+			return "Older images have none. Leave the check out of --require for them."
+		}
+		return "See that the name and the version are right."
+	case report.Unreachable:
+		return "Look at the network, the proxy or the mirror, and run it again; -v shows each request."
+	case report.Malformed:
+		return "Look at what the address answers; -v shows each request. Behind a proxy, see whether it wants a login."
+	case report.Limit:
+		return "Take the image from another source and compare."
+	case report.NotReleased:
+		return "kverify releases lists what exists."
+	case report.Untrusted:
+		return "If the image is newer than this kverify, its trusted root may be older than the signature: kverify trust update FILE fetches the newest, --trusted-root FILE uses it. If not, do not use the image."
+	case report.NoClaim:
+		if c.Name == report.Binding {
+			return "Run it where the publishers' hosts can be reached, or carry the release's SBOM along with its signature. Until then who signed it is known, and which version it is, is not."
+		}
+		return "See what else failed: this check rests on it."
+	case report.Mismatch, report.Forged:
+		return "Do not use it. Fetch it anew from registry.k8s.io or dl.k8s.io and compare. If it is the same there, report it to security@kubernetes.io; if not, whoever served this one is at fault."
+	case report.OtherBytes:
+		return "See kverify help incidents. If none fits, take another patch."
+	case report.Incomplete:
+		return "Look for the missing part at the source; a mirror may have been made without it."
+	case report.Interrupted:
+		return "Run it again, with a longer --timeout if that ended it."
+	case report.Internal:
+		return "Please report it, with the command and the version."
+	}
+	return "Look at the detail above."
+}
+
+// failures tells of every check that does not hold, once for all rows that fail
+// alike. What fails only because a signature is missing is not told again.
+func (t *table) failures(g group) {
+	type key struct {
+		name, detail string
+		reason       report.Reason
+	}
+	rows := map[key][]string{}
+	var order []report.Check
+	for _, r := range g.rows {
+		signature, _ := r.Check(report.Signature)
+		for _, c := range r.Checks {
+			if c.Verdict == report.Verified || !c.Required || c.Name == report.Reference && c.Verdict == report.Unknown && signature.Verdict != report.Verified {
+				continue
+			}
+			k := key{c.Name, c.Detail, c.Reason}
+			if rows[k] == nil {
+				order = append(order, c)
+			}
+			rows[k] = append(rows[k], r.label)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b report.Check) int { return int(b.Verdict) - int(a.Verdict) }) // refuted first
+	for _, c := range order {
+		of := ""
+		if len(g.rows) > 1 {
+			of = " of " + strings.Join(rows[key{c.Name, c.Detail, c.Reason}], ", ")
+		}
+		mark := "What could not be told: the "
+		if c.Verdict == report.Refuted {
+			mark = "What is wrong: the "
+		}
+		t.heading(mark + c.Name + of)
+		if want := expected[c.Name]; want != "" {
+			t.prose("Expected: " + want + ".")
+		}
+		found := sentence(report.Check{Detail: c.Detail})
+		t.prose("Found: " + strings.TrimSuffix(found, ".") + ".")
+		if m := meanings[c.Reason]; m != "" {
+			t.prose(fmt.Sprintf("That means (%s): %s", c.Reason, m))
+		}
+		t.claims(c)
+		t.prose("What to do: " + advice(c))
+	}
+}

@@ -1,0 +1,299 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// storyWidth is where prose is broken that goes to no terminal.
+const storyWidth = 88
+
+// manyStories is how many subjects a verbose table tells of in whole; of more
+// it tells only of those that are not verified.
+const manyStories = 8
+
+// A NoSubjectError says that a report has nothing under a name.
+type NoSubjectError struct {
+	Subject string
+	Known   []string // what it has
+}
+
+func (e *NoSubjectError) Error() string {
+	some, more := e.Known, ""
+	if len(some) > 12 {
+		some, more = some[:12], fmt.Sprintf(" and %d more", len(e.Known)-12)
+	}
+	return fmt.Sprintf("the report has no subject %q; it has %s%s", e.Subject, strings.Join(some, ", "), more)
+}
+
+// Story tells, for one subject of the report, in words that need no other
+// knowledge, what was proved and by whose word, or what is wrong and what to do.
+// The subject is named as the report names it, or by less of it: "kube-proxy",
+// "kube-proxy:v1.27.2", a digest, the end of a path. The last line is the
+// report's verdict. A name that fits nothing is a [*NoSubjectError].
+func Story(w io.Writer, r report.Report, subject string, o Options) error {
+	t := &table{Options: o}
+	var known []string
+	found := false
+	for _, g := range subjects(r.Results) {
+		known = append(known, g.title)
+		if !g.named(subject) {
+			continue
+		}
+		found = true
+		t.story(r, g)
+	}
+	if !found {
+		return &NoSubjectError{subject, known}
+	}
+	t.line(t.verdict(r))
+	_, err := w.Write(t.buf.Bytes())
+	return err
+}
+
+// subjects sorts all results under what they are of: an image's platforms under
+// the image, everything else alone.
+func subjects(results []report.Result) []group {
+	images := groups(results)
+	var out []group
+	for _, res := range results {
+		if res.Kind != kindImage {
+			out = append(out, group{title: res.Subject, rows: []row{{label: res.Subject, Result: res}}})
+		}
+	}
+	return append(out, images...)
+}
+
+func (g group) named(subject string) bool {
+	subject = strings.TrimSpace(subject)
+	if subject == "" {
+		return false
+	}
+	for _, r := range g.rows {
+		for _, name := range append([]string{g.title, r.Subject, r.Digest}, r.SeenAs...) {
+			plain, _, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
+			if name == subject || plain == subject || strings.HasSuffix(name, "/"+subject) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stories is what a verbose table says below itself.
+func (t *table) stories(r report.Report) {
+	list := subjects(r.Results)
+	if len(list) > manyStories {
+		list = slices.DeleteFunc(list, func(g group) bool {
+			return !slices.ContainsFunc(g.rows, func(r row) bool { return r.Verdict() != report.Verified })
+		})
+	}
+	for _, g := range list {
+		t.story(r, g)
+	}
+}
+
+func (t *table) story(rep report.Report, g group) {
+	head := g.rows[0]
+	v := verdictOf(g)
+	t.line(t.paint(bold, Escape(g.title)) + "  " + t.paint(bold+styleOf(v), v.String()))
+	t.prose(what(head.Result))
+	t.failures(g)
+	told := map[string]bool{}
+	for _, r := range g.rows {
+		for _, i := range r.Incidents {
+			if !told[i.ID] {
+				t.heading("A known incident: " + i.Title)
+				t.prose(i.Explains + " " + i.Advice)
+				t.prose("Its id is " + i.ID + ", more is at " + i.Link + ". It explains, and changes no verdict.")
+			}
+			told[i.ID] = true
+		}
+	}
+	for _, c := range head.Checks {
+		if c.Verdict == report.Verified {
+			t.proved(head.Result, c)
+		}
+	}
+	t.platforms(g)
+	for _, n := range head.Notes {
+		t.heading("Note")
+		t.prose(n)
+	}
+	t.heading("Judged by")
+	t.prose(judge("the policy", rep.Policy) + "; " + judge("the trusted root", rep.TrustedRoot) + ". With these two and the same bytes anybody gets the same verdict.")
+	t.line("")
+}
+
+func judge(name string, s report.Source) string {
+	whose := "the one built in"
+	if !s.Embedded {
+		whose = "read from " + cmp.Or(s.Path, "elsewhere")
+	}
+	return fmt.Sprintf("%s %s (%s)", name, short(s.Digest), whose)
+}
+
+func verdictOf(g group) report.Verdict {
+	v := report.Verified
+	for _, r := range g.rows {
+		switch r.Verdict() {
+		case report.Refuted:
+			return report.Refuted
+		case report.Unknown:
+			v = report.Unknown
+		}
+	}
+	return v
+}
+
+func (t *table) heading(s string) { t.line("  " + t.paint(bold, Escape(s))) }
+
+func (t *table) prose(s string) { t.hang("    ", "    ", s) }
+
+// item is one of a list.
+func (t *table) item(s string) { t.hang("    - ", "      ", s) }
+
+func (t *table) hang(first, rest, s string) {
+	width := t.Width
+	if width <= 0 || width > storyWidth {
+		width = storyWidth
+	}
+	for i, l := range wrap(Escape(s), max(minText, width-len(rest))) {
+		if i == 0 {
+			t.line(first + l)
+		} else {
+			t.line(rest + l)
+		}
+	}
+}
+
+// what says what kind of thing a subject is.
+func what(r report.Result) string {
+	as := ""
+	if r.Release != "" && r.Release != r.Subject {
+		as = ", held to be of " + r.Release
+	}
+	digest := cmp.Or(r.Digest, "of which no bytes could be had")
+	switch {
+	case r.Kind == kindImage && r.Platform == "":
+		return "An image" + as + ": the index " + digest + ". An index is the list that names one image for each platform; whoever pins this digest pins them all."
+	case r.Kind == kindImage:
+		return "The image of one platform, " + r.Platform + as + ": " + digest + "."
+	case r.Kind == "file":
+		return "A file" + as + ": " + digest + "."
+	case r.Kind == "document":
+		return "A document that speaks of the release" + as + ": " + digest + "."
+	case r.Kind == "release":
+		return "The release as a whole: whether everything that it must hold is there."
+	}
+	return cmp.Or(r.Digest, r.Subject) + as + "."
+}
+
+// proved tells of a check that holds.
+func (t *table) proved(r report.Result, c report.Check) {
+	switch c.Name {
+	case report.Inventory:
+		t.heading("Is anything missing?")
+		t.prose("No: " + cmp.Or(c.Detail, "nothing") + ". What must be there is the union of several lists, so that none of them can hide anything.")
+		t.claims(c)
+	case report.Digest:
+		t.heading("Are these the bytes?")
+		t.prose("Yes: " + cmp.Or(c.Detail, "they hash to the digest") + ".")
+		t.claims(c)
+	case report.Signature, report.Staging:
+		t.heading(map[string]string{report.Signature: "Who signed it, and when?", report.Staging: "Who signed it when it was built?"}[c.Name])
+		t.signature(c)
+	case report.Reference:
+		t.heading("Did the signer mean this image?")
+		t.prose(reference(c))
+	case report.Binding:
+		t.heading("Why is it " + cmp.Or(r.Release, "what it is said to be") + ", and not another release?")
+		t.prose("A signature says who, and not which version: an older image is signed as well. What ties this one: " + c.Detail + ".")
+		t.claims(c)
+	case report.Contents:
+		t.heading("Is the right program inside?")
+		t.prose("Yes: " + c.Detail + ".")
+		t.claims(c)
+	default:
+		t.heading("On request: " + c.Name)
+		t.prose(cmp.Or(c.Detail, "it holds") + ".")
+	}
+}
+
+func (t *table) signature(c report.Check) {
+	for _, e := range c.Evidence {
+		f := e.Fields
+		if f["identity"] == "" {
+			continue
+		}
+		t.prose(fmt.Sprintf("%s signed it. That this account did so is what %s confirmed when it let it log in; the certificate says both.", f["identity"], cmp.Or(f["issuer"], "the issuer")))
+		if f["rule"] != "" {
+			t.prose(fmt.Sprintf("The policy demands exactly this identity, under the name %q. No pattern, no other account.", f["rule"]))
+		}
+		when := cmp.Or(f["integratedTime"], f["time"])
+		if f["logIndex"] != "" {
+			t.prose(fmt.Sprintf("The signature is entry %s of a transparency log, a public list to which entries can only be added (log %.16s...). The log confirmed the time, %s: the certificate was valid then, and it lives for ten minutes only.",
+				f["logIndex"], f["logID"], cmp.Or(when, "unknown")))
+		} else if when != "" {
+			t.prose("The time is proved: " + when + ".")
+		}
+		t.prose("Where it was found: " + e.Source)
+		return
+	}
+	t.prose(cmp.Or(c.Detail, "a signature that the policy demands") + ".")
+}
+
+func reference(c report.Check) string {
+	for _, e := range c.Evidence {
+		if name := e.Fields["docker-reference"]; name != "" {
+			return fmt.Sprintf("Yes: the signature itself says %q. That name, the docker-reference, was written in by the signer, so that kube-proxy cannot be served as kube-scheduler. It is one of the exact names that the policy allows for this image.", name)
+		}
+	}
+	return "Yes: " + cmp.Or(c.Detail, "the name that the signer wrote into the signature is one of this image's") + "."
+}
+
+// strengths say why a claim counts, or does not.
+var strengths = map[report.Strength]string{
+	report.Signed:    "a document whose own signature was verified",
+	report.Published: "read over https from its publisher's own host",
+	report.Embedded:  "compiled into kverify",
+	report.Carried:   "brought along by whoever serves the bytes: can contradict, never prove",
+}
+
+// claims lists whose word was taken, and for how much it counts.
+func (t *table) claims(c report.Check) {
+	for _, e := range c.Evidence {
+		if e.Strength == nil {
+			continue
+		}
+		said := ""
+		if e.Fields["says"] != "" {
+			said = ": " + e.Fields["says"]
+		}
+		t.item(fmt.Sprintf("%s (%s: %s)%s", e.Source, e.Strength, strengths[*e.Strength], said))
+	}
+}
+
+// platforms tells of the rows below an index in one line each.
+func (t *table) platforms(g group) {
+	if len(g.rows) < 2 {
+		return
+	}
+	t.heading("Its platforms")
+	for _, r := range g.rows[1:] {
+		signature, _ := r.Check(report.Signature)
+		binding, _ := r.Check(report.Binding)
+		said := r.label + " is " + r.Verdict().String() + ", " + cmp.Or(r.Digest, "not there")
+		for _, d := range []string{signature.Detail, binding.Detail} {
+			if d != "" && r.Verdict() == report.Verified {
+				said += "; " + d
+			}
+		}
+		t.item(said)
+	}
+}
