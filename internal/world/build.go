@@ -27,7 +27,7 @@ func build(o Options) *World {
 	}
 	var s signatures
 	for _, version := range o.Versions {
-		r := newRelease(version, o.Seed)
+		r := newRelease(version, o.Seed, o.LayerBytes)
 		if !o.ImagesOnly {
 			r.buildFiles()
 		}
@@ -61,7 +61,7 @@ func build(o Options) *World {
 	}
 	for _, version := range w.minors() {
 		minor := parseVersion(version)[1]
-		w.history[minor] = newRelease(sprintf("v1.%d.0", minor), "history")
+		w.history[minor] = newRelease(sprintf("v1.%d.0", minor), "history", 0)
 		w.history[minor].buildFiles()
 		w.renderChangelog(version)
 	}

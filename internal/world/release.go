@@ -2,9 +2,11 @@ package world
 
 import (
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +23,7 @@ type release struct {
 	images  []*image
 	files   []file
 	seed    string
+	pad     int // bytes added to program layers
 }
 
 // file is a file below https://dl.k8s.io/release/VERSION/.
@@ -66,8 +69,8 @@ var (
 	windowsNode = []string{"kubeadm", "kubelet", "kube-proxy"}
 )
 
-func newRelease(version, seed string) *release {
-	r := &release{version: version, v: parseVersion(version), host: HostRegistry, seed: seed}
+func newRelease(version, seed string, layerBytes int) *release {
+	r := &release{version: version, v: parseVersion(version), host: HostRegistry, seed: seed, pad: layerBytes}
 	r.arches = []string{"amd64", "arm64", "ppc64le", "s390x"}
 	if r.before(1, 27, 0) {
 		r.arches = []string{"amd64", "arm", "arm64", "ppc64le", "s390x"}
@@ -112,6 +115,14 @@ func (r *release) binary(name, os, arch string) []byte {
 	return fmt.Appendf(nil, "#!/bin/sh\n# Made by kverify's tests; not Kubernetes.%s\necho %s %s %s/%s\n", r.seed, name, r.version, os, arch)
 }
 
+// padding is n bytes that do not compress.
+func padding(seed string, n int) []byte {
+	body := make([]byte, n)
+	_, err := rand.NewChaCha8(sha256.Sum256([]byte(seed))).Read(body)
+	must(err)
+	return body
+}
+
 func (r *release) buildImages() {
 	var linux []platform
 	for _, arch := range r.arches {
@@ -126,7 +137,11 @@ func (r *release) buildImages() {
 		im.build(r.time, linux, func(p platform) []*layer {
 			system := tarFile{name: "etc/os-release", body: []byte("ID=test-base-" + p.Architecture + "\n")}
 			base := newLayer([]tarFile{system})
-			program := newLayer([]tarFile{{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}})
+			contents := []tarFile{{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}}
+			if r.pad > 0 {
+				contents = append(contents, tarFile{name: "usr/share/padding", body: padding(r.version+name+p.Architecture+r.seed, r.pad)})
+			}
+			program := newLayer(contents)
 			switch name {
 			case "kubectl": // on a base whose /bin is a link
 				return []*layer{newLayer([]tarFile{system, {name: "bin", link: "usr/bin"}}), program}

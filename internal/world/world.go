@@ -48,6 +48,9 @@ type Options struct {
 	// ImagesOnly leaves out files and documents, which take most of the time:
 	// for a registry of some hundred releases.
 	ImagesOnly bool
+	// LayerBytes is added to the program's layer of every core image, in bytes
+	// that do not compress, for tests that have to take their time. Zero adds none.
+	LayerBytes int
 }
 
 // World is one release, or several, and how they are served. All methods may
@@ -100,7 +103,7 @@ func New(o Options) *World {
 	o.Versions = slices.Compact(o.Versions)
 	built.Lock()
 	defer built.Unlock()
-	key := fmt.Sprintf("%q %v", append(o.Versions, o.Seed), o.ImagesOnly)
+	key := fmt.Sprintf("%q %v %d", append(o.Versions, o.Seed), o.ImagesOnly, o.LayerBytes)
 	w, ok := built.worlds[key]
 	if !ok {
 		w = build(o)
