@@ -38,12 +38,12 @@ func (a *app) mirrorPush() *cobra.Command {
 	flags := shared{cache: "", noCache: true}
 	var s shipment
 	c := &cobra.Command{
-		Use:   "push DIR REGISTRY[/PREFIX] [VERSION...]",
+		Use:   "push DIR|FILE.tar REGISTRY[/PREFIX] [VERSION...]",
 		Short: "Push a mirror's images into a registry, signatures and all",
-		Long: `Verifies the images of the mirror DIR, with no network, and pushes those that are
+		Long: `Verifies the images of a mirror, a directory or an archive, with no network, and pushes those that are
 verified into a registry: byte for byte, under the names and digests that they have
 outside, with the repositories of single architectures, signatures and referrers.
-PREFIX stands before every repository. With VERSIONs, only images of that tag.
+PREFIX stands before every repository. With VERSIONs, only what was carried for these.
 
 What the registry holds is not sent again, so that a push that was broken off is
 finished by the next one. Whatever is sent is read back and hashed, and a tag is set
@@ -61,7 +61,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 			"kverify mirror push DIR registry.example.com/k8s  # everything in DIR",
 			"kverify mirror push DIR registry.example.com/k8s v1.27.2  # one release of it",
 			"kverify mirror push DIR registry.example.com/k8s --dry-run  # only say what there is to do",
-			"kverify mirror push DIR 10.0.0.5:5000 --plain-http  # a registry without TLS",
+			"kverify mirror push mirror.tar 10.0.0.5:5000 --plain-http  # an archive, a registry without TLS",
 		),
 		Args: needs(2, -1, "a mirror and a registry", "kverify mirror push DIR registry.example.com/k8s"),
 	}
@@ -72,6 +72,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
 	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
+	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
 	f.IntVarP(&flags.jobs, "jobs", "j", pushJobs, "send `N` requests side by side")
 	f.DurationVar(&flags.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&flags.retry, "retry", defaultRetry, "repeat what failed by chance `N` times")
@@ -130,13 +131,13 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	if err != nil {
 		return err
 	}
-	versions := map[string]bool{}
+	var versions []release.Version
 	for _, v := range args[2:] {
 		version, err := release.ParseVersion(v)
 		if err != nil {
 			return err
 		}
-		versions[version.String()] = true
+		versions = append(versions, version)
 	}
 	set.mirror = args[0]
 	v, err := a.verifier(set)
@@ -148,34 +149,23 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	defer dir.Close() //nolint:errcheck // only read
-	var refs []registry.Ref
-	for _, ref := range dir.Images() {
-		if ref.Host == imageHost && (len(versions) == 0 || versions[ref.Tag]) {
-			refs = append(refs, ref)
-		}
-	}
-	for version := range versions {
-		if !slices.ContainsFunc(refs, func(r registry.Ref) bool { return r.Tag == version }) {
+	held := dir.Images()
+	for _, version := range versions {
+		if !slices.ContainsFunc(held, func(r registry.Ref) bool { return r.Tag == version.String() }) {
 			return usagef("%s holds no image of %s; see its MANIFEST.json, or leave the version out", args[0], version)
 		}
 	}
-	if len(refs) == 0 {
-		return usagef("%s holds no image of %s; give a mirror that has some", args[0], imageHost)
+	if len(held) == 0 {
+		return usagef("%s holds no images; give a mirror that has some", args[0])
 	}
 
 	// The mirror first: what is not proved here goes nowhere.
 	var judged report.Report
-	a.watch(set, v.Progress, "verifying "+args[0], func() { judged, err = v.References(ctx, refs) })
+	a.watch(set, v.Progress, "verifying "+args[0], func() { judged, err = dir.Judge(ctx, v, versions) })
 	if err != nil {
 		return err
 	}
 	verified := dir.Verified(judged)
-	var admitted []registry.Ref
-	for _, ref := range refs {
-		if verified(ref) {
-			admitted = append(admitted, ref)
-		}
-	}
 	network := named(set, fetch.Options{Header: commitTime})
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
@@ -185,7 +175,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 			Fetch: &fetch.Client{Transport: network}, Keychain: authn.DefaultKeychain,
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
-		Admit: func(ref registry.Ref) bool { return slices.Contains(admitted, ref) },
+		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },
 		Jobs:  set.jobs, Attempts: set.retry + 1, Overwrite: s.overwrite, DryRun: s.dryRun,
 		Progress: new(mirror.PushProgress),
 	}
@@ -195,7 +185,8 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	there := base.Host + base.Path
-	a.sayShipped(set, s, there, result, len(refs)-len(admitted))
+	a.sayShipped(set, s, there, result)
+	a.sayRemarks(set)
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {
@@ -210,7 +201,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 }
 
 // sayShipped sums up on stderr what a push did.
-func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.PushResult, left int) {
+func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.PushResult) {
 	if set.quiet {
 		return
 	}
@@ -227,9 +218,6 @@ func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.Push
 	} else {
 		a.say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
 			count(n[mirror.Pushed], "name"), there, n[mirror.Kept], n[mirror.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
-	}
-	if left > 0 {
-		a.say("%s not verified, and so not pushed", count(left, "image"))
 	}
 }
 

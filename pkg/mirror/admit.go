@@ -9,7 +9,9 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // Images lists the tags of images that the mirror holds, in order; those of
@@ -24,6 +26,27 @@ func (d *Dir) Images() (list []registry.Ref) {
 	}
 	slices.SortFunc(list, func(a, b registry.Ref) int { return strings.Compare(a.String(), b.String()) })
 	return list
+}
+
+// Judge verifies the images that the mirror holds of some releases, or of all
+// if none is named, with the images of no release that were carried with them.
+// v's transport must be this Dir. Layers are left for whoever reads them, since
+// nobody can read them unhashed; [Dir.Verify] examines everything.
+func (d *Dir) Judge(ctx context.Context, v *verify.Verifier, only []release.Version) (report.Report, error) {
+	var results []report.Result
+	var versions []release.Version
+	for _, s := range d.scopes() {
+		if w, err := release.ParseVersion(s.Release); len(only) > 0 && (err != nil || !slices.Contains(only, w)) {
+			continue
+		}
+		version, list, err := d.judgeScope(ctx, v, s)
+		if err != nil {
+			return report.Report{}, err
+		}
+		versions = append(versions, version)
+		results = add(results, list)
+	}
+	return v.Compose(ctx, []string{d.path}, unique(versions), results)
 }
 
 // Verified says of the mirror's images whether a report about the mirror proves
@@ -88,18 +111,12 @@ func (p *PushResult) Report(judged report.Report, there string) report.Report {
 	proof := map[string]report.Result{}
 	r := judged
 	r.Results = nil
-	said := map[[4]string]bool{}
 	for _, res := range judged.Results {
 		if res.Kind == "image" && res.Verdict() == report.Verified {
 			proof[res.Digest] = res
 			continue
 		}
-		// An index is judged again with each platform that was asked for by name.
-		key := [4]string{res.Kind, res.Subject, res.Platform, res.Digest}
-		if !said[key] {
-			r.Results = append(r.Results, res)
-		}
-		said[key] = true
+		r.Results = append(r.Results, res)
 	}
 	for _, c := range p.Copies {
 		res := report.Result{Subject: c.There(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}

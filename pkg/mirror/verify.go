@@ -36,31 +36,18 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	var versions []release.Version
 	judged := map[string]bool{}
 	for _, s := range d.scopes() {
-		version, err := release.ParseVersion(s.Release)
-		if err != nil {
-			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
-			continue
-		}
-		versions = append(versions, version)
-		c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes}
-		for _, name := range s.Also {
-			ref, err := registry.ParseRef(name)
-			if err != nil {
-				a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
-				continue
-			}
-			c.Also = append(c.Also, ref)
-		}
-		carried, err := v.Carry(ctx, c)
-		var usage *verify.UsageError
+		version, list, err := d.judgeScope(ctx, v, s)
+		var wrong *scopeError
 		switch {
-		case errors.As(err, &usage) && d.manifest != nil: // the list's fault, not the caller's
+		case errors.As(err, &wrong):
 			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
-			continue
 		case err != nil:
 			return report.Report{}, err
 		}
-		results = add(results, carried.Report.Results)
+		if !version.IsZero() {
+			versions = append(versions, version)
+		}
+		results = add(results, list)
 	}
 	for _, version := range unique(versions) {
 		list, err := d.judgeFiles(ctx, v, version, judged)
@@ -74,6 +61,36 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
 	return r, err
+}
+
+// scopeError says that what MANIFEST.json was asked for makes no sense.
+type scopeError struct{ error }
+
+// judgeScope verifies the images and documents of one release, as far as they
+// were asked for.
+func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope) (version release.Version, results []report.Result, err error) {
+	if version, err = release.ParseVersion(s.Release); err != nil {
+		return release.Version{}, nil, &scopeError{err}
+	}
+	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes}
+	var damaged error
+	for _, name := range s.Also {
+		ref, err := registry.ParseRef(name)
+		if err != nil {
+			damaged = &scopeError{err}
+			continue
+		}
+		c.Also = append(c.Also, ref)
+	}
+	carried, err := v.Carry(ctx, c)
+	var usage *verify.UsageError
+	switch {
+	case errors.As(err, &usage) && d.manifest != nil: // the list's fault, not the caller's
+		return version, nil, &scopeError{err}
+	case err != nil:
+		return version, nil, err
+	}
+	return version, carried.Report.Results, damaged
 }
 
 func unique(list []release.Version) (out []release.Version) {
