@@ -41,6 +41,10 @@ cover: ## run all tests and write coverage.html
 	$(GO) tool cover -func=coverage.out | tail -1
 	$(GO) tool cover -html=coverage.out -o coverage.html
 
+.PHONY: browser
+browser: ## run the tests of the served page in a headless Chromium, a module of its own
+	cd test/browser && $(GO) test -count=1 -timeout 15m ./...
+
 .PHONY: interop
 interop: ## run the tests against real registries and clients, modules of their own
 	cd test/interop && $(GO) test -count=1 -timeout 40m -v ./...
@@ -94,7 +98,7 @@ lint: $(LINT) ## check formatting, go vet and golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(LINT) run ./...
-	for m in interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
+	for m in browser interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 .PHONY: govulncheck
 govulncheck: $(VULN) ## look for known vulnerabilities; skips when the database cannot be reached

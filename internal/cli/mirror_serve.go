@@ -33,9 +33,9 @@ func (a *app) mirrorServe() *cobra.Command {
 	var flags shared
 	var s serving
 	c := &cobra.Command{
-		Use:   "serve DIR",
+		Use:   "serve DIR|FILE.tar",
 		Short: "Serve a mirror as the outside world, and a page to choose from it",
-		Long: `Serves a mirror over HTTP: registry.k8s.io by the OCI distribution API, the files of
+		Long: `Serves a mirror, a directory or a tar archive of one, over HTTP: registry.k8s.io by the OCI distribution API, the files of
 dl.k8s.io and sbom.k8s.io with ranges, and a web page that shows what there is, each
 with its verdict. All of it on one port: the Host header tells which host is meant,
 else the path does, /v2/ being the registry and /dl.k8s.io/... the files.
@@ -74,6 +74,7 @@ the answers that are under way.`,
 		_ = f.SetAnnotation(name, notFromEnvironment, nil)
 	}
 	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
 	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
 	f.IntVarP(&flags.jobs, "jobs", "j", defaultJobs, "examine `N` subjects side by side")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "no remarks on stderr")
@@ -239,7 +240,7 @@ func (s *served) inspect(ctx context.Context) (report.Report, error) {
 		s.page.Failed(held, err)
 		return report.Report{}, err
 	}
-	r, err := s.dir.Inspect(ctx, v)
+	r, err := s.dir.Verify(ctx, v)
 	switch {
 	case err != nil:
 		s.page.Failed(held, err)

@@ -250,10 +250,11 @@ func (f filter) matches(i item) bool {
 
 // found looks for every word of the text.
 func (f filter) found(i item) bool {
-	in := strings.ToLower(strings.Join([]string{i.Subject, i.Name, i.Version, i.Platform(), i.Digest, i.Kind, i.Component}, " "))
+	words := []string{i.Subject, i.Name, i.Version, i.Platform(), i.Digest, i.Kind, i.Component}
 	for _, r := range i.Results {
-		in += " " + r.Digest + " " + strings.ToLower(r.Platform)
+		words = append(words, r.Digest, r.Platform)
 	}
+	in := strings.ToLower(strings.Join(words, " "))
 	for _, w := range strings.Fields(strings.ToLower(f.Text)) {
 		if !strings.Contains(in, w) {
 			return false

@@ -189,14 +189,30 @@ func (p *Page) view(req *http.Request) view {
 			v.Sections = append(v.Sections, sec)
 		}
 	}
-	if s.report != nil {
-		for _, r := range s.report.Results {
-			if r.Kind == "release" && (v.Filter.Version == "" || v.Filter.Version == r.Release || v.Filter.Version == r.Subject) {
-				v.Releases = append(v.Releases, whole{r.Subject, r.Verdict(), brief(r)})
-			}
+	v.Releases = wholes(s.report, v.Filter.Version)
+	return v
+}
+
+// maxWholes is how many findings about the mirror itself one page shows.
+const maxWholes = 20
+
+// wholes are the results that are about no single file or image: the mirror's
+// own, what is wrong in it, and the inventory of the version that is shown.
+func wholes(r *report.Report, version string) (out []whole) {
+	if r == nil {
+		return nil
+	}
+	for i, res := range r.Results {
+		switch {
+		case len(out) == maxWholes:
+			return append(out, whole{Version: "and more", Detail: "kverify verify says all of it"})
+		case res.Kind == "mirror" && i == 0: // its path is nobody's business
+			out = append(out, whole{"the mirror", res.Verdict(), brief(res)})
+		case res.Kind == "mirror", res.Kind == "release" && (version == "" || version == res.Release || version == res.Subject):
+			out = append(out, whole{res.Subject, res.Verdict(), brief(res)})
 		}
 	}
-	return v
+	return out
 }
 
 func link(q url.Values, from int) string {
@@ -244,7 +260,7 @@ func brief(r report.Result) string {
 			says = append(says, tie(r, c))
 		case name == report.Signature:
 			says = append(says, timeOfDay.ReplaceAllString(c.Detail, ""))
-		case name == report.Inventory:
+		case name == report.Inventory, r.Kind == "mirror":
 			says = append(says, c.Detail)
 		case r.Kind == "file":
 			agree, _, _ := strings.Cut(c.Detail, ":")
@@ -273,6 +289,8 @@ func tie(r report.Result, c report.Check) string {
 		return to + "the catalogue in kverify"
 	case report.Published:
 		return to + "a published claim"
+	case report.Vouched:
+		return to + "the word of this mirror's operator"
 	}
 	return c.Detail
 }

@@ -74,17 +74,17 @@ func (b *blocks) of(ctx context.Context, r *checkedReader, file io.ReaderAt) ([]
 	b.mu.Unlock()
 
 	// One request reads; the others that want the same wait for what it finds.
-	for _, turn := range []chan struct{}{known.turn, b.turn} {
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		if known.sums != nil {
-			return known.sums, nil
-		}
+	if err := take(ctx, known.turn); err != nil {
+		return nil, err
 	}
+	defer give(known.turn)
+	if known.sums != nil {
+		return known.sums, nil
+	}
+	if err := take(ctx, b.turn); err != nil {
+		return nil, err
+	}
+	defer give(b.turn)
 	if known.damaged != nil && time.Now().Before(known.until) {
 		return nil, known.damaged
 	}
@@ -104,6 +104,17 @@ func (b *blocks) of(ctx context.Context, r *checkedReader, file io.ReaderAt) ([]
 	}
 	return sums, nil
 }
+
+func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func give(turn chan struct{}) { <-turn }
 
 // readBlocks reads a file whole, and returns the hash of each block if the
 // whole has the hash that it must have.

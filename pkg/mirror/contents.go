@@ -128,9 +128,3 @@ func (d *Dir) heldFiles(c *Contents) {
 		c.Damage = append(c.Damage, "files: "+err.Error())
 	}
 }
-
-// Open opens a file of the mirror for hashing; name is as in [HeldFile].
-func (d *Dir) Open(name string) (fs.File, error) {
-	f, _, err := d.open(name)
-	return f, err
-}

@@ -64,7 +64,7 @@ func (h *Handler) Judge(r report.Report) {
 		why := "its verification here refuted it"
 		for _, c := range res.Checks {
 			if c.Required && c.Verdict == report.Refuted {
-				why += ": " + c.Name + ": " + c.Detail
+				why = fmt.Sprintf("%s: %s: %s", why, c.Name, c.Detail)
 				break
 			}
 		}

@@ -104,7 +104,7 @@ func serve(t *testing.T, good bool, args ...string) (base string) {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		for range lines { //nolint:revive // until it has ended
+		for range lines {
 		}
 		_ = cmd.Wait()
 	})
