@@ -390,27 +390,3 @@ func TestALogKeyWithoutStart(t *testing.T) {
 		t.Errorf("%+v", res.Checks)
 	}
 }
-
-func FuzzBundle(f *testing.F) {
-	w := world.New(world.Options{})
-	root, err := trust.ParseRoot(w.TrustedRootJSON())
-	if err != nil {
-		f.Fatal(err)
-	}
-	body := []byte("an artifact\n")
-	// The signer is one whose bundles are not among the seeds: nothing may verify.
-	for _, v := range []string{"0.1", "0.3"} {
-		f.Add(w.Sigstore().Sign(body, world.Signing{Identity: world.KrelStage}).Bundle(v))
-	}
-	f.Add(w.Sigstore().Attest(world.Statement("https://example.com/p", nil, "it", sum(body)), world.Signing{Identity: world.KrelStage}).Bundle("0.3"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, a := range []verify.Artifact{
-			{Bundle: b, Digest: sum(body), Identity: google(world.KrelTrust)},
-			{Bundle: b, Digest: pauseDigest, Identity: google(world.KrelStage)},
-		} {
-			if res := artifact(t, root, a); res.Verdict() == report.Verified {
-				t.Errorf("verified: %q", b)
-			}
-		}
-	})
-}
