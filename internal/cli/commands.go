@@ -278,6 +278,11 @@ func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifi
 			return err
 		}
 		defer cancel()
+		for _, what := range args {
+			if info, err := os.Stat(what); isLocal(what) && err == nil && info.IsDir() {
+				set.judged = append(set.judged, what)
+			}
+		}
 		v, err := a.verifier(set)
 		if err != nil {
 			return err

@@ -182,6 +182,7 @@ type settings struct {
 	checks    []string // nil means the policy's
 	require   []string
 	outputs   []output
+	judged    []string // directories that are verified; see outside
 }
 
 // read checks what a flag's own type cannot.

@@ -182,15 +182,15 @@ func cache(set *settings) (*registry.Cache, error) {
 }
 
 // trustedBy reads the policy and the trusted root. What is judged must not
-// bring its own judge: neither may lie in the mirror, unless it is the very
-// one that is compiled in.
+// bring its own judge: neither may lie in the mirror, or in a directory that is
+// verified, unless it is the very one that is compiled in.
 func trustedBy(set *settings) (policy *trust.Policy, root *trust.Root, err error) {
 	policy, root = trust.EmbeddedPolicy(), trust.EmbeddedRoot()
 	if set.policy != "" {
 		if policy, err = trust.LoadPolicy(set.policy); err != nil {
 			return nil, nil, notTrust("--policy", set.policy, err)
 		}
-		if err := outside(set.mirror, "--policy", set.policy, policy.Source().Embedded); err != nil {
+		if err := set.outside("--policy", set.policy, policy.Source().Embedded); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -198,7 +198,7 @@ func trustedBy(set *settings) (policy *trust.Policy, root *trust.Root, err error
 		if root, err = trust.LoadRoot(set.trustedRoot); err != nil {
 			return nil, nil, notTrust("--trusted-root", set.trustedRoot, err)
 		}
-		if err := outside(set.mirror, "--trusted-root", set.trustedRoot, root.Source().Embedded); err != nil {
+		if err := set.outside("--trusted-root", set.trustedRoot, root.Source().Embedded); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -214,15 +214,29 @@ func notTrust(flag, path string, err error) error {
 	return usagef("%s %s: %w; name a file, or leave the flag out for the built-in one", flag, path, plainError(err))
 }
 
-// outside refuses a file that lies in the mirror: by its name, by any link on
-// the way, or by what it is in the end.
-func outside(mirror, flag, file string, embedded bool) error {
-	if mirror == "" || embedded {
+// outside refuses a file that lies in what is judged: by its name, by any link
+// on the way, or by what it is in the end.
+func (s *settings) outside(flag, file string, embedded bool) error {
+	if embedded {
 		return nil
 	}
-	dir, err := os.Stat(mirror)
+	if s.mirror != "" {
+		if err := outsideOf(s.mirror, "the mirror "+s.mirror, flag, file); err != nil {
+			return err
+		}
+	}
+	for _, dir := range s.judged {
+		if err := outsideOf(dir, dir, flag, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func outsideOf(judged, name, flag, file string) error {
+	dir, err := os.Stat(judged)
 	if err != nil {
-		return usagef("--mirror %s: %w; give the directory that holds oci/ and files/", mirror, plainError(err))
+		return usagef("%s: %w; name a directory that is there", name, plainError(err))
 	}
 	names, err := linkedNames(file)
 	if err != nil {
@@ -232,7 +246,7 @@ func outside(mirror, flag, file string, embedded bool) error {
 		for parent := filepath.Dir(p); ; parent = filepath.Dir(parent) {
 			// By what they are, not by how they are written: names may differ in case.
 			if info, err := os.Stat(parent); err == nil && os.SameFile(dir, info) {
-				return usagef("%s %s lies inside the mirror %s, which it is to judge; keep it apart from what you carry in", flag, file, mirror)
+				return usagef("%s %s lies inside %s, which it is to judge; keep it apart from what you carry in", flag, file, name)
 			}
 			if parent == filepath.Dir(parent) {
 				break
