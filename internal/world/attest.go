@@ -51,9 +51,9 @@ func (s *Signed) dsseEntry(payloadType string) []byte {
 
 // intotoEntry is the canonical body of an older form of entry
 // (github.com/sigstore/rekor, pkg/types/intoto/v0.0.2): without the payload.
-func (s *Signed) intotoEntry(payloadType string) []byte {
+func (s *Signed) intotoEntry(payloadType string, signer []byte) []byte {
 	return fmt.Appendf(nil, `{"apiVersion":"0.0.2","kind":"intoto","spec":{"content":{"envelope":{"payloadType":"%s","signatures":[{"publicKey":"%s","sig":"%s"}]},"hash":{"algorithm":"sha256","value":"%s"},"payloadHash":{"algorithm":"sha256","value":"%s"}}}}`,
-		payloadType, b64(s.CertificatePEM()), b64([]byte(b64(s.Signature))), hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload))
+		payloadType, b64(signer), b64([]byte(b64(s.Signature))), hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload))
 }
 
 func (s *Signed) envelope(payloadType string) any {
@@ -201,6 +201,29 @@ func (s *Sigstore) SignWithKey(name string, payload []byte) (bundle, publicKey [
 	delete(material, "certificate")
 	material["publicKey"] = m{"hint": "a key"}
 	return compactJSON(b), publicKey
+}
+
+// AttestWithKey signs a statement with a key of that name, logged as intoto in a
+// tree of its own under an origin without a tree id. Nothing says when.
+func (s *Sigstore) AttestWithKey(name string, statement []byte) (bundle, publicKey []byte) {
+	type m = map[string]any
+	key := deriveKey(elliptic.P256(), s.seed, "key", name)
+	publicKey = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(&key.PublicKey)})
+	signed := &Signed{Payload: statement, Signature: sign256(key, preAuth(payloadDSSE, statement))}
+	body := signed.intotoEntry(payloadDSSE, publicKey)
+	p := s.Log.Alone(body)
+	return compactJSON(m{
+		"mediaType": mediaBundle,
+		"verificationMaterial": m{
+			"publicKey": m{"hint": "a key"},
+			"tlogEntries": []m{{
+				"logIndex": "0", "logId": m{"keyId": s.Log.id[:]}, "kindVersion": m{"kind": "intoto", "version": "0.0.2"},
+				"integratedTime": "0", "canonicalizedBody": body,
+				"inclusionProof": m{"logIndex": "0", "rootHash": p.RootHash, "treeSize": "1", "hashes": []string{}, "checkpoint": m{"envelope": p.Checkpoint}},
+			}},
+		},
+		"dsseEnvelope": signed.envelope(payloadDSSE),
+	}), publicKey
 }
 
 // When the promoter began to write attestations.

@@ -146,6 +146,15 @@ func (l *Log) Prove(e *Entry) *Proof {
 	return p
 }
 
+// Alone proves an entry in a tree that holds nothing else, under an origin
+// without a tree id, as a private log may write it.
+func (l *Log) Alone(body []byte) *Proof {
+	root := leafHash(body)
+	text := fmt.Sprintf("%s\n1\n%s\n", HostRekor, b64(root[:]))
+	sig := append(slices.Clone(l.id[:4]), sign256(l.key, []byte(text))...)
+	return &Proof{TreeSize: 1, RootHash: root[:], Checkpoint: fmt.Sprintf("%s\n\u2014 %s %s\n", text, HostRekor, b64(sig))}
+}
+
 // checkpoint is a signed note (golang.org/x/mod/sumdb/note) in which Rekor
 // uses an ASN.1 ECDSA signature and the log id's first four bytes.
 func (l *Log) checkpoint(size int64, root []byte) string {

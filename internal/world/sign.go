@@ -153,7 +153,7 @@ func sign(payload []byte, h Signing, index int64) *Signed {
 	if !h.NoLog && !h.Tiled {
 		s.log = h.Log.Log
 		if h.payloadType != "" && h.Intoto {
-			s.Entry = s.log.enter(index, "intoto", "0.0.2", s.intotoEntry(h.payloadType), hexSHA256(payload), h.LogTime.Unix())
+			s.Entry = s.log.enter(index, "intoto", "0.0.2", s.intotoEntry(h.payloadType, s.CertificatePEM()), hexSHA256(payload), h.LogTime.Unix())
 			return s
 		}
 		if h.payloadType != "" {

@@ -322,7 +322,12 @@ type sealProof struct {
 func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*sealProof, error) {
 	material := r.Material
 	var opts []verify.VerifierOption
-	if len(s.logs) > 0 || who.key == nil {
+	switch plain := who.key != nil && s.plainOrigin(); {
+	case plain:
+		if err := s.verifyPlainOrigin(r, who.key); err != nil {
+			return nil, err
+		}
+	case len(s.logs) > 0 || who.key == nil:
 		opts = append(opts, verify.WithTransparencyLog(1))
 	}
 	var policy verify.PolicyOption

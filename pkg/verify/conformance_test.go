@@ -192,6 +192,9 @@ func conformanceCases(t testing.TB, s *world.Sigstore) []conformanceCase {
 		lists["certificateAuthorities"] = append(r.CertificateAuthorities, lists["certificateAuthorities"]...)
 	})
 	oldProof := entryOf(t, v3)["inclusionProof"]
+	alone, aloneKey := s.AttestWithKey("one", statement)
+	aloneOther, _ := s.AttestWithKey("one", elsewhere)
+	aloneForeign, _ := foreign.AttestWithKey("one", statement)
 
 	return []conformanceCase{
 		{name: "bundle-empty-certificate-chain_fail", bundle: edit(t, v1, func(_, mat, _ object) { mat["x509CertificateChain"] = object{"certificates": []any{}} })},
@@ -233,6 +236,7 @@ func conformanceCases(t testing.TB, s *world.Sigstore) []conformanceCase {
 		{name: "intoto-set-outside-signing-cert-validity_fail", bundle: s.Attest(statement, world.Signing{Intoto: true, LogTime: at.Add(time.Hour)}).Bundle("0.3")},
 		{name: "intoto-tsa-timestamp-outside-cert-validity_fail", bundle: s.Attest(statement, world.Signing{Intoto: true, Stamps: []world.Stamp{{Time: at.Add(time.Hour)}}}).Bundle("0.3")},
 		{name: "intoto-with-custom-trust-root", bundle: in},
+		{name: "intoto-canonical-log-entry", bundle: alone, key: aloneKey},
 		{name: "invalid-checkpoint-signature_fail", bundle: checkpoint(t, v3, func(c string) string {
 			i := strings.LastIndexByte(strings.TrimSpace(c), ' ') + 1
 			return c[:i] + flip(strings.TrimSpace(c[i:])) + "\n"
@@ -338,6 +342,16 @@ func conformanceCases(t testing.TB, s *world.Sigstore) []conformanceCase {
 			e["integratedTime"], e["inclusionPromise"] = entryOf(t, v3)["integratedTime"], entryOf(t, v3)["inclusionPromise"]
 		})},
 		{name: "the older log's proof with a timestamp, and no promise", bundle: edit(t, s.Sign(body, world.Signing{Stamps: []world.Stamp{{}}}).Bundle("0.3"), func(_, _, e object) { delete(e, "inclusionPromise") })},
+		{name: "an entry alone in its tree, for an identity_fail", bundle: alone},
+		{name: "an entry alone in its tree, for another key_fail", bundle: alone, key: otherKey},
+		{name: "an entry alone in its tree, of another envelope_fail", bundle: withEntry(t, alone, aloneOther), key: aloneKey},
+		{name: "an entry alone in its tree, and another envelope_fail", bundle: swapEnvelope(alone, aloneOther), key: aloneKey},
+		{name: "an entry alone in its tree, signed by another log_fail", bundle: edit(t, alone, func(_, _, e object) {
+			e["inclusionProof"] = entryOf(t, aloneForeign)["inclusionProof"]
+		}), key: aloneKey},
+		{name: "an entry alone in its tree, of an unknown log_fail", bundle: aloneForeign, key: aloneKey},
+		{name: "an entry alone in its tree, under another origin_fail", bundle: line(t, alone, 0, "rekor.example.com"), key: aloneKey},
+		{name: "an entry alone in its tree, with another body_fail", bundle: body64(alone, func(b string) string { return b + " " }), key: aloneKey},
 		{name: "a key, the bundle without an entry, another key_fail", bundle: noEntries(keyed), key: otherKey},
 		{name: "a certificate without an entry_fail", bundle: noEntries(v3)},
 	}
