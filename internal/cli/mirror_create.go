@@ -374,7 +374,7 @@ func (a *app) operator(path, dir string) (*verify.Operator, error) {
 	if err != nil {
 		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
 	}
-	if outside(dir, "--sign-key", path, false) != nil && mirrorExists(dir) {
+	if outsideOf(dir, dir, "--sign-key", path) != nil && mirrorExists(dir) {
 		return nil, usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)
 	}
 	return o, nil

@@ -146,7 +146,7 @@ func vouched(set *settings) (*verify.Vouched, error) {
 	if _, err := verify.ParseKey(text); err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, err)
 	}
-	if err := outside(set.mirror, "--key", set.key, false); err != nil {
+	if err := set.outside("--key", set.key, false); err != nil {
 		return nil, err
 	}
 	dir, err := mirror.Open(set.mirror)

@@ -1,10 +1,13 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/sha256"
 	_ "crypto/sha512" // registers the SHA-384 and SHA-512 that an artifact may be signed over
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"hash"
@@ -181,6 +184,21 @@ func (s *sealed) cannotTell(r *trust.Root, who signer) (report.Reason, string) {
 		return report.Absent, "nothing in it says when it was signed: an inclusion proof alone does not"
 	}
 	return "", ""
+}
+
+// signer says who must have signed: exactly one of the two is set.
+type signer struct {
+	identity trust.Identity
+	key      crypto.PublicKey
+}
+
+// ParseKey reads a public key, PEM of a PKIX structure ("PUBLIC KEY").
+func ParseKey(text []byte) (crypto.PublicKey, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("not one public key in PEM")
+	}
+	return x509.ParsePKIXPublicKey(block.Bytes)
 }
 
 func (w signer) String() string {

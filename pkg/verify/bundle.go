@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -282,21 +281,6 @@ func checkEntry(e *prekor.TransparencyLogEntry) error {
 		return errors.New("the checkpoint's root hash is not the proof's")
 	}
 	return nil
-}
-
-// signer says who must have signed: exactly one of the two is set.
-type signer struct {
-	identity trust.Identity
-	key      crypto.PublicKey
-}
-
-// ParseKey reads a public key, PEM of a PKIX structure ("PUBLIC KEY").
-func ParseKey(text []byte) (crypto.PublicKey, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("not one public key in PEM")
-	}
-	return x509.ParsePKIXPublicKey(block.Bytes)
 }
 
 // artifactOption says what the bundle must be of.
