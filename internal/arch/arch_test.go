@@ -60,6 +60,7 @@ var homes = map[string][]string{
 	"google.golang.org/protobuf":                             {"pkg/trust"},
 	"github.com/theupdateframework/go-tuf/v2":                {"pkg/trust/update.go"},
 	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
+	"go.yaml.in/yaml/v3":                                     {"pkg/trust/strict.go"},
 	"github.com/klauspost/compress":                          {"pkg/verify/unpack.go"},
 	"github.com/yuin/goldmark":                               {"pkg/release"},
 	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/support", "pkg/trust", "internal/render"},

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -136,7 +137,7 @@ type KubeadmRule struct {
 func EmbeddedPolicy() *Policy { return embeddedPolicy() }
 
 var embeddedPolicy = sync.OnceValue(func() *Policy {
-	p, err := ParsePolicy(policyYAML)
+	p, err := readPolicy(policyYAML) // a test puts it to ParsePolicy
 	if err != nil {
 		panic("embedded policy: " + err.Error()) // a test reads it, so no build ships with this
 	}
@@ -181,8 +182,16 @@ func (e *FileError) Error() string {
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ParsePolicy reads a policy in YAML or JSON.
+// ParsePolicy reads a policy in YAML or JSON. What is not of its form is an error
+// that names the line.
 func ParsePolicy(text []byte) (*Policy, error) {
+	if err := strictly(text, reflect.TypeFor[Policy]()); err != nil {
+		return nil, err
+	}
+	return readPolicy(text)
+}
+
+func readPolicy(text []byte) (*Policy, error) {
 	p := new(Policy)
 	if err := yaml.UnmarshalStrict(text, p); err != nil {
 		return nil, err
