@@ -95,6 +95,10 @@ const (
 	Reference = "reference" // the signed docker-reference names this image
 	Binding   = "binding"   // a strong claim ties the digest to the version
 
+	// On request, of files alone: the SBOM that binds them is anchored in images
+	// that were signed by another identity than it.
+	Anchor = "anchor"
+
 	// On request. Each is a class of its own, and none stands for another.
 	Contents   = "contents"   // the programs inside are the files that the release signs
 	Staging    = "staging"    // signed when it was built, before promotion
@@ -104,7 +108,7 @@ const (
 )
 
 // CheckNames lists every check that can be asked for, in report order.
-var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Contents, Staging, Promotion, VSA, Provenance}
+var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Anchor, Contents, Staging, Promotion, VSA, Provenance}
 
 // Strength says how much a claim counts for, weakest first. The zero value is
 // Carried.

@@ -33,17 +33,23 @@ type Files struct {
 	facts   *facts
 	listing *Listing
 	items   map[string]Listed
+
+	anchorOnce sync.Once
+	anchor     report.Check
 }
 
 // Files begins to judge the files of a release. The only error is a
 // [*UsageError].
 func (v *Verifier) Files(version release.Version) (*Files, error) {
-	r, err := v.start()
+	if err := v.forFiles(); err != nil {
+		return nil, err
+	}
+	r, err := v.begin()
 	if err != nil {
 		return nil, err
 	}
-	// Neither has a meaning for a file.
-	no := func(name string) bool { return name == report.Inventory || name == report.Reference }
+	// What the policy demands of images has no meaning for a file.
+	no := func(name string) bool { return !slices.Contains(ofFiles, name) }
 	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
 	r.partial = len(r.omitted) > 0
 	return &Files{run: r, Version: version}, nil
@@ -127,6 +133,7 @@ func (f *Files) ask(ctx context.Context, p string) *beside {
 		func() { b.papers = f.papers(ctx, url) },
 		get(0, "sha256", 64), get(1, "sha512", 128),
 		func() { f.Load(ctx) },
+		func() { f.askAnchor(ctx) },
 	)
 	for i := range sums {
 		if errs[i] == nil {
@@ -221,6 +228,9 @@ func (f *Files) judge(ctx context.Context, p string, sums fetch.Sums, b *beside)
 	out.Result.Checks = []report.Check{digest, signature}
 	if f.needs(report.Binding) {
 		out.Result.Checks = append(out.Result.Checks, binding)
+	}
+	if f.needs(report.Anchor) {
+		out.Result.Checks = append(out.Result.Checks, f.anchored(ctx))
 	}
 	if signature.Verdict == report.Verified {
 		out.Bundle = bundle
@@ -433,8 +443,10 @@ func (f *Files) Report(ctx context.Context, names, platforms []string, results [
 	if f.facts != nil {
 		documents := f.facts.results()
 		for i := range documents {
-			// Rule 9: for files alone the SBOM is not anchored in the images.
-			documents[i].Notes = append(documents[i].Notes, "its images were not examined here, so that it rests on its own signature; \"kverify images "+f.Version.String()+"\" holds it against them")
+			// Rule 9: for files alone the SBOM is not anchored in the images, unless that was asked for.
+			if !f.needs(report.Anchor) {
+				documents[i].Notes = append(documents[i].Notes, "its images were not examined here, so that it rests on its own signature; \"--require anchor\" holds it against them")
+			}
 		}
 		all = append(documents, all...)
 	}

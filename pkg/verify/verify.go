@@ -100,7 +100,16 @@ type run struct {
 	shared   *release.Shared // nil where one release is examined
 }
 
+// start begins a run over images.
 func (v *Verifier) start() (*run, error) {
+	r, err := v.begin()
+	if err == nil && r.needs(report.Anchor) {
+		return nil, usagef("the check %q is of files; where images are examined, binding holds the SBOM against them", report.Anchor)
+	}
+	return r, err
+}
+
+func (v *Verifier) begin() (*run, error) {
 	c := *v
 	if c.Policy == nil {
 		c.Policy = trust.EmbeddedPolicy()
