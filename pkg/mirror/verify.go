@@ -215,7 +215,7 @@ func (d *Dir) judgeFiles(ctx context.Context, v *verify.Verifier, version releas
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	files, err := v.Files(version)
+	files, err := v.OfFiles().Files(version)
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,20 @@ func (f *Files) askAnchor(ctx context.Context) {
 	}
 }
 
+// OfFiles is v without the checks that only images can be asked for: for a run
+// over both, where the images are asked for those.
+func (v *Verifier) OfFiles() *Verifier {
+	c := *v
+	keep := func(names []string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(ofFiles, n) })
+	}
+	c.Require = keep(c.Require)
+	if c.Checks != nil {
+		c.Checks = keep(c.Checks)
+	}
+	return &c
+}
+
 // forFiles refuses what can only be asked of images, rather than pass it over.
 func (v *Verifier) forFiles() error {
 	for _, name := range slices.Concat(v.Require, v.Checks) {

@@ -243,7 +243,7 @@ func (f *Files) Skipped(path string) report.Result {
 
 // filesOf judges files by documents that were read already.
 func (v *Verifier) filesOf(version release.Version, read *facts) (*Files, error) {
-	f, err := v.Files(version)
+	f, err := v.OfFiles().Files(version)
 	if err == nil {
 		own := *read
 		own.run = f.run

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 
 	"github.com/kverify/kverify/pkg/fetch"
 )
@@ -102,53 +101,6 @@ func (r *run) lookUp(ctx context.Context, digest, signature string, cert *x509.C
 		return nil, errFlooded
 	}
 	return nil, errNotLogged
-}
-
-// kept are log entries that stand beside files on disk, by what they are of.
-// They are hints: an entry proves itself or is looked up.
-type kept struct {
-	mu      sync.Mutex
-	entries map[string][]keptEntry // by "sha256:<hex>" of the file
-}
-
-type keptEntry struct {
-	*logEntry
-	of *hashedRekord
-}
-
-// maxKeptEntries caps the entries that are held of one file.
-const maxKeptEntries = 4
-
-// add reads a kept bundle; one that cannot be read is no hint.
-func (k *kept) add(digest string, raw []byte) {
-	e, err := entryOf(raw)
-	if err != nil {
-		return
-	}
-	of, err := parseHashedRekord(e.canonical)
-	if err != nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.entries == nil {
-		k.entries = map[string][]keptEntry{}
-	}
-	if len(k.entries[digest]) < maxKeptEntries {
-		k.entries[digest] = append(k.entries[digest], keptEntry{e, of})
-	}
-}
-
-// find returns an entry of exactly this signature, if one is kept.
-func (k *kept) find(digest, signature string, cert *x509.Certificate) *logEntry {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, e := range k.entries[digest] {
-		if e.of.is(digest, signature, cert) == nil {
-			return e.logEntry
-		}
-	}
-	return nil
 }
 
 // isOf says whether the entry is of exactly this signature (rule 16), and

@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// bind says whether a claim that counts ties these bytes to the version. unsigned
+// says that there is no signature at all.
+func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		return f.check(report.Binding, v, reason, format, args...)
+	}
+	if f.facts.rel == nil {
+		return f.facts.sbom.binding
+	}
+	if f.facts.sbom.binding.Verdict == report.Refuted {
+		return say(report.Refuted, f.facts.sbom.binding.Reason, "the SBOM is of another version: %s", f.facts.sbom.binding.Detail)
+	}
+	src := f.facts.rel.SBOM
+	unlisted := false
+	if f.facts.usable() {
+		sha256, sha512, err := f.sbomSums(p)
+		var none *release.NoEntryError
+		s := f.facts.sbomStrength()
+		e := []report.Evidence{{What: "claim", Source: src.URL, Digest: src.Digest, Strength: &s, Fields: map[string]string{"path": p}}}
+		switch {
+		case errors.As(err, &none):
+			unlisted = f.facts.sbom.signed
+		case err != nil:
+			return f.failed(report.Binding, err)
+		case sha256 != sums.SHA256 || sha512 != sums.SHA512:
+			c := say(report.Refuted, report.Mismatch, "this is not %s of %s: the SBOM names other bytes (sha256 %s)", p, f.Version, brief(sha256))
+			c.Evidence = e
+			return c
+		case f.facts.sbom.signed:
+			c := say(report.Verified, "", "the signed SBOM of %s names %s with this sha256 and sha512", f.Version, p)
+			c.Evidence = e
+			return c
+		}
+	}
+	if claim, ok := f.published(p, sums); ok {
+		if unlisted || unsigned && !f.facts.signedSince() {
+			c := say(report.Verified, "", "%s, %s, gives it this %s", documentName(claim), read(claim.Strength), algorithmOf(claim.Digest))
+			if unsigned {
+				c.Detail += "; files were not signed then"
+			}
+			s := claim.Strength
+			c.Evidence = []report.Evidence{{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s}}
+			return c
+		}
+	}
+	switch s := f.facts.sbom.signature; {
+	case src.Err != nil && f.facts.signedSince():
+		return f.failed(report.Binding, fmt.Errorf("no signed SBOM ties it to %s: %w", f.Version, src.Err))
+	case src.Err == nil && s.Verdict != report.Verified && f.facts.signedSince():
+		return say(s.Verdict, s.Reason, "no signed SBOM ties it to %s: %s", f.Version, s.Detail)
+	case unsigned && strings.HasPrefix(p, "bin/"):
+		return say(report.Unknown, report.NoClaim,
+			"files of %s are not signed, and no document of another party names a single binary: nothing can prove it; take the tarball that holds it", f.Version)
+	}
+	return say(report.Unknown, report.NoClaim, "nothing strong ties it to %s: no signed SBOM and no published CHANGELOG gives its digest", f.Version)
+}
+
+// sbomSums is what the SBOM has for a path: as a file, or as an image's archive.
+func (f *Files) sbomSums(p string) (sha256, sha512 string, err error) {
+	doc := f.facts.rel.SBOM.Value
+	sha256, sha512, err = release.SBOMFile(doc, f.Version, p)
+	var none *release.NoEntryError
+	if info := release.DescribeFile(p); errors.As(err, &none) && strings.HasSuffix(p, ".tar") && info.OS == "linux" {
+		image := strings.TrimSuffix(info.Component, "-"+info.Arch) // conformance-amd64.tar
+		return release.SBOMArchive(doc, f.Version, image, info.Arch)
+	}
+	return sha256, sha512, err
+}
+
+// published finds a claim on these bytes by another party than the one that
+// serves them, read from its publisher.
+func (f *Files) published(p string, sums fetch.Sums) (StrongClaim, bool) {
+	for _, c := range f.items[p].Claims {
+		if c.Document == release.DocChangelog && (c.Strength == report.Published || c.Strength == report.Vouched) &&
+			(c.Digest == "sha512:"+sums.SHA512 || c.Digest == "sha256:"+sums.SHA256) {
+			return c, true
+		}
+	}
+	return StrongClaim{}, false
+}
+
+func algorithmOf(digest string) string {
+	a, _, _ := strings.Cut(digest, ":")
+	return a
+}
