@@ -294,13 +294,14 @@ func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
 // ask reads every name from the registry: what is there already needs nothing
 // more, and this is all that a second push asks.
 func (j *pushing) ask(ctx context.Context) {
-	par.Map(ctx, len(j.names), j.Jobs, func(ctx context.Context, i int) {
+	isReferrer := func(n *pushName) bool { return n.tag == "" && n.Of != "" }
+	one := func(ctx context.Context, i int) {
 		n := j.names[i]
-		if n.Err != nil {
+		if n.Err != nil || n.State != Failed {
 			return
 		}
 		n.State = Wanted
-		if n.tag == "" && n.Of != "" { // a referrer counts as there once it is listed
+		if isReferrer(n) { // it counts as there once it is listed
 			list, err := j.To.Listed(ctx, n.subject())
 			if err != nil && !fetch.Is(err, fetch.Forbidden) {
 				n.fail(err)
@@ -329,7 +330,12 @@ func (j *pushing) ask(ctx context.Context) {
 		default:
 			n.fail(err)
 		}
-	}, func(i int) { j.names[i].fail(context.Cause(ctx)) })
+	}
+	// One alone finds out whether the registry lists referrers.
+	if i := slices.IndexFunc(j.names, isReferrer); i >= 0 {
+		one(ctx, i)
+	}
+	par.Map(ctx, len(j.names), j.Jobs, one, func(i int) { j.names[i].fail(context.Cause(ctx)) })
 }
 
 // signatures are the layers of a manifest of signatures, by what each signs
