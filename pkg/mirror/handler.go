@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,35 +55,55 @@ func NewHandler(d *Dir) *Handler {
 func (h *Handler) Swap(d *Dir) { h.dir.Store(d) }
 
 // Judge takes the report of a verification of what is served. What it refutes
-// is from then on answered with 403 and the reason; all else is served as before.
+// is from then on answered with 403 and the reason: a file or document under
+// every address, an image under its tags and digests, and with a platform of it
+// the image, whose index names that platform. All else is served as before.
 func (h *Handler) Judge(r report.Report) {
 	refuted := map[string]string{}
+	indexes := map[string]string{} // digest by name
+	for _, res := range r.Results {
+		if res.Kind == "image" && res.Platform == "" {
+			indexes[res.Subject] = res.Digest
+		}
+	}
+	image := func(name, digest, why string) {
+		refuted[name] = why
+		if repo, ok := repositoryOf(name); ok && digest != "" {
+			refuted[repo+"@"+digest] = why
+		}
+	}
 	for _, res := range r.Results {
 		if res.Verdict() != report.Refuted {
 			continue
 		}
-		why := "its verification here refuted it"
-		for _, c := range res.Checks {
-			if c.Required && c.Verdict == report.Refuted {
-				why = fmt.Sprintf("%s: %s: %s", why, c.Name, c.Detail)
-				break
-			}
-		}
+		why := reasonOf(res)
 		for _, name := range append([]string{res.Subject}, res.SeenAs...) {
-			if res.Kind != "image" {
-				refuted[name] = why
+			if res.Kind == "image" {
+				image(name, res.Digest, why)
 				continue
 			}
-			if repo, ok := repositoryOf(name); ok && res.Digest != "" {
-				refuted[repo+"@"+res.Digest] = why
+			refuted[name] = why
+			if u, err := url.Parse(name); err == nil {
+				if a := alias(u.Host, u.Path); a != nil {
+					refuted[a.header["Location"]] = why
+				}
 			}
-			if res.Platform == "" { // a tag; a platform that is wrong is wrong in it
-				refuted[name] = why
-			}
+		}
+		if res.Kind == "image" && res.Platform != "" {
+			image(res.Subject, indexes[res.Subject], res.Platform+": "+why)
 		}
 	}
 	h.refuted.Store(&refuted)
 	h.metrics.judge(r)
+}
+
+func reasonOf(res report.Result) string {
+	for _, c := range res.Checks {
+		if c.Required && c.Verdict == report.Refuted {
+			return fmt.Sprintf("its verification here refuted it: %s: %s", c.Name, c.Detail)
+		}
+	}
+	return "its verification here refuted it"
 }
 
 func repositoryOf(name string) (string, bool) {
@@ -187,7 +208,7 @@ func (h *Handler) withheld(in *http.Request, a *answer) string {
 	}
 	rest, ok := strings.CutPrefix(in.URL.Path, "/v2/")
 	if !ok {
-		return refuted[in.URL.String()]
+		return refuted["https://"+in.URL.Host+in.URL.Path]
 	}
 	repo, ref, ok := strings.Cut(rest, "/manifests/")
 	if !ok {

@@ -501,20 +501,25 @@ func TestServeRefuted(t *testing.T) {
 	files, index, image, _, layer := listedSample()
 	base, _, h, _ := serveTree(t, files)
 	wrong := []report.Check{{Name: report.Binding, Required: true, Verdict: report.Refuted, Detail: "it is another's"}}
+	right := []report.Check{{Name: report.Binding, Required: true, Verdict: report.Verified}}
 	h.Judge(report.Report{Results: []report.Result{
+		{Subject: "registry.k8s.io/kube-proxy:v1.27.2", Kind: "image", Digest: index, Checks: right},
 		{Subject: "registry.k8s.io/kube-proxy:v1.27.2", Kind: "image", Platform: "linux/amd64", Digest: image, SeenAs: []string{"registry.k8s.io/kube-proxy-amd64:v1.27.2"}, Checks: wrong},
 		{Subject: "https://dl.k8s.io/" + bigPath, Kind: "file", Checks: wrong},
-		{Subject: "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", Kind: "file"}, // unknown
+		{Subject: "https://sbom.k8s.io/v1.27.2/release", Kind: "document", Checks: wrong},
+		{Subject: "https://dl.k8s.io/release/stable-1.27.txt", Kind: "file"}, // unknown
 	}})
 	for path, want := range map[string]int{
-		"/v2/kube-proxy/manifests/v1.27.2":              200, // the index is right
-		"/v2/kube-proxy/manifests/" + index:             200,
-		"/v2/kube-proxy/manifests/" + image:             403,
-		"/v2/kube-proxy-amd64/manifests/v1.27.2":        403,
-		"/v2/kube-proxy/blobs/" + layer:                 200, // other images may share it
-		"/dl.k8s.io/" + bigPath:                         403,
-		"/v1.27.2/kubernetes-server-linux-amd64.tar.gz": 403,
-		"/v1.27.2/release":                              200,
+		"/v2/kube-proxy/manifests/v1.27.2":                   403, // the index names what is refuted
+		"/v2/kube-proxy/manifests/" + index:                  403,
+		"/v2/kube-proxy/manifests/" + image:                  403,
+		"/v2/kube-proxy-amd64/manifests/v1.27.2":             403,
+		"/v2/kube-proxy/blobs/" + layer:                      200, // other images may share it
+		"/dl.k8s.io/" + bigPath:                              403,
+		"/v1.27.2/kubernetes-server-linux-amd64.tar.gz":      403,
+		"/v1.27.2/release":                                   403,
+		"/dl.k8s.io/release/v1.27.2/kubernetes-release.spdx": 403,
+		"/dl.k8s.io/release/stable-1.27.txt":                 200,
 	} {
 		resp, body, err := ask(t, "GET", base, path, nil)
 		if err != nil || resp.StatusCode != want {

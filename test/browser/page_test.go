@@ -508,7 +508,7 @@ func TestScreenshots(t *testing.T) {
 			t.Errorf("%s has %d bytes, too many for the docs", name, len(picture))
 		}
 	}
-	shot("page-light.png", "light", "/?version=v1.27.1", 1100, 850, "0")
-	shot("page-dark.png", "dark", "/?q=kubelet+linux", 1100, 850, `document.querySelector("section.files details").open = true`)
+	shot("page-light.png", "light", "/?version=v1.27.1", 1100, 890, "0")
+	shot("page-dark.png", "dark", "/?q=kubelet+linux", 1100, 890, `document.querySelector("section.files details").open = true`)
 	shot("page-phone.png", "light", "/?version=v1.27.1", 390, 980, "0")
 }
