@@ -68,7 +68,7 @@ func open(t *testing.T, base string, flags ...chromedp.ExecAllocatorOption) *win
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	w := &window{t: t, ctx: ctx, base: base}
 	if err := chromedp.Listen(ctx, func(event any) {
@@ -147,7 +147,7 @@ func value[T any](w *window, expression string) T {
 // until waits for an expression to be true.
 func (w *window) until(expression string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if value[bool](w, "Boolean("+expression+")") {
 			return
 		}

@@ -108,7 +108,7 @@ func serve(t *testing.T, good bool, args ...string) (base string) {
 		}
 		_ = cmd.Wait()
 	})
-	limit := time.After(time.Minute)
+	limit := time.After(3 * time.Minute)
 	for {
 		select {
 		case line, ok := <-lines:
@@ -123,7 +123,7 @@ func serve(t *testing.T, good bool, args ...string) (base string) {
 				return base
 			}
 		case <-limit:
-			t.Fatal("kverify did not serve and verify in a minute")
+			t.Fatal("kverify did not serve and verify in three minutes")
 		}
 	}
 }
