@@ -68,10 +68,11 @@ func isUsage(err error) bool {
 		skew    *support.SkewError
 		span    *release.RangeError
 		saved   *report.FileError
+		keep    *mirror.KeepError
 	)
 	return errors.As(err, &own) || errors.As(err, &asked) || errors.As(err, &version) ||
 		errors.As(err, &ref) || errors.As(err, &file) || errors.Is(err, mirror.ErrNotMirror) ||
-		errors.As(err, &minor) || errors.As(err, &skew) || errors.As(err, &span) || errors.As(err, &saved)
+		errors.As(err, &minor) || errors.As(err, &skew) || errors.As(err, &span) || errors.As(err, &saved) || errors.As(err, &keep)
 }
 
 // usageError reports a command line that cannot be carried out: what was given,

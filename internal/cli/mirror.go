@@ -15,6 +15,7 @@ them, so that whoever holds one can verify, serve and push it without any networ
 	}
 	// A line each, so that they can be added one by one.
 	c.AddCommand(a.mirrorCreate())
+	c.AddCommand(a.mirrorPrune())
 	c.AddCommand(a.mirrorServe())
 	c.AddCommand(a.mirrorPush())
 	c.AddCommand(a.mirrorConfig())

@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,10 +49,13 @@ type Maker struct {
 }
 
 // A BusyError says that another run has the mirror for itself.
-type BusyError struct{ Dir string }
+type BusyError struct {
+	Dir string
+	By  string // what is done with it
+}
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("the mirror %s is being pruned by another run; try again when it is done", e.Dir)
+	return fmt.Sprintf("the mirror %s is being %s by another run; try again when that is done", e.Dir, e.By)
 }
 
 // NewMaker opens a directory, which is made if need be. One that holds anything
@@ -88,7 +93,7 @@ func (m *Maker) begin() error {
 		return err
 	}
 	if !lock(m.run, false, false) {
-		return &BusyError{m.Dir}
+		return &BusyError{m.Dir, "pruned"}
 	}
 	dir, err := Open(m.Dir)
 	if err != nil {
@@ -236,6 +241,11 @@ func (m *Maker) write(name string, body []byte) error {
 		}
 	}
 	return fetch.WriteFile(m.root, name, body, 0o644)
+}
+
+func hashHex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // bare takes off the operation and the path, which the caller names better.

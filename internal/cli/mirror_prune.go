@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/release"
+)
+
+func (a *app) mirrorPrune() *cobra.Command {
+	var keep []string
+	var dry, quiet bool
+	var signKey string
+	c := &cobra.Command{
+		Use:   "prune DIR",
+		Short: "Remove from a mirror what no kept release needs",
+		Long: `Takes releases out of a mirror, all but those of --keep, and removes what is then not
+needed: blobs that no image shares, files, and what interrupted runs have left.
+Without --keep every release stays, and only such leftovers go. It asks nobody and
+needs no network, so that a mirror inside is pruned inside.`,
+		Example: withExamples(
+			"kverify mirror prune DIR --keep v1.27.2,v1.28.1 --dry-run  # what would go",
+			"kverify mirror prune DIR --keep v1.27.2,v1.28.1",
+			"kverify mirror prune DIR  # only what nothing lists",
+		),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &usageError{err: errors.New("mirror prune takes one directory; write kverify mirror prune DIR"), hint: "try: kverify mirror prune --help"}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			a.running = true
+			o := mirror.PruneOptions{Dir: args[0], DryRun: dry}
+			if c.Flags().Changed("keep") && len(keep) == 0 {
+				return usagef("--keep is empty; name the releases that stay, or leave it out")
+			}
+			for _, k := range keep {
+				v, err := release.ParseVersion(k)
+				if err != nil {
+					return err
+				}
+				o.Keep = append(o.Keep, v)
+			}
+			var err error
+			if o.Operator, err = a.operator(signKey, args[0]); err != nil {
+				return err
+			}
+			out, err := mirror.Prune(o)
+			if err != nil {
+				return err
+			}
+			for _, name := range out.Files {
+				if _, err := fmt.Fprintln(a.stdout, render.Escape(name)); err != nil {
+					return err
+				}
+			}
+			if quiet {
+				return nil
+			}
+			did := "removed"
+			if dry {
+				did = "would be removed, and nothing was"
+			}
+			what := ""
+			if len(out.Releases) > 0 {
+				what = fmt.Sprintf(" with %s and %s of images", strings.Join(out.Releases, ", "), count(out.Names, "name"))
+			}
+			a.say("%s of %s%s: %s", count(len(out.Files), "file"), bytesText(out.Bytes), what, did)
+			if out.Unsigned {
+				a.say("MANIFEST.json has changed, and its signature was of the list before and is gone; sign it with --sign-key")
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringSliceVar(&keep, "keep", nil, "keep only this `VERSION`; repeatable (default all)")
+	f.BoolVar(&dry, "dry-run", false, "list what would go, and remove nothing")
+	f.StringVar(&signKey, "sign-key", "", "vouch for what stays with the private key in this `FILE`")
+	f.BoolVarP(&quiet, "quiet", "q", false, "no remarks on stderr")
+	return c
+}
