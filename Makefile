@@ -33,7 +33,7 @@ test: ## run all tests under the race detector
 
 .PHONY: slow
 slow: ## kill downloads and throttle a registry: the tests that take their time
-	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestThrottled)$$' -v ./cmd/kverify ./pkg/verify
+	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestThrottled|TestCorruption)$$' -timeout 20m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html
