@@ -266,3 +266,20 @@ func TestUnpackLimits(t *testing.T) {
 		}
 	}
 }
+
+// A layer as large as that of kube-apiserver: what contents costs a platform
+// beyond the bytes of the network.
+func BenchmarkUnpack(b *testing.B) {
+	program := make([]byte, 120<<20)
+	for i := range program { // as compressible as machine code, about
+		program[i] = byte(i*i>>7) & byte(i>>3)
+	}
+	layer := tarOf("usr/local/bin/kube-apiserver", program)
+	b.SetBytes(int64(len(layer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := verify.Unpack(layer, 1<<30, "/usr/local/bin/kube-apiserver"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
