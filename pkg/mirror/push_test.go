@@ -60,6 +60,13 @@ func newTarget(t *testing.T, o ...memory.Option) *target {
 	return reg
 }
 
+// refuse sets what is answered with 403.
+func (r *target) refuse(deny func(*http.Request) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deny = deny
+}
+
 // forget begins to count anew, and returns what was asked before.
 func (r *target) forget() []string {
 	r.mu.Lock()
@@ -413,13 +420,13 @@ func TestPushReferrers(t *testing.T) {
 		})
 		reg := newTarget(t, memory.WithReferrersSupport(api))
 		if !api { // dies before the list is written
-			reg.deny = func(r *http.Request) bool {
+			reg.refuse(func(r *http.Request) bool {
 				return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, strings.Replace(w.Digest(proxyTag), ":", "-", 1))
-			}
+			})
 			if got := reg.push(t, dir, nil); errorOf(got, "kube-proxy@") == nil {
 				t.Error("the list could not be written, and nobody says so")
 			}
-			reg.deny = nil
+			reg.refuse(nil)
 		}
 		for again := range 2 {
 			reg.forget()
@@ -453,14 +460,14 @@ func TestPushStopped(t *testing.T) {
 		reg := newTarget(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		n := 0
-		reg.deny = func(*http.Request) bool {
+		reg.refuse(func(*http.Request) bool {
 			reg.mu.Lock()
 			defer reg.mu.Unlock()
 			if n++; n == after {
 				cancel()
 			}
 			return false
-		}
+		})
 		d, err := mirror.Open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -473,7 +480,7 @@ func TestPushStopped(t *testing.T) {
 			t.Errorf("after %d requests: %v", after, r.Verdict())
 		}
 		cancel()
-		reg.deny = nil
+		reg.refuse(nil)
 		for name, s := range states(reg.push(t, dir, nil)) {
 			if s != mirror.Pushed && s != mirror.Kept {
 				t.Errorf("stopped after %d requests: then %s: state %d", after, name, s)
