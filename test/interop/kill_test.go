@@ -28,7 +28,7 @@ func TestKillPush(t *testing.T) {
 		kills = 20 // at a slow line, and then
 		fast  = 4  // at a fast one, which come later in a push
 		mid   = 15 // of them must land while a blob is half sent
-		layer = 384 << 10
+		layer = 768 << 10
 		rate  = 4 << 20
 	)
 	seed := uint64(time.Now().UnixNano())
@@ -71,6 +71,11 @@ func TestKillPush(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Duration(random.Int64N(int64(350 * time.Millisecond))))
+		if i%7 != 6 { // not between two blobs
+			for deadline := time.Now().Add(2 * time.Second); m.sending.Load() == 0 && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+		}
 		if i >= kills {
 			time.Sleep(time.Duration(random.Int64N(int64(time.Second))))
 		} else if m.sending.Load() > 0 {
