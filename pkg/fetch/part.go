@@ -133,13 +133,23 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		// Exclusive: neither a link nor anything else that comes in between is opened.
 		f, err = root.OpenFile(p.part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
+	busy := &FileError{Name: name, Err: ErrBusy, Hint: "wait for it, or choose another directory"}
+	if errors.Is(err, errReplaced) || errors.Is(err, fs.ErrExist) {
+		return nil, busy // by the process that has it
+	}
 	if err != nil {
 		return nil, &FileError{Name: p.part, Err: bare(err), Hint: "remove it, or choose another directory"}
 	}
 	p.file = f
 	if err := lock(f); err != nil {
 		_ = f.Close()
-		return nil, &FileError{Name: name, Err: err, Hint: "wait for it, or choose another directory"}
+		return nil, busy
+	}
+	// Whoever had it before may have given it its final name by now: then this
+	// is that file, and is not touched.
+	if there, err := root.Lstat(p.part); err != nil || !sameFile(f, there) {
+		_ = f.Close()
+		return nil, busy
 	}
 	if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
 		_ = f.Close()
@@ -165,9 +175,17 @@ func openRegular(root *os.Root, name string, flag int) (*os.File, error) {
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || !os.SameFile(before, info) {
 		_ = f.Close()
-		return nil, fmt.Errorf("it was replaced while it was opened, %w", ErrNotRegular)
+		return nil, errReplaced
 	}
 	return f, nil
+}
+
+// errReplaced is met where another process gives a file its name meanwhile.
+var errReplaced = fmt.Errorf("it was replaced while it was opened, %w", ErrNotRegular)
+
+func sameFile(f *os.File, there fs.FileInfo) bool {
+	mine, err := f.Stat()
+	return err == nil && os.SameFile(mine, there)
 }
 
 func kind(m fs.FileMode) string {

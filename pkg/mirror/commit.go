@@ -84,6 +84,10 @@ func (p *Plan) listFiles(found *Manifest) error {
 		for _, suffix := range beside {
 			url := res.Subject + suffix
 			sums, err := fetch.HashFile(p.maker.root, filePath(url), nil)
+			for try := 0; try < 5 && errors.Is(err, fetch.ErrNotRegular); try++ { // another run is giving it its name
+				time.Sleep(busyWait)
+				sums, err = fetch.HashFile(p.maker.root, filePath(url), nil)
+			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}

@@ -92,8 +92,10 @@ func (m *Maker) begin() error {
 	if m.run, err = m.root.Open("."); err != nil {
 		return err
 	}
-	if !lock(m.run, false, false) {
-		return &BusyError{m.Dir, "pruned"}
+	for begun := time.Now(); !lock(m.run, false, false); time.Sleep(busyWait) {
+		if time.Since(begun) > sweepWait {
+			return &BusyError{m.Dir, "pruned"}
+		}
 	}
 	dir, err := Open(m.Dir)
 	if err != nil {
@@ -177,6 +179,10 @@ func onlyMirror(root *os.Root, dir string) error {
 	return nil
 }
 
+// sweepWait is how long a run waits for another that only removes what
+// interrupted runs have left.
+const sweepWait = 3 * time.Second
+
 // busyWait is how long a run waits before it looks again at a blob that another
 // one is fetching.
 const busyWait = 100 * time.Millisecond
@@ -230,6 +236,9 @@ func (m *Maker) has(name string, p *piece, t *fetch.Transfer) (bool, error) {
 		return false, err
 	}
 	sums, err := fetch.HashFile(m.root, name, t)
+	if errors.Is(err, fetch.ErrNotRegular) || errors.Is(err, fs.ErrNotExist) {
+		return false, nil // another run is giving it its name
+	}
 	return err == nil && "sha256:"+sums.SHA256 == p.digest, err
 }
 

@@ -351,20 +351,20 @@ func TestMakeAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	wishes := []mirror.Wish{small("v1.27.1"), small("v1.27.2"), small("v1.28.1"), small("v1.27.2")}
 	errs := make([]error, len(wishes))
-	verdicts := make([]report.Verdict, len(wishes))
+	verdicts, whys := make([]report.Verdict, len(wishes)), make([]string, len(wishes))
 	var wg sync.WaitGroup
 	for i, wish := range wishes {
 		o := mirror.MakerOptions{Dir: dir, Verifier: outside(t, w), Tool: report.Tool{Name: "test"}}
 		wg.Go(func() {
 			var r report.Report
 			r, _, errs[i] = make1(t.Context(), o, wish)
-			verdicts[i] = r.Verdict()
+			verdicts[i], whys[i] = r.Verdict(), bad(r)
 		})
 	}
 	wg.Wait()
 	for i := range errs {
 		if errs[i] != nil || verdicts[i] != report.Verified {
-			t.Errorf("run %d: %v %v", i, verdicts[i], errs[i])
+			t.Errorf("run %d: %v %v%s", i, verdicts[i], errs[i], whys[i])
 		}
 	}
 	in := inside(t, w, dir, nil)

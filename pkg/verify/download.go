@@ -165,6 +165,9 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil //nolint:nilerr // what is no file there, saving says
 	}
 	sums, err := fetch.HashFile(root, t.Name, t.Progress)
+	if t.Patient && errors.Is(err, fetch.ErrNotRegular) {
+		return res, false, nil // another run is giving it its name
+	}
 	if err != nil {
 		return res, false, err
 	}
