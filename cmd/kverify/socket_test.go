@@ -24,12 +24,20 @@ func TestNoSocket(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	whole, err := filepath.Abs(filepath.Join(sample, "mirror"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"images", "v1.27.2"},
 		{"verify", "registry.k8s.io/pause:3.9", "registry.k8s.io/nothing:v0"},
+		{"verify", whole},
 	} {
 		args = append([]string{"-f", "-o", trace, "-e", "trace=%network,openat", program}, args...)
-		args = append(args, "--mirror", filepath.Join(sample, "mirror"), "--trusted-root", filepath.Join(sample, "trusted_root.json"))
+		if args[len(args)-1] != whole {
+			args = append(args, "--mirror", filepath.Join(sample, "mirror"))
+		}
+		args = append(args, "--trusted-root", filepath.Join(sample, "trusted_root.json"))
 		cmd := exec.Command(strace, args...)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		out, err := cmd.CombinedOutput()
