@@ -198,7 +198,7 @@ func (j *pushing) plan() {
 		for again := true; again; {
 			again = false
 			open = slices.DeleteFunc(open, func(pn *pushName) bool {
-				if pn.Of = j.subject(key, pn); pn.Of == "" || !j.leads(key, pn.Of) {
+				if pn.Of = j.subject(pn); pn.Of == "" || !j.leads(key, pn.Of) {
 					return false
 				}
 				j.take(key, pn)
@@ -239,7 +239,7 @@ func signed(tag string) string {
 }
 
 // subject gives what a name is about, if it is about another one.
-func (j *pushing) subject(repo string, pn *pushName) string {
+func (j *pushing) subject(pn *pushName) string {
 	if pn.tag != "" {
 		return signed(pn.tag)
 	}

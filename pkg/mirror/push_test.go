@@ -214,10 +214,6 @@ func relayout(t *testing.T, dir string, change func(list []map[string]any) []map
 	}
 }
 
-func named(d map[string]any) string {
-	return d["annotations"].(map[string]any)["org.opencontainers.image.ref.name"].(string)
-}
-
 func writeBlob(t *testing.T, dir string, m world.Manifest) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "oci/blobs/sha256", strings.TrimPrefix(m.Digest(), "sha256:")), m.Body, 0o644); err != nil {
