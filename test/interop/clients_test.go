@@ -203,7 +203,7 @@ func startContainerd(t *testing.T) (ctr func(args ...string) string) {
 	if os.Getuid() != 0 {
 		t.Skip("containerd needs root")
 	}
-	dir, err := os.MkdirTemp("", "ctd") // short: a socket's path has some hundred bytes
+	dir, err := os.MkdirTemp("", "ctd") //nolint:usetesting // short: a socket's path has some hundred bytes
 	if err != nil {
 		t.Fatal(err)
 	}
