@@ -216,16 +216,16 @@ func notTrust(flag, path string, err error) error {
 
 // outside refuses a file that lies in what is judged: by its name, by any link
 // on the way, or by what it is in the end.
-func (s *settings) outside(flag, file string, embedded bool) error {
+func (set *settings) outside(flag, file string, embedded bool) error {
 	if embedded {
 		return nil
 	}
-	if s.mirror != "" {
-		if err := outsideOf(s.mirror, "the mirror "+s.mirror, flag, file); err != nil {
+	if set.mirror != "" {
+		if err := outsideOf(set.mirror, "the mirror "+set.mirror, flag, file); err != nil {
 			return err
 		}
 	}
-	for _, dir := range s.judged {
+	for _, dir := range set.judged {
 		if err := outsideOf(dir, dir, flag, file); err != nil {
 			return err
 		}

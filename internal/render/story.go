@@ -288,12 +288,12 @@ func (t *table) platforms(g group) {
 	for _, r := range g.rows[1:] {
 		signature, _ := r.Check(report.Signature)
 		binding, _ := r.Check(report.Binding)
-		said := r.label + " is " + r.Verdict().String() + ", " + cmp.Or(r.Digest, "not there")
+		said := []string{r.label + " is " + r.Verdict().String() + ", " + cmp.Or(r.Digest, "not there")}
 		for _, d := range []string{signature.Detail, binding.Detail} {
 			if d != "" && r.Verdict() == report.Verified {
-				said += "; " + d
+				said = append(said, d)
 			}
 		}
-		t.item(said)
+		t.item(strings.Join(said, "; "))
 	}
 }

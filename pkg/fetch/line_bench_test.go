@@ -27,14 +27,14 @@ func longLine(to string, rtt time.Duration) func(ctx context.Context, network, a
 	way := func(dst io.WriteCloser, src io.Reader) {
 		queue := make(chan delayed, 1<<16)
 		go func() {
-			defer dst.Close() //nolint:errcheck // the end of a relay
+			defer dst.Close()
 			for d := range queue {
 				time.Sleep(time.Until(d.at))
 				if _, err := dst.Write(d.data); err != nil {
 					break
 				}
 			}
-			for range queue { //nolint:revive // the sender must not wait
+			for range queue { // the sender must not wait
 			}
 		}()
 		defer close(queue)

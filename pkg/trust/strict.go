@@ -97,8 +97,7 @@ func fits(n *yaml.Node, t reflect.Type, where string) error {
 
 // fieldOf finds a field by its exact JSON name.
 func fieldOf(t reflect.Type, name string) reflect.Type {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.IsExported() && tag == name {
 			return f.Type
 		}

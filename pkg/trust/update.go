@@ -230,7 +230,7 @@ var rootName = lazily(`^([1-9][0-9]*)\.root\.json$`)
 // DownloadFile has the form that go-tuf asks for; it ignores the time-out, which the context has.
 func (f *tufFetcher) DownloadFile(url string, limit int64, _ time.Duration) ([]byte, error) {
 	root := rootName().FindStringSubmatch(path.Base(url))
-	if root != nil && f.roots[root[1]] != nil {
+	if len(root) == 2 && f.roots[root[1]] != nil {
 		return f.roots[root[1]], nil
 	}
 	resp, err := f.client.Get(f.ctx, url, limit)

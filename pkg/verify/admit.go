@@ -245,7 +245,8 @@ func (r *run) carry(ctx context.Context, im *image, results []report.Result, ref
 	if !referrers {
 		return out, nil
 	}
-	return out, r.carryReferrers(ctx, im, &out)
+	errs := r.carryReferrers(ctx, im, &out)
+	return out, errs
 }
 
 // paper admits the manifest of a signature that was verified.

@@ -49,7 +49,7 @@ func payloadOf(digest string) []byte {
 
 // bothAnswer says what verify and what cosign say of one layer; read is false
 // if it is no layer at all.
-func bothAnswer(t *testing.T, c *cosignVerifier, subject string, payload []byte, sig, cert, entry string) (ours, theirs error, read bool) {
+func bothAnswer(t *testing.T, c *cosignVerifier, subject string, payload []byte, sig, cert, entry string) (read bool, ours, theirs error) {
 	t.Helper()
 	sum := sha256.Sum256(payload)
 	l, err := parseLayer(registry.Descriptor{
@@ -57,9 +57,9 @@ func bothAnswer(t *testing.T, c *cosignVerifier, subject string, payload []byte,
 		Annotations: map[string]string{signatureAnnotation: sig, certificateAnnotation: cert},
 	})
 	if err != nil || l.parseBundle(entry) != nil {
-		return nil, nil, false
+		return false, nil, nil //nolint:nilerr // it is no layer
 	}
-	return c.verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject), true
+	return true, c.verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject)
 }
 
 func judgeOf(tb testing.TB, w *world.World) *cosignVerifier {
@@ -111,7 +111,7 @@ func TestAgainstCosign(t *testing.T) {
 			if mask/54%2 == 1 {
 				subject = subjectB
 			}
-			ours, theirs, read := bothAnswer(t, c, subject, payload, from(1)[signatureAnnotation], from(3)[certificateAnnotation], from(9)[bundleAnnotation])
+			read, ours, theirs := bothAnswer(t, c, subject, payload, from(1)[signatureAnnotation], from(3)[certificateAnnotation], from(9)[bundleAnnotation])
 			if !read {
 				t.Fatalf("%s, parts %d: cannot be read", name, mask)
 			}
@@ -145,7 +145,7 @@ func FuzzAgainstCosign(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, subject string, payload []byte, sig, cert, entry string) {
-		ours, theirs, read := bothAnswer(t, c, subject, payload, sig, cert, entry)
+		read, ours, theirs := bothAnswer(t, c, subject, payload, sig, cert, entry)
 		if !read || ours != nil {
 			return
 		}

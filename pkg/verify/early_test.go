@@ -41,7 +41,7 @@ func (s *slowIndex) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
-var errSlow = &http.ProtocolError{ErrorString: "the tags of the architectures waited for the index"}
+var errSlow = errors.New("the tags of the architectures waited for the index")
 
 // TestTagsDoNotWaitForTheIndex holds that what is known by name is asked for at
 // once, each once, and that an architecture that its repository does not have

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"math/big"
 	"regexp"
 	"time"
@@ -55,7 +56,7 @@ func (s stamp) knownTo(r *trust.Root) bool {
 		if a.Leaf != nil && bytes.Equal(a.Leaf.RawIssuer, s.issuer) && a.Leaf.SerialNumber.Cmp(s.serial) == 0 {
 			return true
 		}
-		for _, ca := range append(a.Intermediates[:len(a.Intermediates):len(a.Intermediates)], a.Root) {
+		for _, ca := range append(slices.Clip(a.Intermediates), a.Root) {
 			if a.Leaf == nil && ca != nil && bytes.Equal(ca.RawSubject, s.issuer) {
 				return true
 			}

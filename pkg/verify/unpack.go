@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -173,10 +174,8 @@ func decompressor(compressed io.Reader, mediaType string) (io.ReadCloser, error)
 const whiteout, opaque = ".wh.", ".wh..wh..opq"
 
 func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
-	for _, part := range strings.Split(h.Name, "/") {
-		if part == ".." {
-			return odd("a name that climbs, %.100q", h.Name)
-		}
+	if slices.Contains(strings.Split(h.Name, "/"), "..") {
+		return odd("a name that climbs, %.100q", h.Name)
 	}
 	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
 	if name == "" {
