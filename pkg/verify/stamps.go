@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"math/big"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/digitorus/pkcs7"
