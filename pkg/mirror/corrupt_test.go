@@ -385,26 +385,3 @@ func TestPrune(t *testing.T) {
 		t.Errorf("beside a run that makes it: %v", err)
 	}
 }
-
-// FuzzTar holds that whatever is read as an archive has only plain paths, each
-// within the bytes.
-func FuzzTar(f *testing.F) {
-	f.Add(pack(f, map[string]string{"oci/oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "oci/index.json": `{"schemaVersion":2,"manifests":[]}`}))
-	f.Add(pack(f, map[string]string{"files/h/x": "y"}, tar.Header{Typeflag: tar.TypeSymlink, Name: "a", Linkname: "b"}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file := filepath.Join(t.TempDir(), "f.tar")
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		d, err := mirror.Open(file)
-		if err != nil {
-			if !errors.Is(err, mirror.ErrNotMirror) {
-				t.Fatal(err)
-			}
-			return
-		}
-		defer d.Close()
-		_, _, _ = d.Vouch()
-		_ = d.Manifest()
-	})
-}

@@ -249,3 +249,25 @@ func TestVouchAttacks(t *testing.T) {
 		}
 	})
 }
+
+// TestVouchOldRelease: of a release from before file signing images and tarballs
+// are verified outside by what was published, and inside by the key alone.
+func TestVouchOldRelease(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{"v1.24.0"}})
+	o, key := operator(t)
+	dir := filepath.Join(t.TempDir(), "m")
+	wish := small("v1.24.0")
+	wish.Names = []string{"kube-proxy"}
+	wish.Files = func(p string) bool { return p == "kubernetes-client-linux-amd64.tar.gz" }
+	r, m := makes(t, w, dir, func(mo *mirror.MakerOptions) { mo.Operator = o }, wish)
+	wantVerdict(t, "the run", r, report.Verified)
+	if !m.Listed {
+		t.Fatal("it is not listed")
+	}
+	wantVerdict(t, "without the key", inside(t, w, dir, nil), report.Unknown)
+	v, err := vouches(t, dir, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVerdict(t, "with the key", inside(t, w, dir, v), report.Verified)
+}
