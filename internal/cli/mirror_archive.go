@@ -55,10 +55,10 @@ func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) 
 		err = tar.WriteTo(ctx, f, watched[0].transfer)
 		ended(0, "written")
 	})
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err = parent.Rename(temp, name); err != nil {
+	if err := parent.Rename(temp, name); err != nil {
 		return err
 	}
 	if tar.Left > 0 {

@@ -37,10 +37,8 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 	if v == report.Refuted || r.Interrupted || v == report.Unknown && !p.maker.AllowUnknown {
 		return r, Made{}, nil
 	}
-	for _, err := range p.errs {
-		if err != nil { // a blob is missing: nothing that names it can be listed
-			return r, Made{}, nil
-		}
+	if errors.Join(p.errs...) != nil { // a blob is missing: nothing that names it can be listed
+		return r, Made{}, nil
 	}
 	found := &Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
 	scope := Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}

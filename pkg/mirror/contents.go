@@ -47,7 +47,7 @@ func (i HeldImage) String() string {
 // signature: sha256-<hex>, with or without a suffix.
 func (i HeldImage) IsAttached() bool {
 	rest, ok := strings.CutPrefix(i.Tag, "sha256-")
-	return ok && len(rest) >= 64 && isHex(rest[:64], 64)
+	return ok && len(rest) >= 64 && isHex(rest[:64])
 }
 
 // maxWalked bounds the files of a directory without MANIFEST.json.

@@ -60,7 +60,7 @@ func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
 // place is where the mirror keeps what u names; nil if that may change.
 func (k *kept) place(u *url.URL) *url.URL {
 	host, p := strings.ToLower(u.Host), u.Path
-	if k.stand != nil && host == strings.ToLower(k.stand.Host) {
+	if k.stand != nil && strings.EqualFold(host, k.stand.Host) {
 		rest, ok := strings.CutPrefix(p, "/v2"+strings.TrimSuffix(k.stand.Path, "/")+"/")
 		if !ok {
 			return nil

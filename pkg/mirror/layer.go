@@ -64,18 +64,17 @@ func isConfig(mediaType string) bool {
 // without diffIDs hashes them packed alone. The error is one of reading, or a
 // [*LayerError], or wraps errLayerType; whether the digest is right the caller
 // says, and first.
-func hashLayer(r io.Reader, digest string, want unpacked) (sum string, size int64, err error) {
+func hashLayer(r io.Reader, digest string, want unpacked) (sum string, err error) {
 	packed := sha256.New()
-	count := &counter{}
-	source := io.TeeReader(r, io.MultiWriter(packed, count))
+	source := io.TeeReader(r, packed)
 	if len(want.diffIDs) > 0 {
 		err = unpack(source, digest, want)
 	}
 	// To the end in any case: the digest is of all bytes.
 	if _, e := io.Copy(io.Discard, source); e != nil {
-		return "", count.n, e
+		return "", e
 	}
-	return "sha256:" + hex.EncodeToString(packed.Sum(nil)), count.n, err
+	return "sha256:" + hex.EncodeToString(packed.Sum(nil)), err
 }
 
 func unpack(source io.Reader, digest string, want unpacked) error {
@@ -106,11 +105,4 @@ func unpack(source io.Reader, digest string, want unpacked) error {
 		}
 	}
 	return nil
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
 }

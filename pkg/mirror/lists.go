@@ -51,12 +51,12 @@ func (d descriptor) check() error {
 
 func isDigest(s string) bool {
 	rest, ok := strings.CutPrefix(s, "sha256:")
-	return ok && isHex(rest, 64)
+	return ok && isHex(rest)
 }
 
-// isHex reports whether s is n lower-case hexadecimal digits.
-func isHex(s string, n int) bool {
-	if len(s) != n || strings.ToLower(s) != s {
+// isHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
+func isHex(s string) bool {
+	if len(s) != 64 || strings.ToLower(s) != s {
 		return false
 	}
 	_, err := hex.DecodeString(s)
@@ -108,7 +108,7 @@ func parseManifest(body []byte) (*manifest, error) {
 		if _, twice := m.files[f.URL]; twice {
 			return nil, fmt.Errorf("file %q is listed twice", f.URL)
 		}
-		if !isHex(sum, 64) || f.Size < 0 {
+		if !isHex(sum) || f.Size < 0 {
 			return nil, fmt.Errorf("file %q: sha256 %q, size %d", f.URL, f.SHA256, f.Size)
 		}
 		m.files[f.URL] = want{sha256: sum, size: f.Size}

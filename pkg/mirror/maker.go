@@ -66,11 +66,11 @@ func NewMaker(o MakerOptions) (*Maker, error) {
 	}
 	m := &Maker{MakerOptions: o, fresh: o.Verifier, space: new(fetch.Space)}
 	if err := os.MkdirAll(o.Dir, 0o777); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be made (%v)", o.Dir, ErrNotMirror, bare(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, ErrNotMirror, bare(err))
 	}
 	var err error
 	if m.root, err = os.OpenRoot(o.Dir); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be opened (%v)", o.Dir, ErrNotMirror, bare(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, ErrNotMirror, bare(err))
 	}
 	if err := m.begin(); err != nil {
 		m.Close()
@@ -85,7 +85,7 @@ func (m *Maker) begin() error {
 	}
 	for _, dir := range []string{"files", "oci/blobs/sha256"} {
 		if err := m.root.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("%s: %w: it cannot be written to (%v)", m.Dir, ErrNotMirror, bare(err))
+			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, ErrNotMirror, bare(err))
 		}
 	}
 	var err error
@@ -158,7 +158,7 @@ func leftovers(root *os.Root) (names []string) {
 		if err == nil && e.Type().IsRegular() && fetch.IsPart(path.Base(name)) {
 			names = append(names, name)
 		}
-		return nil //nolint:nilerr // what cannot be read is not removed
+		return nil // what cannot be read is not removed
 	})
 	return names
 }
@@ -214,7 +214,7 @@ func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said str
 			return "", err
 		}
 		if len(p.unpacked.diffIDs) > 0 {
-			if _, _, err := hashLayer(contextReader{ctx, part.Reader()}, p.digest, p.unpacked); err != nil {
+			if _, err := hashLayer(contextReader{ctx, part.Reader()}, p.digest, p.unpacked); err != nil {
 				var layer *LayerError
 				if errors.As(err, &layer) {
 					return "", errors.Join(err, part.Discard())

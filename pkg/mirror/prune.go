@@ -223,7 +223,7 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 		}
 	}
 	for _, name := range slices.Backward(folders) { // the innermost first
-		if name != "files" && !strings.HasPrefix("oci/blobs/sha256", name) {
+		if !slices.Contains([]string{"files", "oci", "oci/blobs", "oci/blobs/sha256"}, name) {
 			_ = m.root.Remove(name) // where something is left in it, it stays
 		}
 	}

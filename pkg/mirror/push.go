@@ -232,7 +232,7 @@ func (j *pushing) leads(repo, digest string) bool {
 // "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
 func signed(tag string) string {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
-	if !ok || len(hex) < 64 || !isHex(hex[:64], 64) || len(hex) > 64 && hex[64] != '.' {
+	if !ok || len(hex) < 64 || !isHex(hex[:64]) || len(hex) > 64 && hex[64] != '.' {
 		return ""
 	}
 	return "sha256:" + hex[:64]
