@@ -147,7 +147,24 @@ func (m *Maker) current() (*Manifest, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the mirror %s cannot be gone on with: MANIFEST.json: %w", m.Dir, err)
 	}
+	if m.Operator != nil {
+		signature, err := dir.readIf(signatureFile, maxBundle)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !m.Operator.Made(body, signature) {
+			parsed.doc.disown()
+		}
+	}
 	return parsed.doc, body, nil
+}
+
+// disown takes back what the list says was published. Who signs a list vouches
+// for what a run of theirs has read, and not for what somebody wrote into it since.
+func (m *Manifest) disown() {
+	for i := range m.Files {
+		m.Files[i].Origin = fetch.Carried.String()
+	}
 }
 
 // documents writes what the verdicts rest on. Of promotion manifests only the
@@ -261,7 +278,7 @@ func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) 
 		}
 		signature, made.Unsigned = nil, had && m.Operator == nil
 	}
-	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Made(signature)) {
+	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Made(text, signature)) {
 		if signature, err = m.Operator.Vouch(text); err != nil {
 			return made, fmt.Errorf("MANIFEST.json could not be signed: %w", err)
 		}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -179,8 +180,9 @@ func CheckVouch(manifest, bundle []byte) error {
 
 // Operator signs the lists of mirrors.
 type Operator struct {
-	sign func(message []byte) ([]byte, error)
-	hint string
+	sign   func(message []byte) ([]byte, error)
+	public crypto.PublicKey
+	hint   string
 }
 
 // ReadOperator reads a private key as cosign generate-key-pair writes it.
@@ -194,7 +196,7 @@ func ReadOperator(key, password []byte) (*Operator, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(der)
-	return &Operator{sign, base64.StdEncoding.EncodeToString(sum[:])}, nil
+	return &Operator{sign, public, base64.StdEncoding.EncodeToString(sum[:])}, nil
 }
 
 // Vouch signs a MANIFEST.json, and returns what stands beside it.
@@ -247,9 +249,10 @@ func read(s report.Strength) string {
 // Key is a public key as a report names it.
 func (v *Vouched) Key() report.Source { return v.key }
 
-// Made says whether this operator's key is the one that a signature names. It
-// saves signing again, and proves nothing.
-func (o *Operator) Made(bundle []byte) bool {
+// Made says whether a signature of a MANIFEST.json is this operator's. What another
+// list says was published, the operator does not vouch for.
+func (o *Operator) Made(manifest, bundle []byte) bool {
 	var b vouchBundle
-	return json.Unmarshal(bundle, &b) == nil && b.Material.PublicKey.Hint == o.hint
+	return CheckVouch(manifest, bundle) == nil && json.Unmarshal(bundle, &b) == nil &&
+		verifyMessage(o.public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)) == nil
 }
