@@ -39,12 +39,12 @@ func (d *Dir) Judge(ctx context.Context, v *verify.Verifier, only []release.Vers
 		if w, err := release.ParseVersion(s.Release); len(only) > 0 && (err != nil || !slices.Contains(only, w)) {
 			continue
 		}
-		version, list, err := d.judgeScope(ctx, v, s)
+		version, carried, err := d.judgeScope(ctx, v, s, false)
 		if err != nil {
 			return report.Report{}, err
 		}
 		versions = append(versions, version)
-		results = add(results, list)
+		results = add(results, carried.Report.Results)
 	}
 	return v.Compose(ctx, []string{d.path}, unique(versions), results)
 }

@@ -151,7 +151,7 @@ func swapNames(b []byte) []byte {
 		"kube-proxy-amd64:v1.27.1", "kube-proxy-amd64:v1.27.2", "kube-proxy-amd64:v1.27.2", "kube-proxy-amd64:v1.27.1").Replace(string(b)))
 }
 
-func remove(t *testing.T, dir, name string) {
+func remove(t testing.TB, dir, name string) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
 		t.Fatal(err)

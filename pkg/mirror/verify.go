@@ -34,9 +34,9 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	a.contents(ctx, v.Progress)
 	var results []report.Result
 	var versions []release.Version
-	judged := map[string]bool{}
+	known := &asked{names: map[string]string{}, files: map[string]bool{}}
 	for _, s := range d.scopes() {
-		version, list, err := d.judgeScope(ctx, v, s)
+		version, carried, err := d.judgeScope(ctx, v, s, true)
 		var wrong *scopeError
 		switch {
 		case errors.As(err, &wrong):
@@ -47,16 +47,24 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		if !version.IsZero() {
 			versions = append(versions, version)
 		}
-		results = add(results, list)
+		if carried != nil {
+			known.admit(carried)
+			results = add(results, carried.Report.Results)
+		}
 	}
+	if len(versions) == 0 {
+		a.note(".", report.Unknown, report.NoClaim, "it names no release, so that there is nothing to verify")
+	}
+	a.unasked(known, results)
 	for _, version := range unique(versions) {
-		list, err := d.judgeFiles(ctx, v, version, judged)
+		list, err := a.judgeFiles(ctx, v, version, known.files)
 		if err != nil {
 			return report.Report{}, err
 		}
 		results = add(results, list)
 	}
-	a.files(ctx, v.Progress, judged)
+	a.files(ctx, v.Progress, known.files)
+	a.unjudged(known, unique(versions))
 	a.unlisted()
 	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
@@ -67,12 +75,12 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 type scopeError struct{ error }
 
 // judgeScope verifies the images and documents of one release, as far as they
-// were asked for.
-func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope) (version release.Version, results []report.Result, err error) {
+// were asked for, and if need be what refers to the images.
+func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
-	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes}
+	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers}
 	var damaged error
 	for _, name := range s.Also {
 		ref, err := registry.ParseRef(name)
@@ -82,7 +90,7 @@ func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope) (vers
 		}
 		c.Also = append(c.Also, ref)
 	}
-	carried, err := v.Carry(ctx, c)
+	carried, err = v.Carry(ctx, c)
 	var usage *verify.UsageError
 	switch {
 	case errors.As(err, &usage) && d.manifest != nil: // the list's fault, not the caller's
@@ -90,7 +98,7 @@ func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope) (vers
 	case err != nil:
 		return version, nil, err
 	}
-	return version, carried.Report.Results, damaged
+	return version, carried, damaged
 }
 
 func unique(list []release.Version) (out []release.Version) {
@@ -199,13 +207,10 @@ func add(to, more []report.Result) []report.Result {
 }
 
 // judgeFiles judges the files of one release by their bytes.
-func (d *Dir) judgeFiles(ctx context.Context, v *verify.Verifier, version release.Version, judged map[string]bool) ([]report.Result, error) {
-	if d.manifest == nil {
-		return nil, nil
-	}
+func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version release.Version, judged map[string]bool) ([]report.Result, error) {
 	prefix := version.FileURL("")
 	var paths []string
-	for _, url := range sortedKeys(d.manifest.files) {
+	for _, url := range a.urls() {
 		p, ok := strings.CutPrefix(url, prefix)
 		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, bundleSuffix) {
 			paths = append(paths, p)
@@ -222,7 +227,7 @@ func (d *Dir) judgeFiles(ctx context.Context, v *verify.Verifier, version releas
 	results := make([]report.Result, len(paths))
 	v.Progress.Begin(len(paths))
 	par.Map(ctx, len(paths), hashers, func(ctx context.Context, i int) {
-		results[i] = d.judgeFile(ctx, files, paths[i])
+		results[i] = a.dir.judgeFile(ctx, files, paths[i])
 		v.Progress.End(1)
 	}, func(i int) { results[i] = files.Skipped(paths[i]) })
 	return results, nil
@@ -230,7 +235,8 @@ func (d *Dir) judgeFiles(ctx context.Context, v *verify.Verifier, version releas
 
 func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
 	url := files.Version.FileURL(p)
-	name, w := filePath(url), d.manifest.files[url]
+	name := filePath(url)
+	w, _ := d.manifest.listed(url)
 	sums, err := d.sums(ctx, name)
 	if err == nil {
 		raw, _ := hex.DecodeString(sums.SHA256)
@@ -340,6 +346,13 @@ func (a *audit) remarks() (notes []string) {
 	}
 	if m.doc.Sums == "" {
 		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
+	}
+	for _, s := range a.dir.scopes() {
+		if s.Images && len(s.Names) > 0 {
+			notes = append(notes, fmt.Sprintf("of the images of %s it was asked for %s alone", s.Release, strings.Join(s.Names, ", ")))
+		} else if !s.Images {
+			notes = append(notes, fmt.Sprintf("of %s it was asked for no images", s.Release))
+		}
 	}
 	var absent []string
 	for _, list := range a.absent {
