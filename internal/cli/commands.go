@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -282,6 +283,10 @@ func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifi
 			if info, err := os.Stat(what); isLocal(what) && err == nil && info.IsDir() {
 				set.judged = append(set.judged, what)
 			}
+		}
+		if set.endpoints[imageHost] == nil && !slices.ContainsFunc(args, isLocal) {
+			// Policy and trusted root are read while this travels.
+			set.soon = func(ahead *fetch.Ahead) { ahead.Connect(ctx, imageHost) }
 		}
 		v, err := a.verifier(set)
 		if err != nil {

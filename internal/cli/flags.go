@@ -183,6 +183,9 @@ type settings struct {
 	require   []string
 	outputs   []output
 	judged    []string // directories that are verified; see outside
+	// soon is told of what connects ahead, as soon as there is a network; nil
+	// where no host is sure to be asked.
+	soon func(*fetch.Ahead)
 }
 
 // read checks what a flag's own type cannot.

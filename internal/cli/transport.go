@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
@@ -68,7 +69,11 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 
 // live is the stack that speaks to the network.
 func live(set *settings) http.RoundTripper {
-	return polite(set, &fetch.Ahead{Next: fetch.NewTransport(fetch.Options{}), Hosts: following(set)})
+	ahead := &fetch.Ahead{Next: fetch.NewTransport(fetch.Options{}), Hosts: following(set)}
+	if set.soon != nil {
+		set.soon(ahead)
+	}
+	return polite(set, ahead)
 }
 
 // named is the stack that speaks to the hosts that the user named, and to no
@@ -185,7 +190,10 @@ func cache(set *settings) (*registry.Cache, error) {
 // bring its own judge: neither may lie in the mirror, or in a directory that is
 // verified, unless it is the very one that is compiled in.
 func trustedBy(set *settings) (policy *trust.Policy, root *trust.Root, err error) {
-	policy, root = trust.EmbeddedPolicy(), trust.EmbeddedRoot()
+	par.Do(
+		func() { policy = trust.EmbeddedPolicy() },
+		func() { root = trust.EmbeddedRoot() },
+	)
 	if set.policy != "" {
 		if policy, err = trust.LoadPolicy(set.policy); err != nil {
 			return nil, nil, notTrust("--policy", set.policy, err)

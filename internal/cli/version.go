@@ -35,7 +35,6 @@ func version() build {
 	b := build{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Policy: policy.Digest, TrustedRoot: root.Digest,
-		Catalogue: trust.EmbeddedCatalogue().Source().Digest, Covers: covers(trust.EmbeddedCatalogue()),
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -81,7 +80,8 @@ func (a *app) version() *cobra.Command {
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			a.running = true
-			b := version()
+			b, c := version(), trust.EmbeddedCatalogue()
+			b.Catalogue, b.Covers = c.Source().Digest, covers(c)
 			switch format {
 			case "json":
 				enc := json.NewEncoder(a.stdout)

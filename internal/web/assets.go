@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/report"
@@ -21,9 +22,9 @@ var embedded embed.FS
 
 var contentTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// assetURLs are the addresses of what the page uses, by file name. They change
-// with the content, so that browsers may keep it for good.
-var assets, assetURLs = func() (map[string][]byte, map[string]string) {
+// assets are what the page uses and its addresses, by file name. The addresses
+// change with the content, so that browsers may keep it for good.
+var assets = sync.OnceValues(func() (map[string][]byte, map[string]string) {
 	content, urls := map[string][]byte{}, map[string]string{}
 	entries, err := embedded.ReadDir("static")
 	if err != nil {
@@ -39,36 +40,40 @@ var assets, assetURLs = func() (map[string][]byte, map[string]string) {
 		urls[e.Name()] = "/-/" + e.Name() + "?v=" + hex.EncodeToString(sum[:6])
 	}
 	return content, urls
-}()
+})
 
 func asset(w http.ResponseWriter, req *http.Request, name string) {
-	text, ok := assets[name]
+	content, urls := assets()
+	text, ok := content[name]
 	if !ok {
 		http.Error(w, "there is nothing here", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", contentTypes[path.Ext(name)])
 	w.Header().Set("Cache-Control", "no-cache")
-	if req.URL.RequestURI() == assetURLs[name] {
+	if req.URL.RequestURI() == urls[name] {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	_, _ = w.Write(text)
 }
 
-var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"text":   text,
-	"short":  short,
-	"size":   size,
-	"moment": moment,
-	"href":   func(p string) string { return (&url.URL{Path: p}).EscapedPath() },
-	"curl":   curl,
-	"check":  check,
-	"pull":   func(v view, i item) string { return "crictl pull " + pullName(v, i) },
-	"pinned": func(i item) string { return "crictl pull " + i.Host + "/" + repository(i) + "@" + i.Digest },
-	"fields": fields,
-	"only":   query,
-	"button": func(label, what, value string) button { return button{label, what, value} },
-}).ParseFS(embedded, "page.html"))
+// page is parsed when it is first served: other commands have no use for it.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page.html").Funcs(template.FuncMap{
+		"text":   text,
+		"short":  short,
+		"size":   size,
+		"moment": moment,
+		"href":   func(p string) string { return (&url.URL{Path: p}).EscapedPath() },
+		"curl":   curl,
+		"check":  check,
+		"pull":   func(v view, i item) string { return "crictl pull " + pullName(v, i) },
+		"pinned": func(i item) string { return "crictl pull " + i.Host + "/" + repository(i) + "@" + i.Digest },
+		"fields": fields,
+		"only":   query,
+		"button": func(label, what, value string) button { return button{label, what, value} },
+	}).ParseFS(embedded, "page.html"))
+})
 
 // A button copies a value.
 type button struct{ Label, What, Value string }

@@ -85,7 +85,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	var b bytes.Buffer
-	if err := page.Execute(&b, p.view(req)); err != nil {
+	if err := page().Execute(&b, p.view(req)); err != nil {
 		http.Error(w, "the page could not be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -136,7 +136,8 @@ type section struct {
 
 func (p *Page) view(req *http.Request) view {
 	s := p.now.Load()
-	v := view{Status: s.status, Why: s.why, Tool: p.Tool, Report: s.report, Damage: s.held.Damage, All: len(s.items), Assets: assetURLs}
+	_, urls := assets()
+	v := view{Status: s.status, Why: s.why, Tool: p.Tool, Report: s.report, Damage: s.held.Damage, All: len(s.items), Assets: urls}
 	v.Base, v.Host = base(req)
 	if len(s.held.Versions) > 0 {
 		v.Newest = s.held.Versions[0].String()

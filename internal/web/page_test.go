@@ -224,11 +224,12 @@ func TestNothingForeign(t *testing.T) {
 			t.Errorf("a reference to %q", m[1])
 		}
 	}
-	for name, text := range assets {
+	content, urls := assets()
+	for name, text := range content {
 		if name != "icon.svg" && regexp.MustCompile(`https?://|url\(|@import|eval|innerHTML`).Match(text) {
 			t.Errorf("%s loads from elsewhere, or makes markup of text", name)
 		}
-		resp, got := get(t, p, assetURLs[name], nil)
+		resp, got := get(t, p, urls[name], nil)
 		if got != string(text) || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") || resp.Header.Get("Content-Type") == "" {
 			t.Errorf("%s: %v", name, resp.Header)
 		}

@@ -39,6 +39,20 @@ func FollowingHosts() map[string][]string {
 	}
 }
 
+// Connect connects to a host that is sure to be asked, and returns at once.
+func (a *Ahead) Connect(ctx context.Context, host string) {
+	a.mu.Lock()
+	again := a.seen["-> "+host]
+	if a.seen == nil {
+		a.seen = map[string]bool{}
+	}
+	a.seen["-> "+host] = true
+	a.mu.Unlock()
+	if !again {
+		go a.connect(ctx, host)
+	}
+}
+
 // RoundTrip sends the request, and connects where the next ones will go.
 func (a *Ahead) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "https" {
