@@ -27,7 +27,9 @@ func tarOf(files ...any) []byte {
 			h = f
 		}
 		body, _ := files[i+1].([]byte)
-		h.Mode, h.Size = 0o755, int64(len(body))
+		if h.Typeflag != tar.TypeXGlobalHeader { // which has neither
+			h.Mode, h.Size = 0o755, int64(len(body))
+		}
 		if err := t.WriteHeader(&h); err != nil {
 			panic(err)
 		}
@@ -148,6 +150,20 @@ func contentsAttacks() []contentsAttack {
 		{"a directory above that is a link", func(w *world.World) ls {
 			return ls{l(inImage, good(w), "opt/kube-scheduler", evil), l(link("usr/local/bin", "/opt"), nil)}
 		}, refuted, "by its SBOM"},
+		{"a directory above that is a hard link to a link", func(w *world.World) ls {
+			return ls{l(link("x", "/opt"), nil, hard("usr/local/bin", "x"), nil), l(inImage, good(w)), l("opt/kube-scheduler", evil)}
+		}, refuted, "by its SBOM"},
+		{"a directory above that is a hard link to a link by way of a link", func(w *world.World) ls {
+			return ls{l(link("x", "/opt"), nil, link("y", "/"), nil), l(hard("usr/local/bin", "/y/x"), nil), l(inImage, good(w)), l("opt/kube-scheduler", evil)}
+		}, refuted, "by its SBOM"},
+		{"a header that is no file in the place of a link", func(w *world.World) ls {
+			global := tar.Header{Name: "usr/local/bin", Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}
+			return ls{l(link("usr/local/bin", "/opt"), nil), l(global, nil, inImage, good(w)), l("opt/kube-scheduler", evil)}
+		}, refuted, "by its SBOM"},
+		{"a note to the overlay file system", func(w *world.World) ls {
+			redirect := tar.Header{Name: "usr/local/bin/", Typeflag: tar.TypeDir, PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.redirect": "/opt"}}
+			return ls{l(inImage, good(w), "opt/kube-scheduler", evil), l(redirect, nil)}
+		}, unknown, "how layers are joined"},
 		{"links in a circle", func(w *world.World) ls {
 			return ls{l(link("usr", "/opt"), nil, link("opt", "/usr"), nil)}
 		}, unknown, "links"},

@@ -174,8 +174,18 @@ func decompressor(compressed io.Reader, mediaType string) (io.ReadCloser, error)
 const whiteout, opaque = ".wh.", ".wh..wh..opq"
 
 func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
-	if slices.Contains(strings.Split(h.Name, "/"), "..") {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil // it makes no file, and its name is none
+	}
+	if climbs(h.Name) {
 		return odd("a name that climbs, %.100q", h.Name)
+	}
+	for key := range h.PAXRecords {
+		// Notes of Linux' overlay file system to itself, such as that a directory's
+		// content lies elsewhere.
+		if strings.HasPrefix(key, "SCHILY.xattr.trusted.overlay.") || strings.HasPrefix(key, "SCHILY.xattr.user.overlay.") {
+			return odd("%.200q has %.80q, which changes how layers are joined", h.Name, key)
+		}
 	}
 	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
 	if name == "" {
@@ -207,6 +217,8 @@ func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
 	switch {
 	case h.Typeflag == tar.TypeSymlink:
 		r.put(name, &node{link: h.Linkname})
+	case h.Typeflag == tar.TypeLink && !r.watched[base]:
+		return r.hardLink(name, h.Linkname)
 	case !r.watched[base]:
 	case h.Typeflag == tar.TypeReg:
 		if h.Size > maxProgram {
@@ -221,6 +233,24 @@ func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
 		r.put(name, &node{kind: "a hard link"})
 	default:
 		r.put(name, &node{kind: "a special file"})
+	}
+	return nil
+}
+
+func climbs(name string) bool { return slices.Contains(strings.Split(name, "/"), "..") }
+
+// hardLink is another name of what is there: of a symbolic link, a second one.
+func (r *rootfs) hardLink(name, to string) error {
+	if climbs(to) {
+		return odd("a link to a name that climbs, %.100q", to)
+	}
+	dir, base := path.Split(strings.TrimPrefix(path.Clean("/"+to), "/"))
+	dir, err := r.resolve(strings.TrimSuffix(dir, "/"))
+	if err != nil {
+		return err
+	}
+	if n := r.nodes[path.Join(dir, base)]; n != nil && n.link != "" {
+		r.put(name, &node{link: n.link})
 	}
 	return nil
 }
