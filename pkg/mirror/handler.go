@@ -210,11 +210,12 @@ func (h *Handler) withheld(in *http.Request, a *answer) string {
 	if !ok {
 		return refuted["https://"+in.URL.Host+in.URL.Path]
 	}
-	repo, ref, ok := strings.Cut(rest, "/manifests/")
-	if !ok {
+	const kind = "/manifests/"
+	at := strings.LastIndex(rest, kind) // a repository may have such a part too
+	if at < 0 {
 		return ""
 	}
-	name := in.URL.Host + "/" + repo
+	name, ref := in.URL.Host+"/"+rest[:at], rest[at+len(kind):]
 	if why := refuted[name+"@"+a.header["Docker-Content-Digest"]]; why != "" {
 		return why
 	}

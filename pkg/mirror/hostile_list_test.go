@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -203,4 +205,28 @@ func TestUnlistedUnasked(t *testing.T) {
 		wantVerdict(t, name, inside(t, w, dir, nil), report.Unknown)
 		remove(t, dir, name)
 	}
+}
+
+// TestRequiredOfNothing: a check of images that was demanded of a mirror without
+// any was not made.
+func TestRequiredOfNothing(t *testing.T) {
+	w := world.New(world.Options{})
+	dir := filepath.Join(t.TempDir(), "m")
+	wish := small("v1.27.2")
+	wish.Images, wish.Names = false, nil
+	makes(t, w, dir, nil, wish)
+	wantVerdict(t, "files alone", inside(t, w, dir, nil), report.Verified)
+	d, err := mirror.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	v := outside(t, w)
+	v.Fetch = &fetch.Client{Transport: d}
+	v.Registry, v.Require = &registry.Client{Fetch: v.Fetch}, []string{report.VSA}
+	r, err := d.Verify(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVerdict(t, "files alone, with a check of images demanded", r, report.Unknown)
 }

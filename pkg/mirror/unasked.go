@@ -99,3 +99,17 @@ func (a *audit) unjudged(k *asked, versions []release.Version) {
 		a.note(filePath(url), report.Unknown, report.NoClaim, "it is there, and belongs to no release that was judged: nothing has proved it")
 	}
 }
+
+// unmade finds checks of images that the caller demands, and that were made of
+// none since the mirror has none.
+func (a *audit) unmade(v *verify.Verifier, results []report.Result) {
+	of := v.OfFiles().Require
+	for _, name := range v.Require {
+		if !slices.Contains(of, name) && !slices.ContainsFunc(results, func(r report.Result) bool {
+			_, made := r.Check(name)
+			return made
+		}) {
+			a.note(".", report.Unknown, report.NoClaim, "the check %s is demanded, and there is no image to make it of", name)
+		}
+	}
+}

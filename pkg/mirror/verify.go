@@ -56,6 +56,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		a.note(".", report.Unknown, report.NoClaim, "it names no release, so that there is nothing to verify")
 	}
 	a.unasked(known, results)
+	a.unmade(v, results)
 	for _, version := range unique(versions) {
 		list, err := a.judgeFiles(ctx, v, version, known.files)
 		if err != nil {
