@@ -48,6 +48,9 @@ func (f *Files) findAnchor(ctx context.Context) report.Check {
 	}
 	matched, left, differs := 0, "", ""
 	for _, im := range b.images {
+		if im.core && len(im.platforms) == 0 && left == "" {
+			left = r.subject(im) + ": no platform of it could be examined: " + im.digestCheck.Detail
+		}
 		for _, p := range im.platforms {
 			if !im.core || !p.linux() {
 				continue

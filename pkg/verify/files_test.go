@@ -452,6 +452,8 @@ func TestAnchor(t *testing.T) {
 			w.DropSignature("registry.k8s.io/kube-proxy:" + version)
 			w.DropSignature("registry.k8s.io/kube-proxy-arm64:" + version)
 		}, unknown},
+		{"one image is not there", func(w *world.World) { w.NoSuchHost("https://registry.k8s.io/v2/kube-proxy/*") }, unknown},
+		{"one image has no index", func(w *world.World) { w.Tag("kube-proxy:"+version, w.Digest("kube-proxy-amd64:"+version)) }, unknown},
 		{"the registry is out of reach", func(w *world.World) { w.NoSuchHost("https://registry.k8s.io/*") }, unknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
