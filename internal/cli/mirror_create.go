@@ -348,7 +348,9 @@ func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
 		fmt.Fprintf(&b, "%s  %s  %s\n", w.Version, size, it.Name)
 	}
 	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
-	a.code = max(a.code, verdictExit[plan.Report.Verdict()])
+	if code := verdictExit[plan.Report.Verdict()]; a.code == exitVerified || code == exitRefuted { // which outweighs an unknown
+		a.code = code
+	}
 	a.say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), bytesText(plan.Need), count(plan.Files(), "file"))
 	return err
 }

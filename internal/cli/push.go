@@ -193,7 +193,8 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is no failure
 			return slices.ContainsFunc(result.Copies, func(c mirror.Copy) bool { return c.State == mirror.Wanted && c.There(there) == res.Subject })
 		})
-		a.code = verdictExit[max(r.Verdict(), judged.Verdict())]
+		r.Results = append(r.Results, judged.Results...)
+		a.code = verdictExit[r.Verdict()]
 		return a.listCopies(there, result)
 	}
 	a.code = verdictExit[r.Verdict()]
