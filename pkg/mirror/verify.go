@@ -348,12 +348,21 @@ func (a *audit) remarks() (notes []string) {
 	if m.doc.Sums == "" {
 		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
 	}
-	for _, s := range a.dir.scopes() {
-		if s.Images && len(s.Names) > 0 {
-			notes = append(notes, fmt.Sprintf("of the images of %s it was asked for %s alone", s.Release, strings.Join(s.Names, ", ")))
-		} else if !s.Images {
-			notes = append(notes, fmt.Sprintf("of %s it was asked for no images", s.Release))
+	for _, s := range a.dir.scopes() { // what nobody else's word is taken for
+		what := "no images"
+		switch {
+		case s.Images && len(s.Names) > 0:
+			what = "the images " + strings.Join(s.Names, ", ")
+		case s.Images:
+			what = "all images"
 		}
+		if s.Images && len(s.Arches) > 0 {
+			what += ", for " + strings.Join(s.Arches, ", ")
+		}
+		if len(s.Also) > 0 {
+			what += "; and " + strings.Join(s.Also, ", ")
+		}
+		notes = append(notes, fmt.Sprintf("asked for of %s: %s", s.Release, what))
 	}
 	var absent []string
 	for _, list := range a.absent {
