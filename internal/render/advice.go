@@ -15,6 +15,7 @@ var expected = map[string]string{
 	report.Signature:  "a signature over exactly this digest by the identity that the policy demands, with a certificate of a known authority and an entry in a known log",
 	report.Reference:  "a name of this very image inside of the signature (the docker-reference)",
 	report.Binding:    "a signed, published or built-in document that gives this digest to this version",
+	report.Anchor:     "an SBOM whose layers are those of the release's images, which another identity signed",
 	report.Contents:   "the program of the release, byte for byte, at its place inside of the image",
 	report.Staging:    "a signature from when the image was built, by krel-staging",
 	report.Promotion:  "a signed record of the image's promotion",

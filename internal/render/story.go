@@ -215,6 +215,10 @@ func (t *table) proved(r report.Result, c report.Check) {
 		t.heading("Why is it " + cmp.Or(r.Release, "what it is said to be") + ", and not another release?")
 		t.prose("A signature says who, and not which version: an older image is signed as well. What ties this one: " + c.Detail + ".")
 		t.claims(c)
+	case report.Anchor:
+		t.heading("Is the SBOM that names it of the real release?")
+		t.prose("Who signs files signs test releases too, and cannot sign images: " + c.Detail + ".")
+		t.claims(c)
 	case report.Contents:
 		t.heading("Is the right program inside?")
 		t.prose("Yes: " + c.Detail + ".")

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -52,6 +53,31 @@ func TestRulesAndIncidentsRefused(t *testing.T) {
 		}
 		if _, err := trust.ParsePolicy([]byte(changed)); err == nil {
 			t.Errorf("%s: it was read", name)
+		}
+	}
+}
+
+func TestRuleApplies(t *testing.T) {
+	v := func(minor int) release.Version { return release.Version{Major: 1, Minor: minor} }
+	named, ranged := trust.Rule{Images: []string{"kube-proxy"}, From: "1.30", To: "1.31"}, trust.Rule{From: "1.30"}
+	for _, c := range []struct {
+		rule  trust.Rule
+		image string
+		v     release.Version
+		want  bool
+	}{
+		{named, "kube-proxy", v(29), false},
+		{named, "kube-proxy", v(30), true},
+		{named, "kube-proxy", v(31), true},
+		{named, "kube-proxy", v(32), false},
+		{named, "kube-apiserver", v(30), false},
+		{named, "kube-proxy", release.Version{}, true}, // by digest alone
+		{ranged, "kube-proxy", v(30), true},
+		{ranged, "pause", release.Version{}, false}, // of no release
+		{trust.Rule{}, "pause", release.Version{}, true},
+	} {
+		if got := c.rule.Applies(c.image, c.v); got != c.want {
+			t.Errorf("%+v of %s %s: %v", c.rule, c.image, c.v, got)
 		}
 	}
 }

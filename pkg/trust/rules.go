@@ -40,7 +40,9 @@ func bound(s string) (v release.Version, minor bool, err error) {
 }
 
 // Applies says whether the rule is for that image of that release; v is zero
-// for an image of none.
+// for an image of none, or one that is named by its digest alone. Then a rule
+// for some versions applies if it names the image: who leaves out the version
+// does not leave out the check.
 func (r Rule) Applies(image string, v release.Version) bool {
 	if len(r.Images) > 0 && !slices.Contains(r.Images, image) {
 		return false
@@ -48,7 +50,10 @@ func (r Rule) Applies(image string, v release.Version) bool {
 	if r.From == "" && r.To == "" {
 		return true
 	}
-	if v.IsZero() || v.Major != 1 {
+	if v.IsZero() {
+		return len(r.Images) > 0
+	}
+	if v.Major != 1 {
 		return false
 	}
 	if r.From != "" {
