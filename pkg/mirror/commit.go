@@ -38,7 +38,7 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 		return r, Made{}, nil
 	}
 	if errors.Join(p.errs...) != nil { // a blob is missing: nothing that names it can be listed
-		return r, Made{}, nil
+		return r, Made{}, nil //nolint:nilerr // the report says it
 	}
 	found := &Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
 	scope := Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}
