@@ -51,10 +51,12 @@ func PublishedBudgets() map[string]Budget {
 // The request counts as under way until its body is closed or at its end.
 func (l *Limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := l.host(strings.ToLower(req.URL.Host))
-	if err := h.acquire(req.Context()); err != nil {
+	// When its turn came, not when this got round to it: what was let go before a
+	// refusal brings the same news as that.
+	sent, err := h.acquire(req.Context())
+	if err != nil {
 		return nil, err
 	}
-	sent := time.Now()
 	resp, err := l.Next.RoundTrip(req)
 	if err != nil {
 		h.release()
@@ -94,8 +96,8 @@ type host struct {
 	full    int     // the largest budget
 	budget  float64 // requests that may be under way now
 	flying  int
-	waiting []chan struct{} // in order of arrival
-	timer   *time.Timer     // set while the first of them waits for the clock
+	waiting []chan time.Time // in order of arrival; each is told when it may go
+	timer   *time.Timer      // set while the first of them waits for the clock
 
 	paused time.Time     // nothing is sent before
 	cut    time.Time     // of the last refusal that was counted
@@ -113,18 +115,18 @@ type host struct {
 	at     int
 }
 
-func (h *host) acquire(ctx context.Context) error {
+func (h *host) acquire(ctx context.Context) (time.Time, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return time.Time{}, err
 	}
-	turn := make(chan struct{})
+	turn := make(chan time.Time, 1)
 	h.mu.Lock()
 	h.waiting = append(h.waiting, turn)
 	h.pump()
 	h.mu.Unlock()
 	select {
-	case <-turn:
-		return nil
+	case at := <-turn:
+		return at, nil
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
@@ -133,13 +135,13 @@ func (h *host) acquire(ctx context.Context) error {
 		if w == turn {
 			h.waiting = append(h.waiting[:i], h.waiting[i+1:]...)
 			h.pump()
-			return ctx.Err()
+			return time.Time{}, ctx.Err()
 		}
 	}
 	// Its turn had come already: pass it on.
 	h.flying--
 	h.pump()
-	return ctx.Err()
+	return time.Time{}, ctx.Err()
 }
 
 func (h *host) release() {
@@ -165,7 +167,7 @@ func (h *host) pump() {
 			return
 		}
 		h.depart(now)
-		close(h.waiting[0])
+		h.waiting[0] <- now
 		h.waiting = h.waiting[1:]
 	}
 }
