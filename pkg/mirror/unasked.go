@@ -85,7 +85,7 @@ func (a *audit) unjudged(k *asked, versions []release.Version) {
 				known[release.MarkerURL(channel+of)] = true
 			}
 		}
-		for _, name := range []string{"kubernetes-release.spdx", "SHA256SUMS", "SHA512SUMS", "provenance.json"} {
+		for _, name := range []string{"kubernetes-release.spdx", "kubernetes-source.spdx", "SHA256SUMS", "SHA512SUMS", "provenance.json", "release-notes.json"} {
 			with[v.FileURL(name)] = true
 		}
 	}
