@@ -289,7 +289,8 @@ func TestConnectionsWhenTheFirstFails(t *testing.T) {
 		}
 		return dial(ctx, network, addr)
 	}
-	c := &fetch.Client{Transport: fetch.NewTransport(o)}
+	transport := fetch.NewTransport(o)
+	c := &fetch.Client{Transport: transport}
 	var failed atomic.Int32
 	par.Map(t.Context(), 16, 16, func(ctx context.Context, i int) {
 		if _, err := c.Get(ctx, "https://registry.k8s.io/x", 10); err != nil {
@@ -299,7 +300,9 @@ func TestConnectionsWhenTheFirstFails(t *testing.T) {
 	if failed.Load() != 1 {
 		t.Errorf("%d failed, want the first only", failed.Load())
 	}
-	// The server closes all connections: the next burst shares one new one.
+	// The server closes all connections: the next burst shares one new one. Who
+	// meets a connection that is closing asks again, as in every run.
+	c = &fetch.Client{Transport: &fetch.Retry{Next: transport}}
 	before := n.conns.Load()
 	n.tls.CloseClientConnections()
 	time.Sleep(20 * time.Millisecond)
