@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,6 +41,8 @@ type Listed struct {
 	SHA512    string
 	Claims    []StrongClaim
 	Conflict  string // a sentence that names the documents which disagree; empty if none do
+
+	ambiguous error // the SBOM has entries of it that are not one claim
 }
 
 // Listing is what a release holds, by its own documents.
@@ -99,6 +102,7 @@ func (f *facts) listing() *Listing {
 			slices.Sort(it.Platforms)
 		}
 	}
+	f.noteAmbiguous(l, byName)
 	for _, it := range byName {
 		it.settle()
 		if it.Conflict != "" {
@@ -144,6 +148,40 @@ func (f *facts) noteUnread(l *Listing) {
 	note(f.rel.SHA256SUMS.Err, false)
 	note(f.rel.SHA512SUMS.Err, false)
 	note(f.rel.Provenance.Err, false)
+}
+
+// maxAmbiguous caps how many such files are named one by one.
+const maxAmbiguous = 8
+
+// noteAmbiguous marks the files of which the SBOM says two things (rule 9). It
+// vouches for none of them, whoever signed it; that hashes contradict each other is settle's to find.
+func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
+	if !f.usable() {
+		return
+	}
+	ambiguous := release.SBOMAmbiguous(f.rel.SBOM.Value)
+	n := 0
+	for _, path := range slices.Sorted(maps.Keys(ambiguous)) {
+		it := byName[path]
+		if it == nil {
+			continue // no path of a release
+		}
+		it.ambiguous = ambiguous[path]
+		for i, c := range it.Claims {
+			if c.Document == release.DocSBOM {
+				it.Claims[i].Strength = report.Carried
+			}
+		}
+		if n++; n <= maxAmbiguous {
+			l.Notes = append(l.Notes, fmt.Sprintf("%s: %v", f.rel.SBOM.URL, it.ambiguous))
+		}
+	}
+	if n > maxAmbiguous {
+		l.Notes = append(l.Notes, fmt.Sprintf("%s: the same of %d more files", f.rel.SBOM.URL, n-maxAmbiguous))
+	}
+	if n > 0 && l.Verdict == report.Verified {
+		l.Verdict = report.Unknown
+	}
 }
 
 // claims gives every claim of the release its strength, sorted by subject.
