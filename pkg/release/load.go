@@ -60,6 +60,9 @@ type Release struct {
 type Options struct {
 	Want   []Document // nil means all
 	Shared *Shared    // read by others of this run too; nil reads everything anew
+	// Buckets are those in which a provenance may name the release's files; nil
+	// means [ReleaseBucket].
+	Buckets []string
 }
 
 // Load reads the documents about v side by side, each under a cap. It never
@@ -93,7 +96,9 @@ func Load(ctx context.Context, c *fetch.Client, v Version, o Options) *Release {
 		r.SHA512SUMS = load(ctx, c, v.FileURL("SHA512SUMS"), maxChecksums, sums(v, "sha512"))
 	})
 	want(DocProvenance, func() {
-		r.Provenance = load(ctx, c, v.FileURL("provenance.json"), maxProvenance, forVersion(v, ParseProvenance))
+		r.Provenance = load(ctx, c, v.FileURL("provenance.json"), maxProvenance, func(b []byte) (*Provenance, error) {
+			return ParseProvenance(b, v, o.Buckets...)
+		})
 	})
 	par.Do(todo...)
 	return r
