@@ -19,7 +19,7 @@ type StrongClaim struct {
 
 // counts says whether the claim can verify a file: it is signed, or published
 // by another party than the one that serves the file. What stands beside a file
-// (SHA256SUMS, SHA512SUMS, provenance.json) can only refute it (rule 8).
+// (SHA256SUMS, SHA512SUMS, a provenance.json that is not signed) can only refute it (rule 8).
 func (c StrongClaim) counts() bool {
 	switch c.Strength {
 	case report.Signed, report.Embedded:
@@ -148,13 +148,17 @@ func (f *facts) noteUnread(l *Listing) {
 	note(f.rel.SHA256SUMS.Err, false)
 	note(f.rel.SHA512SUMS.Err, false)
 	note(f.rel.Provenance.Err, false)
+	if f.provenance.note != "" {
+		l.Notes = append(l.Notes, f.provenance.note)
+	}
 }
 
 // maxAmbiguous caps how many such files are named one by one.
 const maxAmbiguous = 8
 
 // noteAmbiguous marks the files of which the SBOM says two things (rule 9). It
-// vouches for none of them, whoever signed it; that hashes contradict each other is settle's to find.
+// vouches for none of them, whoever signed it, and no provenance does beside it;
+// that hashes contradict each other is settle's to find.
 func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
 	if !f.usable() {
 		return
@@ -168,7 +172,7 @@ func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
 		}
 		it.ambiguous = ambiguous[path]
 		for i, c := range it.Claims {
-			if c.Document == release.DocSBOM {
+			if c.Strength == report.Signed {
 				it.Claims[i].Strength = report.Carried
 			}
 		}
@@ -187,9 +191,18 @@ func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
 // claims gives every claim of the release its strength, sorted by subject.
 func (f *facts) claims() []StrongClaim {
 	var out []StrongClaim
-	for _, c := range f.rel.Claims() {
+	claims := f.rel.Claims()
+	vouched := map[string]bool{} // by the SBOM, path and digest
+	for _, c := range claims {
+		if c.Document == release.DocSBOM {
+			vouched[c.Subject+" "+c.Digest] = true
+		}
+	}
+	for _, c := range claims {
 		s := strength(c.Origin)
 		switch c.Document {
+		case release.DocProvenance:
+			s = f.provenanceStrength(c, vouched)
 		case release.DocSBOM:
 			s = f.sbomStrength()
 		case release.DocChangelog:
