@@ -116,7 +116,7 @@ var hints = [...]string{
 	ServerError: "try later, or use a mirror (--mirror DIR)",
 	TooLarge:    "nothing was kept; this is not the document that was asked for",
 	Truncated:   "nothing was kept; try again",
-	NotDocument: "look for a proxy or login page in between",
+	NotDocument: "look for a proxy, a login page or a cache in between, or try later",
 	BadRedirect: "it was not followed; check the server or the --endpoint",
 	BadStatus:   "check the URL or the --endpoint",
 	Cancelled:   "",

@@ -267,22 +267,3 @@ func (p *Part) receive(ctx context.Context, resp *http.Response, e *Error, r Sav
 	}
 	return nil
 }
-
-var errPage = errors.New("a web page")
-
-// pageReader refuses a body that begins as a web page does.
-type pageReader struct {
-	io.Reader
-	looked bool
-}
-
-func (r *pageReader) Read(b []byte) (int, error) {
-	n, err := r.Reader.Read(b)
-	if n > 0 && !r.looked {
-		r.looked = true
-		if LooksLikeHTML(b[:n]) {
-			return 0, errPage
-		}
-	}
-	return n, err
-}
