@@ -56,6 +56,22 @@ type Release struct {
 	Provenance Source[*Provenance]
 }
 
+// Read lists the documents that were asked for and could be read.
+func (r *Release) Read() (read []Document) {
+	add := func(d Document, asked bool, err error) {
+		if asked && err == nil {
+			read = append(read, d)
+		}
+	}
+	add(DocSBOM, r.SBOM.Asked(), r.SBOM.Err)
+	add(DocChangelog, r.Changelog.Asked(), r.Changelog.Err)
+	add(DocPromotion, r.Promotion.Asked(), r.Promotion.Err)
+	add(DocSHA256SUMS, r.SHA256SUMS.Asked(), r.SHA256SUMS.Err)
+	add(DocSHA512SUMS, r.SHA512SUMS.Asked(), r.SHA512SUMS.Err)
+	add(DocProvenance, r.Provenance.Asked(), r.Provenance.Err)
+	return read
+}
+
 // Options says what to load. The zero value loads every document.
 type Options struct {
 	Want   []Document // nil means all

@@ -48,8 +48,9 @@ type Listed struct {
 // Listing is what a release holds, by its own documents.
 type Listing struct {
 	Version release.Version
-	Items   []Listed // files, then images, each by name
-	Notes   []string // documents that could not be read, and why
+	Items   []Listed           // files, then images, each by name
+	Read    []release.Document // those that could be read, whether or not they name anything that can be listed
+	Notes   []string           // documents that could not be read, and why; what else is to be known of them
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -72,6 +73,7 @@ func (f *facts) listing() *Listing {
 	if f.rel == nil {
 		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}}
 	}
+	l.Read = f.rel.Read()
 	f.noteUnread(l)
 	byName := map[string]*Listed{}
 	item := func(subject string, image bool) *Listed {
