@@ -95,6 +95,10 @@ func (c *Client) Save(ctx context.Context, r SaveRequest) (*Part, error) {
 	if p.Size == 0 { // nothing that a later run could use
 		return nil, errors.Join(err, p.Discard())
 	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Kept = p.Size
+	}
 	return nil, errors.Join(err, p.Close())
 }
 
