@@ -273,6 +273,12 @@ func attacked(ts *testscript.TestScript, attacks []string) (w *world.World, vers
 				}
 			}
 			w.PutDocument(url, []byte(strings.Join(lines, "\n")))
+		case "sealed": // no attack: the provenance, signed in place
+			w.PutProvenance("v1.27.2", world.ProvenanceForm{Newer: true, Sign: &world.Signing{}})
+		case "rehearsal": // the provenance of a rehearsal of that release, by the same signer
+			w.PutProvenance("v1.27.2", world.ProvenanceForm{Bucket: "kubernetes-release-gcb", Newer: true, Sign: &world.Signing{}})
+		case "errors": // a storage server's error with status 200 where a program is
+			w.StorageError("https://cdn.dl.k8s.io/release/v1.27.2/bin/linux/amd64/kubectl")
 		case "notes": // a release note that a terminal would obey
 			url := world.ChangelogURL("v1.27.2")
 			w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "Something in v1.27.2", "Some\x1b[2Jthing \u202ein v1.27.2", 1)))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -200,7 +201,7 @@ func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 		return nil, err
 	}
 	if len(l.Items) == 0 {
-		return fail("nothing is known of %s: none of its documents could be read", l.Version)
+		return nil, plainText{nothingListed(l)}
 	}
 	dims := s.dimensions()
 	for _, d := range dims {
@@ -236,6 +237,20 @@ func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 		}
 	}
 	return fail("nothing in %s is all of that; leave out one of NAME, --kind, --os, --arch", l.Version)
+}
+
+// nothingListed says why a listing is empty. The promotion manifest is read of
+// every release, and speaks of those that it names.
+func nothingListed(l *verify.Listing) string {
+	read := slices.DeleteFunc(slices.Clone(l.Read), func(d release.Document) bool { return d == release.DocPromotion })
+	if len(read) == 0 {
+		return fmt.Sprintf("nothing is known of %s: none of its documents could be read", l.Version)
+	}
+	var names []string
+	for _, d := range read {
+		names = append(names, string(d))
+	}
+	return fmt.Sprintf("nothing of %s can be listed: what was read gives no sha256 or sha512 of any file (%s)", l.Version, strings.Join(names, ", "))
 }
 
 // available lists the values that items have, each once.

@@ -92,7 +92,7 @@ func (w *World) storeFiles(r *release) {
 	w.PutDocument(at("kubernetes-source.spdx"), r.sourceSBOM())
 	w.PutDocument(at("SHA256SUMS"), r.sums(hexSHA256))
 	w.PutDocument(at("SHA512SUMS"), r.sums(hexSHA512))
-	w.PutDocument(at("provenance.json"), r.provenance())
+	w.PutDocument(at("provenance.json"), r.provenance(ProvenanceForm{}))
 }
 
 // isDropped tells what [World.DropImage] and [World.DropPlatform] have left out.

@@ -188,6 +188,15 @@ func (w *World) HTML(pattern string) *Fault {
 	})
 }
 
+// StorageError answers a request with 200 and what a bucket says of an object that
+// it does not give, as some caches do.
+func (w *World) StorageError(pattern string) *Fault {
+	return w.fault(pattern, true, func(*url.URL, *answer) (*answer, time.Duration, error) {
+		return reply(http.StatusOK, "application/octet-stream", []byte("<?xml version='1.0' encoding='UTF-8'?><Error><Code>InternalError</Code>"+
+			"<Message>We encountered an internal error. Please try again.</Message></Error>")), 0, nil
+	})
+}
+
 // Truncate ends a body after n bytes though more were announced.
 func (w *World) Truncate(pattern string, n int) *Fault {
 	return w.end(pattern, n, io.ErrUnexpectedEOF)

@@ -32,6 +32,7 @@ type file struct {
 	body   []byte
 	signed bool   // has .sig and .cert
 	built  string // path in the build directory; empty: not in the SBOM
+	also   string // a second one, under which it is listed again
 }
 
 var sprintf = fmt.Sprintf
@@ -193,7 +194,7 @@ func (r *release) timeOf(im *image) time.Time {
 
 func (r *release) buildFiles() {
 	add := func(path string, body []byte, built string) {
-		r.files = append(r.files, file{path, body, !r.before(1, 26, 0), built})
+		r.files = append(r.files, file{path: path, body: body, signed: !r.before(1, 26, 0), built: built})
 	}
 	program := func(os, arch, name, kind string) {
 		if os == "windows" {
@@ -217,6 +218,10 @@ func (r *release) buildFiles() {
 		}
 		for _, name := range []string{"kubectl", "kubectl-convert"} {
 			program(os, arch, name, "client")
+			if p == "windows/amd64" { // krel finds these in the node's directory too
+				f := &r.files[len(r.files)-1]
+				f.also = strings.NewReplacer("/client-", "/node-", "/client/", "/node/").Replace(f.built)
+			}
 		}
 	}
 	for _, name := range r.core()[1:] { // not conformance
@@ -290,20 +295,6 @@ func (r *release) sums(hash func([]byte) string) []byte {
 		lines = append(lines, hash(f.body)+"  "+prefix+f.path)
 	}
 	return []byte(strings.Join(lines, "\n"))
-}
-
-// provenance is a SLSA v0.1 statement about all files.
-func (r *release) provenance() []byte {
-	type m = map[string]any
-	bucket := sprintf("gs://kubernetes-release-gcb/stage/%s/%s/gcs-stage/%s/", r.version, r.version, r.version)
-	var subjects []m
-	for _, f := range r.files {
-		subjects = append(subjects, m{"name": bucket + f.path, "digest": m{"sha256": hexSHA256(f.body), "sha512": hexSHA512(f.body)}})
-	}
-	return compactJSON(m{
-		"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.1", "subject": subjects,
-		"predicate": m{"builder": m{"id": "https://example.com/kverify-test-world"}},
-	})
 }
 
 func hexSHA512(b []byte) string {

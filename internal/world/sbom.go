@@ -20,18 +20,11 @@ func (r *release) sbom(dropped func(image, arch string) bool) []byte {
 	b.WriteString("##### Files independent of packages\n\n")
 	var ids []string
 	for _, f := range files {
-		if f.built == "" {
-			continue
+		for _, built := range []string{f.built, f.also} {
+			if built != "" {
+				ids = append(ids, r.sbomFile(&b, f, built))
+			}
 		}
-		id := "SPDXRef-File-workspace-src-k8s.io-kubernetes-C95output-" + r.version + "-" + strings.ReplaceAll(f.built, "/", "-")
-		ids = append(ids, id)
-		fmt.Fprintf(&b, "FileName: %s\nSPDXID: %s\n%s", f.path, id, checksums("File", f.body))
-		if strings.HasSuffix(f.path, ".tar.gz") {
-			b.WriteString("FileType: ARCHIVE\n")
-		} else {
-			b.WriteString("FileType: BINARY\nFileType: APPLICATION\n")
-		}
-		b.WriteString("LicenseConcluded: Apache-2.0\nLicenseInfoInFile: NOASSERTION\nFileCopyrightText: NOASSERTION\n\n")
 	}
 	for _, id := range ids {
 		fmt.Fprintf(&b, "\nRelationship: SPDXRef-DOCUMENT DESCRIBES %s\n", id)
@@ -44,6 +37,18 @@ func (r *release) sbom(dropped func(image, arch string) bool) []byte {
 		}
 	}
 	return []byte(b.String())
+}
+
+// sbomFile writes a file under its id, which is made of where it was built.
+func (r *release) sbomFile(b *strings.Builder, f file, built string) (id string) {
+	id = "SPDXRef-File-workspace-src-k8s.io-kubernetes-C95output-" + r.version + "-" + strings.ReplaceAll(built, "/", "-")
+	kind := "FileType: BINARY\nFileType: APPLICATION\n"
+	if strings.HasSuffix(f.path, ".tar.gz") {
+		kind = "FileType: ARCHIVE\n"
+	}
+	fmt.Fprintf(b, "FileName: %s\nSPDXID: %s\n%s%sLicenseConcluded: Apache-2.0\nLicenseInfoInFile: NOASSERTION\nFileCopyrightText: NOASSERTION\n\n",
+		f.path, id, checksums("File", f.body), kind)
+	return id
 }
 
 func (r *release) sbomHead(b *strings.Builder) {
@@ -85,7 +90,7 @@ func (r *release) sbomImage(b *strings.Builder, im *image, p *platformImage) {
 			hex, body = dirs[i], nil // or as the link in the archive, read as an empty file
 		}
 		layerID := id + "-sha256-" + hex
-		sbomPackage(b, "sha256:"+hex, layerID, hex+"/layer.tar", body)
+		sbomPackage(b, "sha256:"+hex, layerID, dirs[i]+"/layer.tar", body)
 		contained = append(contained, layerID)
 	}
 	b.WriteByte('\n')

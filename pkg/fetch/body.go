@@ -50,17 +50,3 @@ func htmlType(contentType string) bool {
 	}
 	return t == "text/html" || t == "application/xhtml+xml"
 }
-
-// LooksLikeHTML reports whether a body begins as a web page does. A comment
-// alone is not enough: CHANGELOG files begin with one.
-func LooksLikeHTML(body []byte) bool {
-	head := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	head = bytes.TrimLeft(head, " \t\r\n\f\v")
-	head = head[:min(len(head), 16)]
-	for _, start := range []string{"<!doctype html", "<html", "<head", "<body"} {
-		if len(head) >= len(start) && strings.EqualFold(string(head[:len(start)]), start) {
-			return true
-		}
-	}
-	return false
-}

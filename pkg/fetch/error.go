@@ -64,6 +64,7 @@ type Error struct {
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
 	Body     []byte      // the beginning of what came with a status that is no success; never shown
+	Kept     int64       // bytes of a file that are kept as a part, from which the next run goes on; only from [Client.Save]
 	Err      error       // the cause; may be nil where Status says it all
 }
 
@@ -85,7 +86,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "at %s: ", Redact(e.FinalURL))
 	}
 	b.WriteString(e.what())
-	if hint := hints[e.Kind]; hint != "" {
+	if hint := e.hint(); hint != "" {
 		b.WriteString("; " + hint)
 	}
 	return b.String()
@@ -116,11 +117,22 @@ var hints = [...]string{
 	ServerError: "try later, or use a mirror (--mirror DIR)",
 	TooLarge:    "nothing was kept; this is not the document that was asked for",
 	Truncated:   "nothing was kept; try again",
-	NotDocument: "look for a proxy or login page in between",
+	NotDocument: "look for a proxy, a login page or a cache in between, or try later",
 	BadRedirect: "it was not followed; check the server or the --endpoint",
 	BadStatus:   "check the URL or the --endpoint",
 	Cancelled:   "",
 	BadURL:      "write it as https://HOST/PATH",
+}
+
+func (e *Error) hint() string {
+	switch hint := hints[e.Kind]; {
+	case e.Kept == 0:
+		return hint
+	case e.Kind == Truncated || hint == "":
+		return fmt.Sprintf("%d bytes are kept: try again, it goes on from there", e.Kept)
+	default:
+		return fmt.Sprintf("%s; %d bytes are kept, from which another run goes on", hint, e.Kept)
+	}
 }
 
 // because completes e and returns it as an error.

@@ -80,8 +80,8 @@ type Request struct {
 	// Into, if not nil, takes the answer's body, which then is not kept.
 	Into io.Writer
 
-	// AllowHTML accepts an answer that is a web page. Without it a page is
-	// NotDocument: a captive portal's login form is no release.
+	// AllowHTML accepts an answer that is a web page, or a storage server's error
+	// in XML. Without it that is NotDocument: a captive portal's login form is no release.
 	AllowHTML bool
 }
 
@@ -240,8 +240,8 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 			return nil, e.because(kind, err)
 		}
 	}
-	if !r.AllowHTML && LooksLikeHTML(body) {
-		return nil, e.because(NotDocument, errors.New("a web page"))
+	if what := Instead(body); !r.AllowHTML && what != "" {
+		return nil, e.because(NotDocument, errors.New(what))
 	}
 	out := &Response{URL: r.URL, FinalURL: e.FinalURL, Status: resp.StatusCode, Header: resp.Header, Body: body}
 	if published {

@@ -129,7 +129,9 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		return nil, &FileError{Name: name, Err: fmt.Errorf("a %s stands there, %w", kind(info.Mode()), ErrNotRegular), Hint: "remove it, or choose another directory"}
 	}
 	f, err := openRegular(root, p.part, os.O_RDWR)
+	hint := "remove it, or choose another directory"
 	if errors.Is(err, fs.ErrNotExist) {
+		hint = "make the directory writable, or choose another one"
 		// Exclusive: neither a link nor anything else that comes in between is opened.
 		f, err = root.OpenFile(p.part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
@@ -138,7 +140,7 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		return nil, busy // by the process that has it
 	}
 	if err != nil {
-		return nil, &FileError{Name: p.part, Err: bare(err), Hint: "remove it, or choose another directory"}
+		return nil, &FileError{Name: p.part, Err: bare(err), Hint: hint}
 	}
 	p.file = f
 	if err := lock(f); err != nil {

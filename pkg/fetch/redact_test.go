@@ -97,13 +97,3 @@ func TestSplit(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func FuzzLooksLikeHTML(f *testing.F) {
-	f.Add([]byte("<!doctype html>"))
-	f.Add([]byte("{}"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if fetch.LooksLikeHTML(b) && !bytes.Contains(b, []byte("<")) {
-			t.Errorf("%q", b)
-		}
-	})
-}

@@ -95,6 +95,10 @@ func (c *Client) Save(ctx context.Context, r SaveRequest) (*Part, error) {
 	if p.Size == 0 { // nothing that a later run could use
 		return nil, errors.Join(err, p.Discard())
 	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Kept = p.Size
+	}
 	return nil, errors.Join(err, p.Close())
 }
 
@@ -266,23 +270,4 @@ func (p *Part) receive(ctx context.Context, resp *http.Response, e *Error, r Sav
 		return &brokenError{e.because(Truncated, fmt.Errorf("%d bytes, but %d were announced", p.Size, want))}
 	}
 	return nil
-}
-
-var errPage = errors.New("a web page")
-
-// pageReader refuses a body that begins as a web page does.
-type pageReader struct {
-	io.Reader
-	looked bool
-}
-
-func (r *pageReader) Read(b []byte) (int, error) {
-	n, err := r.Reader.Read(b)
-	if n > 0 && !r.looked {
-		r.looked = true
-		if LooksLikeHTML(b[:n]) {
-			return 0, errPage
-		}
-	}
-	return n, err
 }

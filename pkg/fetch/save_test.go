@@ -260,6 +260,13 @@ func TestSaveFromAHostileServer(t *testing.T) {
 			w.Header().Set("Content-Type", "application/octet-stream")
 			_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
 		}},
+		{name: "a storage error with status 200, in small pieces", kind: fetch.NotDocument, serve: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/octet-stream")
+			for _, b := range []byte("<?xml version='1.0' encoding='UTF-8'?><Error><Code>NoSuchKey</Code></Error>") {
+				_, _ = w.Write([]byte{b})
+				_ = http.NewResponseController(w).Flush()
+			}
+		}},
 		{name: "a slow drip", kind: fetch.Unreachable, serve: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Header().Set("Content-Length", "1000000")

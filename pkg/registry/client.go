@@ -130,8 +130,8 @@ func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, er
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	m := &Manifest{Ref: ref, Digest: digestOf(resp.Body), MediaType: mediaType(resp), Body: resp.Body, Origin: at.origin(resp), doc: &document{}}
-	if isPage(resp) {
-		return nil, &FormatError{Subject: ref.String(), Why: "a web page where a manifest was expected"}
+	if what := instead(resp); what != "" {
+		return nil, &FormatError{Subject: ref.String(), Why: what + " where a manifest was expected"}
 	}
 	if ref.Digest != "" && m.Digest != ref.Digest {
 		return nil, &DigestError{Subject: ref.String(), Want: ref.Digest, Got: m.Digest, Claim: "the reference"}
@@ -178,8 +178,8 @@ func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int6
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if got := digestOf(resp.Body); got != digest {
-			if isPage(resp) {
-				return nil, &FormatError{Subject: name, Why: "a web page where a blob was expected"}
+			if what := instead(resp); what != "" {
+				return nil, &FormatError{Subject: name, Why: what + " where a blob was expected"}
 			}
 			return nil, &DigestError{Subject: name, Want: digest, Got: got, Claim: "the reference"}
 		}
@@ -245,8 +245,8 @@ func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", ref, err)
 		}
-		if isPage(resp) {
-			return nil, &FormatError{Subject: ref.String(), Why: "a web page where a list of referrers was expected"}
+		if what := instead(resp); what != "" {
+			return nil, &FormatError{Subject: ref.String(), Why: what + " where a list of referrers was expected"}
 		}
 		x, _, err := ParseManifest(mediaType(resp), resp.Body)
 		if err != nil || x == nil {
@@ -403,8 +403,12 @@ func sameHost(a, b string) bool {
 	return err1 == nil && err2 == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-func isPage(resp *fetch.Response) bool {
-	return strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "text/html") || fetch.LooksLikeHTML(resp.Body)
+// instead names what came that is nothing of a registry's: see [fetch.Instead].
+func instead(resp *fetch.Response) string {
+	if strings.HasPrefix(strings.ToLower(resp.Header.Get("Content-Type")), "text/html") {
+		return "a web page"
+	}
+	return fetch.Instead(resp.Body)
 }
 
 func mediaType(resp *fetch.Response) string {

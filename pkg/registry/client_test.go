@@ -200,6 +200,8 @@ func TestAttacks(t *testing.T) {
 		{name: "a page", ref: proxy, header: []string{"Content-Type", "text/html"}, body: "log in", format: "a web page"},
 		{name: "a page by digest", ref: byDigest, header: []string{"Content-Type", "text/html"}, body: "log in", format: "a web page"},
 		{name: "a page in disguise", ref: proxy, header: []string{"Content-Type", DockerIndex}, body: "<!DOCTYPE html>", format: "a web page"},
+		{name: "a storage error", ref: proxy, header: []string{"Content-Type", DockerIndex}, body: "<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", format: "a storage server in XML (NoSuchKey)"},
+		{name: "a storage error by digest", ref: byDigest, header: []string{"Content-Type", DockerIndex}, body: "<Error><Code>NoSuchKey</Code></Error>", format: "a storage server in XML (NoSuchKey)"},
 		{name: "another type", ref: proxy, header: []string{"Content-Type", OCIIndex}, body: oneIndex, format: "served as " + OCIIndex},
 		{name: "another type by digest", ref: byDigest, header: []string{"Content-Type", DockerManifest}, body: oneIndex, format: "served as " + DockerManifest},
 		{name: "JSON only", ref: proxy, header: []string{"Content-Type", "application/json"}, body: strings.Replace(oneIndex, `"mediaType":"`+DockerIndex+`",`, "", 1), format: "not that of a manifest"},

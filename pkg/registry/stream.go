@@ -63,12 +63,17 @@ type hashed struct {
 	name string
 	sum  hash.Hash
 	n    int64
+	head []byte // its beginning, to tell what came instead of it
 }
+
+// maxHead is more than it takes to tell.
+const maxHead = 1 << 10
 
 func (h *hashed) Read(p []byte) (int, error) {
 	n, err := h.s.Read(p)
 	h.sum.Write(p[:n])
 	h.n += int64(n)
+	h.head = append(h.head, p[:min(n, maxHead-len(h.head))]...)
 	switch {
 	case h.n > h.d.Size:
 		return n, &FormatError{Subject: h.name, Why: fmt.Sprintf("it has more than the %d bytes that its descriptor says", h.d.Size)}
@@ -79,12 +84,19 @@ func (h *hashed) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if got := "sha256:" + hex.EncodeToString(h.sum.Sum(nil)); got != h.d.Digest {
+		if fetch.Instead(h.head) != "" {
+			return n, h.instead()
+		}
 		return n, &DigestError{Subject: h.name, Want: h.d.Digest, Got: got, Claim: "the manifest that names it"}
 	}
 	if h.n != h.d.Size {
 		return n, &FormatError{Subject: h.name, Why: fmt.Sprintf("it has %d bytes, but its descriptor says %d", h.n, h.d.Size)}
 	}
 	return n, io.EOF
+}
+
+func (h *hashed) instead() error {
+	return &FormatError{Subject: h.name, Why: fetch.Instead(h.head) + " where a blob was expected"}
 }
 
 func (h *hashed) Close() error { return h.s.Close() }

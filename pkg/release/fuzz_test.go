@@ -130,14 +130,24 @@ func FuzzChecksums(f *testing.F) {
 func FuzzProvenance(f *testing.F) {
 	w, v := release1272(f)
 	f.Add([]byte(w.pages[v.FileURL("provenance.json")]))
+	f.Add(provenanceOf(publishedAt+"x", publishedAt+"x", stagedAt+"y=256", "elsewhere=512"))
+	f.Add(bundleOf(provenanceOf(publishedAt+"x=sha1", publishedAt+"x")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProvenance(data, v)
 		if err != nil {
 			return
 		}
+		if len(p.Misplaced()) >= len(p.Subjects) || p.Released() && len(p.Misplaced()) > 0 {
+			t.Errorf("%d of %d misplaced, released %v", len(p.Misplaced()), len(p.Subjects), p.Released())
+		}
+		byPath := map[string]ProvenanceSubject{}
 		for _, s := range p.Subjects {
 			if s.Path != "" {
 				confined(t, v, s.Path, v.FileURL(s.Path))
+				if old, twice := byPath[s.Path]; twice && (old.SHA256 != s.SHA256 || old.SHA512 != s.SHA512) {
+					t.Errorf("two claims of %q", s.Path)
+				}
+				byPath[s.Path] = s
 			}
 			if s.SHA256 != "" && !isHex(s.SHA256, 64) || s.SHA512 != "" && !isHex(s.SHA512, 128) {
 				t.Errorf("%+v", s)

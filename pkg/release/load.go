@@ -56,10 +56,29 @@ type Release struct {
 	Provenance Source[*Provenance]
 }
 
+// Read lists the documents that were asked for and could be read.
+func (r *Release) Read() (read []Document) {
+	add := func(d Document, asked bool, err error) {
+		if asked && err == nil {
+			read = append(read, d)
+		}
+	}
+	add(DocSBOM, r.SBOM.Asked(), r.SBOM.Err)
+	add(DocChangelog, r.Changelog.Asked(), r.Changelog.Err)
+	add(DocPromotion, r.Promotion.Asked(), r.Promotion.Err)
+	add(DocSHA256SUMS, r.SHA256SUMS.Asked(), r.SHA256SUMS.Err)
+	add(DocSHA512SUMS, r.SHA512SUMS.Asked(), r.SHA512SUMS.Err)
+	add(DocProvenance, r.Provenance.Asked(), r.Provenance.Err)
+	return read
+}
+
 // Options says what to load. The zero value loads every document.
 type Options struct {
 	Want   []Document // nil means all
 	Shared *Shared    // read by others of this run too; nil reads everything anew
+	// Buckets are those in which a provenance may name the release's files; nil
+	// means [ReleaseBucket].
+	Buckets []string
 }
 
 // Load reads the documents about v side by side, each under a cap. It never
@@ -93,7 +112,9 @@ func Load(ctx context.Context, c *fetch.Client, v Version, o Options) *Release {
 		r.SHA512SUMS = load(ctx, c, v.FileURL("SHA512SUMS"), maxChecksums, sums(v, "sha512"))
 	})
 	want(DocProvenance, func() {
-		r.Provenance = load(ctx, c, v.FileURL("provenance.json"), maxProvenance, forVersion(v, ParseProvenance))
+		r.Provenance = load(ctx, c, v.FileURL("provenance.json"), maxProvenance, func(b []byte) (*Provenance, error) {
+			return ParseProvenance(b, v, o.Buckets...)
+		})
 	})
 	par.Do(todo...)
 	return r

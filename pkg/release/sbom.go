@@ -215,27 +215,6 @@ func SBOMArchive(doc *sbom.Document, v Version, image, arch string) (sha256, sha
 	return bothSums(v, p.ID, p.Checksums)
 }
 
-// SBOMFile returns the sha256 and sha512 that doc has for the release's file
-// of exactly that path, such as "bin/linux/amd64/kubectl". doc must have
-// passed [CheckSBOM] for v. Without exactly one entry that has both, the error
-// is a [*NoEntryError] or an [*AmbiguousError].
-func SBOMFile(doc *sbom.Document, v Version, path string) (sha256, sha512 string, err error) {
-	var found *sbom.File
-	for i, f := range doc.Files {
-		if f.Name != path {
-			continue
-		}
-		if found != nil {
-			return "", "", &AmbiguousError{sbomName, path, [2]string{found.ID, f.ID}}
-		}
-		found = &doc.Files[i]
-	}
-	if found == nil {
-		return "", "", &NoEntryError{v.String(), path, "it lists no file of that path"}
-	}
-	return bothSums(v, path, found.Checksums)
-}
-
 func bothSums(v Version, subject string, sums sbom.Checksums) (sha256, sha512 string, err error) {
 	if !isHex(sums.SHA256, sha256Hex) || !isHex(sums.SHA512, sha512Hex) {
 		return "", "", &NoEntryError{v.String(), subject, "its sha256 or sha512 is missing or malformed"}

@@ -110,12 +110,6 @@ func (p *Policy) checkFormer() error {
 	return nil
 }
 
-// FileRule is the part of a Policy that speaks of binaries, tarballs and SBOMs.
-type FileRule struct {
-	Identity    string `json:"identity"`
-	SignedSince string `json:"signedSince"` // "v1.26.0": from there on a missing signature is a finding
-}
-
 // InventoryRule is the least that releases of a range of minors hold.
 type InventoryRule struct {
 	From          string   `json:"from"`         // "1.24", inclusive
@@ -263,6 +257,9 @@ func (p *Policy) check() error {
 		return fmt.Errorf("files.signedSince: %q is not a version such as v1.26.0", p.Files.SignedSince)
 	}
 	if err := p.Images.check(); err != nil {
+		return err
+	}
+	if err := p.Files.Provenance.check(); err != nil {
 		return err
 	}
 	if err := p.checkFormer(); err != nil {

@@ -246,3 +246,28 @@ func Example() {
 	// krel-trust@k8s-releng-prod.iam.gserviceaccount.com
 	// true
 }
+
+func TestReleaseProvenanceInAPolicy(t *testing.T) {
+	text := string(trust.EmbeddedPolicyYAML())
+	p := trust.EmbeddedPolicy()
+	if got := p.ProvenanceBuckets(); len(got) != 1 || got[0] != "kubernetes-release" {
+		t.Errorf("buckets %q", got)
+	}
+	for name, c := range map[string]struct{ old, with, says string }{
+		"the bucket of rehearsals":  {"[kubernetes-release]", "[kubernetes-release, kubernetes-release-gcb]", "rehearsals"},
+		"no bucket":                 {"[kubernetes-release]", "[]", "empty"},
+		"a bucket twice":            {"[kubernetes-release]", "[kubernetes-release, kubernetes-release]", "twice"},
+		"a pattern of buckets":      {"[kubernetes-release]", `["kubernetes-*"]`, "exact name"},
+		"a bucket with a directory": {"[kubernetes-release]", "[kubernetes-release/release]", "exact name"},
+		"no builder":                {"builders: [https://git.k8s.io/release/docs/krel]", "builders: []", "empty"},
+		"a pattern of builders":     {"builders: [https://git.k8s.io/release/docs/krel]", `builders: ["https://git.k8s.io/*"]`, "exact https URI"},
+		"a builder by http":         {"builders: [https://git.k8s.io/release/docs/krel]", "builders: [http://git.k8s.io/release/docs/krel]", "exact https URI"},
+	} {
+		if strings.Count(text, c.old) < 1 {
+			t.Fatalf("the policy has no %q", c.old)
+		}
+		if _, err := trust.ParsePolicy([]byte(strings.Replace(text, c.old, c.with, 1))); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

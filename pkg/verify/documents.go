@@ -18,6 +18,8 @@ type facts struct {
 	version release.Version
 	rel     *release.Release
 	sbom    sbomFacts
+
+	provenance provenanceFacts
 }
 
 type sbomFacts struct {
@@ -34,6 +36,7 @@ func (r *run) load(ctx context.Context, v release.Version) *facts {
 
 // loadDocuments reads documents of a release and judges its SBOM.
 func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Options) *facts {
+	o.Buckets = r.Policy.ProvenanceBuckets()
 	f := &facts{run: r, version: v}
 	err := guard(func() {
 		var beside papers // asked for at once: a chain of redirects each
@@ -42,6 +45,7 @@ func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Op
 			func() { beside = r.papers(ctx, v.SBOMURL()) },
 		)
 		f.judgeSBOM(ctx, beside)
+		f.judgeProvenance()
 	})
 	if err != nil {
 		f.rel = nil
@@ -136,6 +140,9 @@ func (f *facts) results() []report.Result {
 		Checks: []report.Check{f.sbom.signature, f.sbom.binding}}
 	if f.rel != nil {
 		res.Digest = f.rel.SBOM.Digest
+	}
+	if f.provenance.note != "" {
+		res.Notes = append(res.Notes, f.provenance.note)
 	}
 	return []report.Result{res}
 }

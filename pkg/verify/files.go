@@ -310,6 +310,10 @@ func documentName(c StrongClaim) string {
 			return "the signed SBOM"
 		}
 		return "the SBOM"
+	case release.DocProvenance:
+		if c.Strength == report.Signed {
+			return "the signed provenance.json"
+		}
 	case release.DocChangelog:
 		return path.Base(c.URL)
 	}

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ type StrongClaim struct {
 
 // counts says whether the claim can verify a file: it is signed, or published
 // by another party than the one that serves the file. What stands beside a file
-// (SHA256SUMS, SHA512SUMS, provenance.json) can only refute it (rule 8).
+// (SHA256SUMS, SHA512SUMS, a provenance.json that is not signed) can only refute it (rule 8).
 func (c StrongClaim) counts() bool {
 	switch c.Strength {
 	case report.Signed, report.Embedded:
@@ -40,13 +41,16 @@ type Listed struct {
 	SHA512    string
 	Claims    []StrongClaim
 	Conflict  string // a sentence that names the documents which disagree; empty if none do
+
+	ambiguous error // the SBOM has entries of it that are not one claim
 }
 
 // Listing is what a release holds, by its own documents.
 type Listing struct {
 	Version release.Version
-	Items   []Listed // files, then images, each by name
-	Notes   []string // documents that could not be read, and why
+	Items   []Listed           // files, then images, each by name
+	Read    []release.Document // those that could be read, whether or not they name anything that can be listed
+	Notes   []string           // documents that could not be read, and why; what else is to be known of them
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -69,6 +73,7 @@ func (f *facts) listing() *Listing {
 	if f.rel == nil {
 		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}}
 	}
+	l.Read = f.rel.Read()
 	f.noteUnread(l)
 	byName := map[string]*Listed{}
 	item := func(subject string, image bool) *Listed {
@@ -99,6 +104,7 @@ func (f *facts) listing() *Listing {
 			slices.Sort(it.Platforms)
 		}
 	}
+	f.noteAmbiguous(l, byName)
 	for _, it := range byName {
 		it.settle()
 		if it.Conflict != "" {
@@ -144,14 +150,61 @@ func (f *facts) noteUnread(l *Listing) {
 	note(f.rel.SHA256SUMS.Err, false)
 	note(f.rel.SHA512SUMS.Err, false)
 	note(f.rel.Provenance.Err, false)
+	if f.provenance.note != "" {
+		l.Notes = append(l.Notes, f.provenance.note)
+	}
+}
+
+// maxAmbiguous caps how many such files are named one by one.
+const maxAmbiguous = 8
+
+// noteAmbiguous marks the files of which the SBOM says two things (rule 9). It
+// vouches for none of them, whoever signed it, and no provenance does beside it;
+// that hashes contradict each other is settle's to find.
+func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
+	if !f.usable() {
+		return
+	}
+	ambiguous := release.SBOMAmbiguous(f.rel.SBOM.Value)
+	n := 0
+	for _, path := range slices.Sorted(maps.Keys(ambiguous)) {
+		it := byName[path]
+		if it == nil {
+			continue // no path of a release
+		}
+		it.ambiguous = ambiguous[path]
+		for i, c := range it.Claims {
+			if c.Strength == report.Signed {
+				it.Claims[i].Strength = report.Carried
+			}
+		}
+		if n++; n <= maxAmbiguous {
+			l.Notes = append(l.Notes, fmt.Sprintf("%s: %v", f.rel.SBOM.URL, it.ambiguous))
+		}
+	}
+	if n > maxAmbiguous {
+		l.Notes = append(l.Notes, fmt.Sprintf("%s: the same of %d more files", f.rel.SBOM.URL, n-maxAmbiguous))
+	}
+	if n > 0 && l.Verdict == report.Verified {
+		l.Verdict = report.Unknown
+	}
 }
 
 // claims gives every claim of the release its strength, sorted by subject.
 func (f *facts) claims() []StrongClaim {
 	var out []StrongClaim
-	for _, c := range f.rel.Claims() {
+	claims := f.rel.Claims()
+	vouched := map[string]bool{} // by the SBOM, path and digest
+	for _, c := range claims {
+		if c.Document == release.DocSBOM {
+			vouched[c.Subject+" "+c.Digest] = true
+		}
+	}
+	for _, c := range claims {
 		s := strength(c.Origin)
 		switch c.Document {
+		case release.DocProvenance:
+			s = f.provenanceStrength(c, vouched)
 		case release.DocSBOM:
 			s = f.sbomStrength()
 		case release.DocChangelog:

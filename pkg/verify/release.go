@@ -91,6 +91,8 @@ func (f *facts) fileClaims(it Listed) (report.Check, string) {
 	switch {
 	case it.Conflict != "":
 		c = f.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
+	case it.ambiguous != nil:
+		c = f.failed(report.Binding, it.ambiguous)
 	case strong != "":
 		algorithm, _, _ := strings.Cut(digest, ":")
 		c = f.check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
