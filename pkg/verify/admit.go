@@ -100,6 +100,7 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	if r.partial {
 		return nil, usagef("a mirror is made of what was proved in full; leave out --checks")
 	}
+	r.whole = true                 // a mirror is no stand-in, and must have every name
 	r.shared = new(release.Shared) // pause stands in the manifest of the core images
 	b := newBatch(r, Request{Version: c.Version, Names: c.Names, Arches: c.Arches})
 	b.everything = c.Files

@@ -220,7 +220,7 @@ func (b *batch) examine(ctx context.Context, images []*image) {
 		images[i].signed = b.notLookedAt()
 	})
 	b.images = append(b.images, images...)
-	slices.SortFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
+	slices.SortStableFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
 }
 
 // results turns everything found into the report's results: the release, its
@@ -265,7 +265,11 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 		res.Checks = append(res.Checks, im.attested...) // a platform has those of the index that names it
 		return res
 	}
+	if im.stray {
+		im.digestCheck = r.strayCheck(im, bound)
+	}
 	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im.contents, im)}
+	out[0].Notes = im.notes()
 	for _, p := range im.platforms {
 		out = append(out, one(p.name, p.desc.Digest, p.seenAs, p.digestCheck, p.signed, p.contents, p))
 	}
