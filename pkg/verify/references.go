@@ -46,8 +46,8 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	named, joined := map[string]bool{}, map[release.Version]*batch{}
 	for _, ref := range refs {
 		if ref.Host != r.Policy.Images.Registry {
-			return report.Report{}, usagef("%s: the policy speaks of images of %s only; for a copy of those in another registry: kverify verify %s/NAME:TAG --endpoint %s=https://%s",
-				ref, r.Policy.Images.Registry, r.Policy.Images.Registry, r.Policy.Images.Registry, ref.Host)
+			return report.Report{}, usagef("%s: the policy speaks of images of %s only; name the image as it is named there, and map its registry to where a copy lies",
+				ref, r.Policy.Images.Registry)
 		}
 		name := ref.String()
 		if named[name] {
