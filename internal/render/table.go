@@ -243,8 +243,8 @@ func (t *table) verdict(r report.Report) string {
 	if r.Scope.Partial {
 		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
 	}
-	if n := len(r.Scope.Absent); n > 0 {
-		remark("absent: %s", Escape(someOf(r.Scope.Absent)))
+	if len(r.Scope.Absent) > 0 {
+		remark("absent: %s", Escape(absent(r.Scope.Absent)))
 	}
 	if bound := boundTo(r); bound != "" {
 		remark("%s", Escape(bound))
@@ -275,6 +275,32 @@ func (t *table) verdict(r report.Report) string {
 		remark("%s", strings.Join(foreign, ", "))
 	}
 	return b.String()
+}
+
+// absent words what is not there: names, and platforms of how many images.
+func absent(list []string) string {
+	var names, platforms []string
+	images := map[string]bool{}
+	for _, what := range list {
+		image, platform, isPlatform := strings.Cut(what, " ")
+		if !isPlatform {
+			names = append(names, what)
+			continue
+		}
+		images[image] = true
+		if !slices.Contains(platforms, platform) {
+			platforms = append(platforms, platform)
+		}
+	}
+	var out []string
+	if len(names) > 0 {
+		out = append(out, someOf(names))
+	}
+	if len(platforms) > 0 {
+		slices.Sort(platforms)
+		out = append(out, fmt.Sprintf("%s of %s", strings.Join(platforms[:min(len(platforms), 8)], ", "), plural(len(images), "image")))
+	}
+	return strings.Join(out, "; ")
 }
 
 // someOf names the first of a list, and counts the others.

@@ -117,7 +117,7 @@ func (im *image) choose(idx *registry.Index) {
 			im.stray = im.stray && !isPlatform(d)
 		}
 	}
-	im.arches, im.oses = nil, nil // exactly this one was asked for
+	im.arches, im.oses, im.narrowed = nil, nil, false // exactly this one was asked for
 	if !im.stray {
 		im.expect = nil
 	}

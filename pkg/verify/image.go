@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/kverify/kverify/internal/par"
@@ -33,7 +32,10 @@ type image struct {
 	// is, beside the tag of an index. That index is judged with it (rule 20).
 	child string
 	index string // of a child: the digest of the index that a document gave; empty is what the tag names
-	own   bool   // asked for by the name of the repository that one architecture has for itself
+	// narrowed says that arches and oses are what a mirror holds, and not what the
+	// caller asked for.
+	narrowed bool
+	own      bool // asked for by the name of the repository that one architecture has for itself
 	// early has for architectures that must be there the manifest that their own
 	// repository has under the tag: it is asked for before the index names any.
 	early map[string]func() (*registry.Manifest, error)
@@ -196,6 +198,7 @@ func (r *run) examineSingle(ctx context.Context, im *image, m *registry.Manifest
 func (im *image) list(r *run, idx *registry.Index) {
 	names := map[string]bool{}
 	arches := map[string]bool{}
+	im.widen(idx)
 	for _, d := range idx.Manifests {
 		p := &platform{desc: d}
 		if d.Platform != nil {
@@ -209,8 +212,11 @@ func (im *image) list(r *run, idx *registry.Index) {
 		}
 		names[p.name] = true
 		arches[p.arch] = arches[p.arch] || d.Platform.OS == "linux"
-		if (len(im.arches) == 0 || slices.Contains(im.arches, p.arch)) && (len(im.oses) == 0 || slices.Contains(im.oses, d.Platform.OS)) {
+		switch {
+		case im.asksFor(d):
 			im.platforms = append(im.platforms, p)
+		case im.narrowed || r.held:
+			r.absent.add(r.subject(im) + " " + p.name)
 		}
 	}
 	for _, arch := range im.expect {

@@ -143,9 +143,12 @@ func (b *batch) wanted(name string) bool {
 
 func (b *batch) image(name string) *image {
 	im := &image{name: name, tag: b.req.Version.String(), version: b.req.Version, core: true, arches: b.req.Arches}
+	b.narrow(im, b.lists[name])
 	for _, a := range b.lists[name] {
-		if len(b.req.Arches) == 0 || slices.Contains(b.req.Arches, a) {
+		if len(im.arches) == 0 || slices.Contains(im.arches, a) {
 			im.expect = append(im.expect, a)
+		} else if im.narrowed || b.held {
+			b.absent.add(b.subject(im) + " linux/" + a)
 		}
 	}
 	return im

@@ -56,6 +56,7 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		named[name] = true
 		subjects = append(subjects, name)
 		im := r.placed(ctx, ref)
+		r.narrowReference(im)
 		// The images of one release, or of none, are judged together.
 		b := joined[im.version]
 		if b == nil {

@@ -41,6 +41,10 @@ type Verifier struct {
 	// Vouched is what an operator vouches for; nil is nothing. See [ReadVouched].
 	Vouched *Vouched
 
+	// Sparse is what the mirror that is read says it was made for, of each release;
+	// nil where no mirror answers for the registry. See [Held].
+	Sparse []Held
+
 	// Checks, if not nil, are the checks to run instead of those that the policy
 	// requires. Digest and signature cannot be left out.
 	Checks []string
@@ -99,6 +103,7 @@ type run struct {
 	former   *former
 	shared   *release.Shared // nil where one release is examined
 	whole    bool            // every name of every image must be there, at a stand-in too
+	held     bool            // what a request leaves out is absent, in the mirror that is judged
 	absent   *absences
 }
 
