@@ -189,7 +189,7 @@ func (w *World) backend(u *url.URL) *answer {
 			name = repo + "@" + ref
 		}
 		m, ok := w.manifest(name)
-		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures && !bytes.Contains(m.Body, []byte(`"subject":`)) {
+		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures && bytes.Contains(m.Body, []byte(mediaSigning)) {
 			ok = false
 		}
 		if ok {

@@ -164,6 +164,9 @@ func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, 
 	}
 	im.choose(idx)
 	im.list(r, idx)
+	if typ := fileIndex(idx); typ != "" && r.isImageName(im.name) {
+		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "it is an index of files (%.100q), and %s is the name of an image", typ, im.name)
+	}
 	r.former.inherit(im)
 	tasks := []func(){func() { im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "") }}
 	for _, p := range im.platforms {
@@ -182,9 +185,13 @@ func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, 
 // are indexes (rule 20), so there that is a contradiction.
 func (r *run) examineSingle(ctx context.Context, im *image, m *registry.Manifest) {
 	im.single = true
-	if _, err := m.Image(); err != nil {
+	img, err := m.Image()
+	if err != nil {
 		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
 		return
+	}
+	if isFile(img) {
+		im.digestCheck = r.fileCheck(ctx, im.name, registry.Descriptor{Digest: m.Digest}, img, im.digestCheck)
 	}
 	if im.core && im.tag != "" {
 		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch,
@@ -319,6 +326,10 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 	}
 	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), short(m.Digest))
 	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: m.Digest}}
+	if isFile(img) {
+		p.digestCheck = r.fileCheck(ctx, im.name, p.desc, img, p.digestCheck)
+		return
+	}
 	if _, contents := r.asks(im, report.Contents); contents || r.needs(report.Binding) {
 		r.readConfig(ctx, p, ref.Repository, img)
 	}
