@@ -17,23 +17,28 @@ const (
 	fileSHA512 = "io.k8s.security-profiles-operator.sha512"
 )
 
-// Rule 33: a file kept as an OCI artifact is signed by its manifest's signature
-// and identified by its layer, with which its annotations agree.
-func TestFilesKeptAsArtifacts(t *testing.T) {
-	built := world.New(world.Options{})
+type fileForm struct {
+	name, ref string
+	do        func(w *world.World)
+	carried   bool
+	want      report.Verdict
+	says      string
+}
+
+func (f fileForm) attack(w *world.World) {
+	if f.do != nil {
+		f.do(w)
+	}
+}
+
+func fileForms() []fileForm {
 	change := func(f func(m object)) func(w *world.World) {
 		return func(w *world.World) { w.PutFileImage(world.FileImage, f) }
 	}
 	alone := func(f func(m object)) func(w *world.World) {
 		return func(w *world.World) { w.PutFileAlone(world.FileAlone, f) }
 	}
-	for _, tt := range []struct {
-		name, ref string
-		do        func(w *world.World)
-		carried   bool
-		want      report.Verdict
-		says      string
-	}{
+	return []fileForm{
 		{"of two platforms", world.FileImage, nil, false, report.Verified, ""},
 		{"of none", world.FileAlone, nil, false, report.Verified, ""},
 		{"one platform, beside its tag", "", nil, false, report.Verified, ""},
@@ -41,7 +46,9 @@ func TestFilesKeptAsArtifacts(t *testing.T) {
 
 		{"carried in: nothing binds it", world.FileImage, nil, true, unknown, "carried here"},
 		{"not signed", world.FileImage, func(w *world.World) { w.DropSignature(world.FileImage) }, false, unknown, "no signature"},
-		{"not promoted", world.FileImage, func(w *world.World) { w.PutFile(world.PromotionURL(world.FileProject), []byte("- name: other\n  dmap:\n    \"sha256:"+strings.Repeat("a", 64)+"\": [\"v1\"]\n")) }, false, unknown, "nothing strong"},
+		{"not promoted", world.FileImage, func(w *world.World) {
+			w.PutFile(world.PromotionURL(world.FileProject), []byte("- name: other\n  dmap:\n    \"sha256:"+strings.Repeat("a", 64)+"\": [\"v1\"]\n"))
+		}, false, unknown, "nothing strong"},
 		{"promoted as another version", world.FileImage, func(w *world.World) {
 			url := world.PromotionURL(world.FileProject)
 			w.PutFile(url, []byte(strings.ReplaceAll(string(w.File(url)), `"v1.1.1"`, `"v1.1.0"`)))
@@ -71,13 +78,18 @@ func TestFilesKeptAsArtifacts(t *testing.T) {
 		}), false, unknown, "rootfs"},
 		{"of another type than its index says", world.FileImage, change(func(m object) { m["artifactType"] = "application/vnd.k8s.other.spoc.v1" }), false, refuted, "but the index says"},
 		{"of a type that is not a file's", world.FileAlone, alone(func(m object) { m["artifactType"] = "application/vnd.example.spoc.v1" }), false, report.Verified, ""},
-	} {
+	}
+}
+
+// Rule 33: a file kept as an OCI artifact is signed by its manifest's signature
+// and identified by its layer, with which its annotations agree.
+func TestFilesKeptAsArtifacts(t *testing.T) {
+	built := world.New(world.Options{})
+	for _, tt := range fileForms() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()
-			if tt.do != nil {
-				tt.do(w)
-			}
+			tt.attack(w)
 			if tt.ref == "" {
 				m, _ := w.Manifest(world.FileImage)
 				_, rest, _ := strings.Cut(string(m.Body), `"digest":"`)

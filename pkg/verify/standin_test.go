@@ -78,43 +78,56 @@ func TestStandInsWithoutNamesOfSingleArchitectures(t *testing.T) {
 	})
 }
 
-// A name of a single architecture can only refute, and does.
-func TestStandInsThatContradict(t *testing.T) {
+// standInAttack is a registry of indexes alone that serves something else.
+type standInAttack struct {
+	name    string
+	instead map[string]world.Manifest
+	do      func(w *world.World)
+	want    report.Verdict
+}
+
+func (s standInAttack) attack(w *world.World) {
+	if s.do != nil {
+		s.do(w)
+	}
+}
+
+func standInAttacks() []standInAttack {
 	built := world.New(world.Options{})
 	manifest := func(ref string) world.Manifest {
 		m, ok := built.Manifest(ref)
 		if !ok {
-			t.Fatal("no " + ref)
+			panic("no " + ref)
 		}
 		return m
 	}
-	for name, tt := range map[string]struct {
-		instead map[string]world.Manifest
-		do      func(w *world.World)
-		want    report.Verdict
-	}{
-		"another version under the name of an architecture": {map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-proxy-arm64:v1.27.1")}, nil, refuted},
-		"another architecture":                              {map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-proxy-amd64:" + version)}, nil, refuted},
-		"another image":                                     {map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-scheduler-arm64:" + version)}, nil, refuted},
-		"the index":                                         {map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest(proxy)}, nil, refuted},
-		"the right one under the name, and other bytes beside the index": {map[string]world.Manifest{
+	return []standInAttack{
+		{"another version under the name of an architecture", map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-proxy-arm64:v1.27.1")}, nil, refuted},
+		{"another architecture", map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-proxy-amd64:" + version)}, nil, refuted},
+		{"another image", map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest("kube-scheduler-arm64:" + version)}, nil, refuted},
+		{"the index", map[string]world.Manifest{"kube-proxy-arm64:" + version: manifest(proxy)}, nil, refuted},
+		{"the right one under the name, and other bytes beside the index", map[string]world.Manifest{
 			"kube-proxy-arm64:" + version:                             manifest("kube-proxy-arm64:" + version),
 			"kube-proxy@" + built.Digest("kube-proxy-arm64:"+version): manifest("kube-proxy-arm64:v1.27.1"),
 		}, nil, refuted},
-		"what is under the name is no manifest": {map[string]world.Manifest{"kube-proxy-arm64:" + version: {MediaType: "text/html", Body: []byte("<html>sign in</html>")}}, nil, report.Verified},
-		"no signature of the index":             {nil, func(w *world.World) { w.DropSignature(proxy) }, unknown},
-		"an older index":                        {map[string]world.Manifest{proxy: manifest("kube-proxy:v1.27.1")}, nil, refuted},
-		"one platform as the whole":             {map[string]world.Manifest{proxy: manifest("kube-proxy-arm64:" + version)}, nil, refuted},
-		"a changed config": {nil, func(w *world.World) {
+		{"what is under the name is no manifest", map[string]world.Manifest{"kube-proxy-arm64:" + version: {MediaType: "text/html", Body: []byte("<html>sign in</html>")}}, nil, report.Verified},
+		{"no signature of the index", nil, func(w *world.World) { w.DropSignature(proxy) }, unknown},
+		{"an older index", map[string]world.Manifest{proxy: manifest("kube-proxy:v1.27.1")}, nil, refuted},
+		{"one platform as the whole", map[string]world.Manifest{proxy: manifest("kube-proxy-arm64:" + version)}, nil, refuted},
+		{"a changed config", nil, func(w *world.World) {
 			w.ChangeConfig(version, "kube-proxy", "arm64", world.InPlace, entrypoint)
 		}, refuted},
-	} {
-		t.Run(name, func(t *testing.T) {
+	}
+}
+
+// A name of a single architecture can only refute, and does.
+func TestStandInsThatContradict(t *testing.T) {
+	built := world.New(world.Options{})
+	for _, tt := range standInAttacks() {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()
-			if tt.do != nil {
-				tt.do(w)
-			}
+			tt.attack(w)
 			rep, err := atStandIn(t, w, world.StandIn{Has: world.OnlyIndexes, Instead: tt.instead}).Images(t.Context(), request(t, version))
 			if err != nil {
 				t.Fatal(err)
