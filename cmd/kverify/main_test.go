@@ -107,6 +107,13 @@ func (s stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
 		return
 	}
+	if rest, ok := strings.CutPrefix(path, "/v2/lean/"); ok { // a copy as other tools make it
+		path = "/v2/" + rest
+		if repo, _, _ := strings.Cut(rest, "/"); !world.OnlyIndexes(repo) {
+			http.Error(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}`, http.StatusNotFound)
+			return
+		}
+	}
 	if rest, ok := strings.CutPrefix(path, "/v2/late/"); ok {
 		path = "/v2/" + rest
 		time.Sleep(400 * time.Millisecond)

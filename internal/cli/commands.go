@@ -174,7 +174,7 @@ that. What a path or a program says of its version is a hint; --release names it
 			}
 			var refs []registry.Ref
 			for _, what := range args {
-				ref, err := reference(what)
+				ref, err := a.reference(what)
 				if err != nil {
 					return report.Report{}, err
 				}
@@ -223,7 +223,7 @@ func (a *app) wholeRelease(ctx context.Context, v *verify.Verifier, args []strin
 }
 
 // reference reads one WHAT of verify that is no release.
-func reference(what string) (registry.Ref, error) {
+func (a *app) reference(what string) (registry.Ref, error) {
 	const accepted = "write a version, registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
 	_, err := os.Lstat(what)
 	isFile := err == nil
@@ -234,11 +234,21 @@ func reference(what string) (registry.Ref, error) {
 	case isFile:
 		return ref, usagef("%q is a file here; write ./%s for it, or %s", what, what, accepted)
 	case err != nil:
+		for _, scheme := range []string{"https://", "http://"} {
+			rest, cut := strings.CutPrefix(what, scheme)
+			if ref, parseErr := registry.ParseRef(rest); cut && parseErr == nil && ref.Host != imageHost {
+				return ref, elsewhere(what, scheme, ref, accepted)
+			}
+		}
 		return ref, err
-	case ref.Host != imageHost:
-		return ref, usagef("%q is not in %s, and only images that Kubernetes publishes there are verified; %s, and for a copy add --endpoint %s=https://%s", what, imageHost, accepted, imageHost, ref.Host)
+	case ref.Host == imageHost:
+		return ref, nil
 	}
-	return ref, nil
+	if image, ok := published(ref); ok {
+		a.sayLater(fmt.Sprintf("%s is %s, and is read and judged as that", ref, image))
+		return image, nil
+	}
+	return ref, elsewhere(what, "", ref, accepted)
 }
 
 func unique(list []string) (out []string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // shared are the flags of every command that verifies.
@@ -183,6 +184,7 @@ type settings struct {
 	require   []string
 	outputs   []output
 	judged    []string // directories that are verified; see outside
+	sparse    []verify.Held
 	// soon is told of what connects ahead, as soon as there is a network; nil
 	// where no host is sure to be asked.
 	soon func(*fetch.Ahead)

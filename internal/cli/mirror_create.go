@@ -118,7 +118,8 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 			continue
 		}
 		if ref, err := registry.ParseRef(arg); err == nil {
-			o.refs = append(o.refs, ref)
+			image, _ := published(ref)
+			o.refs = append(o.refs, image)
 			continue
 		}
 		o.names = append(o.names, arg)

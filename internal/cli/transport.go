@@ -56,8 +56,14 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return live(set), nil
 	}
 	dir, err := mirror.Open(set.mirror)
-	if err != nil || len(set.endpoints) == 0 {
-		return dir, err
+	if err != nil {
+		return nil, err
+	}
+	if set.endpoints[imageHost] == nil {
+		set.sparse = dir.Sparse()
+	}
+	if len(set.endpoints) == 0 {
+		return dir, nil
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
 	network := named(set, fetch.Options{})
@@ -128,8 +134,8 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		return nil, err
 	}
 	return &verify.Verifier{
-		Vouched: vouched,
-		Fetch:   client, Registry: images, Policy: policy, Root: root,
+		Vouched: vouched, Sparse: set.sparse,
+		Fetch: client, Registry: images, Policy: policy, Root: root,
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: new(verify.Progress),
 	}, nil

@@ -243,6 +243,12 @@ func (t *table) verdict(r report.Report) string {
 	if r.Scope.Partial {
 		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
 	}
+	if len(r.Scope.Absent) > 0 {
+		remark("absent: %s", Escape(absent(r.Scope.Absent)))
+	}
+	if bound := boundTo(r); bound != "" {
+		remark("%s", Escape(bound))
+	}
 	if len(r.Accepted) > 0 {
 		what := "it does not cover all that failed"
 		switch {
@@ -271,15 +277,65 @@ func (t *table) verdict(r report.Report) string {
 	return b.String()
 }
 
+// absent words what is not there: names, and platforms of how many images.
+func absent(list []string) string {
+	var names, platforms []string
+	images := map[string]bool{}
+	for _, what := range list {
+		image, platform, isPlatform := strings.Cut(what, " ")
+		if !isPlatform {
+			names = append(names, what)
+			continue
+		}
+		images[image] = true
+		if !slices.Contains(platforms, platform) {
+			platforms = append(platforms, platform)
+		}
+	}
+	var out []string
+	if len(names) > 0 {
+		out = append(out, someOf(names))
+	}
+	if len(platforms) > 0 {
+		slices.Sort(platforms)
+		out = append(out, fmt.Sprintf("%s of %s", strings.Join(platforms[:min(len(platforms), 8)], ", "), plural(len(images), "image")))
+	}
+	return strings.Join(out, "; ")
+}
+
+// someOf names the first of a list, and counts the others.
+func someOf(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+// boundTo says which release a digest turned out to be of that was asked for
+// without a tag; empty if none was, or nothing is bound.
+func boundTo(r report.Report) string {
+	var of []string
+	for _, res := range r.Results {
+		name, digest, pinned := strings.Cut(res.Subject, "@")
+		if !pinned || res.Kind != kindImage || res.Platform != "" || res.Release == "" || strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
+			continue
+		}
+		if c, _ := res.Check(report.Binding); c.Verdict == report.Verified {
+			of = append(of, fmt.Sprintf("%s is of %s", short(digest), res.Release))
+		}
+	}
+	if len(of) == 0 {
+		return ""
+	}
+	return someOf(of)
+}
+
 // asked words the scope, so that nobody takes a part for the whole.
 func asked(s report.Scope) string {
-	const most = 3
-	what := strings.Join(s.Subjects, ", ")
-	switch {
-	case len(s.Subjects) == 0:
-		what = "nothing"
-	case len(s.Subjects) > most:
-		what = fmt.Sprintf("%s and %d more", strings.Join(s.Subjects[:most], ", "), len(s.Subjects)-most)
+	what := "nothing"
+	if len(s.Subjects) > 0 {
+		what = someOf(s.Subjects)
 	}
 	for _, list := range [][]string{s.Names, s.Platforms} {
 		if len(list) > 0 {

@@ -56,6 +56,7 @@ func build(o Options) *World {
 	for _, version := range o.Versions {
 		w.attestRelease(w.releases[version])
 	}
+	w.promoteFiles()
 	for project := range w.promotion {
 		w.renderPromotion(project)
 	}

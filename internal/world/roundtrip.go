@@ -106,7 +106,7 @@ func (w *World) answer(r *http.Request, u *url.URL, body []byte) (a *answer, wai
 }
 
 func (w *World) known(host string) bool {
-	if slices.Contains(Hosts, host) || w.foreign[host] {
+	if _, ok := w.standIns[host]; ok || slices.Contains(Hosts, host) || w.foreign[host] {
 		return true
 	}
 	for key := range w.files {

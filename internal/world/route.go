@@ -48,6 +48,9 @@ func (w *World) route(r *http.Request, u *url.URL, body []byte) *answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && u.Host != HostRekor {
 		return reply(http.StatusMethodNotAllowed, "text/plain", []byte("Only GET and HEAD are allowed.\n"))
 	}
+	if s, ok := w.standIns[u.Host]; ok {
+		return w.standIn(s, u)
+	}
 	switch u.Host {
 	case HostDL, HostSBOM:
 		if to := redirected(u.Host, u.Path); to != "" {
@@ -186,7 +189,7 @@ func (w *World) backend(u *url.URL) *answer {
 			name = repo + "@" + ref
 		}
 		m, ok := w.manifest(name)
-		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures && !bytes.Contains(m.Body, []byte(`"subject":`)) {
+		if ok && m.MediaType == mediaOCI && strings.Contains(name, "@") && u.Host != HostSignatures && bytes.Contains(m.Body, []byte(mediaSigning)) {
 			ok = false
 		}
 		if ok {

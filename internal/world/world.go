@@ -76,6 +76,7 @@ type World struct {
 	roundTrip time.Duration
 	untrusted map[string]bool
 	foreign   map[string]bool
+	standIns  map[string]StandIn // by host
 }
 
 // Manifest is a manifest as a registry holds it.
@@ -134,6 +135,7 @@ func (w *World) Clone() *World {
 		roundTrip: w.roundTrip,
 		untrusted: maps.Clone(w.untrusted),
 		foreign:   maps.Clone(w.foreign),
+		standIns:  maps.Clone(w.standIns),
 	}
 	for project, rows := range w.promotion {
 		c.promotion[project] = slices.Clone(rows)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
@@ -76,6 +77,13 @@ func (a *audit) unjudged(k *asked, versions []release.Version) {
 	known := map[string]bool{support.ScheduleURL: true, support.EndOfLifeURL: true}
 	for _, image := range []string{"kube-apiserver", "etcd", "coredns"} { // one of each manifest
 		known[release.PromotionURL(image)] = true
+	}
+	for _, s := range a.dir.scopes() {
+		for _, also := range s.Also {
+			if ref, err := registry.ParseRef(also); err == nil {
+				known[release.PromotionURL(ref.Repository)] = true
+			}
+		}
 	}
 	with := map[string]bool{} // may have signatures and checksums beside them
 	for _, v := range versions {

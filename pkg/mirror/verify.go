@@ -34,6 +34,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	a.contents(ctx, v.Progress)
 	var results []report.Result
 	var versions []release.Version
+	var absent []string
 	known := &asked{names: map[string]string{}, files: map[string]bool{}}
 	for _, s := range d.scopes() {
 		version, carried, err := d.judgeScope(ctx, v, s, true)
@@ -50,6 +51,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		if carried != nil {
 			known.admit(carried)
 			results = add(results, carried.Report.Results)
+			absent = union(absent, carried.Report.Scope.Absent)
 		}
 	}
 	if len(versions) == 0 {
@@ -69,7 +71,34 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	a.unlisted()
 	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
+	r.Scope.Absent = stillAbsent(absent, results)
 	return r, err
+}
+
+// stillAbsent leaves out what another run over the same mirror brought in.
+func stillAbsent(absent []string, results []report.Result) (out []string) {
+	there := map[string]bool{}
+	for _, r := range results {
+		if r.Kind == "image" && r.Digest != "" {
+			there[strings.TrimSpace(r.Subject+" "+r.Platform)] = true
+		}
+	}
+	for _, name := range absent {
+		if !there[name] {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Sparse is what the mirror says that it was made for: what [verify.Verifier]
+// takes for it. Its list may narrow the architectures of an image, and nothing
+// else (rule 2).
+func (d *Dir) Sparse() (out []verify.Held) {
+	for _, s := range d.scopes() {
+		out = append(out, verify.Held{Release: s.Release, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Also: s.Also})
+	}
+	return out
 }
 
 // scopeError says that what MANIFEST.json was asked for makes no sense.
@@ -81,7 +110,7 @@ func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope, refer
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
-	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers}
+	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers, Held: true}
 	var damaged error
 	for _, name := range s.Also {
 		ref, err := registry.ParseRef(name)

@@ -122,6 +122,10 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 	return &m, nil
 }
 
+// StandsIn reports whether an endpoint stands in for a host: what is read of it
+// is then somebody's copy.
+func (c *Client) StandsIn(host string) bool { return c.Endpoints[host] != "" }
+
 func manifestKey(host, repo, id string) string { return "manifest " + host + "/" + repo + " " + id }
 
 func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, error) {

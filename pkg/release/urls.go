@@ -33,20 +33,30 @@ func (v Version) FileURL(path string) string {
 	return filesHost + "/release/" + v.String() + "/" + path
 }
 
-// promotionProjects names the promotion manifest that an image stands in.
-// Every image that is not named is built by Kubernetes itself.
+// promotionProjects names the promotion manifest that an image stands in, by its
+// name or the first part of it. Every other image without such a part is built by
+// Kubernetes itself.
 var promotionProjects = map[string]string{
-	"etcd":            "k8s-staging-etcd",
-	"coredns":         "k8s-staging-coredns",
-	"coredns/coredns": "k8s-staging-coredns",
+	"etcd":                       "k8s-staging-etcd",
+	"coredns":                    "k8s-staging-coredns",
+	"kubernetes":                 "k8s-staging-kubernetes",
+	"security-profiles-operator": "k8s-staging-sp-operator",
 }
 
 // PromotionURL returns where the promotion manifest that lists the image
 // ("kube-proxy", "pause", "etcd", "coredns/coredns") is published. The name in
-// the manifest is [PromotionName].
+// the manifest is [PromotionName]. Projects promote into a part of their own name
+// ("metrics-server/metrics-server" by k8s-staging-metrics-server), but for those
+// that are known to have another; where that is not so, there is no such document.
+// See https://github.com/kubernetes/k8s.io/tree/main/registry.k8s.io/images.
 func PromotionURL(image string) string {
-	project := promotionProjects[image]
-	if project == "" {
+	part, _, isPart := strings.Cut(image, "/")
+	project := promotionProjects[part]
+	switch {
+	case project != "":
+	case isPart:
+		project = "k8s-staging-" + part
+	default:
 		project = "k8s-staging-kubernetes"
 	}
 	return promotionDir + project + "/images.yaml"
@@ -66,12 +76,14 @@ func PromotionAt(image, commit string) string {
 }
 
 // PromotionName returns the name under which a promotion manifest lists the
-// image: "coredns" for "coredns/coredns", otherwise the name itself.
+// image: "coredns" for "coredns/coredns", which is without the project's part,
+// otherwise the name itself.
 func PromotionName(image string) string {
-	if image == "coredns/coredns" {
-		return "coredns"
+	part, name, ok := strings.Cut(image, "/")
+	if !ok || part == "kubernetes" { // of which nothing says that it has the same tags
+		return image
 	}
-	return image
+	return name
 }
 
 // MarkerURL returns where the version marker of that name ("stable",

@@ -114,7 +114,7 @@ func Merge(files []*File) (Report, error) {
 	first := files[0]
 	out := first.Report
 	out.Accepted = nil // who reads the whole accepts anew
-	out.Results, out.Releases, out.Merged, out.Scope.Subjects, out.Scope.Shard = nil, nil, nil, nil, nil
+	out.Results, out.Releases, out.Merged, out.Scope.Subjects, out.Scope.Shard, out.Scope.Absent = nil, nil, nil, nil, nil, nil
 	seen := map[string]string{}
 	for _, f := range files {
 		r := f.Report
@@ -153,6 +153,7 @@ func Merge(files []*File) (Report, error) {
 		out.Policy.Embedded = out.Policy.Embedded && r.Policy.Embedded
 		out.TrustedRoot.Embedded = out.TrustedRoot.Embedded && r.TrustedRoot.Embedded
 		out.Scope.Subjects = union(out.Scope.Subjects, r.Scope.Subjects)
+		out.Scope.Absent = union(out.Scope.Absent, r.Scope.Absent)
 		out.Releases = union(out.Releases, r.Releases)
 		out.Merged = append(out.Merged, f.Digest)
 	}

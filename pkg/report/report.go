@@ -233,6 +233,9 @@ type Scope struct {
 	Partial   bool     `json:"partial"`             // fewer checks than the policy requires
 	Omitted   []string `json:"omitted,omitempty"`   // required by the policy, but left out
 	Shard     *Shard   `json:"shard,omitempty"`     // only this part of what was asked for was examined
+	// Absent are names and platforms that are not where it was read, and that its
+	// verdict does not speak of.
+	Absent []string `json:"absent,omitempty"`
 }
 
 // Shard is one of Count equal parts of a job, Index counting from zero.

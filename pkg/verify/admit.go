@@ -53,6 +53,9 @@ type Carry struct {
 	Referrers bool
 	Known     []string // digests of images whose referrers are carried already
 	Files     bool     // read what is needed to judge files too
+	// Held says that Names, Arches and OSes are what a mirror says that it holds,
+	// so that the rest of the release is reported as absent.
+	Held bool
 }
 
 // Carried is what was found of it.
@@ -100,6 +103,8 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	if r.partial {
 		return nil, usagef("a mirror is made of what was proved in full; leave out --checks")
 	}
+	r.whole, r.Sparse = true, nil // a mirror is no stand-in, and must have every name
+	r.held = c.Held
 	r.shared = new(release.Shared) // pause stands in the manifest of the core images
 	b := newBatch(r, Request{Version: c.Version, Names: c.Names, Arches: c.Arches})
 	b.everything = c.Files
@@ -130,6 +135,9 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 		if b.facts.neverReleased(nil) {
 			results = []report.Result{b.neverReleased()}
 		}
+	}
+	if c.Held {
+		b.leftOut(c.Images)
 	}
 	other := &batch{run: r}
 	if len(also) > 0 {

@@ -74,3 +74,14 @@ var (
 	ReadStatement = func(b []byte) (*statement, error) { return parseStatement(b) }
 	ReadPayload   = parsePayload
 )
+
+// ReadFileForm reads a manifest as that of a file kept as an OCI artifact; ok is
+// false for one that does not say that it is.
+func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string, ok bool, err error) {
+	_, img, err := registry.ParseManifest(mediaType, manifest)
+	if err != nil || img == nil || !isFile(img) {
+		return "", "", false, err
+	}
+	title, sha512, err = fileForm(name, img)
+	return title, sha512, true, err
+}

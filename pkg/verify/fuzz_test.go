@@ -269,3 +269,21 @@ func FuzzTrustedRoot(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFileForm holds that a manifest which is read as a file's names one that
+// can be written nowhere else, and a whole sha512.
+func FuzzFileForm(f *testing.F) {
+	w := world.New(world.Options{})
+	for _, change := range []func(m map[string]any){nil,
+		func(m map[string]any) { annotationsOf(m)[fileTitle] = "spoc-/../x" },
+		func(m map[string]any) { annotationsOf(m)[fileSHA512] = "00" },
+	} {
+		f.Add(w.FileManifest("spoc", []byte("x"), change).Body)
+	}
+	f.Fuzz(func(t *testing.T, manifest []byte) {
+		title, sum, ok, err := verify.ReadFileForm("project/spoc", registry.OCIManifest, manifest)
+		if ok && err == nil && (!strings.HasPrefix(title, "spoc") || strings.ContainsAny(title, "/\\\x00\n") || len(sum) != 128) {
+			t.Errorf("%q %q", title, sum)
+		}
+	})
+}

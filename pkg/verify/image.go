@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/kverify/kverify/internal/par"
@@ -26,6 +25,17 @@ type image struct {
 	arches      []string        // examine only these architectures; none means all
 	oses        []string        // examine only these systems; none means all
 	expect      []string        // architectures that must be there
+	// asked is the name that the caller gave, where what is examined for it has
+	// another; zero if it has none.
+	asked registry.Ref
+	// child is the digest that the caller demands of one platform, whichever it
+	// is, beside the tag of an index. That index is judged with it (rule 20).
+	child string
+	index string // of a child: the digest of the index that a document gave; empty is what the tag names
+	// narrowed says that arches and oses are what a mirror holds, and not what the
+	// caller asked for.
+	narrowed bool
+	own      bool // asked for by the name of the repository that one architecture has for itself
 	// early has for architectures that must be there the manifest that their own
 	// repository has under the tag: it is asked for before the index names any.
 	early map[string]func() (*registry.Manifest, error)
@@ -39,6 +49,8 @@ type image struct {
 	attested          []report.Check // what was asked for beyond the signature
 	contents          report.Check
 	single            bool // no index: platforms is empty
+	stray             bool // child is no platform of the index that was read
+	carriedAlong      bool // child is named by the index, for no platform
 }
 
 // platform is one manifest that an index names.
@@ -53,6 +65,8 @@ type platform struct {
 	layers      []string              // of the manifest, compressed layers in order
 	blobs       []registry.Descriptor // the same
 	repository  string                // where they can be had
+	config      string                // digest
+	absent      string                // name of its own that a stand-in does not have
 	contents    report.Check
 }
 
@@ -65,6 +79,9 @@ func (im *image) ref() registry.Ref {
 }
 
 func (r *run) subject(im *image) string {
+	if im.asked.Repository != "" {
+		return im.asked.String()
+	}
 	ref := im.ref()
 	ref.Host = r.Policy.Images.Registry
 	return ref.String()
@@ -114,10 +131,19 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 	ref := im.ref()
 	ref.Host = r.Policy.Images.Registry
 	m, err := r.Registry.Manifest(ctx, ref)
-	if err != nil {
-		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
+	if im.maybeChild(m, err) {
+		r.examineChild(ctx, im, m)
 		return
 	}
+	if err != nil {
+		im.digestCheck, im.signed = r.notRead(ctx, im, err), r.notLookedAt()
+		return
+	}
+	r.examineManifest(ctx, im, ref, m)
+}
+
+// examineManifest judges what a name or a digest gave.
+func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, m *registry.Manifest) {
 	im.digest, im.mediaType = m.Digest, m.MediaType
 	seen := report.Evidence{What: "manifest", Source: ref.String(), Digest: m.Digest}
 	im.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s", len(m.Body), short(m.Digest))
@@ -131,7 +157,16 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
 		return
 	}
+	if n := countPlatforms(idx); n > maxPlatforms {
+		im.digestCheck = r.check(report.Digest, report.Unknown, report.Limit, "the index names %d platforms, more than the %d that are looked at", n, maxPlatforms)
+		im.signed = r.notLookedAt()
+		return
+	}
+	im.choose(idx)
 	im.list(r, idx)
+	if typ := fileIndex(idx); typ != "" && r.isImageName(im.name) {
+		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "it is an index of files (%.100q), and %s is the name of an image", typ, im.name)
+	}
 	r.former.inherit(im)
 	tasks := []func(){func() { im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "") }}
 	for _, p := range im.platforms {
@@ -150,9 +185,13 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 // are indexes (rule 20), so there that is a contradiction.
 func (r *run) examineSingle(ctx context.Context, im *image, m *registry.Manifest) {
 	im.single = true
-	if _, err := m.Image(); err != nil {
+	img, err := m.Image()
+	if err != nil {
 		im.digestCheck, im.signed = r.failed(report.Digest, err), r.notLookedAt()
 		return
+	}
+	if isFile(img) {
+		im.digestCheck = r.fileCheck(ctx, im.name, registry.Descriptor{Digest: m.Digest}, img, im.digestCheck)
 	}
 	if im.core && im.tag != "" {
 		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch,
@@ -166,21 +205,25 @@ func (r *run) examineSingle(ctx context.Context, im *image, m *registry.Manifest
 func (im *image) list(r *run, idx *registry.Index) {
 	names := map[string]bool{}
 	arches := map[string]bool{}
+	im.widen(idx)
 	for _, d := range idx.Manifests {
 		p := &platform{desc: d}
 		if d.Platform != nil {
 			p.arch, p.name = d.Platform.Architecture, d.Platform.String()
 		}
-		if d.Platform == nil || p.arch == "unknown" && d.Platform.OS == "unknown" {
-			continue // carried along, as attestations are: not a platform
+		if !isPlatform(d) || im.child != "" && !im.stray && d.Digest != im.child {
+			continue
 		}
 		if names[p.name] {
 			im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "the index names %s twice", p.name)
 		}
 		names[p.name] = true
 		arches[p.arch] = arches[p.arch] || d.Platform.OS == "linux"
-		if (len(im.arches) == 0 || slices.Contains(im.arches, p.arch)) && (len(im.oses) == 0 || slices.Contains(im.oses, d.Platform.OS)) {
+		switch {
+		case im.asksFor(d):
 			im.platforms = append(im.platforms, p)
+		case im.narrowed || r.held:
+			r.absent.add(r.subject(im) + " " + p.name)
 		}
 	}
 	for _, arch := range im.expect {
@@ -193,11 +236,34 @@ func (im *image) list(r *run, idx *registry.Index) {
 	}
 }
 
+// maxPlatforms caps the platforms of an index: each costs some four requests.
+// Those of a release are five, pause has ten.
+const maxPlatforms = 64
+
+// isPlatform says whether a child of an index is one of its platforms. Others
+// are carried along, as attestations are (rule 20).
+func isPlatform(d registry.Descriptor) bool {
+	return d.Platform != nil && !(d.Platform.Architecture == "unknown" && d.Platform.OS == "unknown")
+}
+
+func countPlatforms(idx *registry.Index) (n int) {
+	for _, d := range idx.Manifests {
+		if isPlatform(d) {
+			n++
+		}
+	}
+	return n
+}
+
 // examinePlatform reads the manifest of one platform, from its own repository
 // where it has one, and side by side looks for a signature of its own.
 func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
 	ref := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Digest: p.desc.Digest}
 	if im.core && im.tag != "" && p.desc.Platform.OS == "linux" {
+		if r.copies() && !im.own {
+			r.examineBeside(ctx, im, p, ref)
+			return
+		}
 		ref = r.own(im, p.arch)
 	}
 	err := guard(func() {
@@ -233,6 +299,10 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 	}
 	switch {
 	case im.platformPin != "" && m.Digest != im.platformPin:
+		if img, err := m.Image(); err == nil && img.Config.Digest == im.platformPin {
+			p.digestCheck = r.imageID(im.platformPin, p.name)
+			return
+		}
 		refute("%s is %s, not %s as asked for", ref, m.Digest, im.platformPin)
 		return
 	case m.Digest != p.desc.Digest:
@@ -250,12 +320,16 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 		p.digestCheck = r.failed(report.Digest, err)
 		return
 	}
-	p.blobs, p.repository = img.Layers, ref.Repository
+	p.blobs, p.repository, p.config = img.Layers, ref.Repository, img.Config.Digest
 	for _, l := range img.Layers {
 		p.layers = append(p.layers, l.Digest)
 	}
 	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), short(m.Digest))
 	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: m.Digest}}
+	if isFile(img) {
+		p.digestCheck = r.fileCheck(ctx, im.name, p.desc, img, p.digestCheck)
+		return
+	}
 	if _, contents := r.asks(im, report.Contents); contents || r.needs(report.Binding) {
 		r.readConfig(ctx, p, ref.Repository, img)
 	}

@@ -143,9 +143,12 @@ func (b *batch) wanted(name string) bool {
 
 func (b *batch) image(name string) *image {
 	im := &image{name: name, tag: b.req.Version.String(), version: b.req.Version, core: true, arches: b.req.Arches}
+	b.narrow(im, b.lists[name])
 	for _, a := range b.lists[name] {
-		if len(b.req.Arches) == 0 || slices.Contains(b.req.Arches, a) {
+		if len(im.arches) == 0 || slices.Contains(im.arches, a) {
 			im.expect = append(im.expect, a)
+		} else if im.narrowed || b.held {
+			b.absent.add(b.subject(im) + " linux/" + a)
 		}
 	}
 	return im
@@ -220,7 +223,7 @@ func (b *batch) examine(ctx context.Context, images []*image) {
 		images[i].signed = b.notLookedAt()
 	})
 	b.images = append(b.images, images...)
-	slices.SortFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
+	slices.SortStableFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
 }
 
 // results turns everything found into the report's results: the release, its
@@ -265,7 +268,11 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 		res.Checks = append(res.Checks, im.attested...) // a platform has those of the index that names it
 		return res
 	}
+	if im.stray {
+		im.digestCheck = r.strayCheck(im, bound)
+	}
 	out := []report.Result{one("", im.digest, nil, im.digestCheck, im.signed, im.contents, im)}
+	out[0].Notes = im.notes()
 	for _, p := range im.platforms {
 		out = append(out, one(p.name, p.desc.Digest, p.seenAs, p.digestCheck, p.signed, p.contents, p))
 	}

@@ -39,6 +39,11 @@ type matrixRow struct {
 	require    []string
 	catalogued bool // judged with the catalogue of the world as it was, of which nothing was published to us
 	do         func(w *world.World)
+
+	ref     func(w *world.World) string // asked for alone, if not nil; chosen before the attack
+	asked   string                      // what it chose
+	carried bool                        // everything was carried here
+	standIn *world.StandIn              // answers for the registry
 }
 
 // byCheck is the rule of the proof that an attack on a check tries, where no
@@ -161,6 +166,7 @@ func matrix(t testing.TB) (rows []matrixRow) {
 		r.image, r.catalogued = proxy, true
 		rows = append(rows, r)
 	}
+	rows = append(rows, referenceRows()...)
 	for _, a := range contentsAttacks() {
 		if a.want != report.Verified {
 			rows = append(rows, matrixRow{name: "contents: " + a.name, rule: "10", image: scheduler28, require: []string{report.Contents}, do: func(w *world.World) {
@@ -181,15 +187,27 @@ func (r matrixRow) judged(t testing.TB, w *world.World, genuine *trust.Catalogue
 	t.Helper()
 	v := verifier(t, w)
 	v.Require = r.require
+	if r.standIn != nil {
+		v = atStandIn(t, w, *r.standIn)
+	}
+	if r.carried {
+		v.Fetch.Transport = carried(w)
+	}
 	if r.catalogued {
 		v.Catalogue, v.Fetch.Transport = genuine, carried(w)
 	}
 	var rep report.Report
 	var err error
-	switch r.image {
-	case scheduler28:
+	switch {
+	case r.asked != "":
+		ref, parseErr := registry.ParseRef("registry.k8s.io/" + r.asked)
+		if parseErr != nil {
+			t.Fatal(parseErr)
+		}
+		rep, err = v.References(t.Context(), []registry.Ref{ref})
+	case r.image == scheduler28:
 		rep = contentsOf(t, w, "kube-scheduler")
-	case modernProxy:
+	case r.image == modernProxy:
 		rep, err = v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern}})
 	default:
 		rep, err = v.Images(t.Context(), request(t, version))
@@ -230,6 +248,9 @@ func TestAttackMatrix(t *testing.T) {
 			w = recent.Clone()
 		case scheduler28:
 			w = kubectl.Clone()
+		}
+		if r.ref != nil {
+			r.asked = r.ref(w)
 		}
 		r.do(w)
 		verdict, c := r.judged(t, w, genuine)

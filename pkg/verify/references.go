@@ -37,14 +37,17 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
 	r.partial = len(r.omitted) > 0
 
+	if slices.ContainsFunc(refs, byDigest) {
+		r.shared = new(release.Shared) // what places a digest is read once
+	}
 	var batches []*batch
 	var versions []release.Version
 	var subjects []string
 	named, joined := map[string]bool{}, map[release.Version]*batch{}
 	for _, ref := range refs {
 		if ref.Host != r.Policy.Images.Registry {
-			return report.Report{}, usagef("%s: the policy speaks of images of %s only; for a copy of those in another registry: kverify verify %s/NAME:TAG --endpoint %s=https://%s",
-				ref, r.Policy.Images.Registry, r.Policy.Images.Registry, r.Policy.Images.Registry, ref.Host)
+			return report.Report{}, usagef("%s: the policy speaks of images of %s only; name the image as it is named there, and map its registry to where a copy lies",
+				ref, r.Policy.Images.Registry)
 		}
 		name := ref.String()
 		if named[name] {
@@ -52,7 +55,8 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		}
 		named[name] = true
 		subjects = append(subjects, name)
-		im := r.named(ref)
+		im := r.placed(ctx, ref)
+		r.narrowReference(im)
 		// The images of one release, or of none, are judged together.
 		b := joined[im.version]
 		if b == nil {
@@ -68,7 +72,7 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	if !r.needs(report.Binding) { // none holds documents: as many as keep the network busy
 		atOnce = max(atOnce, imagesAtOnce*len(batches)/len(refs)) // of the usual size
 	}
-	if len(batches) > 1 {
+	if len(batches) > 1 && r.shared == nil {
 		r.shared = new(release.Shared)
 	}
 	results := make([][]report.Result, len(batches))
@@ -120,7 +124,7 @@ func (r *run) named(ref registry.Ref) *image {
 	im.version, im.core, im.expect = v, true, arches
 	if arch != "" { // the same manifest as the index names for that architecture
 		im.name, im.arches, im.expect = name, []string{arch}, []string{arch}
-		im.pin, im.platformPin = "", ref.Digest
+		im.pin, im.platformPin, im.own = "", ref.Digest, true
 	}
 	return im
 }

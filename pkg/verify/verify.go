@@ -41,6 +41,10 @@ type Verifier struct {
 	// Vouched is what an operator vouches for; nil is nothing. See [ReadVouched].
 	Vouched *Vouched
 
+	// Sparse is what the mirror that is read says it was made for, of each release;
+	// nil where no mirror answers for the registry. See [Held].
+	Sparse []Held
+
 	// Checks, if not nil, are the checks to run instead of those that the policy
 	// requires. Digest and signature cannot be left out.
 	Checks []string
@@ -98,6 +102,9 @@ type run struct {
 	kept     *kept
 	former   *former
 	shared   *release.Shared // nil where one release is examined
+	whole    bool            // every name of every image must be there, at a stand-in too
+	held     bool            // what a request leaves out is absent, in the mirror that is judged
+	absent   *absences
 }
 
 // start begins a run over images.
@@ -126,7 +133,7 @@ func (v *Verifier) begin() (*run, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &run{Verifier: &c, payloads: new(payloads), kept: new(kept)}
+	r := &run{Verifier: &c, payloads: new(payloads), kept: new(kept), absent: new(absences)}
 	r.required = slices.Clone(c.Policy.Required)
 	if c.Checks != nil {
 		r.required = slices.Clone(c.Checks)
@@ -217,6 +224,7 @@ func (r *run) explain(res *report.Result) {
 
 func (r *run) report(ctx context.Context, scope report.Scope, versions []release.Version, results []report.Result) report.Report {
 	scope.Checks, scope.Partial, scope.Omitted = r.required, r.partial, r.omitted
+	scope.Absent = r.absent.list()
 	rep := report.Report{
 		SchemaVersion: report.SchemaVersion, Tool: r.Tool, Time: r.Now().UTC().Truncate(time.Second), Scope: scope,
 		Policy: r.Policy.Source(), TrustedRoot: r.Root.Source(),

@@ -1,0 +1,107 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kverify/kverify/pkg/registry"
+)
+
+// Held is what a mirror says that it was made for, of one release. It is the
+// word of whoever serves the mirror: it may narrow an image to architectures,
+// as long as one that is expected is among them, and never leaves out an image
+// or a file (rules 2, 26). What it leaves out stands in the report's scope.
+type Held struct {
+	Release string   // "v1.27.2"
+	Images  bool     // images of the release at all
+	Names   []string // of them, such as "kube-proxy"; none means all
+	Arches  []string // none means all
+	OSes    []string // systems, of those of Also; none means all
+	Also    []string // images that are not of the release, by name
+}
+
+// narrow takes over the architectures that a mirror says it has of an image of a
+// release. Who asks for some by a flag is asked for exactly those.
+func (r *run) narrow(im *image, expected []string) {
+	if len(im.arches) > 0 || im.own || im.version.IsZero() {
+		return
+	}
+	arches, narrowed := heldArches(r.Sparse, func(h Held) bool {
+		return h.Images && h.Release == im.version.String() && (len(h.Names) == 0 || slices.Contains(h.Names, im.name))
+	})
+	if narrowed && slices.ContainsFunc(arches, func(a string) bool { return slices.Contains(expected, a) }) {
+		im.arches, im.narrowed = arches, true
+	}
+}
+
+// heldArches joins what the lists that speak of an image narrow it to. One that
+// names no architecture has them all, and so has an image that none speaks of.
+func heldArches(list []Held, of func(Held) bool) (arches []string, narrowed bool) {
+	for _, h := range list {
+		if !of(h) {
+			continue
+		}
+		if len(h.Arches) == 0 {
+			return nil, false
+		}
+		arches, narrowed = append(arches, h.Arches...), true
+	}
+	return arches, narrowed
+}
+
+// narrowReference is narrow for an image that is named by itself.
+func (r *run) narrowReference(im *image) {
+	if im.core {
+		all := im.expect
+		r.narrow(im, all)
+		if im.narrowed {
+			im.expect = nil
+			for _, a := range all {
+				if slices.Contains(im.arches, a) {
+					im.expect = append(im.expect, a)
+				} else {
+					r.absent.add(r.subject(im) + " linux/" + a)
+				}
+			}
+		}
+		return
+	}
+	name := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Tag: im.tag}.String()
+	arches, narrowed := heldArches(r.Sparse, func(h Held) bool { return slices.Contains(h.Also, name) })
+	var oses []string
+	for _, h := range r.Sparse {
+		if !slices.Contains(h.Also, name) {
+			continue
+		}
+		if oses = append(oses, h.OSes...); len(h.OSes) == 0 {
+			oses = nil
+			break
+		}
+	}
+	if narrowed || len(oses) > 0 {
+		im.arches, im.oses, im.narrowed = arches, oses, true
+	}
+}
+
+// widen drops what a mirror's list leaves nothing of.
+func (im *image) widen(idx *registry.Index) {
+	if im.narrowed && !slices.ContainsFunc(idx.Manifests, func(d registry.Descriptor) bool { return isPlatform(d) && im.asksFor(d) }) {
+		im.arches, im.oses, im.narrowed = nil, nil, false
+	}
+}
+
+// asksFor says whether a platform of the index is to be examined.
+func (im *image) asksFor(d registry.Descriptor) bool {
+	return (len(im.arches) == 0 || slices.Contains(im.arches, d.Platform.Architecture)) &&
+		(len(im.oses) == 0 || slices.Contains(im.oses, d.Platform.OS))
+}
+
+// leftOut notes the images that a mirror was not made for. Those that another
+// part of its list names are there all the same.
+func (b *batch) leftOut(images bool) {
+	for name := range b.lists {
+		if !images || !b.wanted(name) {
+			b.absent.add(fmt.Sprintf("%s/%s:%s", b.Policy.Images.Registry, name, b.req.Version))
+		}
+	}
+}
