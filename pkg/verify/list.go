@@ -99,6 +99,13 @@ func (f *facts) listing() *Listing {
 			slices.Sort(it.Platforms)
 		}
 	}
+	if c := f.rel.Changelog.Value; c != nil {
+		for _, row := range c.Odd { // named there, though nothing is claimed of them
+			for _, name := range row.Names {
+				item(name, false)
+			}
+		}
+	}
 	for _, it := range byName {
 		it.settle()
 		if it.Conflict != "" {
@@ -140,10 +147,29 @@ func (f *facts) noteUnread(l *Listing) {
 		}
 	}
 	note(f.rel.Changelog.Err, true)
+	f.noteOdd(note)
 	note(f.rel.Promotion.Err, false)
 	note(f.rel.SHA256SUMS.Err, false)
 	note(f.rel.SHA512SUMS.Err, false)
 	note(f.rel.Provenance.Err, false)
+}
+
+// maxOddNotes bounds how many rows that could not be read are named one by one.
+const maxOddNotes = 20
+
+// noteOdd names the rows of the CHANGELOG that could not be read.
+func (f *facts) noteOdd(note func(err error, always bool)) {
+	if f.rel.Changelog.Value == nil {
+		return
+	}
+	for rest := f.rel.Changelog.Value.Odd; len(rest) > 0; {
+		n := 1
+		if len(rest) > 1 && len(f.rel.Changelog.Value.Odd)-len(rest) == maxOddNotes-1 {
+			n = len(rest)
+		}
+		note(&release.OddRowError{Version: f.version, Rows: rest[:n]}, true)
+		rest = rest[n:]
+	}
 }
 
 // claims gives every claim of the release its strength, sorted by subject.
