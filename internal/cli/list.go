@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -200,6 +201,9 @@ func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 		return nil, err
 	}
 	if len(l.Items) == 0 {
+		if l.Read { // and none of it is worth a row
+			return nil, plainText{fmt.Sprintf("nothing that counts is known of %s: what was read gives no sha256 and no sha512 of any file, and lists no image; see kverify notes %s", l.Version, l.Version)}
+		}
 		return fail("nothing is known of %s: none of its documents could be read", l.Version)
 	}
 	dims := s.dimensions()

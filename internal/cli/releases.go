@@ -92,6 +92,11 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 		view.Schedule, view.Embedded = support.Embedded(), true
 		r.remark("%v\nthis is the snapshot built in, %s", unread, snapshotAge())
 	}
+	if view.Schedule != nil && !view.Embedded {
+		for _, odd := range view.Schedule.Odd {
+			r.remark("%s", odd)
+		}
+	}
 	if spec != "" {
 		if text := meant(spec, view.Version); text != "" {
 			r.remark("%s", text)

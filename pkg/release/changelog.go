@@ -166,7 +166,7 @@ func (f *FileRow) hash(algorithm string) *string {
 func (c *Changelog) addFile(header []cell, row tableRow) error {
 	name := row.cells[0].text
 	if err := CheckPath(name); err != nil || strings.Contains(name, "/") || isHash(name) {
-		return c.odd(row, "file name "+quote(name)+" is none")
+		return c.odd(row, "file name "+quote(name)+" is invalid")
 	}
 	if why, err := c.checkLink(name, row.cells[0].link); err != nil || why != "" {
 		return c.oddOr(err, row, why)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,8 @@ type Listed struct {
 type Listing struct {
 	Version release.Version
 	Items   []Listed // files, then images, each by name
-	Notes   []string // documents that could not be read, and why
+	Notes   []string // documents, and rows of them, that could not be read, and why
+	Read    bool     // a document of it was read, which may all the same list nothing
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -70,6 +72,8 @@ func (f *facts) listing() *Listing {
 		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}}
 	}
 	f.noteUnread(l)
+	l.Read = f.rel.SBOM.Value != nil || f.rel.Changelog.Value != nil || f.rel.SHA256SUMS.Value != nil || f.rel.SHA512SUMS.Value != nil ||
+		f.rel.Provenance.Value != nil || errors.As(f.rel.Changelog.Err, new(*release.NoFilesError))
 	byName := map[string]*Listed{}
 	item := func(subject string, image bool) *Listed {
 		it := byName[subject]
