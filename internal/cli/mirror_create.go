@@ -117,6 +117,9 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 			o.versions = append(o.versions, version)
 			continue
 		}
+		if err := foreignVersion(arg); err != nil {
+			return err
+		}
 		if ref, err := registry.ParseRef(arg); err == nil {
 			o.refs = append(o.refs, ref)
 			continue
