@@ -93,6 +93,10 @@ COMMIT ?=
 catalogue: ## write the embedded catalogue of past releases anew, from kubernetes/k8s.io at COMMIT=...; needs the network
 	$(GO) run ./tools/catalogue $(if $(FROM),--from $(FROM),--commit $(COMMIT))
 
+.PHONY: kubeadm
+kubeadm: ## write the table of kubeadm's images anew, from a table of them in JSON, FROM=FILE
+	$(GO) run ./tools/kubeadm --from $(FROM)
+
 .PHONY: fmt
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

@@ -233,6 +233,8 @@ func (a *app) reference(what string) (registry.Ref, error) {
 		return ref, usagef("%q is both an image and a file here; run this from another directory", what)
 	case isFile:
 		return ref, usagef("%q is a file here; write ./%s for it, or %s", what, what, accepted)
+	case foreignVersion(what) != nil:
+		return ref, foreignVersion(what)
 	case err != nil:
 		for _, scheme := range []string{"https://", "http://"} {
 			rest, cut := strings.CutPrefix(what, scheme)

@@ -230,6 +230,19 @@ func (w *wish) fits(p string) bool {
 	return info.OS == "" || (len(oses) == 0 || slices.Contains(oses, info.OS)) && (len(arches) == 0 || slices.Contains(arches, info.Arch))
 }
 
+// fitsName is fits for a file that was named: what ends in .exe is a program for
+// Windows, wherever kverify runs, and none for anything else.
+func (w *wish) fitsName(p, name string) bool {
+	if !strings.HasSuffix(name, ".exe") {
+		return w.fits(p)
+	}
+	windows := *w
+	if len(w.oses) == 0 {
+		windows.oses = []string{"windows"}
+	}
+	return strings.HasSuffix(p, ".exe") && windows.fits(p)
+}
+
 // named finds the files of a name: as dl.k8s.io calls it, by its program, or
 // by its kind.
 func (w *wish) named(name string, paths []string) (found []string) {
@@ -240,7 +253,7 @@ func (w *wish) named(name string, paths []string) (found []string) {
 	}
 	for _, p := range paths {
 		info := release.DescribeFile(p)
-		if w.fits(p) && (info.Kind == "binary" && info.Component == strings.TrimSuffix(name, ".exe") || info.Kind == name && name != "binary" && name != "archive") {
+		if w.fitsName(p, name) && (info.Kind == "binary" && info.Component == strings.TrimSuffix(name, ".exe") || info.Kind == name && name != "binary" && name != "archive") {
 			found = append(found, p)
 		}
 	}

@@ -117,6 +117,9 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 			o.versions = append(o.versions, version)
 			continue
 		}
+		if err := foreignVersion(arg); err != nil {
+			return err
+		}
 		if ref, err := registry.ParseRef(arg); err == nil {
 			image, _ := published(ref)
 			o.refs = append(o.refs, image)
@@ -154,7 +157,8 @@ func (o *order) wish(v release.Version, policy *trust.Policy) (mirror.Wish, erro
 	if o.kubeadm {
 		list, ok := release.KubeadmImages(v)
 		if !ok {
-			return w, usagef("which pause, etcd and coredns the kubeadm of %s asks for is not known here; \"kubeadm config images list\" says it: name them, such as registry.k8s.io/pause:3.9, in place of --with-kubeadm-images", v)
+			newest, _ := release.KubeadmKnown(v)
+			return w, usagef("which pause, etcd and coredns the kubeadm of %s asks for is unknown here, where the table that is built in goes up to %s; \"kubeadm config images list\" says it: name them, such as registry.k8s.io/pause:3.9, in place of --with-kubeadm-images", v, newest)
 		}
 		for _, name := range list {
 			ref, err := registry.ParseRef(name)

@@ -23,7 +23,11 @@ asks registry.k8s.io any more.
 FORM is containerd (hosts.toml), crio (registries.conf.d, for Podman too), kubeadm
 (ClusterConfiguration) or docker (a script, since Docker has no mirrors but those of
 docker.io). With the mirror DIR, kubeadm's is for the newest release in it, and docker's
-names its images.`,
+names its images.
+
+A runtime asks for the sandbox image of pods, pause, by a tag of its own, which need not
+be the one that kubeadm asks for: with DIR, containerd's and crio's say which the mirror
+holds, and how to set it.`,
 		Example: withExamples(
 			"kverify mirror config registry.example.com/k8s --for containerd  # a registry that was pushed to",
 			"kverify mirror config 10.0.0.5:8080 --plain-http --for crio  # kverify mirror serve",

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -89,7 +90,22 @@ func versionOrFile(arg string) (isFile bool, err error) {
 	case missing == nil || isPath:
 		return true, nil
 	}
+	if err := foreignVersion(arg); err != nil {
+		return false, err
+	}
 	return false, usagef("%q is neither a version nor a file here; write a version such as v1.27.2, or the path of a file", arg)
+}
+
+// foreignVersion is the error of a version that somebody else made out of an
+// upstream one, as clusters and packages print them; nil for anything else. It
+// names the upstream version, and stands for it nowhere: other bytes bear it.
+func foreignVersion(arg string) error {
+	_, err := release.ParseVersion(arg)
+	var e *release.VersionError
+	if errors.As(err, &e) && !e.Upstream.IsZero() {
+		return err
+	}
+	return nil
 }
 
 // needs says what a command must be given.

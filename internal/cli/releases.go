@@ -27,9 +27,10 @@ func (a *app) releases() *cobra.Command {
 support ends, and when the next patch is planned. With SPEC, says which version that
 is and everything that is known of its minor: every patch, with upstream's notes.
 
-SPEC is stable, latest, 1.27, v1.27, stable-1.27, latest-1.27, or a version such as
-v1.27.2 or v1.28.0-rc.1; every command that takes a VERSION takes the same. 1.27 is
-the newest patch of that minor, as is stable-1.27; latest follows pre-releases alone.
+SPEC is stable, latest, 1.27, v1.27, stable-1.27, latest-1.27, stable-1, latest-1, or a
+version such as v1.27.2 or v1.28.0-rc.1; every command that takes a VERSION takes the
+same. 1.27 is the newest patch of that minor, as is stable-1.27; stable-1 is the newest
+of version 1, as kubeadm asks for it; latest follows pre-releases alone.
 
 Where upstream cannot be reached, or a mirror does not hold its schedule, the answer
 comes from a snapshot that is built in, and says how old it is.`,
@@ -81,7 +82,14 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 		},
 	)
 	if unresolved != nil {
-		if view.Version, err = r.fromSnapshot(spec, unresolved); err != nil {
+		v, ok := fromSchedule(spec, view.Schedule, time.Now())
+		if view.Version = v; ok && ctx.Err() == nil {
+			// Said even to --quiet: two of upstream's words differ.
+			r.say("%v\n%s is %s by the schedule, as of %s", unresolved, spec, v, view.Schedule.AsOf)
+			if !fetch.Is(unresolved, fetch.NotFound) && !fetch.Is(unresolved, fetch.Unreachable) {
+				r.code = exitUnknown
+			}
+		} else if view.Version, err = r.fromSnapshot(spec, unresolved); err != nil {
 			return err
 		}
 	}
@@ -91,6 +99,11 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 		}
 		view.Schedule, view.Embedded = support.Embedded(), true
 		r.remark("%v\nthis is the snapshot built in, %s", unread, snapshotAge())
+	}
+	if view.Schedule != nil && !view.Embedded {
+		for _, odd := range view.Schedule.Odd {
+			r.remark("%s", odd)
+		}
 	}
 	if spec != "" {
 		if text := meant(spec, view.Version); text != "" {
@@ -134,19 +147,34 @@ func (r *reader) fromSnapshot(spec string, err error) (release.Version, error) {
 		return release.Version{}, err
 	}
 	v, ok := support.Embedded().Stable(time.Now())
-	if branch != "" {
+	if branch != "" && strings.Contains(branch, ".") {
 		m, bad := support.ParseMinor(branch)
 		if bad != nil {
 			return release.Version{}, err
 		}
 		v, ok = release.Newest(release.Version{Major: m.Major, Minor: m.Minor})
 	}
-	if !ok {
+	if !ok || branch != "" && !strings.HasPrefix(v.Bare(), branch+".") {
 		return release.Version{}, err
 	}
 	// Said even to --quiet: it changes what the answer means.
 	r.say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
 	return v, nil
+}
+
+// fromSchedule answers for the newest patch of a minor where its marker does
+// not: the schedule, which is no older than what is built in, lists it. It answers
+// a question about releases; a command that fetches one asks the marker alone.
+func fromSchedule(spec string, s *support.Schedule, now time.Time) (release.Version, bool) {
+	marker, _, bad := release.Channel(spec)
+	branch, stable := strings.CutPrefix(marker, "stable-")
+	m, err := support.ParseMinor(branch)
+	if bad != nil || !stable || err != nil || s == nil {
+		return release.Version{}, false
+	}
+	c, _ := s.Cycle(m)
+	p, ok := c.Newest(now)
+	return p.Version, ok
 }
 
 // snapshotAge says how old the snapshot is.

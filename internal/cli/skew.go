@@ -13,7 +13,7 @@ import (
 	"github.com/kverify/kverify/pkg/support"
 )
 
-// skewFlags are the flags of skew, in the order of support.Components.
+// skewFlags are the flags of skew, in the order of support.Components and Tools.
 var skewFlags = []struct {
 	name      string
 	component support.Component
@@ -25,6 +25,7 @@ var skewFlags = []struct {
 	{"kubelet", support.Kubelet},
 	{"kube-proxy", support.KubeProxy},
 	{"kubectl", support.Kubectl},
+	{"kubeadm", support.Kubeadm},
 }
 
 func (a *app) skew() *cobra.Command {
@@ -47,12 +48,15 @@ server only, check it with that one alone.
 With --from and --to, prints the order in which components are upgraded, and what
 must hold before each step.
 
-Only minor versions count: 1.27 and v1.27.2 are the same here. The exit code is 0 if
-all of it is supported, and 1 if not.`,
+Only minor versions count: 1.27 and v1.27.2 are the same here, and so is what clusters
+and packages print, such as v1.27.2-eks-2d5f260, v1.27.2+k3s1 or 1.27.2-1.1: its
+upstream part counts, and what was passed over is said. The exit code is 0 if all of it
+is supported, and 1 if not.`,
 		Example: withExamples(
 			"kverify skew --apiserver 1.27 --kubelet 1.25 --kubectl 1.28  # do these go together?",
 			"kverify skew --apiserver 1.27 --apiserver 1.26 --kubelet 1.27  # while API servers are upgraded",
 			"kverify skew --apiserver 1.28 --kubelet 1.25 --kube-proxy 1.26 -o json  # for a program",
+			"kverify skew --apiserver v1.31.4-eks-2d5f260 --kubelet v1.29.6+k3s1  # as a cluster prints them",
 			"kverify skew --from 1.26 --to 1.27  # in which order to upgrade",
 		),
 		Args: noArguments,
@@ -145,17 +149,40 @@ func (r *reader) upgrade(ctx context.Context, from, to string) error {
 	return err
 }
 
-// minor reads the version of a component. Only stable and latest must be asked
-// for; every other form names its minor itself.
+// printedMinor reads a version as a cluster, a package or a component itself
+// prints it: "v1.31.4-eks-2d5f260", "1.28.9-2.1", "Kubernetes v1.27.2", "1.27+".
+func printedMinor(spec string) (m support.Minor, passed string, ok bool) {
+	text, named := strings.CutPrefix(strings.TrimSpace(spec), "Kubernetes ")
+	v, rest, ok := release.Upstream(text)
+	if ok && (rest != "" || named) {
+		if rest == "" {
+			rest = "Kubernetes"
+		}
+		return support.MinorOf(v), rest, true
+	}
+	// The API answers with "27+" as the minor of a build that is not upstream's.
+	if minor, plus := strings.CutSuffix(text, "+"); plus {
+		m, err := support.ParseMinor(minor)
+		return m, "+", err == nil
+	}
+	return support.Minor{}, "", false
+}
+
+// minor reads the version of a component. Only stable, latest and those of a
+// major version must be asked for; every other form names its minor itself.
 func (r *reader) minor(ctx context.Context, flag, spec string) (support.Minor, error) {
 	marker, v, err := release.Channel(spec)
 	if err != nil {
+		if m, passed, ok := printedMinor(spec); ok {
+			r.remark("--%s %s: read as %s, and %q was passed over", flag, spec, m, passed)
+			return m, nil
+		}
 		return support.Minor{}, usagef("--%s: %w", flag, err)
 	}
 	if marker == "" {
 		return support.MinorOf(v), nil
 	}
-	if _, branch, ok := strings.Cut(marker, "-"); ok {
+	if _, branch, ok := strings.Cut(marker, "-"); ok && strings.Contains(branch, ".") {
 		return support.ParseMinor(branch)
 	}
 	client, err := r.client()

@@ -37,7 +37,10 @@ func TestACutTransferSaysWhatIsKept(t *testing.T) {
 	_ = p.Discard()
 	cut = true
 	s.body = nil
-	s.first = func(w http.ResponseWriter, _ *http.Request, _ int) bool { w.Header().Set("Content-Length", "1000"); return true }
+	s.first = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.Header().Set("Content-Length", "1000")
+		return true
+	}
 	if _, err := save(t, s, root, "g", func(r *fetch.SaveRequest) { r.Attempts = 1 }); err == nil || !strings.Contains(err.Error(), "nothing was kept") {
 		t.Errorf("%v", err)
 	}

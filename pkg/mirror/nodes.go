@@ -73,6 +73,7 @@ func (n Nodes) containerd() string {
 	return "# /etc/containerd/certs.d/registry.k8s.io/hosts.toml\n" +
 		"# containerd reads it if config_path of its registry settings is /etc/containerd/certs.d;\n" +
 		"# it needs no restart. With the registry as server too, nothing is asked of registry.k8s.io.\n" +
+		n.sandboxContainerd() +
 		fmt.Sprintf("server = %q\n%s\n[host.%q]\n%s", base, fields(""), base, fields("  "))
 }
 
@@ -81,6 +82,7 @@ func (n Nodes) crio() string {
 	b.WriteString("# /etc/containers/registries.conf.d/50-registry.k8s.io.conf\n" +
 		"# For CRI-O, and Podman, Skopeo and Buildah too; CRI-O reads it on reload (SIGHUP). With the\n" +
 		"# registry as location, nothing is asked of registry.k8s.io.\n")
+	b.WriteString(n.sandboxCRIO())
 	if n.CA != "" {
 		fmt.Fprintf(&b, "# The CA goes to /etc/containers/certs.d/%s/ca.crt: cp %s there.\n", n.Registry.Host, n.CA)
 	}

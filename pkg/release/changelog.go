@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/yuin/goldmark/ast"
 	xast "github.com/yuin/goldmark/extension/ast"
 )
 
@@ -16,6 +17,8 @@ type Changelog struct {
 	// Algorithm is the strongest that every file has: "sha512" since v1.12,
 	// "sha256" since v1.2.7, "sha1" before, which proves nothing any more.
 	Algorithm string `json:"algorithm"`
+	// Odd are the rows that could not be read and were left out.
+	Odd []OddRow `json:"odd,omitempty"`
 }
 
 // FileRow is one file that the CHANGELOG lists, with the hashes it gives in
@@ -60,58 +63,82 @@ func (c *Changelog) Image(name string) (Image, bool) {
 // md5, sha256, sha512; with and without sub-headings and image tables;
 // registry.k8s.io and k8s.gcr.io.
 //
-// It was tried on the real sections of v1.24.0, v1.27.2 and v1.37.0-alpha.1
-// and the real table of contents of 1.27; every other form on excerpts of our
-// own, under testdata.
+// It was tried on the real sections of v1.24.0, v1.27.2 and v1.37.0-alpha.1,
+// on every section of the real CHANGELOG-1.4 and 1.14, and the real table of
+// contents of 1.27; every other form on excerpts of our own, under testdata.
 //
-// A version that the CHANGELOG does not tell of is a [*NotReleasedError]; a
-// row or image of another version a [*WrongVersionError]; a file with two
-// different hashes, or an image with two lists of architectures, an
-// [*AmbiguousError]; a name, link or hash of unknown form a [*FormatError].
+// A row of another form than it should have, such as a pattern in place of a
+// name, a link to another place or a hash too short, is left out and named in
+// [Changelog.Odd]; the others stay. There may be no others.
+//
+// A version that the CHANGELOG does not tell of is a [*NotReleasedError], one of
+// which it lists nothing a [*NoFilesError]; a row or image of another version a
+// [*WrongVersionError]; a file with two different hashes, or an image with two
+// lists of architectures, an [*AmbiguousError].
 func ParseChangelog(data []byte, v Version) (*Changelog, error) {
 	s, err := findSection(data, v)
 	if err != nil {
 		return nil, err
 	}
 	c := &Changelog{Version: v}
+	var path headings
 	for _, block := range s.blocks {
-		table, ok := block.(*xast.Table)
-		if !ok {
-			continue
+		switch block := block.(type) {
+		case *ast.Heading:
+			path.enter(block.Level, plainText(block, s.source))
+		case *xast.Table:
+			err = c.addTable(tableRows(block, s.source))
+		default:
+			if path.downloads() {
+				err = c.addStray(s.source, block)
+			}
 		}
-		rows := tableRows(table, s.source)
-		if len(rows) == 0 || len(rows[0]) < 2 {
-			continue
-		}
-		header := rows[0]
-		switch strings.ToLower(header[0].text) {
-		case "filename", "binary":
-			for _, row := range rows[1:] {
-				if err := c.addFile(header, row); err != nil {
-					return nil, err
-				}
-			}
-		case "name":
-			if !strings.EqualFold(header[1].text, "architectures") {
-				continue
-			}
-			for _, row := range rows[1:] {
-				if err := c.addImage(row); err != nil {
-					return nil, err
-				}
-			}
+		if err != nil {
+			return nil, err
 		}
 	}
-	if len(c.Files) == 0 {
-		return nil, &FormatError{Document: changelogName, Why: "the section of " + v.String() + " lists no file"}
+	if len(c.Files)+len(c.Images)+len(c.Odd) == 0 {
+		return nil, &NoFilesError{Version: v}
 	}
 	c.Algorithm = commonAlgorithm(c.Files)
 	sortImages(c.Images)
+	numberLines(c.Odd, s.source)
 	return c, nil
 }
 
-// commonAlgorithm returns the strongest algorithm that every row has.
+// addTable takes a table of files or of images; of any other, what looks as if
+// it told of files all the same.
+func (c *Changelog) addTable(rows []tableRow) error {
+	if len(rows) == 0 || len(rows[0].cells) == 0 {
+		return nil
+	}
+	header := rows[0]
+	first := strings.ToLower(header.cells[0].text)
+	isFiles := first == "filename" || first == "binary"
+	isImages := first == "name" && len(header.cells) > 1 && strings.EqualFold(header.cells[1].text, "architectures")
+	for _, row := range rows[1:] {
+		var err error
+		switch {
+		case isFiles:
+			err = c.addFile(header.cells, row)
+		case isImages:
+			err = c.addImage(header.cells, row)
+		case row.hasHash():
+			err = c.odd(row, "its table is headed "+quote(header.cells[0].text)+", not filename")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commonAlgorithm returns the strongest algorithm that every row has; none
+// without rows.
 func commonAlgorithm(files []FileRow) string {
+	if len(files) == 0 {
+		return ""
+	}
 	for _, a := range []string{"sha512", "sha256", "sha1", "md5"} {
 		if !slices.ContainsFunc(files, func(f FileRow) bool { return *f.hash(a) == "" }) {
 			return a
@@ -136,37 +163,17 @@ func (f *FileRow) hash(algorithm string) *string {
 }
 
 // addFile takes a row of a file table: a linked name and a hash a column.
-func (c *Changelog) addFile(header, row []cell) error {
-	bad := func(format string, a ...any) error {
-		return &FormatError{Document: changelogName + " of " + c.Version.String(), Why: fmt.Sprintf(format, a...)}
+func (c *Changelog) addFile(header []cell, row tableRow) error {
+	name := row.cells[0].text
+	if err := CheckPath(name); err != nil || strings.Contains(name, "/") || isHash(name) {
+		return c.odd(row, "file name "+quote(name)+" is invalid")
 	}
-	name := row[0].text
-	if err := CheckPath(name); err != nil || strings.Contains(name, "/") {
-		return bad("file name %s is none", quote(name))
-	}
-	if err := c.checkLink(name, row[0].link); err != nil {
-		return err
+	if why, err := c.checkLink(name, row.cells[0].link); err != nil || why != "" {
+		return c.oddOr(err, row, why)
 	}
 	f := FileRow{Name: name, URL: c.Version.FileURL(name), Section: DescribeFile(name).Kind}
-	for i, h := range header[1:] {
-		column, isHash := strings.CutSuffix(strings.ToLower(h.text), " hash")
-		if f.hash(column) == nil || !isHash {
-			return bad("table with a column %s", quote(h.text))
-		}
-		if i+1 >= len(row) {
-			return bad("%s has no %s", name, column)
-		}
-		// The length tells the algorithm; a column's title that says another is
-		// a slip, not a second hash.
-		sum := row[i+1].text
-		to := f.hash(algorithms[len(sum)])
-		if to == nil || !isHex(sum, len(sum)) {
-			return bad("%s: %s is no %s", name, quote(sum), column)
-		}
-		if *to != "" && *to != sum {
-			return &AmbiguousError{changelogName, name, [2]string{*to, sum}}
-		}
-		*to = sum
+	if why, err := f.takeHashes(header, row); err != nil || why != "" {
+		return c.oddOr(err, row, why)
 	}
 	if len(c.Files) == maxFiles {
 		return &LimitError{changelogName, "files", maxFiles}
@@ -184,6 +191,34 @@ func (c *Changelog) addFile(header, row []cell) error {
 	return nil
 }
 
+// takeHashes reads a row's hashes; why is empty if all of them could be read.
+func (f *FileRow) takeHashes(header []cell, row tableRow) (why string, err error) {
+	if len(header) < 2 || row.columns > len(header) {
+		return fmt.Sprintf("it has %d cells in a table of %d columns", row.columns, len(header)), nil
+	}
+	for i, h := range header[1:] {
+		column, isSum := strings.CutSuffix(strings.ToLower(h.text), " hash")
+		if f.hash(column) == nil || !isSum {
+			return "a table with a column " + quote(h.text), nil
+		}
+		if i+1 >= len(row.cells) {
+			return f.Name + " has no " + column, nil
+		}
+		// The length tells the algorithm; a column's title that says another is
+		// a slip, not a second hash.
+		sum := row.cells[i+1].text
+		to := f.hash(algorithms[len(sum)])
+		if to == nil || !isHex(sum, len(sum)) {
+			return f.Name + ": " + quote(sum) + " is no " + column, nil
+		}
+		if *to != "" && *to != sum {
+			return "", &AmbiguousError{changelogName, f.Name, [2]string{*to, sum}}
+		}
+		*to = sum
+	}
+	return "", nil
+}
+
 // linkBases are the places that a CHANGELOG has linked to, before VERSION/NAME.
 var linkBases = []string{
 	"https://dl.k8s.io/", "https://dl.k8s.io/release/", "https://cdn.dl.k8s.io/release/",
@@ -191,10 +226,11 @@ var linkBases = []string{
 }
 
 // checkLink holds a file's link to the release: it may lead to the one place
-// that the version and the name make, and nowhere else.
-func (c *Changelog) checkLink(name, link string) error {
+// that the version and the name make, and nowhere else. A link to another
+// version's file is an error, one to anywhere else makes the row odd.
+func (c *Changelog) checkLink(name, link string) (why string, err error) {
 	if link == "" { // a name that is no link
-		return nil
+		return "", nil
 	}
 	for _, base := range linkBases {
 		rest, ok := strings.CutPrefix(link, base)
@@ -203,43 +239,43 @@ func (c *Changelog) checkLink(name, link string) error {
 		}
 		version, file, _ := strings.Cut(rest, "/")
 		if version == c.Version.String() && file == name {
-			return nil
+			return "", nil
 		}
 		if w, err := ParseVersion(version); err == nil && w != c.Version {
-			return &WrongVersionError{changelogName, "the link of " + name, c.Version.String(), version}
+			return "", &WrongVersionError{changelogName, "the link of " + name, c.Version.String(), version}
 		}
 	}
-	return &FormatError{Document: changelogName + " of " + c.Version.String(), Why: "the link of " + name + " leads to " + quote(link)}
+	return "the link of " + name + " leads to " + quote(link), nil
 }
 
 // addImage takes a row of the image table: a name with its tag, and links to
 // the architectures.
-func (c *Changelog) addImage(row []cell) error {
-	bad := func(format string, a ...any) error {
-		return &FormatError{Document: changelogName + " of " + c.Version.String(), Why: fmt.Sprintf(format, a...)}
+func (c *Changelog) addImage(header []cell, row tableRow) error {
+	if len(row.cells) < 2 || row.columns > len(header) {
+		return c.oddImage(row, fmt.Sprintf("it has %d cells in a table of %d columns", row.columns, len(header)))
 	}
-	if len(row) < 2 {
-		return bad("an image without architectures")
-	}
-	host, rest, _ := strings.Cut(row[0].text, "/")
+	host, rest, _ := strings.Cut(row.cells[0].text, "/")
 	name, tag, _ := strings.Cut(rest, ":")
 	if host != registryHost && host != oldRegistryHost || !imageName(name) || !imageTag(tag) {
-		return bad("%s is no image of a release", quote(row[0].text))
+		return c.oddImage(row, quote(row.cells[0].text)+" is no image of a release")
 	}
 	if tag != c.Version.String() {
+		if _, err := ParseVersion(tag); err != nil {
+			return c.oddImage(row, "image "+name+" has the tag "+quote(tag))
+		}
 		return &WrongVersionError{changelogName, "image " + name, c.Version.String(), tag}
 	}
 	m := Image{Registry: host, Name: name, Tag: tag}
-	for item := range strings.SplitSeq(row[1].list, ",") {
+	for item := range strings.SplitSeq(row.cells[1].list, ",") {
 		arch := parseCell(strings.TrimSpace(item)).text
 		if !slices.Contains(Arches, arch) {
-			return bad("image %s: %s is no architecture", name, quote(arch))
+			return c.oddImage(row, "image "+name+": "+quote(arch)+" is no architecture")
 		}
 		m.Platforms = append(m.Platforms, linux(arch))
 	}
 	slices.Sort(m.Platforms)
 	if len(slices.Compact(slices.Clone(m.Platforms))) != len(m.Platforms) {
-		return bad("image %s lists an architecture twice", name)
+		return c.oddImage(row, "image "+name+" lists an architecture twice")
 	}
 	if old, ok := c.Image(name); ok {
 		if !slices.Equal(old.Platforms, m.Platforms) {

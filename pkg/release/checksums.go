@@ -37,7 +37,7 @@ func ParseChecksums(data []byte, v Version) (*Checksums, error) {
 		bad := func(format string, a ...any) error {
 			return &FormatError{name, n, fmt.Sprintf(format, a...)}
 		}
-		line = strings.TrimSuffix(line, "\n")
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		// Two spaces, or a space and the asterisk of binary mode.
 		sum, path, ok := strings.Cut(line, " ")
 		if !ok || len(path) < 2 || path[0] != ' ' && path[0] != '*' {

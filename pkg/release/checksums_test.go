@@ -40,7 +40,7 @@ func TestChecksums(t *testing.T) {
 		"a relative climb":      {a + "  ../passwd\n", &format},
 		"one space":             {a + " kubernetes.tar.gz\n", &format},
 		"a tab":                 {a + "\t\tkubernetes.tar.gz\n", &format},
-		"a carriage return":     {a + "  kubernetes.tar.gz\r\n", &format},
+		"a carriage return":     {a + "  kubernetes\r.tar.gz\n", &format},
 		"capitals":              {strings.Repeat("A", 64) + "  kubernetes.tar.gz\n", &format},
 		"md5":                   {strings.Repeat("a", 32) + "  kubernetes.tar.gz\n", &format},
 		"no hash":               {"kubernetes.tar.gz\n", &format},

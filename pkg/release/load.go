@@ -59,7 +59,7 @@ type Release struct {
 // Read lists the documents that were asked for and could be read.
 func (r *Release) Read() (read []Document) {
 	add := func(d Document, asked bool, err error) {
-		if asked && err == nil {
+		if asked && (err == nil || errors.As(err, new(*NoFilesError))) { // which was read, and lists nothing
 			read = append(read, d)
 		}
 	}

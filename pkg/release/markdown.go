@@ -213,20 +213,51 @@ func lineStart(source []byte, at int) int {
 	return max(at, 0)
 }
 
-// tableRows returns every cell of a table, header first.
-func tableRows(t *xast.Table, source []byte) [][]cell {
-	var rows [][]cell
+// tableRow is one row of a table.
+type tableRow struct {
+	cells   []cell
+	columns int    // how many the row itself has, which a reader of tables cuts or fills up
+	line    int    // the offset of its first text, of which numberLines makes a line; 0 without any
+	text    string // as it stands
+}
+
+// tableRows returns every row of a table, header first.
+func tableRows(t *xast.Table, source []byte) []tableRow {
+	var rows []tableRow
 	for r := t.FirstChild(); r != nil; r = r.NextSibling() {
-		var row []cell
+		var row tableRow
+		at := -1
 		for c := r.FirstChild(); c != nil; c = c.NextSibling() {
 			whole := plainText(c, source)
 			cell := parseCell(whole)
 			cell.list = whole
-			row = append(row, cell)
+			row.cells = append(row.cells, cell)
+			if text, ok := c.FirstChild().(*ast.Text); ok && at < 0 {
+				at = text.Segment.Start
+			}
+		}
+		if row.columns = len(row.cells); at >= 0 {
+			row.text = lineAt(source, at)
+			row.columns = columns(row.text)
+			row.line = at
 		}
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// lineAt returns the line that holds offset at, without the space around it.
+func lineAt(source []byte, at int) string {
+	start := lineStart(source, at)
+	line, _, _ := bytes.Cut(source[start:], []byte("\n"))
+	return string(bytes.TrimSpace(line))
+}
+
+// columns counts the cells of a row as it stands. A bar at either end makes none,
+// and an escaped one parts none.
+func columns(row string) int {
+	row = strings.ReplaceAll(row, `\|`, "")
+	return 1 + strings.Count(strings.TrimSuffix(strings.TrimPrefix(row, "|"), "|"), "|")
 }
 
 // cell is what one cell of a table holds, or one item of a list in a cell.

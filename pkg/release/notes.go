@@ -40,10 +40,11 @@ func ParseNotes(data []byte, v Version) ([]Note, error) {
 	var spans []unit // what each note is made of
 	var path headings
 	open := false // the last note is prose that goes on
+	item := false // the last note is an item under this heading
 	for _, u := range s.units() {
 		if h, ok := u.node.(*ast.Heading); ok {
 			path.enter(h.Level, plainText(h, s.source))
-			open = false
+			open, item = false, false
 			continue
 		}
 		if path.downloads() || path.current() == "" {
@@ -56,9 +57,13 @@ func ParseNotes(data []byte, v Version) ([]Note, error) {
 			spans[len(spans)-1].end = u.end
 			continue
 		}
+		if item && spans[len(spans)-1].takes(s.source, u) {
+			continue
+		}
 		if open = prose; prose {
 			u.item = nil
 		}
+		item = !prose
 		spans = append(spans, u)
 		notes = append(notes, Note{Version: v, Kind: kind, Heading: path.current()})
 	}
@@ -81,6 +86,40 @@ type unit struct {
 	node       ast.Node
 	item       *ast.ListItem
 	start, end int // offsets in the source
+	// strip is how far the paragraphs are indented that belong to an item and
+	// that Markdown takes for blocks of their own; 0 if there are none.
+	strip int
+}
+
+// takes adds what goes on with the item to it, and reports whether it does: the
+// notes' own tool writes " - " before a note and indents its other paragraphs by
+// two, one less than would make them the item's. A list counts only behind such
+// a paragraph, since lists of notes are indented at will.
+func (u *unit) takes(source []byte, next unit) bool {
+	in := indentation(source, next.start)
+	if in <= indentation(source, u.start) || next.item != nil && u.strip == 0 {
+		return false
+	}
+	if u.strip == 0 {
+		u.strip = in
+	}
+	u.end = next.end
+	return true
+}
+
+// indentation is how far the line that begins at that offset is indented.
+func indentation(source []byte, start int) (n int) {
+	for _, c := range source[min(start, len(source)):] {
+		switch c {
+		case ' ':
+			n++
+		case '\t':
+			n += 4 - n%4
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // units lists the section's blocks with lists taken apart. A unit's text ends
@@ -124,13 +163,17 @@ func (u unit) text(source []byte) string {
 	if u.item == nil {
 		return strings.TrimSpace(text)
 	}
+	strip := u.item.Offset
+	if u.strip > 0 {
+		strip = min(strip, u.strip)
+	}
 	var out []string
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimRight(line, "\r")
 		if i == 0 {
 			line = strings.TrimLeft(strings.TrimLeft(strings.TrimLeft(line, " \t"), "-*+"), " \t")
 		} else {
-			line = strings.TrimPrefix(line, strings.Repeat(" ", indent(line, u.item.Offset)))
+			line = strings.TrimPrefix(line, strings.Repeat(" ", indent(line, strip)))
 		}
 		out = append(out, line)
 	}
@@ -178,7 +221,7 @@ var kinds = []struct{ prefix, kind string }{
 	{"deprecation", "deprecation"}, {"api change", "api-change"}, {"feature", "feature"}, {"design", "design"},
 	{"documentation", "documentation"}, {"failing test", "failing-test"},
 	{"bug", "bug"}, {"other (bug", "bug"}, {"other (cleanup", "cleanup"}, {"cleanup", "cleanup"},
-	{"dependencies", "dependency"},
+	{"dependenc", "dependency"}, // "Dependencies", and since v1.36 "Dependency"
 }
 
 // kind classifies the nearest heading that says anything: under "Dependencies"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -86,7 +87,8 @@ func (e *RollbackError) Error() string {
 // Channel returns the name of the version marker that spec asks for, or the
 // version that it names exactly; one of the two. A spec is "v1.27.2" or
 // "1.27.2", "1.27" or "v1.27" (which mean stable-1.27), "stable", "latest",
-// "stable-1.27", "latest-1.27". Anything else is a [*VersionError].
+// "stable-1.27", "latest-1.27", and, of a major version, "stable-1" (which is
+// kubeadm's default) and "latest-1". Anything else is a [*VersionError].
 //
 // A "latest" marker follows pre-releases alone, so that latest-1.27 may be
 // older than stable-1.27.
@@ -100,7 +102,8 @@ func Channel(spec string) (marker string, exact Version, err error) {
 		if errors.As(err, &e) && strings.Count(spec, ".") >= 2 {
 			return "", Version{}, err // it was meant as an exact version
 		}
-		return "", Version{}, &VersionError{Text: spec, Why: "and no channel such as stable, latest, 1.27 or latest-1.27"}
+		e = versionError(spec, "and no channel such as stable, latest, 1.27, latest-1.27 or stable-1")
+		return "", Version{}, e
 	}
 	kind, branch, hasBranch := strings.Cut(spec, "-")
 	if kind != "stable" && kind != "latest" {
@@ -108,6 +111,9 @@ func Channel(spec string) (marker string, exact Version, err error) {
 	}
 	if !hasBranch {
 		return kind, Version{}, nil
+	}
+	if n, ok := number(branch); ok && n > 0 && strings.HasPrefix(spec, kind) {
+		return kind + "-" + branch, Version{}, nil // of a major version
 	}
 	if major, minor, ok := strings.Cut(branch, "."); ok {
 		n, ok1 := number(major)
@@ -133,7 +139,7 @@ func Resolve(ctx context.Context, c *fetch.Client, spec string) (Version, error)
 	if err != nil {
 		return Version{}, &MarkerError{Spec: spec, URL: url, Err: err}
 	}
-	body := strings.TrimSuffix(string(resp.Body), "\n")
+	body := strings.TrimSuffix(strings.TrimSuffix(string(resp.Body), "\n"), "\r")
 	v, err = ParseVersion(body)
 	bad := func(why string) (Version, error) {
 		return Version{}, &MarkerError{Spec: spec, URL: url, Body: body, Why: why}
@@ -142,7 +148,7 @@ func Resolve(ctx context.Context, c *fetch.Client, spec string) (Version, error)
 		return bad("which is no version")
 	}
 	kind, branch, _ := strings.Cut(marker, "-")
-	if branch != "" && v.MinorString() != branch {
+	if branch != "" && v.MinorString() != branch && strconv.Itoa(v.Major) != branch {
 		return bad("which is no version of " + branch)
 	}
 	if kind == "stable" && v.Pre != "" {
@@ -157,6 +163,9 @@ func Resolve(ctx context.Context, c *fetch.Client, spec string) (Version, error)
 // newestOf returns what a marker must not be older than; the zero Version if
 // nothing is known of it.
 func newestOf(kind, branch string, v Version) Version {
+	if !strings.Contains(branch, ".") && branch == strconv.Itoa(snapshot().Newest[0].Major) {
+		branch = "" // the newest of that major version is the newest of all
+	}
 	switch {
 	case kind == "stable" && branch != "":
 		known, _ := Newest(v)

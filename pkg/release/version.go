@@ -22,9 +22,15 @@ const maxNumber = 9999
 type VersionError struct {
 	Text string
 	Why  string
+	// Upstream is the version that the text begins with, where somebody else
+	// added the rest (see [Upstream]); otherwise zero.
+	Upstream Version
 }
 
 func (e *VersionError) Error() string {
+	if !e.Upstream.IsZero() {
+		return fmt.Sprintf("%q is no version that Kubernetes released: %s; the upstream version in it is %s", clip(e.Text), e.Why, e.Upstream)
+	}
 	return fmt.Sprintf("%q is no Kubernetes version: %s; want one such as v1.27.2 or v1.28.0-rc.1", clip(e.Text), e.Why)
 }
 
@@ -33,31 +39,91 @@ func (e *VersionError) Error() string {
 // no leading zero, sign, space, build metadata or shortened form. The error is
 // a [*VersionError].
 func ParseVersion(s string) (Version, error) {
-	bad := func(why string) (Version, error) { return Version{}, &VersionError{Text: s, Why: why} }
+	v, why := readVersion(s)
+	if why != "" {
+		return Version{}, versionError(s, why)
+	}
+	return v, nil
+}
+
+// readVersion reads a version, or says why it cannot.
+func readVersion(s string) (v Version, why string) {
 	core, pre, hasPre := strings.Cut(strings.TrimPrefix(s, "v"), "-")
-	var v Version
 	parts := strings.Split(core, ".")
 	if len(parts) != 3 {
-		return bad("it has not the three numbers MAJOR.MINOR.PATCH")
+		return Version{}, "it has not the three numbers MAJOR.MINOR.PATCH"
 	}
 	for i, to := range []*int{&v.Major, &v.Minor, &v.Patch} {
 		n, ok := number(parts[i])
 		if !ok {
-			return bad("its numbers must be plain decimals")
+			return Version{}, "its numbers must be plain decimals"
 		}
 		*to = n
 	}
 	if v.Major == 0 {
-		return bad("the first release was 1.0.0")
+		return Version{}, "the first release was 1.0.0"
 	}
 	if hasPre {
 		stage, n, _ := strings.Cut(pre, ".")
 		if _, ok := number(n); !ok || stage != "alpha" && stage != "beta" && stage != "rc" {
-			return bad("a pre-release is alpha.N, beta.N or rc.N")
+			return Version{}, "a pre-release is alpha.N, beta.N or rc.N"
 		}
 		v.Pre = pre
 	}
-	return v, nil
+	return v, ""
+}
+
+// versionError says why s is no version: what is plainly wrong with it, rather
+// than where the reading stopped.
+func versionError(s, why string) *VersionError {
+	e := &VersionError{Text: s, Why: why}
+	trimmed := strings.TrimSpace(s)
+	switch up, rest, ok := Upstream(trimmed); {
+	case trimmed != s:
+		e.Why = "there is a space or a line break around it"
+	case strings.HasPrefix(s, "V"):
+		e.Why = "its V is a capital letter"
+	case ok && rest != "":
+		e.Why, e.Upstream = fmt.Sprintf("%q was added by whoever built or packaged it", clip(rest)), up
+	}
+	return e
+}
+
+// maxForeign bounds what somebody added to a version; clusters add some twenty
+// bytes.
+const maxForeign = 128
+
+// Upstream finds the upstream version that s begins with, and what others added
+// to it: distributors a suffix ("v1.31.4-eks-2d5f260", "v1.29.6-gke.1038001",
+// "v1.30.4+k3s1", "v1.28.9+rke2r1"), packagers a revision ("1.28.9-2.1"), and
+// those who build between releases a commit ("v1.28.0-alpha.1.45+0c0ffee"). rest
+// is empty for a version that is upstream's own. ok is false for anything else.
+//
+// It tells what a text was made from and proves nothing: such a build is not
+// upstream's, whatever it is named after.
+func Upstream(s string) (v Version, rest string, ok bool) {
+	if v, why := readVersion(s); why == "" {
+		return v, "", true
+	}
+	core := s
+	if i := strings.IndexAny(s, "-+~"); i >= 0 {
+		core, rest = s[:i], s[i:]
+	}
+	v, why := readVersion(core)
+	if why != "" || len(rest) < 2 || len(rest) > maxForeign || strings.ContainsFunc(rest, func(r rune) bool {
+		return r > '~' || !plain(byte(r)) && r != '~' && r != ':'
+	}) {
+		return Version{}, "", false
+	}
+	// A pre-release that goes on: packages write "~rc.1" for "-rc.1".
+	for _, stage := range []string{"alpha.", "beta.", "rc."} {
+		n, found := strings.CutPrefix(rest[1:], stage)
+		digits := n[:len(n)-len(strings.TrimLeft(n, "0123456789"))]
+		if w, why := readVersion(core + "-" + stage + digits); found && rest[0] != '+' && why == "" {
+			return w, n[len(digits):], true
+		}
+	}
+	return v, rest, true
 }
 
 // number reads a decimal of at most four digits without sign or leading zero.

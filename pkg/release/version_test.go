@@ -3,6 +3,7 @@ package release
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -133,6 +134,66 @@ func TestDescribeImage(t *testing.T) {
 	} {
 		if got := DescribeImage(ref); got != want {
 			t.Errorf("%s: %+v, want %+v", ref, got, want)
+		}
+	}
+}
+
+// What clusters and packages print begins with the upstream version.
+func TestUpstream(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"v1.31.4":                       {"v1.31.4", ""},
+		"v1.31.4-eks-2d5f260":           {"v1.31.4", "-eks-2d5f260"},
+		"v1.29.6-gke.1038001":           {"v1.29.6", "-gke.1038001"},
+		"v1.30.4+k3s1":                  {"v1.30.4", "+k3s1"},
+		"v1.28.9+rke2r1":                {"v1.28.9", "+rke2r1"},
+		"v1.27.8+4fab27b":               {"v1.27.8", "+4fab27b"},
+		"v1.27.3+vmware.1-fips.1":       {"v1.27.3", "+vmware.1-fips.1"},
+		"v1.26.3-aliyun.1":              {"v1.26.3", "-aliyun.1"},
+		"v1.25.3-r0-25.1.5":             {"v1.25.3", "-r0-25.1.5"},
+		"v1.27.5+IKS":                   {"v1.27.5", "+IKS"},
+		"v1.27.2-dirty":                 {"v1.27.2", "-dirty"},
+		"1.27.2-1.1":                    {"v1.27.2", "-1.1"},
+		"1.28.2-00":                     {"v1.28.2", "-00"},
+		"1.28.2-150500.1.1":             {"v1.28.2", "-150500.1.1"},
+		"1.28.0~rc.1-1.1":               {"v1.28.0-rc.1", "-1.1"},
+		"v1.24.6-rc.1+k3s1":             {"v1.24.6-rc.1", "+k3s1"},
+		"v1.28.0-alpha.1.45+0c0ffee123": {"v1.28.0-alpha.1", ".45+0c0ffee123"},
+		"v1.27.2-rc.1-dirty":            {"v1.27.2-rc.1", "-dirty"},
+	} {
+		v, rest, ok := Upstream(in)
+		if !ok || v.String() != want[0] || rest != want[1] {
+			t.Errorf("%s: %s %q %v", in, v, rest, ok)
+		}
+		_, err := ParseVersion(in)
+		var e *VersionError
+		if rest != "" && (!errors.As(err, &e) || e.Upstream != v || !strings.Contains(err.Error(), "the upstream version in it is "+want[0])) {
+			t.Errorf("%s: %v", in, err)
+		}
+		if _, _, err := Channel(in); (err == nil) != (rest == "") {
+			t.Errorf("%s as a channel: %v", in, err)
+		}
+	}
+	for _, in := range []string{"", "v1.27", "v1.27.x-eks", "v1.27.2-", "v1.27.2+", "v1.27.2 -eks", "v1.27.2-e\x1b[31m", "v1.27.2/..", "v1.27.2-\u00e9", "v01.27.2-eks", "v1.27.2-" + strings.Repeat("a", 200)} {
+		if v, rest, ok := Upstream(in); ok {
+			t.Errorf("%q: %s %q", in, v, rest)
+		}
+	}
+	for in, why := range map[string]string{"V1.27.2": "capital", "1.27.2 ": "space", " v1.27.2": "space", "v1.27.2\n": "line break", "v1.27.x": "plain decimals"} {
+		if _, err := ParseVersion(in); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+func TestChannelsOfAMajorVersion(t *testing.T) {
+	for spec, want := range map[string]string{"stable-1": "stable-1", "latest-1": "latest-1", "stable-1.27": "stable-1.27", "1.27": "stable-1.27"} {
+		if got, _, err := Channel(spec); err != nil || got != want {
+			t.Errorf("%s: %q, %v", spec, got, err)
+		}
+	}
+	for _, spec := range []string{"1", "v1", "stable-", "stable-0", "stable-01", "stable-1-1", "stable-1.", "beta-1", "1-1"} {
+		if got, _, err := Channel(spec); err == nil {
+			t.Errorf("%s: %q", spec, got)
 		}
 	}
 }

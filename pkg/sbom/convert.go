@@ -14,7 +14,9 @@ import (
 // Convert reads a document in either form and writes it in the form to,
 // everything in it that the format's library knows. Nothing is written before
 // the output was read back and says the same: a value that the other form
-// cannot carry, such as a name with a line break, is a [*FormatError].
+// cannot carry, such as a name with a line break, is a [*FormatError]; so is one
+// of which the document has two where it may have one, and of which the library
+// forgets one.
 //
 // Tag-value output is sorted by id. In JSON the files of a package are listed
 // with all others and joined to it by a CONTAINS relationship, which is added
@@ -24,14 +26,21 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	if err != nil {
 		return err
 	}
+	if err := carried(data); err != nil {
+		return err
+	}
 	if doc.CreationInfo == nil {
 		return &FormatError{Why: "it has no creation information, without which no document is complete"}
 	}
 	liftFiles(doc)
+	if err := carry(doc, to); err != nil {
+		return err
+	}
 	want, err := fromSPDX(doc)
 	if err != nil {
 		return err
 	}
+	notes := notesOf(doc)
 	var out bytes.Buffer
 	if err := write(&out, doc, to); err != nil {
 		return &FormatError{Why: "it cannot be written as " + to.String(), Err: err}
@@ -40,7 +49,11 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	if err != nil {
 		return fmt.Errorf("written as %s it does not read back: %w", to, err)
 	}
-	if !Diff(want, got).Empty() {
+	again, err := read(out.Bytes(), keepAll)
+	if err != nil {
+		return fmt.Errorf("written as %s it does not read back: %w", to, err)
+	}
+	if !Diff(want, got).Empty() || !sameNotes(notes, again) {
 		return &FormatError{Why: fmt.Sprintf("written as %s it would read as another document", to)}
 	}
 	_, err = w.Write(out.Bytes())

@@ -3,6 +3,8 @@ package sbom
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/spdx/tools-golang/spdx"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
@@ -11,20 +13,58 @@ import (
 // readJSON decodes straight into the model: the library's own entry point
 // decodes all of it once more, only to learn the version.
 func readJSON(data []byte) (*spdx.Document, error) {
-	var head struct {
-		SPDXVersion string `json:"spdxVersion"`
+	var h opening
+	if err := json.Unmarshal(data, &h); err != nil {
+		return nil, jsonError(data, err)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, &FormatError{Why: "it is no JSON document", Err: err}
-	}
-	if err := checkVersion(head.SPDXVersion); err != nil {
+	if err := h.check(); err != nil {
 		return nil, err
 	}
 	var doc v2_3.Document
-	if err := json.Unmarshal(dropUnreadable(data), &doc); err != nil {
-		return nil, &FormatError{Err: err}
+	plain := dropUnreadable(data)
+	if err := json.Unmarshal(plain, &doc); err != nil {
+		return nil, jsonError(plain, err)
 	}
 	return &doc, nil
+}
+
+// jsonError says in words of a document what the JSON reader says in words of
+// a program, and in which line.
+func jsonError(data []byte, err error) error {
+	line := func(offset int64) int {
+		return 1 + bytes.Count(data[:max(0, min(offset, int64(len(data))))], []byte("\n"))
+	}
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return &FormatError{Line: line(syntax.Offset), Why: "it is no JSON document: " + syntax.Error()}
+	case errors.As(err, &kind) && kind.Field != "":
+		return &FormatError{Why: fmt.Sprintf("%q cannot be a %s", clip(kind.Field), kind.Value)}
+	case errors.As(err, &kind):
+		return &FormatError{Why: "a " + kind.Value + " stands where it cannot stand"}
+	}
+	return &FormatError{Err: err}
+}
+
+// incomplete names the first element of a document that is null: the library
+// reads through it. It is asked only where the library failed so.
+func incomplete(data []byte) error {
+	var lists map[string]json.RawMessage
+	if Detect(data) == JSON && json.Unmarshal(data, &lists) == nil {
+		for _, name := range []string{"packages", "files", "relationships", "snippets", "annotations", "hasExtractedLicensingInfos", "externalDocumentRefs"} {
+			var list []json.RawMessage
+			if json.Unmarshal(lists[name], &list) != nil {
+				continue
+			}
+			for i, e := range list {
+				if string(e) == "null" {
+					return &FormatError{Why: fmt.Sprintf("%s[%d] is null: an element is missing there", name, i)}
+				}
+			}
+		}
+	}
+	return &FormatError{Err: errRuntime}
 }
 
 // originators are the two members of a package that the library reads more

@@ -88,7 +88,8 @@ const DocumentID = "SPDXRef-DOCUMENT"
 
 // A FormatError says that bytes are no SPDX document that can be read.
 type FormatError struct {
-	Line int // 1-based, for tag-value text; 0 where it is not known
+	Line int    // 1-based; 0 where it is not known
+	ID   string // of the element at fault, such as "SPDXRef-File-kubectl"; empty where it is not known
 	Why  string
 	Err  error // what the format's library said, or nil
 }
@@ -97,6 +98,9 @@ func (e *FormatError) Error() string {
 	s := "SPDX document"
 	if e.Line > 0 {
 		s += fmt.Sprintf(", line %d", e.Line)
+	}
+	if e.ID != "" {
+		s += fmt.Sprintf(", in %q", clip(e.ID))
 	}
 	if e.Why != "" {
 		s += ": " + e.Why
@@ -148,6 +152,7 @@ func (f Format) String() string {
 // Detect tells the form of a document by its first character: JSON begins
 // with a brace, and no tag does.
 func Detect(data []byte) Format {
+	data = bytes.TrimPrefix(data, bom)
 	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		return JSON
 	}

@@ -60,11 +60,15 @@ func read(data []byte, keep func(tag string) bool) (doc *spdx.Document, err erro
 	if len(data) > MaxBytes {
 		return nil, &LimitError{What: "bytes", Max: MaxBytes}
 	}
+	if err := foreign(data); err != nil {
+		return nil, err
+	}
+	data = plainBytes(data)
 	// The library dereferences what a hostile document may leave out, such as
 	// a package that is null.
 	defer func() {
-		if p := recover(); p != nil {
-			doc, err = nil, &FormatError{Why: "it is incomplete in a way that cannot be read", Err: fmt.Errorf("%v", p)}
+		if recover() != nil {
+			doc, err = nil, incomplete(data)
 		}
 	}()
 	if Detect(data) == JSON {
@@ -88,30 +92,61 @@ func checkVersion(version string) error {
 	case "":
 		return &FormatError{Why: "it names no SPDX version; 2.2 and 2.3 can be read"}
 	}
+	if strings.HasPrefix(version, "SPDX-3") {
+		return &FormatError{Why: fmt.Sprintf("it is SPDX 3 (%q), which this version does not read; SPDX-2.2 and SPDX-2.3 can be read", clip(version))}
+	}
 	return &FormatError{Why: fmt.Sprintf("its version is %q; SPDX-2.2 and SPDX-2.3 can be read", clip(version))}
 }
 
 func readTagValue(data []byte, keep func(tag string) bool) (*spdx.Document, error) {
-	pairs, err := tagValues(string(data), keep)
+	t, err := tagValues(string(data), keep)
 	if err != nil {
 		return nil, err
 	}
-	if len(pairs) == 0 {
+	if len(t.pairs) == 0 {
 		return nil, &FormatError{Why: "no tag was found in it"}
 	}
-	doc, err := tvdoc.ParseTagValues(pairs)
+	whole := keep("PackageComment") // nothing is to be lost
+	if err := t.once(only(whole)); err != nil {
+		return nil, err
+	}
+	if !t.ordered() {
+		if t, err = t.arranged(whole); err != nil {
+			return nil, err
+		}
+	}
+	doc, err := tvdoc.ParseTagValues(t.pairs)
 	if err != nil {
-		return nil, &FormatError{Err: err}
+		return nil, t.locate(err, func(pairs []tv.TagValuePair) error {
+			_, err := tvdoc.ParseTagValues(pairs)
+			return err
+		})
 	}
 	return doc, nil
+}
+
+// only are the tags that must not stand twice: of what a verdict rests on, or
+// of all where everything is carried.
+func only(whole bool) func(tag string) bool {
+	if whole {
+		return nil
+	}
+	return func(tag string) bool {
+		switch tag {
+		case "SPDXVersion", "SPDXID", "DocumentName", "DocumentNamespace", "PackageFileName":
+			return true
+		}
+		return false
+	}
 }
 
 // tagValues splits text into pairs exactly as the library's first step does:
 // comments and empty lines are dropped, a value stands on its line or between
 // <text> and </text>, and what follows </text> on its line is dropped.
-func tagValues(text string, keep func(tag string) bool) ([]tv.TagValuePair, error) {
-	var pairs []tv.TagValuePair
+func tagValues(text string, keep func(tag string) bool) (tags, error) {
+	var t tags
 	for n := 1; text != ""; n++ {
+		start := n
 		var line string
 		line, text = cutLine(text)
 		line = strings.TrimLeftFunc(line, unicode.IsSpace)
@@ -120,13 +155,13 @@ func tagValues(text string, keep func(tag string) bool) ([]tv.TagValuePair, erro
 		}
 		tag, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, &FormatError{Line: n, Why: fmt.Sprintf("no tag in %q", clip(line))}
+			return tags{}, &FormatError{Line: n, Why: fmt.Sprintf("no tag in %q", clip(line))}
 		}
 		tag = strings.TrimSpace(tag)
 		if _, after, ok := strings.Cut(value, "<text>"); ok {
 			value, text, n, ok = textValue(after, text, n)
 			if !ok {
-				return nil, &FormatError{Line: n, Why: "a <text> is never closed"}
+				return tags{}, &FormatError{Line: n, Why: "a <text> is never closed"}
 			}
 		} else {
 			value = strings.TrimSpace(value)
@@ -135,14 +170,14 @@ func tagValues(text string, keep func(tag string) bool) ([]tv.TagValuePair, erro
 			continue
 		}
 		if len(value) > maxValue && !freeText[tag] {
-			return nil, &LimitError{What: "bytes in the value of " + fmt.Sprintf("%q", clip(tag)), Max: maxValue}
+			return tags{}, &LimitError{What: "bytes in the value of " + fmt.Sprintf("%q", clip(tag)), Max: maxValue}
 		}
-		if len(pairs) == maxPairs {
-			return nil, &LimitError{What: "tags", Max: maxPairs}
+		if len(t.pairs) == maxPairs {
+			return tags{}, &LimitError{What: "tags", Max: maxPairs}
 		}
-		pairs = append(pairs, tv.TagValuePair{Tag: tag, Value: value})
+		t.add(tag, value, start)
 	}
-	return pairs, nil
+	return t, nil
 }
 
 // textValue reads a value that began with <text>: after is the rest of its

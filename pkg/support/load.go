@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/kverify/kverify/internal/par"
@@ -94,6 +95,11 @@ func Join(list ...*Schedule) *Schedule {
 	at := map[Minor]int{}
 	for _, s := range list {
 		joined.AsOf, joined.Source = max(joined.AsOf, s.AsOf), s.Source
+		for _, odd := range s.Odd {
+			if !slices.Contains(joined.Odd, odd) {
+				joined.Odd = append(joined.Odd, odd)
+			}
+		}
 		joined.Upcoming = append([]PatchDay(nil), s.Upcoming...)
 		for _, c := range s.Cycles {
 			i, ok := at[c.Minor]

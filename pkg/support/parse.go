@@ -1,15 +1,12 @@
 package support
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kverify/kverify/pkg/release"
 )
@@ -40,14 +37,6 @@ func (e *FormatError) Error() string {
 	return e.Document + " cannot be read: " + e.Why + "; the embedded snapshot still can"
 }
 
-// rawPatch is a patch as both documents write it.
-type rawPatch struct {
-	Release            json.RawMessage `json:"release"`
-	CherryPickDeadline string          `json:"cherryPickDeadline"`
-	TargetDate         string          `json:"targetDate"`
-	Note               string          `json:"note"`
-}
-
 // ParseSchedule reads the website's schedule.yaml, the supported minors:
 //
 //	schedules:
@@ -61,55 +50,37 @@ type rawPatch struct {
 //	upcoming_releases:
 //	- {cherryPickDeadline: "2026-07-10", targetDate: "2026-07-14"}
 //
-// Fields that it does not know are passed over, for upstream adds some, and
-// nothing rests on this document. A day may be absent, or be "", "N/A" or
-// "TBD"; a next release may be absent, or no version ("Not Planned"). The first
-// release of a minor is mostly not listed, and added with the releaseDate.
-// Anything else out of form is a [*FormatError]: a field given twice, a minor or patch
-// listed twice, a patch of another minor, a release that is a YAML number
-// (1.30 and 1.3 would be one).
+// It is written by hand, and every edition since 2021 is read. A value counts as
+// it is written: an unquoted 1.30 is 1.30, and no number. Fields that are not
+// known are passed over, for upstream adds some, and nothing rests on this
+// document. A day may be absent, or be "", "N/A" or "TBD"; a next release may be
+// absent, a text alone, or no version ("Not Planned"). The first release of a
+// minor is mostly not listed, and added with the releaseDate.
+//
+// Anything else out of form is left out alone, and named in [Schedule.Odd]: a
+// minor with a field that is given twice or a day that is none, a patch of
+// another minor. Of a minor that is listed twice, the entry with the newest
+// patch decides. Where nothing is left the error is a [*FormatError], as it is
+// for what is no YAML at all.
 func ParseSchedule(data []byte) (*Schedule, error) {
-	var doc struct {
-		Schedules []struct {
-			Release                  json.RawMessage `json:"release"`
-			ReleaseDate              string          `json:"releaseDate"`
-			MaintenanceModeStartDate string          `json:"maintenanceModeStartDate"`
-			EndOfLifeDate            string          `json:"endOfLifeDate"`
-			Next                     *rawPatch       `json:"next"`
-			PreviousPatches          []rawPatch      `json:"previousPatches"`
-		} `json:"schedules"`
-		Upcoming []rawPatch `json:"upcoming_releases"`
-	}
 	r := reader{document: scheduleName}
-	r.decode(data, &doc)
-	r.count("schedules", len(doc.Schedules), 1)
-	r.count("upcoming releases", len(doc.Upcoming), 0)
+	root := r.root(data)
 	s := &Schedule{Source: scheduleName}
-	for _, e := range doc.Schedules {
-		c := Cycle{
-			Minor: r.minor(e.Release), Released: r.date(e.ReleaseDate),
-			Maintenance: r.date(e.MaintenanceModeStartDate), EndOfLife: r.date(e.EndOfLifeDate),
+	for _, n := range r.entries("schedules", root["schedules"]) {
+		if c, ok := r.cycle(n); ok {
+			s.Cycles = append(s.Cycles, c)
 		}
-		r.count("patches of "+c.Minor.String(), len(e.PreviousPatches), 0)
-		for _, p := range e.PreviousPatches {
-			patch := r.patch(c.Minor, p)
-			c.Patches = append(c.Patches, patch)
-			s.AsOf = max(s.AsOf, patch.Date)
-		}
-		if e.Next != nil && isVersion(e.Next.Release) {
-			next := r.patch(c.Minor, *e.Next)
-			c.Next = &next
-		}
-		first := release.Version{Major: c.Minor.Major, Minor: c.Minor.Minor}
-		if _, listed := c.Patch(first); !listed && c.Released != "" && c.Minor.Major > 0 {
-			c.Patches = append(c.Patches, Patch{Version: first, Date: c.Released})
-		}
-		s.Cycles = append(s.Cycles, c)
 	}
-	for _, p := range doc.Upcoming {
-		s.Upcoming = append(s.Upcoming, PatchDay{r.date(p.TargetDate), r.date(p.CherryPickDeadline)})
+	for _, n := range r.entries("upcoming releases", root["upcoming_releases"]) {
+		f, err := fieldsOf(n)
+		day := PatchDay{Date: f.day("targetDate", &err), CherryPickDeadline: f.day("cherryPickDeadline", &err)}
+		if err != nil {
+			r.leaveOut(n, "an upcoming release", err)
+			continue
+		}
+		s.Upcoming = append(s.Upcoming, day)
 	}
-	return r.finish(s)
+	return r.finish(s, "schedules")
 }
 
 // ParseEndOfLife reads the website's eol.yaml, the minors past their end:
@@ -121,133 +92,188 @@ func ParseSchedule(data []byte) (*Schedule, error) {
 //	  note: ...
 //
 // with the tolerance of [ParseSchedule]. A note speaks of the final patch. The
-// final patch is not always the last that came out.
+// final patch is not always the last that came out; of two, the newest counts,
+// and both are patches that are out.
 func ParseEndOfLife(data []byte) (*Schedule, error) {
-	var doc struct {
-		Branches []struct {
-			Release           json.RawMessage `json:"release"`
-			EndOfLifeDate     string          `json:"endOfLifeDate"`
-			FinalPatchRelease json.RawMessage `json:"finalPatchRelease"`
-			Note              string          `json:"note"`
-		} `json:"branches"`
-	}
 	r := reader{document: endOfLifeName}
-	r.decode(data, &doc)
-	r.count("branches", len(doc.Branches), 1)
+	root := r.root(data)
 	s := &Schedule{Source: endOfLifeName}
-	for _, e := range doc.Branches {
-		c := Cycle{Minor: r.minor(e.Release), EndOfLife: r.date(e.EndOfLifeDate)}
-		if isVersion(e.FinalPatchRelease) {
-			c.Patches = []Patch{r.patch(c.Minor, rawPatch{Release: e.FinalPatchRelease, Note: e.Note})}
+	for _, n := range r.entries("branches", root["branches"]) {
+		f, err := fieldsOf(n)
+		c := Cycle{Minor: f.minor("release", &err), EndOfLife: f.day("endOfLifeDate", &err)}
+		if err != nil {
+			r.leaveOut(n, f.name(), err)
+			continue
+		}
+		if text, _ := f.text("finalPatchRelease"); isVersion(text) {
+			c.Patches = r.patches(c.Minor, []*yaml.Node{f["finalPatchRelease"]})
+			for i := range c.Patches {
+				c.Patches[i].Note = r.note(c.Minor, f)
+			}
 		}
 		s.Cycles = append(s.Cycles, c)
 	}
-	return r.finish(s)
+	return r.finish(s, "branches")
 }
 
-// reader keeps the first error of a document, so that reading it reads like
-// the document.
-type reader struct {
-	document string
-	err      error
-}
-
-func (r *reader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = &FormatError{r.document, fmt.Sprintf(format, args...)}
-	}
-}
-
-// decode reads YAML in which no field is given twice.
-func (r *reader) decode(data []byte, into any) {
-	if len(data) > maxDocument {
-		r.fail("it has more than %d bytes", maxDocument)
-		return
-	}
-	text, err := yaml.YAMLToJSONStrict(data)
-	if err == nil {
-		err = json.Unmarshal(text, into)
+// cycle reads a minor of schedule.yaml; false if it was left out.
+func (r *reader) cycle(n *yaml.Node) (Cycle, bool) {
+	f, err := fieldsOf(n)
+	c := Cycle{
+		Minor: f.minor("release", &err), Released: f.day("releaseDate", &err),
+		Maintenance: f.day("maintenanceModeStartDate", &err), EndOfLife: f.day("endOfLifeDate", &err),
 	}
 	if err != nil {
-		r.fail("%s", quote(err.Error()))
+		r.leaveOut(n, f.name(), err)
+		return Cycle{}, false
 	}
+	c.Patches = r.patches(c.Minor, r.entries("patches of "+c.Minor.String(), f["previousPatches"]))
+	for _, n := range r.next(c.Minor, f["next"]) {
+		next, err := r.patch(c.Minor, n)
+		if err != nil {
+			r.leaveOut(n, "the next patch of "+c.Minor.String(), err)
+			continue
+		}
+		if c.Next == nil || next.Version.Compare(c.Next.Version) < 0 {
+			c.Next = &next
+		}
+	}
+	first := release.Version{Major: c.Minor.Major, Minor: c.Minor.Minor}
+	if _, listed := c.Patch(first); !listed && c.Released != "" && c.Minor.Major > 0 {
+		c.Patches = append(c.Patches, Patch{Version: first, Date: c.Released})
+	}
+	return c, true
 }
 
-func (r *reader) count(what string, n, least int) {
-	if n < least || n > maxEntries {
-		r.fail("%d %s; want %d to %d", n, what, least, maxEntries)
+// next returns what names the patch planned next: fields, a version alone, or
+// either of them in a list. What names no version is none.
+func (r *reader) next(m Minor, n *yaml.Node) (list []*yaml.Node) {
+	for _, n := range r.entries("next patches of "+m.String(), n) {
+		named := n
+		if f, err := fieldsOf(n); err == nil && n.Kind == yaml.MappingNode {
+			named = f["release"]
+		}
+		if text, err := textOf(named); err != nil || isVersion(text) {
+			list = append(list, n)
+		}
 	}
+	return list
 }
 
-// text reads a release that must be a string: YAML takes an unquoted 1.30 for
-// the number 1.3.
-func (r *reader) text(raw json.RawMessage) string {
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil || raw[0] != '"' {
-		r.fail("release %s is not text", quote(string(raw)))
+// patches reads what is out of a minor, each patch once; what is no patch of it
+// is left out.
+func (r *reader) patches(m Minor, nodes []*yaml.Node) (list []Patch) {
+	for _, n := range nodes {
+		p, err := r.patch(m, n)
+		if err != nil {
+			r.leaveOut(n, "a patch of "+m.String(), err)
+			continue
+		}
+		i := slices.IndexFunc(list, func(q Patch) bool { return q.Version == p.Version })
+		switch {
+		case i < 0:
+			list = append(list, p)
+		case list[i] != p:
+			r.leaveOut(n, p.Version.String(), fmt.Errorf("it is listed twice, and this is the second"))
+		}
 	}
-	return s
+	return list
 }
 
-func (r *reader) minor(raw json.RawMessage) Minor {
-	m, err := ParseMinor(r.text(raw))
+// patch reads a patch: its fields, or a version alone.
+func (r *reader) patch(m Minor, n *yaml.Node) (Patch, error) {
+	f, err := fieldsOf(n)
+	if n != nil && n.Kind == yaml.ScalarNode {
+		f, err = fields{"release": n}, nil
+	}
 	if err != nil {
-		r.fail("%v", err)
+		return Patch{}, err
 	}
-	return m
+	text, err := f.text("release")
+	if err != nil {
+		return Patch{}, err
+	}
+	v, err := release.ParseVersion(text)
+	if err != nil {
+		return Patch{}, err
+	}
+	if MinorOf(v) != m || v.Pre != "" {
+		return Patch{}, fmt.Errorf("%s is no patch of %s", v, m)
+	}
+	p := Patch{Version: v, Date: f.day("targetDate", &err), CherryPickDeadline: f.day("cherryPickDeadline", &err), Note: r.note(m, f)}
+	return p, err
+}
+
+// note reads upstream's words on a patch, on one line.
+func (r *reader) note(m Minor, f fields) string {
+	text, err := f.text("note")
+	if err == nil && len(text) > maxNote {
+		err = fmt.Errorf("it has more than %d bytes", maxNote)
+	}
+	if err != nil {
+		r.leaveOut(f["note"], "a note on "+m.String(), err)
+		return ""
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // isVersion tells a version from "Not Planned" and from nothing.
-func isVersion(raw json.RawMessage) bool {
-	return bytes.ContainsAny(raw, "0123456789")
-}
+func isVersion(text string) bool { return strings.ContainsAny(text, "0123456789") }
 
-func (r *reader) patch(m Minor, p rawPatch) Patch {
-	v, err := release.ParseVersion(r.text(p.Release))
-	switch {
-	case err != nil:
-		r.fail("%v", err)
-	case MinorOf(v) != m || v.Pre != "":
-		r.fail("%s is no patch of %s", v, m)
-	case len(p.Note) > maxNote:
-		r.fail("the note on %s has more than %d bytes", v, maxNote)
-	}
-	return Patch{
-		Version: v, Date: r.date(p.TargetDate), CherryPickDeadline: r.date(p.CherryPickDeadline),
-		Note: strings.Join(strings.Fields(p.Note), " "),
-	}
-}
-
-// date reads a day, or one of the words that stand for an unknown one.
-func (r *reader) date(s string) Date {
-	switch strings.ToUpper(s) {
-	case "", "N/A", "TBD":
-		return ""
-	}
-	if _, err := time.Parse(time.DateOnly, s); err != nil {
-		r.fail("%s is no day", quote(s))
-		return ""
-	}
-	return Date(s)
-}
-
-// finish sorts, and refuses what is listed twice.
-func (r *reader) finish(s *Schedule) (*Schedule, error) {
-	s.sort()
-	for i, c := range s.Cycles {
-		if i > 0 && c.Minor == s.Cycles[i-1].Minor {
-			r.fail("%s is listed twice", c.Minor)
-		}
-		for j, p := range c.Patches {
-			if j > 0 && p.Version == c.Patches[j-1].Version {
-				r.fail("%s is listed twice", p.Version)
-			}
+// finish joins what is listed twice, and sorts.
+func (r *reader) finish(s *Schedule, what string) (*Schedule, error) {
+	if len(s.Cycles) == 0 && r.err == nil {
+		r.fail("0 %s; want 1 to %d", what, maxEntries)
+		if len(r.odd) > 0 {
+			r.err = &FormatError{r.document, "nothing of it is left: " + strings.TrimPrefix(r.odd[0], r.document+": ")}
 		}
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
+	var cycles []Cycle
+	for _, c := range s.Cycles {
+		slices.SortStableFunc(c.Patches, func(a, b Patch) int { return b.Version.Compare(a.Version) })
+		i := slices.IndexFunc(cycles, func(d Cycle) bool { return d.Minor == c.Minor })
+		if i < 0 {
+			cycles = append(cycles, c)
+		} else {
+			cycles[i] = r.twice(cycles[i], c)
+		}
+	}
+	s.Cycles, s.Odd = cycles, r.odd
+	for _, c := range s.Cycles {
+		for _, p := range c.Patches {
+			if p.Version.Patch > 0 { // the first may be still to come
+				s.AsOf = max(s.AsOf, p.Date)
+			}
+		}
+	}
+	s.sort()
 	return s, nil
+}
+
+// twice joins two entries of one minor: that with the newest patch decides, or
+// where neither has one, that which ends last. Patches are those of both.
+func (r *reader) twice(a, b Cycle) Cycle {
+	newest := func(c Cycle) (v release.Version) {
+		for _, p := range c.Patches {
+			if p.Version.Compare(v) > 0 {
+				v = p.Version
+			}
+		}
+		return v
+	}
+	if order := cmp.Or(newest(b).Compare(newest(a)), cmp.Compare(b.EndOfLife, a.EndOfLife)); order > 0 {
+		a, b = b, a
+	}
+	if a.EndOfLife != b.EndOfLife || a.Released != b.Released || a.Maintenance != b.Maintenance || newest(a) != newest(b) {
+		r.remark("%s is listed twice; the entry that goes on longer was taken", a.Minor)
+	}
+	joined := Cycle{Minor: a.Minor}
+	joined.update(b)
+	joined.update(a)
+	return joined
 }
 
 func (s *Schedule) sort() {

@@ -1,5 +1,7 @@
 package support
 
+import "slices"
+
 // Component is a part of a cluster that the version skew policy speaks of.
 type Component string
 
@@ -11,10 +13,17 @@ const (
 	Kubelet                Component = "kubelet"
 	KubeProxy              Component = "kube-proxy"
 	Kubectl                Component = "kubectl"
+	Kubeadm                Component = "kubeadm"
 )
 
 // Components are all of them, in the order in which a report lists them.
 var Components = []Component{APIServer, ControllerManager, Scheduler, CloudControllerManager, Kubelet, KubeProxy, Kubectl}
+
+// Tools are held against the policy beside Components, and are no part of a
+// running cluster: no upgrade orders them.
+var Tools = []Component{Kubeadm}
+
+var known = slices.Concat(Components, Tools)
 
 // Rule says how far the minor version of a component may lie from that of a
 // peer. It holds for components of the minors From up to, and without, Before.
@@ -31,6 +40,13 @@ type Rule struct {
 // PolicyURL is where the version skew policy is published.
 const PolicyURL = "https://kubernetes.io/releases/version-skew-policy/"
 
+// KubeadmPolicyURL is where kubeadm's own part of it is published.
+const KubeadmPolicyURL = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#version-skew-policy"
+
+// kubeadmOf3 is the first minor of kubeadm that takes kubelets three minors
+// older; before it was one (kubernetes/kubernetes#120825).
+var kubeadmOf3 = Minor{1, 29}
+
 // nodesOf3 is the first minor of a node's components that may be three minors
 // older than the control plane. The published policy draws the line at the
 // node's component; an API server of 1.28 is the first to which it makes a
@@ -40,6 +56,7 @@ var nodesOf3 = Minor{1, 25}
 // Rules is the policy, as published for 1.36 with what it says of older
 // versions, in our words. What it said before May 2023 of kube-proxy (that it
 // must be of the kubelet's minor) it no longer says of any version, and so it is not here.
+// What is said of kubeadm is its own policy's, see KubeadmPolicyURL.
 var Rules = []Rule{
 	{Component: APIServer, Peer: APIServer, Newer: 1, Older: 1,
 		Sentence: "all kube-apiserver of a cluster are within one minor version"},
@@ -67,6 +84,13 @@ var Rules = []Rule{
 
 	{Component: Kubectl, Peer: APIServer, Newer: 1, Older: 1,
 		Sentence: "kubectl is within one minor version of every kube-apiserver"},
+
+	{Component: Kubeadm, Peer: APIServer, Newer: 1,
+		Sentence: "kubeadm is of the minor version of every kube-apiserver that it makes or upgrades, or one newer"},
+	{Component: Kubeadm, Peer: Kubelet, From: kubeadmOf3, Newer: 3,
+		Sentence: "kubeadm is of the minor version of the kubelet beside it, or up to three newer"},
+	{Component: Kubeadm, Peer: Kubelet, Before: kubeadmOf3, Newer: 1,
+		Sentence: "kubeadm before 1.29 is of the minor version of the kubelet beside it, or one newer"},
 }
 
 // ruleFor returns the rule for a component of that minor beside a peer.

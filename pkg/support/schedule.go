@@ -142,6 +142,9 @@ type Schedule struct {
 	Source   string     `json:"source"` // where it is from
 	Cycles   []Cycle    `json:"cycles"` // newest first
 	Upcoming []PatchDay `json:"upcoming,omitempty"`
+	// Odd says, a sentence each, what of the documents was left out because it
+	// is out of form: a minor that is not here may be there.
+	Odd []string `json:"odd,omitempty"`
 }
 
 // Cycle returns the cycle of a minor.

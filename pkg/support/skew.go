@@ -57,8 +57,8 @@ func (e *SkewError) Error() string { return e.Why }
 // unknown component, or one that no other given makes a rule for.
 func Check(instances []Instance) (Skew, error) {
 	for _, i := range instances {
-		if !slices.Contains(Components, i.Component) {
-			return Skew{}, &SkewError{fmt.Sprintf("the policy knows no component %s; it speaks of %s", quote(string(i.Component)), joined(Components))}
+		if !slices.Contains(known, i.Component) {
+			return Skew{}, &SkewError{fmt.Sprintf("the policy knows no component %s; it speaks of %s", quote(string(i.Component)), joined(known))}
 		}
 	}
 	list := inOrder(instances)
@@ -98,9 +98,9 @@ func isPeer(i Instance, list []Instance) bool {
 	})
 }
 
-// inOrder sorts instances as Components are, each once.
+// inOrder sorts instances as Components are, and Tools behind them, each once.
 func inOrder(instances []Instance) (list []Instance) {
-	for _, c := range Components {
+	for _, c := range known {
 		for _, i := range instances {
 			if i.Component == c && !slices.Contains(list, i) {
 				list = append(list, i)

@@ -258,3 +258,28 @@ func TestUpgradeOrder(t *testing.T) {
 		}
 	}
 }
+
+// kubeadm has rules of its own, and since 1.29 others for the kubelet.
+func TestCheckKubeadm(t *testing.T) {
+	for cluster, want := range map[string]bool{
+		"kube-apiserver 1.31, kubeadm 1.31":               true,
+		"kube-apiserver 1.30, kubeadm 1.31":               true,
+		"kube-apiserver 1.29, kubeadm 1.31":               false,
+		"kube-apiserver 1.32, kubeadm 1.31":               false,
+		"kube-apiserver 1.31, kubelet 1.28, kubeadm 1.31": true,
+		"kube-apiserver 1.30, kubelet 1.27, kubeadm 1.31": false,
+		"kubelet 1.26, kubeadm 1.29":                      true,
+		"kubelet 1.25, kubeadm 1.29":                      false,
+		"kubelet 1.27, kubeadm 1.28":                      true,
+		"kubelet 1.26, kubeadm 1.28":                      false,
+		"kubelet 1.32, kubeadm 1.31":                      false,
+	} {
+		s, err := support.Check(instances(t, cluster))
+		if err != nil || s.Supported() != want {
+			t.Errorf("%s: %v, %+v", cluster, err, s)
+		}
+	}
+	if _, err := support.Check(instances(t, "kubeadm 1.31, kubectl 1.31")); err == nil {
+		t.Error("kubeadm with nothing to compare it with was compared")
+	}
+}

@@ -23,8 +23,11 @@ func judge(err error) (report.Verdict, report.Reason) {
 		differs *mismatchError
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
+		noFiles *release.NoFilesError
 	)
 	switch {
+	case errors.As(err, &noFiles):
+		return report.Unknown, report.Absent
 	case errors.As(err, &never):
 		return report.Unknown, report.NotReleased
 	case errors.As(err, &digest), errors.As(err, &version), errors.As(err, &differs):

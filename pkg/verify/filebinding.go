@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
@@ -64,6 +65,9 @@ func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 		return say(report.Unknown, report.NoClaim,
 			"files of %s are not signed, and no document of another party names a single binary: nothing can prove it; take the tarball that holds it", f.Version)
 	}
+	if row, ok := f.uncompared(p); ok {
+		return say(report.Unknown, report.Malformed, "nothing strong ties it to %s: its row in %s could not be read (%s)", f.Version, path.Base(f.facts.rel.Changelog.URL), row)
+	}
 	return say(report.Unknown, report.NoClaim, "nothing strong ties it to %s: no signed SBOM and no published CHANGELOG gives its digest", f.Version)
 }
 
@@ -82,6 +86,9 @@ func (f *Files) sbomSums(p string) (sha256, sha512 string, err error) {
 // published finds a claim on these bytes by another party than the one that
 // serves them, read from its publisher.
 func (f *Files) published(p string, sums fetch.Sums) (StrongClaim, bool) {
+	if _, odd := f.uncompared(p); odd { // another row about it could not be read, and may say otherwise
+		return StrongClaim{}, false
+	}
 	for _, c := range f.items[p].Claims {
 		if c.Document == release.DocChangelog && (c.Strength == report.Published || c.Strength == report.Vouched) &&
 			(c.Digest == "sha512:"+sums.SHA512 || c.Digest == "sha256:"+sums.SHA256) {
@@ -89,6 +96,15 @@ func (f *Files) published(p string, sums fetch.Sums) (StrongClaim, bool) {
 		}
 	}
 	return StrongClaim{}, false
+}
+
+// uncompared returns the row of the CHANGELOG that is or may be about the file
+// and could not be read. It lists tarballs, which lie at the top of a release.
+func (f *Files) uncompared(p string) (release.OddRow, bool) {
+	if f.facts.rel == nil || strings.Contains(p, "/") {
+		return release.OddRow{}, false
+	}
+	return f.facts.rel.Changelog.Value.Uncompared(p)
 }
 
 func algorithmOf(digest string) string {

@@ -224,6 +224,9 @@ func (f *Files) judge(ctx context.Context, p string, sums fetch.Sums, b *beside)
 		signature.Required = false
 		signature.Detail = fmt.Sprintf("%s is from before file signing (%s), and has none", f.Version, f.Policy.Files.SignedSince)
 	}
+	if row, ok := f.uncompared(p); ok {
+		out.Result.Notes = append(out.Result.Notes, fmt.Sprintf("not compared with %s, where its row could not be read: %s", path.Base(f.facts.rel.Changelog.URL), row))
+	}
 	binding := f.bind(p, sums, absent)
 	out.Result.Checks = []report.Check{digest, signature}
 	if f.needs(report.Binding) {
@@ -339,8 +342,9 @@ func (f *Files) unread(p string) (errs []error) {
 		all = append(all, rel.Changelog.Err)
 	}
 	var never *release.NotReleasedError
+	var noFiles *release.NoFilesError
 	for _, err := range all {
-		if err != nil && !fetch.Is(err, fetch.NotFound) && !errors.As(err, &never) {
+		if err != nil && !fetch.Is(err, fetch.NotFound) && !errors.As(err, &never) && !errors.As(err, &noFiles) {
 			errs = append(errs, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -31,6 +32,10 @@ func (b *batch) inventoryCheck() report.Check {
 	}
 	if rel.Changelog.Err != nil {
 		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.Changelog.Err))
+	}
+	// An image whose row could not be read may be one that nothing else lists.
+	if rows := rel.Changelog.Value.OddImages(); len(rows) > 0 {
+		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", &release.OddRowError{Version: b.req.Version, Rows: rows}))
 	}
 	if rel.SBOM.Err != nil && b.facts.signedSince() {
 		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))

@@ -50,7 +50,7 @@ type Listing struct {
 	Version release.Version
 	Items   []Listed           // files, then images, each by name
 	Read    []release.Document // those that could be read, whether or not they name anything that can be listed
-	Notes   []string           // documents that could not be read, and why; what else is to be known of them
+	Notes   []string           // documents, and rows of them, that could not be read, and why; what else is to be known of them
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -105,6 +105,13 @@ func (f *facts) listing() *Listing {
 		}
 	}
 	f.noteAmbiguous(l, byName)
+	if c := f.rel.Changelog.Value; c != nil {
+		for _, row := range c.Odd { // named there, though nothing is claimed of them
+			for _, name := range row.Names {
+				item(name, false)
+			}
+		}
+	}
 	for _, it := range byName {
 		it.settle()
 		if it.Conflict != "" {
@@ -146,6 +153,7 @@ func (f *facts) noteUnread(l *Listing) {
 		}
 	}
 	note(f.rel.Changelog.Err, true)
+	f.noteOdd(note)
 	note(f.rel.Promotion.Err, false)
 	note(f.rel.SHA256SUMS.Err, false)
 	note(f.rel.SHA512SUMS.Err, false)
@@ -187,6 +195,24 @@ func (f *facts) noteAmbiguous(l *Listing, byName map[string]*Listed) {
 	}
 	if n > 0 && l.Verdict == report.Verified {
 		l.Verdict = report.Unknown
+	}
+}
+
+// maxOddNotes bounds how many rows that could not be read are named one by one.
+const maxOddNotes = 20
+
+// noteOdd names the rows of the CHANGELOG that could not be read.
+func (f *facts) noteOdd(note func(err error, always bool)) {
+	if f.rel.Changelog.Value == nil {
+		return
+	}
+	for rest := f.rel.Changelog.Value.Odd; len(rest) > 0; {
+		n := 1
+		if len(rest) > 1 && len(f.rel.Changelog.Value.Odd)-len(rest) == maxOddNotes-1 {
+			n = len(rest)
+		}
+		note(&release.OddRowError{Version: f.version, Rows: rest[:n]}, true)
+		rest = rest[n:]
 	}
 }
 
