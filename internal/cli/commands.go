@@ -267,6 +267,7 @@ func (a *app) begin(c *cobra.Command, flags *shared) (ctx context.Context, cance
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
+	set.ctx = ctx
 	return ctx, cancel, set, nil
 }
 

@@ -334,7 +334,7 @@ func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, 
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
 	}
-	root, err := os.OpenRoot(w.dir)
+	root, err := fetch.OpenDir(w.dir)
 	if err != nil {
 		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -178,6 +179,7 @@ func environmentName(flag string) string {
 // settings are the shared flags, read and found to make sense.
 type settings struct {
 	shared
+	ctx       context.Context //nolint:containedctx // of this one run: ends what waits for a file that a flag names
 	endpoints map[string]*url.URL
 	checks    []string // nil means the policy's
 	require   []string

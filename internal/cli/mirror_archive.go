@@ -29,7 +29,7 @@ func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) 
 	if err != nil {
 		return err
 	}
-	parent, err := os.OpenRoot(filepath.Dir(o.archive))
+	parent, err := fetch.OpenDir(filepath.Dir(o.archive))
 	if err != nil {
 		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
 	}

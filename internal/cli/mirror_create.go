@@ -213,7 +213,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 		}
 		wishes = append(wishes, w)
 	}
-	operator, err := a.operator(o.signKey, o.dir)
+	operator, err := a.operator(ctx, o.signKey, o.dir)
 	if err != nil {
 		return err
 	}
@@ -356,11 +356,11 @@ func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
 }
 
 // operator reads the key that signs the mirror's list.
-func (a *app) operator(path, dir string) (*verify.Operator, error) {
+func (a *app) operator(ctx context.Context, path, dir string) (*verify.Operator, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := readFile(path, maxKeyFile)
+	text, err := readFile(ctx, path, maxKeyFile)
 	if err != nil {
 		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, plainError(err))
 	}

@@ -48,7 +48,7 @@ needs no network, so that a mirror inside is pruned inside.`,
 				o.Keep = append(o.Keep, v)
 			}
 			var err error
-			if o.Operator, err = a.operator(signKey, args[0]); err != nil {
+			if o.Operator, err = a.operator(c.Context(), signKey, args[0]); err != nil {
 				return err
 			}
 			out, err := mirror.Prune(o)

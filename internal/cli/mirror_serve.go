@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/web"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -143,7 +145,7 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 		Handler: h, ErrorLog: a.serverLog(set),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
 	}
-	if server.TLSConfig, err = s.tls(); err != nil {
+	if server.TLSConfig, err = s.tls(ctx); err != nil {
 		return err
 	}
 	page := web.New(dir.Contents(), h.Tool)
@@ -214,7 +216,13 @@ func (a *app) openLog(name string) (io.Writer, func(), error) {
 	case "none":
 		return nil, func() {}, nil
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	var f io.WriteCloser
+	var err error
+	if info, e := os.Stat(name); e == nil && !info.Mode().IsRegular() {
+		f, err = fetch.OpenOutput(name)
+	} else {
+		f, err = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	}
 	if err != nil {
 		return nil, nil, usagef("--access-log %s: %w; name a file that can be written to", name, plainError(err))
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -135,7 +136,7 @@ func terminal(w io.Writer) (fd int, ok bool) {
 // no regular file, such as /dev/null or a pipe, is written to as it is.
 func writeFile(path string, content []byte) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		f, err := fetch.OpenOutput(path)
 		if err != nil {
 			return plainError(err)
 		}

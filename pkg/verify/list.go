@@ -47,6 +47,9 @@ type Listing struct {
 	Version release.Version
 	Items   []Listed // files, then images, each by name
 	Notes   []string // documents that could not be read, and why
+	// Unread are those of which nobody can tell whether they name more: where one
+	// stands here, what is not in Items may exist all the same; see None.
+	Unread []string
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -67,8 +70,9 @@ func (v *Verifier) List(ctx context.Context, version release.Version) (*Listing,
 func (f *facts) listing() *Listing {
 	l := &Listing{Version: f.version, Verdict: report.Verified}
 	if f.rel == nil {
-		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}}
+		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}, Unread: f.unread()}
 	}
+	l.Unread = f.unread()
 	f.noteUnread(l)
 	byName := map[string]*Listed{}
 	item := func(subject string, image bool) *Listed {
