@@ -209,11 +209,6 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 			return nil, err
 		}
 	}
-	for _, flag := range []string{"mirror", "trusted-root", "policy", "key", "cache"} {
-		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
-			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
-		}
-	}
 	for _, e := range s.endpoints {
 		host, base, err := endpoint(e)
 		if err != nil {

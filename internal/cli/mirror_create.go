@@ -96,8 +96,6 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
 	case o.base != "" && o.archive == "":
 		return usagef("--base is for an archive, and none is named; add --archive FILE")
-	case slices.Contains(o.oses, "") || slices.Contains(o.arches, ""):
-		return usagef("--os or --arch is empty; name one, or give --all")
 	}
 	for _, arg := range unique(args) {
 		if release.IsRange(arg) {
@@ -203,6 +201,9 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 		return err
 	}
 	if err := o.read(ctx, a, v, args); err != nil {
+		return err
+	}
+	if err := o.checkArchive(); err != nil {
 		return err
 	}
 	var wishes []mirror.Wish

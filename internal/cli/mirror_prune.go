@@ -37,9 +37,6 @@ needs no network, so that a mirror inside is pruned inside.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.running = true
 			o := mirror.PruneOptions{Dir: args[0], DryRun: dry}
-			if c.Flags().Changed("keep") && len(keep) == 0 {
-				return usagef("--keep is empty; name the releases that stay, or leave it out")
-			}
 			for _, k := range keep {
 				v, err := release.ParseVersion(k)
 				if err != nil {

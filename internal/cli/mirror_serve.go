@@ -101,8 +101,6 @@ func (s serving) check() error {
 		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
 		return usagef("--verify %q is none; write %s", s.verify, orList(verifyModes))
-	case s.accessLog == "":
-		return usagef("--access-log is empty; name a file, or write - or none")
 	}
 	return nil
 }

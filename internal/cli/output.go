@@ -57,6 +57,12 @@ func outputs(values, formats []string) (list []output, err error) {
 			if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
 				return nil, usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
 			}
+			switch info, err := os.Stat(file); {
+			case err == nil && info.IsDir():
+				return nil, usagef("-o %q: %s is a directory; name a file in it", v, file)
+			case err != nil && !errors.Is(err, fs.ErrNotExist):
+				return nil, usagef("-o %q: %w; name a file that can be written", v, plainError(err))
+			}
 		}
 		list = append(list, output{format, file})
 	}

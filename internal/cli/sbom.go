@@ -236,7 +236,7 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 		}
 		return nil, fmt.Errorf("the SBOM of %s is refuted: %s; nothing of it is shown, see kverify verify %s", version, why, version)
 	case s.Document == nil:
-		return nil, fmt.Errorf("there is no SBOM of %s to read: %s; for one at hand name its file", version, s.Binding.Detail)
+		return nil, fmt.Errorf("the SBOM of %s could not be read: %s; for one at hand name its file", version, s.Binding.Detail)
 	case verdict == report.Unknown:
 		if r.code != exitRefuted {
 			r.code = exitUnknown

@@ -70,9 +70,6 @@ what is known, and 3 if it could not be had. FILE is left as it was in both case
 }
 
 func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) error {
-	if err := r.notEmpty("tuf-root"); err != nil {
-		return err
-	}
 	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
 	before := "the built-in one"
 	old, err := trust.LoadRoot(file)
