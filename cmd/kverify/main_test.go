@@ -273,6 +273,10 @@ func attacked(ts *testscript.TestScript, attacks []string) (w *world.World, vers
 				}
 			}
 			w.PutDocument(url, []byte(strings.Join(lines, "\n")))
+		case "outage": // the hosts of files answer nothing; the CHANGELOG is there
+			w.Refuse("https://dl.k8s.io/*")
+			w.Refuse("https://cdn.dl.k8s.io/*")
+			w.Refuse("https://sbom.k8s.io/*")
 		case "notes": // a release note that a terminal would obey
 			url := world.ChangelogURL("v1.27.2")
 			w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "Something in v1.27.2", "Some\x1b[2Jthing \u202ein v1.27.2", 1)))
