@@ -271,7 +271,7 @@ func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w m
 	}
 	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
 		if missing := o.missing(w, plan); missing != "" {
-			return report.Report{}, mirror.Made{}, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version)
+			return report.Report{}, mirror.Made{}, plan.None(ctx, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
 		}
 	}
 	if o.noRun {
