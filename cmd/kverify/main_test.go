@@ -286,6 +286,10 @@ func attacked(ts *testscript.TestScript, attacks []string) (w *world.World, vers
 			w.PutProvenance("v1.27.2", world.ProvenanceForm{Bucket: "kubernetes-release-gcb", Newer: true, Sign: &world.Signing{}})
 		case "errors": // a storage server's error with status 200 where a program is
 			w.StorageError("https://cdn.dl.k8s.io/release/v1.27.2/bin/linux/amd64/kubectl")
+		case "outage": // the hosts of files answer nothing; the CHANGELOG is there
+			w.Refuse("https://dl.k8s.io/*")
+			w.Refuse("https://cdn.dl.k8s.io/*")
+			w.Refuse("https://sbom.k8s.io/*")
 		case "notes": // a release note that a terminal would obey
 			url := world.ChangelogURL("v1.27.2")
 			w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "Something in v1.27.2", "Some\x1b[2Jthing \u202ein v1.27.2", 1)))

@@ -1,14 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -79,10 +80,11 @@ func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args
 	if len(args) != 1 {
 		return usagef("--bundle is of one artifact and %d were named; write kverify verify --bundle FILE ... ./ARTIFACT", len(args))
 	}
-	set, err := flags.read(c)
+	ctx, cancel, set, err := a.begin(c, flags)
 	if err != nil {
 		return err
 	}
+	defer cancel()
 	for _, flag := range []string{"policy", "checks", "require", "mirror", "endpoint"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--%s does not go with --bundle, which asks no policy and no network; leave it out", flag)
@@ -95,17 +97,17 @@ func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args
 		}
 	}
 	artifact := verify.Artifact{Name: args[0], BundleName: b.bundle}
-	if artifact.Bundle, err = readBundle(b.bundle); err != nil {
+	if artifact.Bundle, err = readBundle(ctx, b.bundle); err != nil {
 		return err
 	}
-	if err := b.signer(&artifact); err != nil {
+	if err := b.signer(ctx, &artifact); err != nil {
 		return err
 	}
 	if err := artifactOf(args[0], &artifact); err != nil {
 		return err
 	}
 	v := &verify.Verifier{Root: root, Tool: version().tool(), Progress: new(verify.Progress)}
-	r, err := v.Artifact(c.Context(), artifact)
+	r, err := v.Artifact(ctx, artifact)
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args
 	return a.write(r, set)
 }
 
-func (b *bundleFlags) signer(a *verify.Artifact) error {
+func (b *bundleFlags) signer(ctx context.Context, a *verify.Artifact) error {
 	named := b.identity != "" || b.issuer != ""
 	switch {
 	case b.key != "" && named:
@@ -124,7 +126,7 @@ func (b *bundleFlags) signer(a *verify.Artifact) error {
 		a.Identity = trust.Identity{Issuer: b.issuer, Subject: b.identity}
 		return nil
 	}
-	text, err := readFile(b.key, maxKeyFile)
+	text, err := readFile(ctx, b.key, maxKeyFile)
 	if err != nil {
 		return usagef("--key %s: %w; give a public key in PEM", b.key, plainError(err))
 	}
@@ -139,11 +141,8 @@ const (
 	maxBundleFile = 32 << 20 // beyond what the verifier accepts, so that it says so itself
 )
 
-func readBundle(path string) ([]byte, error) {
-	if path == "" {
-		return nil, usagef("--bundle is empty; name a file")
-	}
-	text, err := readFile(path, maxBundleFile)
+func readBundle(ctx context.Context, path string) ([]byte, error) {
+	text, err := readFile(ctx, path, maxBundleFile)
 	if err != nil {
 		return nil, usagef("--bundle %s: %w; name a Sigstore bundle", path, plainError(err))
 	}
@@ -167,26 +166,16 @@ func artifactOf(what string, a *verify.Artifact) error {
 	case !info.Mode().IsRegular():
 		return usagef("%s is no regular file; name one, or a digest such as sha256:DIGEST", what)
 	default:
-		a.Open = func() (io.ReadCloser, error) { return os.Open(what) }
+		a.Open = func() (io.ReadCloser, error) { return fetch.OpenFile(what) }
 	}
 	return nil
 }
 
-// readFile reads a regular file under a cap.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// readFile reads a file, or what comes through a pipe, under a cap.
+func readFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	b, err := fetch.ReadInput(ctx, path, limit)
+	if err == nil && len(b) == 0 {
+		err = errors.New("it is empty")
 	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case int64(len(b)) > limit:
-		return nil, fmt.Errorf("more than %d bytes", limit)
-	case len(b) == 0:
-		return nil, errors.New("it is empty")
-	}
-	return b, nil
+	return b, err
 }

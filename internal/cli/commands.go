@@ -34,6 +34,7 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
+		PersistentPreRunE:          notEmpty,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				hint := "try: kverify help"
@@ -90,9 +91,6 @@ examines a part of it; "kverify report" puts the parts together again.`,
 			return nil
 		},
 		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-			if c.Flags().Changed("arch") && (len(arches) == 0 || slices.Contains(arches, "")) {
-				return report.Report{}, usagef("--arch is empty; name an architecture such as arm64, or leave the flag out")
-			}
 			shard, err := lot.part()
 			if err != nil {
 				return report.Report{}, err
@@ -279,6 +277,7 @@ func (a *app) begin(c *cobra.Command, flags *shared) (ctx context.Context, cance
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
+	set.ctx = ctx
 	return ctx, cancel, set, nil
 }
 

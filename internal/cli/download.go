@@ -88,17 +88,10 @@ func (w *wish) check() error {
 	switch {
 	case w.layout != "flat" && w.layout != "dl":
 		return usagef("--layout %q is none; write flat or dl", w.layout)
-	case w.dir == "":
-		return usagef("--dir is empty; name a directory, or leave the flag out")
 	case w.all && len(w.names)+len(w.kinds) > 0:
 		return usagef("--all and names or kinds contradict each other; give one of them")
 	case !w.all && len(w.names)+len(w.kinds) == 0:
 		return usagef("nothing was named; write a NAME such as kubectl, --kind KIND, or --all")
-	}
-	for flag, list := range map[string][]string{"--os": w.oses, "--arch": w.arches, "--kind": w.kinds} {
-		if slices.Contains(list, "") {
-			return usagef("%s is empty; name one, or leave the flag out", flag)
-		}
 	}
 	for _, k := range w.kinds {
 		if !slices.Contains(fileKinds, k) {
@@ -109,6 +102,9 @@ func (w *wish) check() error {
 }
 
 var fileKinds = []string{"binary", "client", "server", "node", "test", "source", "archive"}
+
+// kindNames are the kinds that a NAME may be; of the others there are too many files.
+var kindNames = []string{"client", "server", "node", "test", "source"}
 
 func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
@@ -158,7 +154,8 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 func (w *wish) choose(ctx context.Context, files *verify.Files) ([]verify.Target, report.Report, error) {
 	var paths []string
 	programs := false // the documents name single programs
-	for _, it := range files.Load(ctx).Items {
+	listing := files.Load(ctx)
+	for _, it := range listing.Items {
 		if !it.Image && verify.IsSubject(it.Subject) {
 			paths = append(paths, it.Subject)
 			programs = programs || strings.HasPrefix(it.Subject, "bin/")
@@ -185,14 +182,14 @@ func (w *wish) choose(ctx context.Context, files *verify.Files) ([]verify.Target
 			found = w.built(name) // no document lists programs: the path is known all the same
 		}
 		if len(found) == 0 {
-			return nil, report.Report{}, usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(w.systems(), ", "), w.instead(name, paths))
+			return nil, report.Report{}, listing.None(usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(w.systems(), ", "), w.instead(name, paths)))
 		}
 		chosen = append(chosen, found...)
 	}
 	slices.Sort(chosen)
 	chosen = slices.Compact(chosen)
 	if len(chosen) == 0 {
-		return nil, report.Report{}, usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(w.systems(), ", "), files.Version)
+		return nil, report.Report{}, listing.None(usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(w.systems(), ", "), files.Version))
 	}
 	targets := make([]verify.Target, len(chosen))
 	taken := map[string]string{}
@@ -253,7 +250,7 @@ func (w *wish) named(name string, paths []string) (found []string) {
 	}
 	for _, p := range paths {
 		info := release.DescribeFile(p)
-		if w.fitsName(p, name) && (info.Kind == "binary" && info.Component == strings.TrimSuffix(name, ".exe") || info.Kind == name && name != "binary" && name != "archive") {
+		if w.fitsName(p, name) && (info.Kind == "binary" && info.Component == strings.TrimSuffix(name, ".exe") || info.Kind == name && slices.Contains(kindNames, name)) {
 			found = append(found, p)
 		}
 	}
@@ -308,6 +305,9 @@ func (w *wish) systems() (list []string) {
 
 // instead says where a name exists, or which names do.
 func (w *wish) instead(name string, paths []string) string {
+	if slices.Contains(fileKinds, name) && !slices.Contains(kindNames, name) {
+		return "that is a kind of files; write --kind " + name
+	}
 	var systems, programs []string
 	for _, p := range paths {
 		info := release.DescribeFile(p)
@@ -347,7 +347,7 @@ func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, 
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
 	}
-	root, err := os.OpenRoot(w.dir)
+	root, err := fetch.OpenDir(w.dir)
 	if err != nil {
 		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
 	}
@@ -357,7 +357,7 @@ func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, 
 	space := new(fetch.Space)
 	watched := make([]watchedFile, len(targets))
 	for i := range targets {
-		targets[i].Attempts, targets[i].Space = set.retry+1, space
+		targets[i].Attempts, targets[i].Space, targets[i].Patient = set.retry+1, space, true
 		targets[i].Progress = new(fetch.Transfer)
 		watched[i] = watchedFile{name: targets[i].Name, transfer: targets[i].Progress}
 	}

@@ -44,6 +44,11 @@ func exitCode(ctx context.Context, err error, earned int) int {
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE): // the reader had enough
 		return earned
+	case errors.Is(err, context.DeadlineExceeded): // --timeout ended it, whatever it was about to read
+		if earned == exitVerified {
+			return exitUnknown
+		}
+		return earned
 	case isUsage(err):
 		return exitUsage
 	case earned != exitVerified:

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -179,6 +180,7 @@ func environmentName(flag string) string {
 // settings are the shared flags, read and found to make sense.
 type settings struct {
 	shared
+	ctx       context.Context //nolint:containedctx // of this one run: ends what waits for a file that a flag names
 	endpoints map[string]*url.URL
 	checks    []string // nil means the policy's
 	require   []string
@@ -207,11 +209,6 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 	if c.Flags().Changed("require") {
 		if set.require, err = checkList("--require", s.require); err != nil {
 			return nil, err
-		}
-	}
-	for _, flag := range []string{"mirror", "trusted-root", "policy", "key", "cache"} {
-		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
-			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
 		}
 	}
 	for _, e := range s.endpoints {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -69,9 +70,6 @@ func newestMinor() int {
 
 func (r *reader) list(ctx context.Context, want selection, args []string) error {
 	want.names = unique(args[1:])
-	if err := r.notEmpty("os", "arch", "kind"); err != nil {
-		return err
-	}
 	if err := chosen("kind", want.kind, kinds); err != nil {
 		return err
 	}
@@ -191,12 +189,13 @@ func (d dimension) has(it verify.Listed) bool {
 
 // of returns the items that are selected. A selection of nothing is a usage
 // error that says what there is; where not every document could be read, it is
-// an error of the same words that judges nobody's command line.
+// an error that says which, and judges nobody's command line.
 func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 	fail := func(format string, args ...any) ([]verify.Listed, error) {
-		err := usagef(format, args...)
-		if l.Verdict != report.Verified {
-			return nil, plainText{err.Error() + " (not every document could be read)"}
+		err := l.None(usagef(format, args...))
+		var usage *usageError
+		if l.Verdict != report.Verified && errors.As(err, &usage) {
+			return nil, plainText{err.Error() + " (its documents are not all to be believed)"}
 		}
 		return nil, err
 	}
@@ -207,7 +206,7 @@ func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 	for _, d := range dims {
 		for _, a := range d.asked {
 			if a == "" {
-				return fail("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
+				return nil, usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
 			one := dimension{asked: []string{a}, values: d.values}
 			if !slices.ContainsFunc(l.Items, one.has) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -37,33 +38,48 @@ func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string,
 		if err != nil {
 			return report.Report{}, usagef("%s: %w; name a file or a directory", what, plainError(err))
 		}
-		dir, names := filepath.Dir(what), []string{filepath.Base(what)}
+		dir, files := filepath.Dir(what), []verify.LocalFile{{Name: filepath.Base(what), Shown: what}}
 		if info.IsDir() {
 			dir = what
 		}
 		if resolved, err := filepath.EvalSymlinks(what); err == nil && !info.IsDir() { // a link is followed, as any tool that reads it does
-			dir, names = filepath.Dir(resolved), []string{filepath.Base(resolved)}
+			dir, files[0].Name = filepath.Dir(resolved), filepath.Base(resolved)
 		}
-		root, err := os.OpenRoot(dir)
+		root, err := fetch.OpenDir(dir)
 		if err != nil {
 			return report.Report{}, usagef("%s: %w; name a file or a directory that can be read", what, plainError(err))
 		}
 		defer root.Close() //nolint:errcheck,gocritic // only read through, until all files were judged
 		if info.IsDir() {
-			if names, err = verify.LocalPaths(root, ".", maxLocal); err != nil {
+			if files, err = verify.LocalPaths(root, ".", maxLocal); err != nil {
 				return report.Report{}, usagef("%s: %w; name fewer at once", what, plainError(err))
 			}
-			if len(names) == 0 {
+			if len(files) == 0 {
 				return report.Report{}, usagef("%s has no file that could be one of a release; name another directory", what)
 			}
 		}
-		for _, n := range names {
-			shown := what
+		for _, f := range files {
+			f.Root = root
 			if info.IsDir() {
-				shown = filepath.Join(what, filepath.FromSlash(n))
+				f.Shown = filepath.Join(what, filepath.FromSlash(f.Shown))
 			}
-			list = append(list, verify.LocalFile{Root: root, Name: n, Shown: shown})
+			f.Paths = namesOf(f.Shown, filepath.Join(dir, filepath.FromSlash(f.Name)))
+			list = append(list, f)
 		}
 	}
 	return v.LocalFiles(ctx, list, version)
+}
+
+// namesOf are the absolute paths by which a file is known: as it was named, and
+// what its links lead to.
+func namesOf(paths ...string) (list []string) {
+	for _, p := range paths {
+		if full, err := filepath.Abs(p); err == nil {
+			list = append(list, filepath.ToSlash(full))
+			if resolved, err := filepath.EvalSymlinks(full); err == nil {
+				list = append(list, filepath.ToSlash(resolved))
+			}
+		}
+	}
+	return unique(list)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
@@ -102,14 +102,14 @@ nothing is examined again.`,
 			if quiet && verbose {
 				return usagef("--quiet and --verbose contradict each other; give one of them")
 			}
-			set := &settings{shared: shared{quiet: quiet, verbose: verbose, noColor: noColor}}
+			set := &settings{ctx: c.Context(), shared: shared{quiet: quiet, verbose: verbose, noColor: noColor}}
 			var err error
 			if set.outputs, err = outputs(out, nil); err != nil {
 				return err
 			}
 			var files []*report.File
 			for _, name := range args {
-				f, err := readReport(name)
+				f, err := readReport(c.Context(), name)
 				if err != nil {
 					return err
 				}
@@ -152,14 +152,11 @@ func (a *app) tell(r report.Report, subject string, set *settings) error {
 	return err
 }
 
-func readReport(name string) (*report.File, error) {
-	f, err := os.Open(name)
+func readReport(ctx context.Context, name string) (*report.File, error) {
+	f, err := fetch.OpenInput(ctx, name)
 	if err != nil {
 		return nil, usagef("%s: %w; name a report that -o json=FILE wrote", name, plainError(err))
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, usagef("%s: is a directory; name the reports in it", name)
-	}
-	return report.Read(name, io.Reader(f))
+	return report.Read(name, f)
 }

@@ -11,6 +11,30 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 )
 
+// checkArchive says before anything is fetched what is wrong with --archive and
+// --base.
+func (o *order) checkArchive() error {
+	if o.archive == "" {
+		return nil
+	}
+	parent, err := fetch.OpenDir(filepath.Dir(o.archive))
+	if err != nil {
+		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
+	}
+	_ = parent.Close()
+	if info, err := os.Stat(o.archive); err == nil && !info.Mode().IsRegular() {
+		return usagef("--archive %s: a %s stands there; name a file", o.archive, fetch.KindOf(info.Mode()))
+	}
+	if o.base == "" {
+		return nil
+	}
+	base, err := mirror.OpenBase(o.base)
+	if err != nil {
+		return usagef("--base: %w", err)
+	}
+	return base.Close()
+}
+
 // archive writes the mirror into one file, which gets its name once it is whole.
 func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) {
 	dir, err := mirror.Open(o.dir)
@@ -29,7 +53,7 @@ func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) 
 	if err != nil {
 		return err
 	}
-	parent, err := os.OpenRoot(filepath.Dir(o.archive))
+	parent, err := fetch.OpenDir(filepath.Dir(o.archive))
 	if err != nil {
 		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
 	}

@@ -96,8 +96,6 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
 	case o.base != "" && o.archive == "":
 		return usagef("--base is for an archive, and none is named; add --archive FILE")
-	case slices.Contains(o.oses, "") || slices.Contains(o.arches, ""):
-		return usagef("--os or --arch is empty; name one, or give --all")
 	}
 	for _, arg := range unique(args) {
 		if release.IsRange(arg) {
@@ -210,6 +208,9 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}
+	if err := o.checkArchive(); err != nil {
+		return err
+	}
 	var wishes []mirror.Wish
 	for _, version := range o.versions {
 		w, err := o.wish(version, v.Policy)
@@ -218,7 +219,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 		}
 		wishes = append(wishes, w)
 	}
-	operator, err := a.operator(o.signKey, o.dir)
+	operator, err := a.operator(ctx, o.signKey, o.dir)
 	if err != nil {
 		return err
 	}
@@ -275,7 +276,7 @@ func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w m
 	}
 	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
 		if missing := o.missing(w, plan); missing != "" {
-			return report.Report{}, mirror.Made{}, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version)
+			return report.Report{}, mirror.Made{}, plan.None(ctx, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
 		}
 	}
 	if o.noRun {
@@ -361,11 +362,11 @@ func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
 }
 
 // operator reads the key that signs the mirror's list.
-func (a *app) operator(path, dir string) (*verify.Operator, error) {
+func (a *app) operator(ctx context.Context, path, dir string) (*verify.Operator, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := readFile(path, maxKeyFile)
+	text, err := readFile(ctx, path, maxKeyFile)
 	if err != nil {
 		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, plainError(err))
 	}

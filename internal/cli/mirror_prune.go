@@ -37,9 +37,6 @@ needs no network, so that a mirror inside is pruned inside.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.running = true
 			o := mirror.PruneOptions{Dir: args[0], DryRun: dry}
-			if c.Flags().Changed("keep") && len(keep) == 0 {
-				return usagef("--keep is empty; name the releases that stay, or leave it out")
-			}
 			for _, k := range keep {
 				v, err := release.ParseVersion(k)
 				if err != nil {
@@ -48,7 +45,7 @@ needs no network, so that a mirror inside is pruned inside.`,
 				o.Keep = append(o.Keep, v)
 			}
 			var err error
-			if o.Operator, err = a.operator(signKey, args[0]); err != nil {
+			if o.Operator, err = a.operator(c.Context(), signKey, args[0]); err != nil {
 				return err
 			}
 			out, err := mirror.Prune(o)

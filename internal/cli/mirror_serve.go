@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/web"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -99,8 +101,6 @@ func (s serving) check() error {
 		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
 		return usagef("--verify %q is none; write %s", s.verify, orList(verifyModes))
-	case s.accessLog == "":
-		return usagef("--access-log is empty; name a file, or write - or none")
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 		Handler: h, ErrorLog: a.serverLog(set),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
 	}
-	if server.TLSConfig, err = s.tls(); err != nil {
+	if server.TLSConfig, err = s.tls(ctx); err != nil {
 		return err
 	}
 	page := web.New(dir.Contents(), h.Tool)
@@ -214,7 +214,13 @@ func (a *app) openLog(name string) (io.Writer, func(), error) {
 	case "none":
 		return nil, func() {}, nil
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	var f io.WriteCloser
+	var err error
+	if info, e := os.Stat(name); e == nil && !info.Mode().IsRegular() {
+		f, err = fetch.OpenOutput(name)
+	} else {
+		f, err = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	}
 	if err != nil {
 		return nil, nil, usagef("--access-log %s: %w; name a file that can be written to", name, plainError(err))
 	}

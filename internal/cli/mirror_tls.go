@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"os"
@@ -12,13 +14,13 @@ import (
 )
 
 // tls is the configuration of a server that speaks TLS, and nil for one that does not.
-func (s serving) tls() (*tls.Config, error) {
+func (s serving) tls(ctx context.Context) (*tls.Config, error) {
 	if s.cert == "" {
 		return nil, nil
 	}
 	c := &certificate{cert: s.cert, key: s.key}
-	if err := c.read(); err != nil {
-		return nil, usagef("--tls-cert %s, --tls-key %s: %w; name a certificate and its key, both in PEM", s.cert, s.key, plainError(err))
+	if err := c.read(ctx); err != nil {
+		return nil, usagef("--tls-cert %s, --tls-key %s: %w; name a certificate and its key, both in PEM", s.cert, s.key, err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
 }
@@ -26,6 +28,9 @@ func (s serving) tls() (*tls.Config, error) {
 // lookForCertificate is how often the files of a certificate are looked at:
 // whoever renews them need not start the server again.
 const lookForCertificate = 10 * time.Second
+
+// maxChainFile caps a certificate with its intermediates, some 2 KB each.
+const maxChainFile = 1 << 20
 
 type certificate struct {
 	cert, key string
@@ -36,9 +41,17 @@ type certificate struct {
 	looked time.Time
 }
 
-func (c *certificate) read() error {
+func (c *certificate) read(ctx context.Context) error {
 	stamp := c.newest()
-	loaded, err := tls.LoadX509KeyPair(c.cert, c.key)
+	chain, err := readFile(ctx, c.cert, maxChainFile)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.cert, plainError(err))
+	}
+	key, err := readFile(ctx, c.key, maxKeyFile)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.key, plainError(err))
+	}
+	loaded, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return err
 	}
@@ -56,13 +69,13 @@ func (c *certificate) newest() (t time.Time) {
 }
 
 // get gives the certificate; one that cannot be read anew stays as it was.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.looked) > lookForCertificate {
 		c.looked = time.Now()
 		if !c.newest().Equal(c.stamp) {
-			_ = c.read() // half written, perhaps: the next look tells
+			_ = c.read(hello.Context()) // half written, perhaps: the next look tells
 		}
 	}
 	return c.loaded, nil

@@ -78,9 +78,6 @@ func sigName(s string) string {
 }
 
 func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error {
-	if err := r.notEmpty("kind", "sig", "grep", "since"); err != nil {
-		return err
-	}
 	if err := chosen("kind", want.kinds, noteKinds); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -55,6 +56,12 @@ func outputs(values, formats []string) (list []output, err error) {
 		if file != "" {
 			if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
 				return nil, usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
+			}
+			switch info, err := os.Stat(file); {
+			case err == nil && info.IsDir():
+				return nil, usagef("-o %q: %s is a directory; name a file in it", v, file)
+			case err != nil && !errors.Is(err, fs.ErrNotExist):
+				return nil, usagef("-o %q: %w; name a file that can be written", v, plainError(err))
 			}
 		}
 		list = append(list, output{format, file})
@@ -135,7 +142,7 @@ func terminal(w io.Writer) (fd int, ok bool) {
 // no regular file, such as /dev/null or a pipe, is written to as it is.
 func writeFile(path string, content []byte) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		f, err := fetch.OpenOutput(path)
 		if err != nil {
 			return plainError(err)
 		}

@@ -20,7 +20,6 @@ import (
 type reader struct {
 	*app
 	set      *settings
-	command  *cobra.Command
 	verifier *verify.Verifier // nil until something is asked of the world
 }
 
@@ -32,7 +31,7 @@ func (a *app) reading(flags *shared, work func(context.Context, *reader, []strin
 			return err
 		}
 		defer cancel()
-		return work(ctx, &reader{app: a, set: set, command: c}, args)
+		return work(ctx, &reader{app: a, set: set}, args)
 	}
 }
 
@@ -153,22 +152,9 @@ func versions() []string {
 	return out
 }
 
-// notEmpty refuses flags that were given without a value.
-func (r *reader) notEmpty(flags ...string) error {
-	for _, name := range flags {
-		if f := r.command.Flags().Lookup(name); f.Changed && (f.Value.String() == "" || f.Value.String() == "[]") {
-			return usagef("--%s is empty; give it a value, or leave the flag out", name)
-		}
-	}
-	return nil
-}
-
 // chosen reads a repeatable flag of words, each of which must be known.
 func chosen(flag string, given, known []string) error {
 	for _, g := range given {
-		if g == "" {
-			return usagef("--%s is empty; name one of %s, or leave the flag out", flag, strings.Join(known, ", "))
-		}
 		if !slices.Contains(known, g) {
 			return usagef("--%s %q: there is none of that name; name one of %s", flag, g, strings.Join(known, ", "))
 		}

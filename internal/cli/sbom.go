@@ -3,13 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sbom"
@@ -211,7 +212,7 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 		return nil, err
 	}
 	if isFile {
-		return readSBOM(arg)
+		return readSBOM(ctx, arg)
 	}
 	version, err := r.resolve(ctx, arg)
 	if err != nil {
@@ -235,7 +236,7 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 		}
 		return nil, fmt.Errorf("the SBOM of %s is refuted: %s; nothing of it is shown, see kverify verify %s", version, why, version)
 	case s.Document == nil:
-		return nil, fmt.Errorf("there is no SBOM of %s to read: %s; for one at hand name its file", version, s.Binding.Detail)
+		return nil, fmt.Errorf("the SBOM of %s could not be read: %s; for one at hand name its file", version, s.Binding.Detail)
 	case verdict == report.Unknown:
 		if r.code != exitRefuted {
 			r.code = exitUnknown
@@ -251,20 +252,14 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 }
 
 // readSBOM reads a file, of any tool and about anything.
-func readSBOM(path string) (*material, error) {
-	f, err := os.Open(path)
+func readSBOM(ctx context.Context, path string) (*material, error) {
+	data, err := fetch.ReadInput(ctx, path, sbom.MaxBytes)
+	if errors.Is(err, fetch.ErrTooBig) {
+		return nil, fmt.Errorf("%s cannot be read: %w; nothing was printed", path, err)
+	}
 	if err != nil {
 		return nil, usagef("%s: %w; name an SPDX document, or a version such as v1.27.2", path, plainError(err))
 	}
-	defer f.Close()
-	var buf bytes.Buffer
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		buf.Grow(int(min(info.Size(), sbom.MaxBytes)) + bytes.MinRead) // at once, and not by doubling
-	}
-	if _, err := buf.ReadFrom(io.LimitReader(f, sbom.MaxBytes+1)); err != nil {
-		return nil, usagef("%s: %w; name an SPDX document", path, plainError(err))
-	}
-	data := buf.Bytes()
 	doc, err := sbom.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w; nothing was printed", path, err)

@@ -61,10 +61,6 @@ is supported, and 1 if not.`,
 		),
 		Args: noArguments,
 		RunE: a.reading(&flags, func(ctx context.Context, r *reader, _ []string) error {
-			// A variable of a script that is empty must not take a component out.
-			if err := r.notEmpty(own...); err != nil {
-				return err
-			}
 			given := false
 			for _, versions := range components {
 				given = given || len(versions) > 0

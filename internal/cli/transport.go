@@ -150,7 +150,7 @@ func vouched(set *settings) (*verify.Vouched, error) {
 	if set.mirror == "" {
 		return nil, usagef("--key says who vouches for a mirror, or with --bundle who signed, and neither is named; add --mirror DIR, or leave it out: the policy says who signs Kubernetes")
 	}
-	text, err := readFile(set.key, maxKeyFile)
+	text, err := readFile(set.ctx, set.key, maxKeyFile)
 	if err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, plainError(err))
 	}

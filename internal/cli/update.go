@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,9 +70,6 @@ what is known, and 3 if it could not be had. FILE is left as it was in both case
 }
 
 func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) error {
-	if err := r.notEmpty("tuf-root"); err != nil {
-		return err
-	}
 	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
 	before := "the built-in one"
 	old, err := trust.LoadRoot(file)
@@ -86,11 +82,11 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 	case !errors.Is(err, fs.ErrNotExist):
 		return usagef("%s: %w; name a file that can be read and written", file, plainError(err))
 	}
-	if req.Kept, err = readFile(file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if req.Kept, err = readFile(ctx, file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, plainError(err))
 	}
 	if u.tufRoot != "" {
-		if req.TUFRoot, err = readFile(u.tufRoot, maxKept); err != nil {
+		if req.TUFRoot, err = readFile(ctx, u.tufRoot, maxKept); err != nil {
 			return usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, plainError(err), trust.Repository)
 		}
 	}
@@ -140,7 +136,7 @@ func writePinned(file string, got *trust.Updated) (err error) {
 	if dir == "" {
 		dir = "."
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := fetch.OpenDir(dir)
 	if err != nil {
 		return usagef("%s: %w; name a file in a directory that is there", file, plainError(err))
 	}

@@ -50,13 +50,27 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// EscapeLines is Escape for text that may have more lines than one.
+// EscapeLines is Escape for messages, which may have more lines than one. Of a
+// long line the middle is left out: a message ends with its reason.
 func EscapeLines(s string) string {
 	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = Escape(lines[i])
+	for i, l := range lines {
+		if len(l) <= maxText {
+			lines[i] = Escape(l)
+			continue
+		}
+		head, tail := boundary(l, maxText/4), boundary(l, len(l)-maxText/4)
+		lines[i] = fmt.Sprintf("%s... (%d bytes) ...%s", Escape(l[:head]), tail-head, Escape(l[tail:]))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// boundary is the beginning of the character at i.
+func boundary(s string, i int) int {
+	for n := 0; n < utf8.UTFMax-1 && i > 0 && !utf8.RuneStart(s[i]); n++ {
+		i--
+	}
+	return i
 }
 
 func isPlain(s string) bool {

@@ -220,8 +220,9 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 		drain(resp.Body)
 		return nil, e.because(statusKind(resp.StatusCode), nil)
 	}
-	if resp.StatusCode == http.StatusPartialContent && r.Header.Get("Range") == "" {
-		return nil, e.because(BadStatus, errors.New("a part, where the whole was asked for"))
+	if !whole(&r, resp.StatusCode) {
+		drain(resp.Body)
+		return nil, e.because(BadStatus, notWhole(resp.StatusCode))
 	}
 	if err := encoded(resp); err != nil {
 		return nil, e.because(NotDocument, err)
@@ -248,6 +249,24 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 		out.Origin = Published
 	}
 	return out, nil
+}
+
+func notWhole(status int) error {
+	if status == http.StatusPartialContent {
+		return errors.New("a part, where the whole was asked for")
+	}
+	return errors.New("no content that is the document which was asked for")
+}
+
+// whole says whether an answer of 200 to 299 holds what was asked for. To a GET
+// only 200 does, and 206 where a part was wanted: 204 and 205 have no content,
+// and 203 is some proxy's version of it (RFC 9110, 15.3). Their bytes are not
+// the document, and may not be held against anybody.
+func whole(r *Request, status int) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return status != http.StatusPartialContent
+	}
+	return status == http.StatusOK || status == http.StatusPartialContent && r.Header.Get("Range") != ""
 }
 
 // encoded says that an answer is in an encoding, which nobody asked for: what

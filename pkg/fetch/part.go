@@ -126,20 +126,18 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		}
 	}
 	if info, err := root.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, &FileError{Name: name, Err: fmt.Errorf("a %s stands there, %w", kind(info.Mode()), ErrNotRegular), Hint: "remove it, or choose another directory"}
+		return nil, &FileError{Name: name, Err: fmt.Errorf("a %s stands there, %w", KindOf(info.Mode()), ErrNotRegular), Hint: "remove it, or choose another directory"}
 	}
-	f, err := openRegular(root, p.part, os.O_RDWR)
-	hint := "remove it, or choose another directory"
-	if errors.Is(err, fs.ErrNotExist) {
-		hint = "make the directory writable, or choose another one"
-		// Exclusive: neither a link nor anything else that comes in between is opened.
-		f, err = root.OpenFile(p.part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	}
+	f, err := openOwn(root, p.part)
 	busy := &FileError{Name: name, Err: ErrBusy, Hint: "wait for it, or choose another directory"}
 	if errors.Is(err, errReplaced) || errors.Is(err, fs.ErrExist) {
 		return nil, busy // by the process that has it
 	}
 	if err != nil {
+		hint := "remove it, or choose another directory"
+		if _, there := root.Lstat(p.part); errors.Is(there, fs.ErrNotExist) {
+			hint = "make the directory writable, or choose another one"
+		}
 		return nil, &FileError{Name: p.part, Err: bare(err), Hint: hint}
 	}
 	p.file = f
@@ -161,49 +159,32 @@ func openPart(root *os.Root, name string) (*Part, error) {
 	return p, nil
 }
 
-// openRegular opens what is a regular file, by its own name alone.
-func openRegular(root *os.Root, name string, flag int) (*os.File, error) {
-	before, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !before.Mode().IsRegular() {
-		return nil, fmt.Errorf("a %s stands there, %w", kind(before.Mode()), ErrNotRegular)
-	}
-	// Should a pipe have come in between, nobody waits for its other end.
-	f, err := root.OpenFile(name, flag|syscall.O_NONBLOCK|noFollow, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || !os.SameFile(before, info) {
+// openOwn opens a part that only this user can change. Any other regular file
+// of its name is not touched: the name goes to a new one, made exclusively, so
+// that neither a link nor anything else that comes in between is opened.
+func openOwn(root *os.Root, part string) (*os.File, error) {
+	f, err := openRegular(root, part, os.O_RDWR)
+	if err == nil {
+		info, e := f.Stat()
+		if e == nil {
+			e = alone(info)
+		}
+		if e == nil {
+			return f, nil
+		}
 		_ = f.Close()
-		return nil, errReplaced
+		err = e
 	}
-	return f, nil
-}
-
-// errReplaced is met where another process gives a file its name meanwhile.
-var errReplaced = fmt.Errorf("it was replaced while it was opened, %w", ErrNotRegular)
-
-func sameFile(f *os.File, there fs.FileInfo) bool {
-	mine, err := f.Stat()
-	return err == nil && os.SameFile(mine, there)
-}
-
-func kind(m fs.FileMode) string {
-	switch {
-	case m&fs.ModeSymlink != 0:
-		return "symbolic link"
-	case m&fs.ModeNamedPipe != 0:
-		return "named pipe"
-	case m.IsDir():
-		return "directory"
-	case m&fs.ModeDevice != 0:
-		return "device"
-	case m&fs.ModeSocket != 0:
-		return "socket"
+	if there, e := root.Lstat(part); e == nil && there.Mode().IsRegular() && alone(there) != nil {
+		if e := root.Remove(part); e != nil {
+			return nil, fmt.Errorf("%w, and it cannot be replaced: %w", alone(there), bare(e))
+		}
+		err = fs.ErrNotExist
 	}
-	return "special file"
+	if errors.Is(err, fs.ErrNotExist) {
+		return root.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	return nil, err
 }
 
 // bare takes off the operation and path, which the caller names better.
@@ -276,11 +257,25 @@ func (p *Part) readState() (s state, ok bool) {
 		return s, false
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || alone(info) != nil {
+		return s, false
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxState))
 	if err != nil || json.Unmarshal(text, &s) != nil {
 		return state{}, false
 	}
+	// A validator that cannot be sent is none (RFC 9110, 5.5): no server gave it.
+	if !sendable(s.ETag) {
+		s.ETag = ""
+	}
+	if !sendable(s.LastModified) {
+		s.LastModified = ""
+	}
 	return s, true
+}
+
+func sendable(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 func (p *Part) writeState() error {
@@ -333,7 +328,8 @@ func (p *Part) CommitAs(name string, mode fs.FileMode) error {
 
 // Commit gives the part its final name: all of it on disk first, then the
 // name, then the directory, so that the name never stands for anything else.
-// What had the name before is replaced.
+// What is on disk is hashed once more before that. What had the name before is
+// replaced.
 func (p *Part) Commit(mode fs.FileMode) error {
 	if p.SHA256 == "" {
 		return p.local(errors.New("it is not complete"))
@@ -353,8 +349,11 @@ func (p *Part) Commit(mode fs.FileMode) error {
 	if err != nil {
 		return p.local(err)
 	}
-	if !os.SameFile(mine, there) || mine.Size() != p.Size {
+	if !os.SameFile(mine, there) || mine.Size() != p.Size || !p.onDisk() {
 		return p.local(errors.New("somebody replaced or changed it while it was downloaded"))
+	}
+	if err := oneName(mine); err != nil {
+		return p.local(err)
 	}
 	if runtime.GOOS == "windows" { // an open file keeps its name there
 		_ = p.file.Close()
@@ -362,9 +361,19 @@ func (p *Part) Commit(mode fs.FileMode) error {
 	if err := p.root.Rename(p.part, p.name); err != nil {
 		return p.local(err)
 	}
+	if named, err := p.root.Lstat(p.name); err != nil || !os.SameFile(mine, named) {
+		return &FileError{Name: p.name, Err: errors.New("somebody replaced it while it got its name"), Hint: "do not use it; choose a directory that only you can write to"}
+	}
 	_ = p.root.Remove(p.part + stateSuffix)
 	err = syncDir(p.root, path.Dir(p.name))
 	return errors.Join(err, p.Close())
+}
+
+// onDisk says whether what the descriptor reads is what was hashed while it came.
+func (p *Part) onDisk() bool {
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, p.Reader(), make([]byte, blockSize))
+	return err == nil && n == p.Size && hex.EncodeToString(h.Sum(nil)) == p.SHA256
 }
 
 // Discard removes the part.

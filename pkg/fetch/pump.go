@@ -1,11 +1,14 @@
 package fetch
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -168,20 +171,63 @@ func Sum(body []byte) Sums {
 	return Sums{SHA256: hex.EncodeToString(a[:]), SHA512: hex.EncodeToString(b[:]), Size: int64(len(body))}
 }
 
-// HashFile reads a regular file and hashes it both ways. Links are not
-// followed, and what is no regular file is [ErrNotRegular].
-func HashFile(root *os.Root, name string, t *Transfer) (Sums, error) {
+// HashFile reads a regular file of at most [MaxFile] bytes and hashes it both
+// ways, until the context ends. Links are not followed. Errors are [*FileError]
+// and wrap [ErrNotRegular], [ErrTooBig] or the context's.
+func HashFile(ctx context.Context, root *os.Root, name string, t *Transfer) (Sums, error) {
+	return hashFile(ctx, root, name, t, func(fs.FileInfo) error { return nil })
+}
+
+// HashOwn is HashFile of a file that nobody but this user can change as far as
+// its owner and its number of names tell; of any other the error wraps
+// [ErrNotAlone].
+func HashOwn(ctx context.Context, root *os.Root, name string, t *Transfer) (Sums, error) {
+	return hashFile(ctx, root, name, t, alone)
+}
+
+func hashFile(ctx context.Context, root *os.Root, name string, t *Transfer, may func(fs.FileInfo) error) (Sums, error) {
+	fail := func(err error, hint string) (Sums, error) {
+		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: hint}
+	}
 	f, err := openRegular(root, name, os.O_RDONLY)
 	if err != nil {
-		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: "name a regular file"}
+		return fail(err, "name a regular file that can be read")
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil {
-		t.begin(info.Size())
+	info, err := f.Stat()
+	if err != nil {
+		return fail(err, "check the disk")
 	}
+	if err := may(info); err != nil {
+		return fail(err, "name a file of your own")
+	}
+	tooBig := fmt.Errorf("%w: more than %d bytes, which no file of a release has", ErrTooBig, MaxFile)
+	if info.Size() > MaxFile {
+		return fail(tooBig, "name another file")
+	}
+	t.begin(info.Size())
 	p := &Part{part: name, h256: sha256.New(), h512: sha512.New()}
-	if _, err := p.pump(f, nil, t); err != nil {
-		return Sums{}, &FileError{Name: name, Err: bare(err), Hint: "check the disk"}
+	n, err := p.pump(untilDone{ctx, io.LimitReader(f, MaxFile+1)}, nil, t)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fail(err, "run it again")
+	case err != nil:
+		return fail(err, "check the disk")
+	case n > MaxFile:
+		return fail(tooBig, "name another file")
 	}
 	return Sums{hex.EncodeToString(p.h256.Sum(nil)), hex.EncodeToString(p.h512.Sum(nil)), p.Size}, nil
+}
+
+// untilDone ends a reader with its context.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // of this one reader
+	io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }

@@ -176,7 +176,7 @@ func (p *Part) meet(resp *http.Response, e *Error, r SaveRequest) error {
 		}
 		return &brokenError{e.because(BadStatus, errors.New("the server has a shorter file now than when this was begun"))}
 	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
-		return e.because(BadStatus, errors.New("a part, where the whole was asked for"))
+		return e.because(BadStatus, notWhole(resp.StatusCode))
 	default:
 		drain(resp.Body)
 		return e.because(statusKind(resp.StatusCode), nil)

@@ -55,16 +55,8 @@ func newFile(t *testing.T, size int) *fileServer {
 // save asks a server for a file, with a transport that gives up soon.
 func save(t *testing.T, s http.Handler, root *os.Root, name string, change func(*fetch.SaveRequest)) (*fetch.Part, error) {
 	t.Helper()
-	server := httptest.NewServer(s)
-	defer server.Close()
-	c := &fetch.Client{Transport: fetch.NewTransport(fetch.Options{Stall: 300 * time.Millisecond})}
-	r := fetch.SaveRequest{URL: "http://files.test/" + "f", Root: root, Name: name, Attempts: 3, Wait: time.Millisecond}
-	base, err := fetch.ParseEndpoint(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.URL = "http://files.test/f"
-	c.Transport = &fetch.Endpoints{Next: c.Transport, Hosts: map[string]*url.URL{"files.test": base}}
+	c, url := through(t, s)
+	r := fetch.SaveRequest{URL: url, Root: root, Name: name, Attempts: 3, Wait: time.Millisecond}
 	if change != nil {
 		change(&r)
 	}
@@ -75,6 +67,19 @@ func save(t *testing.T, s http.Handler, root *os.Root, name string, change func(
 		t.Cleanup(func() { _ = p.Close() })
 	}
 	return p, err
+}
+
+// through serves a handler on loopback, as http://files.test/f.
+func through(t *testing.T, s http.Handler) (*fetch.Client, string) {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	base, err := fetch.ParseEndpoint(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := fetch.NewTransport(fetch.Options{Stall: 300 * time.Millisecond})
+	return &fetch.Client{Transport: &fetch.Endpoints{Next: transport, Hosts: map[string]*url.URL{"files.test": base}}}, "http://files.test/f"
 }
 
 func dirRoot(t *testing.T) (*os.Root, string) {

@@ -3,6 +3,7 @@ package fetch
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -52,11 +53,11 @@ func (s *Space) reserve(p *Part) (release func(), err error) {
 func Room(root *os.Root, need int64) error {
 	d, err := root.Open(".")
 	if err != nil {
-		return &FileError{Name: root.Name(), Err: bare(err), Hint: "choose another directory"}
+		return &FileError{Name: filepath.Clean(root.Name()), Err: bare(err), Hint: "choose another directory"}
 	}
 	defer d.Close()
 	if free, known := freeSpace(d); known && need > free {
-		return &FileError{Name: root.Name(), Err: fmt.Errorf("it needs %s more, and %s are free", megabytes(need), megabytes(free)),
+		return &FileError{Name: filepath.Clean(root.Name()), Err: fmt.Errorf("it needs %s more, and %s are free", megabytes(need), megabytes(free)),
 			Hint: "free some space, or choose another directory"}
 	}
 	return nil

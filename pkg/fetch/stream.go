@@ -48,7 +48,7 @@ func streamable(resp *http.Response, r Request) *because {
 		if resp.StatusCode > 299 {
 			return &because{statusKind(resp.StatusCode), nil}
 		}
-		return &because{BadStatus, errors.New("no whole body, where one was asked for")}
+		return &because{BadStatus, notWhole(resp.StatusCode)}
 	}
 	if err := encoded(resp); err != nil {
 		return &because{NotDocument, err}

@@ -4,6 +4,8 @@ package fetch
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -27,4 +29,25 @@ func freeSpace(f *os.File) (int64, bool) {
 		return 0, false
 	}
 	return int64(st.Bavail) * int64(st.Bsize), true //nolint:unconvert // another width on other systems
+}
+
+// alone says why a file may be another's to change, by [ErrNotAlone], or nil.
+func alone(info fs.FileInfo) error {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return nil
+	case int64(st.Uid) != int64(os.Geteuid()):
+		return fmt.Errorf("it belongs to another user, %w", ErrNotAlone)
+	}
+	return oneName(info)
+}
+
+// oneName says by [ErrNotAlone] that a file has more names than the one that it
+// was opened by, or nil. Some file systems do not count them.
+func oneName(info fs.FileInfo) error {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		return fmt.Errorf("it has %d names, %w", st.Nlink, ErrNotAlone)
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ type Base struct {
 func OpenBase(path string) (*Base, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() <= maxManifestFile {
-		body, err := os.ReadFile(path)
+		body, err := fetch.ReadFile(path, maxManifestFile)
 		if err == nil {
 			if m, err := parseManifest(body); err == nil {
 				return &Base{manifest: m}, nil

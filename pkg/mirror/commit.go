@@ -46,7 +46,7 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 		scope.Also = append(scope.Also, ref.String())
 	}
 	found.Scope = []Scope{scope}
-	if err := p.listFiles(found); err != nil {
+	if err := p.listFiles(ctx, found); err != nil {
 		return r, Made{}, err
 	}
 	made, err := p.maker.commit(r, found, p.carried.Documents)
@@ -61,7 +61,7 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 var beside = []string{"", ".sha256", ".sha512", ".sig", ".cert", verify.BundleSuffix}
 
 // listFiles lists the files that were judged, with what lies beside each.
-func (p *Plan) listFiles(found *Manifest) error {
+func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
 	for i, res := range p.results {
 		origin := p.origins[i].String()
 		if res.Verdict() != report.Verified {
@@ -81,10 +81,10 @@ func (p *Plan) listFiles(found *Manifest) error {
 		}
 		for _, suffix := range beside {
 			url := res.Subject + suffix
-			sums, err := fetch.HashFile(p.maker.root, filePath(url), nil)
+			sums, err := fetch.HashFile(ctx, p.maker.root, filePath(url), nil)
 			for try := 0; try < 5 && errors.Is(err, fetch.ErrNotRegular); try++ { // another run is giving it its name
 				time.Sleep(busyWait)
-				sums, err = fetch.HashFile(p.maker.root, filePath(url), nil)
+				sums, err = fetch.HashFile(ctx, p.maker.root, filePath(url), nil)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -237,7 +237,7 @@ func (m *Manifest) holds() func(name, digest string, tags []string) bool {
 // replace writes a file unless it has this very content already.
 func (m *Maker) replace(name string, text []byte) error {
 	if info, err := m.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(text)) {
-		if there, err := m.root.ReadFile(name); err == nil && bytes.Equal(there, text) {
+		if there, err := fetch.ReadRegular(m.root, name, info.Size()); err == nil && bytes.Equal(there, text) {
 			return nil
 		}
 	}
@@ -265,7 +265,7 @@ func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) 
 		return made, fmt.Errorf("the lists of the mirror %s would be larger than can be read (%d and %d bytes); make another mirror for some of the releases", m.Dir, len(text), len(index))
 	}
 	files := map[string][]byte{manifestFile: text, layoutFile: []byte(layoutText), indexFile: index}
-	signature, err := m.root.ReadFile(signatureFile)
+	signature, err := fetch.ReadRegular(m.root, signatureFile, maxManifestFile)
 	had := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return made, err

@@ -69,7 +69,7 @@ func NewMaker(o MakerOptions) (*Maker, error) {
 		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, ErrNotMirror, bare(err))
 	}
 	var err error
-	if m.root, err = os.OpenRoot(o.Dir); err != nil {
+	if m.root, err = fetch.OpenDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, ErrNotMirror, bare(err))
 	}
 	if err := m.begin(); err != nil {
@@ -193,7 +193,7 @@ const busyWait = 100 * time.Millisecond
 func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said string, err error) {
 	name := blobPath(p.digest)
 	for {
-		there, err := m.has(name, p, t)
+		there, err := m.has(ctx, name, p, t)
 		if there || err != nil {
 			return "there", err
 		}
@@ -226,8 +226,8 @@ func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said str
 	}
 }
 
-// has says whether a blob is there already, whole and right.
-func (m *Maker) has(name string, p *piece, t *fetch.Transfer) (bool, error) {
+// has says whether a blob is there already, whole and right, and nobody else's.
+func (m *Maker) has(ctx context.Context, name string, p *piece, t *fetch.Transfer) (bool, error) {
 	info, err := m.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() != p.size) {
 		return false, nil
@@ -235,7 +235,10 @@ func (m *Maker) has(name string, p *piece, t *fetch.Transfer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	sums, err := fetch.HashFile(m.root, name, t)
+	sums, err := fetch.HashOwn(ctx, m.root, name, t)
+	if errors.Is(err, fetch.ErrNotAlone) {
+		return false, nil // a copy of our own takes its name
+	}
 	if errors.Is(err, fetch.ErrNotRegular) || errors.Is(err, fs.ErrNotExist) {
 		return false, nil // another run is giving it its name
 	}

@@ -41,6 +41,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/kverify/kverify/pkg/fetch"
 )
 
 // ErrNotMirror is wrapped by the error of [Open] for a directory that is no
@@ -68,9 +70,9 @@ type Dir struct {
 func Open(dir string) (*Dir, error) {
 	d := &Dir{path: dir, repos: map[string]*repository{}, broken: map[string]error{}}
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
-		f, err := os.Open(dir)
+		f, err := fetch.OpenFile(dir)
 		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", errors.Unwrap(err)))
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", bare(err)))
 		}
 		t, err := readTar(f, info.Size())
 		if err != nil {
@@ -79,11 +81,11 @@ func Open(dir string) (*Dir, error) {
 		}
 		d.file, d.fsys = f, t
 	} else {
-		root, err := os.OpenRoot(dir)
+		root, err := fetch.OpenDir(dir)
 		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", errors.Unwrap(err)))
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", bare(err)))
 		}
-		d.file, d.fsys = root, root.FS()
+		d.file, d.fsys = root, patient{root}
 	}
 	if err := d.readLists(); err != nil {
 		_ = d.file.Close()

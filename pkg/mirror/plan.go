@@ -268,6 +268,15 @@ func (p *Plan) fileItems(ctx context.Context) {
 	}
 }
 
+// None is what to say where the release does not have what was asked for; see
+// [verify.Listing.None].
+func (p *Plan) None(ctx context.Context, err error) error {
+	if p.carried.Files == nil {
+		return err
+	}
+	return p.carried.Files.Load(ctx).None(err)
+}
+
 // Files returns how many files of the release are among the items.
 func (p *Plan) Files() int { return len(p.results) }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -130,7 +131,7 @@ func (m *Maker) excerpts(all *Manifest) error {
 		if !strings.HasSuffix(f.URL, "/images.yaml") {
 			continue
 		}
-		old, err := m.root.ReadFile(filePath(f.URL))
+		old, err := fetch.ReadRegular(m.root, filePath(f.URL), maxManifestFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

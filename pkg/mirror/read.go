@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"os"
 	"syscall"
 )
 
@@ -32,19 +33,34 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged: it is %s, not %s", e.Path, e.Got, e.Want)
 }
 
+// patient is a directory whose files are opened without waiting, whatever they
+// turn out to be. As of its root nothing outside of it is reached.
+type patient struct{ root *os.Root }
+
+func (p patient) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return p.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+func (p patient) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.root.FS(), name) }
+
+func (p patient) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(p.root.FS(), name) }
+
 // open opens a regular file inside the mirror. Whatever cannot be there at all
 // is [fs.ErrNotExist].
 func (d *Dir) open(name string) (fs.File, int64, error) {
 	if !fs.ValidPath(name) {
 		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
 	}
-	// Looked at before it is opened: opening a named pipe would wait for ever.
+	// Looked at before it is opened, as no pipe or device need be.
 	if info, err := fs.Stat(d.fsys, name); err != nil {
 		return nil, 0, absent(err)
 	} else if !info.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s is no regular file: %w", name, fs.ErrNotExist)
 	}
-	f, err := d.fsys.Open(name)
+	f, err := d.fsys.Open(name) // which does not wait either, should one have come in between
 	if err != nil {
 		return nil, 0, absent(err)
 	}

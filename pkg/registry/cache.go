@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -90,7 +89,7 @@ func (c *Cache) open(mkdir bool) *os.Root {
 		if mkdir && os.MkdirAll(c.dir, 0o700) != nil {
 			return nil
 		}
-		root, err := os.OpenRoot(c.dir)
+		root, err := fetch.OpenDir(c.dir)
 		if err != nil {
 			return nil
 		}
@@ -141,15 +140,7 @@ func readRegular(root *os.Root, name string) (content []byte, modified time.Time
 	if !before.Mode().IsRegular() || before.Size() > maxCached {
 		return nil, modified, fs.ErrInvalid
 	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, modified, err
-	}
-	defer func() { _ = f.Close() }()
-	if now, err := f.Stat(); err != nil || !os.SameFile(before, now) {
-		return nil, modified, fs.ErrInvalid
-	}
-	content, err = io.ReadAll(io.LimitReader(f, maxCached+1))
+	content, err = fetch.ReadRegular(root, name, maxCached)
 	return content, before.ModTime(), err
 }
 

@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"path"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
-	"github.com/theupdateframework/go-tuf/v2/metadata/config"
-	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
+	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 
 	"github.com/kverify/kverify/pkg/fetch"
 )
@@ -103,35 +102,16 @@ func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 	if err != nil {
 		return nil, err
 	}
-	work, err := os.MkdirTemp("", "kverify-tuf-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	files := map[string]*[]byte{"timestamp": &state.Timestamp, "snapshot": &state.Snapshot, "targets": &state.Targets}
-	for name, text := range files {
-		if *text == nil {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(work, name+".json"), *text, 0o600); err != nil {
-			return nil, err
-		}
-	}
 	if r.TUFRoot == nil {
 		r.TUFRoot = tufRoot
 	}
-	c, err := config.New(Repository, r.TUFRoot)
-	if err != nil {
-		return nil, err
-	}
-	c.Fetcher, c.LocalMetadataDir, c.LocalTargetsDir = &tufFetcher{ctx, r.Client, state.Roots}, work, work
-	c.TargetsMaxLength = maxFile
-	up, err := updater.New(c)
+	set, err := trustedmetadata.New(r.TUFRoot)
 	if err != nil {
 		return nil, &FileError{Path: "root.json", What: "TUF root", Err: err}
 	}
+	c := &tufClient{ctx: ctx, client: r.Client, set: set, kept: state}
 	out := new(Updated)
-	if out.Text, err = target(up); err != nil {
+	if out.Text, err = c.target(); err != nil {
 		return nil, refused(err)
 	}
 	if out.Root, err = ParseRoot(out.Text); err != nil {
@@ -145,30 +125,185 @@ func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 			}
 		}
 	}
-	for name, text := range files {
-		if *text, err = os.ReadFile(filepath.Join(work, name+".json")); err != nil {
-			return nil, err
-		}
-	}
 	if out.Keep, err = json.Marshal(state); err != nil {
 		return nil, err
 	}
-	set := up.GetTrustedMetadataSet()
 	out.RootVersion, out.TimestampVersion, out.Until = set.Root.Signed.Version, set.Timestamp.Signed.Version, set.Timestamp.Signed.Expires
 	out.TargetsVersion = set.Targets[metadata.TARGETS].Signed.Version
 	return out, nil
 }
 
-func target(up *updater.Updater) ([]byte, error) {
-	if err := up.Refresh(); err != nil {
-		return nil, err
+// tufClient follows the workflow of The Update Framework's client, section 5 of
+// theupdateframework.github.io/specification, on what was kept and what is
+// served; every step is verified by go-tuf's set of trusted metadata. Nothing
+// of it touches a disk. Targets of delegated roles are not looked for: the
+// repository has this one in its own.
+type tufClient struct {
+	ctx    context.Context //nolint:containedctx // of this one update
+	client *fetch.Client
+	set    *trustedmetadata.TrustedMetadata
+	kept   *kept
+}
+
+// Caps of what the repository serves; go-tuf's own.
+const (
+	maxRoots     = 256
+	maxRootFile  = 512_000
+	maxTimestamp = 16 << 10
+	maxSnapshot  = 2_000_000
+)
+
+// target brings the metadata up to date, which may be done once, and returns
+// the trusted root that it signs.
+func (c *tufClient) target() ([]byte, error) {
+	for _, step := range []func() error{c.roots, c.timestamp, c.snapshot, c.targets} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
-	info, err := up.GetTargetInfo(rootTarget)
+	info := c.set.Targets[metadata.TARGETS].Signed.Targets[rootTarget]
+	if info == nil {
+		return nil, inDocument("targets.json", &metadata.ErrRepository{Msg: "it signs no " + rootTarget})
+	}
+	name := rootTarget
+	if c.set.Root.Signed.ConsistentSnapshot {
+		sum := info.Hashes["sha256"]
+		for _, algorithm := range slices.Sorted(maps.Keys(info.Hashes)) {
+			if sum == nil {
+				sum = info.Hashes[algorithm]
+			}
+		}
+		name = hex.EncodeToString(sum) + "." + name
+	}
+	text, err := c.get("targets/"+name, capped(info.Length, maxFile))
 	if err != nil {
 		return nil, err
 	}
-	_, text, err := up.DownloadTarget(info, "", "")
-	return text, err
+	return text, inDocument(rootTarget, info.VerifyLengthHashes(text))
+}
+
+// roots follows the chain to its end (5.3). Roots that an earlier update has
+// seen are not asked for again, so that nobody can hide them.
+func (c *tufClient) roots() error {
+	for range maxRoots {
+		version := strconv.FormatInt(c.set.Root.Signed.Version+1, 10)
+		name := version + ".root.json"
+		text, seen := c.kept.Roots[version]
+		if !seen {
+			var err error
+			if text, err = c.get(name, maxRootFile); fetch.Is(err, fetch.NotFound) {
+				return nil // there is no newer one
+			} else if err != nil {
+				return err
+			}
+		}
+		if _, err := c.set.UpdateRoot(text); err != nil {
+			return inDocument(name, err)
+		}
+		c.kept.Roots[version] = text
+	}
+	return nil
+}
+
+// timestamp loads the kept one, against which the served one is held (5.4).
+func (c *tufClient) timestamp() error {
+	const name = "timestamp.json"
+	if c.kept.Timestamp != nil {
+		if _, err := c.set.UpdateTimestamp(c.kept.Timestamp); err != nil && !errors.Is(err, &metadata.ErrRepository{}) {
+			return inDocument("the kept "+name, err) // else it has ended, and still says what was seen
+		}
+	}
+	text, err := c.get(name, maxTimestamp)
+	if err != nil {
+		return err
+	}
+	_, err = c.set.UpdateTimestamp(text)
+	if errors.Is(err, &metadata.ErrEqualVersionNumber{}) {
+		return nil
+	}
+	if err == nil {
+		c.kept.Timestamp = text
+	}
+	return inDocument(name, err)
+}
+
+// snapshot is loaded as timestamp is, and asked for only if a newer one is signed (5.5).
+func (c *tufClient) snapshot() error {
+	info := c.set.Timestamp.Signed.Meta["snapshot.json"]
+	if info == nil {
+		return inDocument("timestamp.json", &metadata.ErrRepository{Msg: "it names no snapshot.json"})
+	}
+	if c.kept.Snapshot != nil {
+		_, err := c.set.UpdateSnapshot(c.kept.Snapshot, true)
+		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
+			return inDocument("the kept snapshot.json", err)
+		}
+	}
+	name := c.named(info.Version, "snapshot.json")
+	text, err := c.get(name, capped(info.Length, maxSnapshot))
+	if err != nil {
+		return err
+	}
+	if _, err := c.set.UpdateSnapshot(text, false); err != nil {
+		return inDocument(name, err)
+	}
+	c.kept.Snapshot = text
+	return nil
+}
+
+// targets are loaded as the snapshot is (5.6).
+func (c *tufClient) targets() error {
+	if c.kept.Targets != nil {
+		_, err := c.set.UpdateTargets(c.kept.Targets)
+		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
+			return inDocument("the kept targets.json", err)
+		}
+	}
+	info := c.set.Snapshot.Signed.Meta["targets.json"]
+	if info == nil {
+		return inDocument("snapshot.json", &metadata.ErrRepository{Msg: "it names no targets.json"})
+	}
+	name := c.named(info.Version, "targets.json")
+	text, err := c.get(name, capped(info.Length, maxFile))
+	if err != nil {
+		return err
+	}
+	if _, err := c.set.UpdateTargets(text); err != nil {
+		return inDocument(name, err)
+	}
+	c.kept.Targets = text
+	return nil
+}
+
+func (c *tufClient) named(version int64, name string) string {
+	if c.set.Root.Signed.ConsistentSnapshot {
+		return strconv.FormatInt(version, 10) + "." + name
+	}
+	return name
+}
+
+func (c *tufClient) get(name string, limit int64) ([]byte, error) {
+	resp, err := c.client.Get(c.ctx, Repository+"/"+name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// capped is how much is read of what is signed to have so many bytes.
+func capped(announced, most int64) int64 {
+	if announced <= 0 || announced > most {
+		return most
+	}
+	return announced
+}
+
+// inDocument says of which document an error is.
+func inDocument(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func readKept(text []byte) (*kept, error) {
@@ -215,33 +350,4 @@ func refused(err error) error {
 		return &UpdateError{Refuted: true, What: "what is served contradicts itself", Err: err}
 	}
 	return &UpdateError{What: "what is served cannot be read", Err: err}
-}
-
-// tufFetcher asks the repository through the run's own transport. Roots that an
-// earlier update has seen are not asked for again, so that nobody can hide them.
-type tufFetcher struct {
-	ctx    context.Context
-	client *fetch.Client
-	roots  map[string][]byte
-}
-
-var rootName = lazily(`^([1-9][0-9]*)\.root\.json$`)
-
-// DownloadFile has the form that go-tuf asks for; it ignores the time-out, which the context has.
-func (f *tufFetcher) DownloadFile(url string, limit int64, _ time.Duration) ([]byte, error) {
-	root := rootName().FindStringSubmatch(path.Base(url))
-	if len(root) == 2 && f.roots[root[1]] != nil {
-		return f.roots[root[1]], nil
-	}
-	resp, err := f.client.Get(f.ctx, url, limit)
-	switch {
-	case root != nil && fetch.Is(err, fetch.NotFound):
-		// The one answer that go-tuf acts upon: there is no newer root.
-		return nil, &metadata.ErrDownloadHTTP{StatusCode: http.StatusNotFound, URL: url}
-	case err != nil:
-		return nil, err
-	case root != nil:
-		f.roots[root[1]] = resp.Body
-	}
-	return resp.Body, nil
 }

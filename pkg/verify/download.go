@@ -3,9 +3,9 @@ package verify
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -164,7 +164,10 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 	if err != nil || !info.Mode().IsRegular() {
 		return res, false, nil //nolint:nilerr // what is no file there, saving says
 	}
-	sums, err := fetch.HashFile(root, t.Name, t.Progress)
+	sums, err := fetch.HashOwn(ctx, root, t.Name, t.Progress)
+	if errors.Is(err, fetch.ErrNotAlone) {
+		return res, false, nil // what others may change is none (rule 25): a file of our own takes its name
+	}
 	if t.Patient && errors.Is(err, fetch.ErrNotRegular) {
 		return res, false, nil // another run is giving it its name
 	}
@@ -181,7 +184,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil
 	}
 	judged.Result.Notes = append(judged.Result.Notes, "it was there already")
-	if !isBundle(bundle) || t.Beside && !f.hasBeside(root, t, judged) {
+	if len(judged.Bundle) > 0 && !f.proves(bundle, sums) || t.Beside && !f.hasBeside(root, t, judged) {
 		err = f.keepBundle(root, t, judged)
 	}
 	if err == nil && info.Mode().Perm()&t.Mode != t.Mode {
@@ -192,20 +195,26 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 
 // bundleBeside reads the bundle that was kept beside a file, if there is one.
 func bundleBeside(root *os.Root, name string) []byte {
-	info, err := root.Lstat(name + BundleSuffix)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKept {
-		return nil
-	}
-	file, err := root.Open(name + BundleSuffix)
-	if err != nil {
-		return nil
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxKept))
+	text, err := fetch.ReadRegular(root, name+BundleSuffix, maxKept)
 	if err != nil {
 		return nil
 	}
 	return text
+}
+
+// proves says whether a bundle proves a file of these hashes, as any client
+// would find that verifies it.
+func (f *Files) proves(text []byte, sums fetch.Sums) bool {
+	sum, err := hex.DecodeString(sums.SHA256)
+	if err != nil {
+		return false
+	}
+	proved := false
+	err = guard(func() {
+		s, err := openBundle(text)
+		proved = err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), s.b, sum) == nil
+	})
+	return err == nil && proved
 }
 
 // hasBeside says whether what lies beside the file outside stands there as it came.
@@ -217,7 +226,7 @@ func (f *Files) hasBeside(root *os.Root, t Target, judged Judged) bool {
 		if info, err := root.Lstat(t.Name + suffix); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(text)) {
 			return false
 		}
-		if there, err := root.ReadFile(t.Name + suffix); err != nil || !bytes.Equal(there, text) {
+		if there, err := fetch.ReadRegular(root, t.Name+suffix, int64(len(text))); err != nil || !bytes.Equal(there, text) {
 			return false
 		}
 	}

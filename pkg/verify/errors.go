@@ -24,6 +24,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
 		noFiles *release.NoFilesError
+		local   *fetch.FileError
 	)
 	switch {
 	case errors.As(err, &noFiles):
@@ -52,7 +53,9 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Malformed
 	case errors.Is(err, errUnpackLimit):
 		return report.Unknown, report.Limit
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, fetch.ErrTooBig):
+		return report.Unknown, report.Limit
+	case errors.As(err, &local) && !errors.Is(err, fetch.ErrNotRegular), errors.Is(err, context.DeadlineExceeded):
 		return report.Unknown, report.Unreachable
 	}
 	return report.Unknown, report.Malformed

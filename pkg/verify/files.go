@@ -33,6 +33,7 @@ type Files struct {
 	facts   *facts
 	listing *Listing
 	items   map[string]Listed
+	named   map[string][]string // paths of what can be judged, by last element in lower case
 
 	anchorOnce sync.Once
 	anchor     report.Check
@@ -71,10 +72,14 @@ func (f *Files) take(read *facts) { f.once.Do(func() { f.learn(read) }) }
 func (f *Files) learn(read *facts) {
 	f.facts = read
 	f.listing = f.facts.listing()
-	f.items = map[string]Listed{}
+	f.items, f.named = map[string]Listed{}, map[string][]string{}
 	for _, it := range f.listing.Items {
 		if !it.Image {
 			f.items[it.Subject] = it
+			if IsSubject(it.Subject) {
+				base := strings.ToLower(path.Base(it.Subject))
+				f.named[base] = append(f.named[base], it.Subject)
+			}
 		}
 	}
 }

@@ -173,12 +173,12 @@ func (b *batch) rest() ([]*image, error) {
 	if len(names) > 0 {
 		for _, n := range b.req.Names {
 			if !slices.Contains(names, n) {
-				return nil, usagef("%s has no image %q; it has %s", b.req.Version, n, strings.Join(names, ", "))
+				return nil, notFound(usagef("%s has no image %q; it has %s", b.req.Version, n, strings.Join(names, ", ")), b.facts.unread())
 			}
 		}
 		for _, a := range b.req.Arches {
 			if !slices.Contains(arches, a) {
-				return nil, usagef("%s has no architecture %q; it has %s", b.req.Version, a, strings.Join(arches, ", "))
+				return nil, notFound(usagef("%s has no architecture %q; it has %s", b.req.Version, a, strings.Join(arches, ", ")), b.facts.unread())
 			}
 		}
 	}

@@ -51,6 +51,9 @@ type Listing struct {
 	Items   []Listed           // files, then images, each by name
 	Read    []release.Document // those that could be read, whether or not they name anything that can be listed
 	Notes   []string           // documents, and rows of them, that could not be read, and why; what else is to be known of them
+	// Unread are those of which nobody can tell whether they name more: where one
+	// stands here, what is not in Items may exist all the same; see None.
+	Unread []string
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -71,9 +74,10 @@ func (v *Verifier) List(ctx context.Context, version release.Version) (*Listing,
 func (f *facts) listing() *Listing {
 	l := &Listing{Version: f.version, Verdict: report.Verified}
 	if f.rel == nil {
-		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}}
+		return &Listing{Version: f.version, Notes: []string{f.sbom.signature.Detail}, Unread: f.unread()}
 	}
 	l.Read = f.rel.Read()
+	l.Unread = f.unread()
 	f.noteUnread(l)
 	byName := map[string]*Listed{}
 	item := func(subject string, image bool) *Listed {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,9 +22,14 @@ import (
 
 // LocalFile is a file on disk that may be one of a release.
 type LocalFile struct {
-	Root     *os.Root
-	Name     string // in Root, slash-separated
-	Shown    string // as the user knows it
+	Root  *os.Root
+	Name  string // in Root, slash-separated
+	Shown string // as the user knows it
+	// Paths are the absolute, slash-separated paths by which it is known, as it
+	// was named and with links resolved: a name or path of a file of the
+	// release must be that file's. Empty is Shown alone.
+	Paths    []string
+	Odd      error // why it cannot be judged; nothing is read of it then
 	Progress *fetch.Transfer
 }
 
@@ -49,10 +55,13 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	sums := make([]fetch.Sums, len(list))
 	errs := make([]error, len(list))
 	hints := make([][]release.Version, len(list))
-	par.Map(ctx, len(list), localAtOnce, func(_ context.Context, i int) {
-		sums[i], errs[i] = fetch.HashFile(list[i].Root, list[i].Name, list[i].Progress)
+	par.Map(ctx, len(list), localAtOnce, func(ctx context.Context, i int) {
+		if errs[i] = list[i].Odd; errs[i] != nil {
+			return
+		}
+		sums[i], errs[i] = fetch.HashFile(ctx, list[i].Root, list[i].Name, list[i].Progress)
 		if hints[i] = []release.Version{version}; version.IsZero() && errs[i] == nil {
-			hints[i] = hintsOf(list[i])
+			hints[i] = hintsOf(ctx, list[i])
 		}
 	}, func(i int) { errs[i] = context.Canceled })
 	var first *Files
@@ -77,10 +86,11 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	}
 	results := make([]report.Result, len(list))
 	used := make([]release.Version, len(list))
+	run := localRun{first, known, !version.IsZero()}
 	par.Map(ctx, len(list), localAtOnce, func(ctx context.Context, i int) {
-		results[i], used[i] = localResult(ctx, first, list[i], sums[i], errs[i], hints[i], known, !version.IsZero())
+		results[i], used[i] = run.result(ctx, list[i], sums[i], errs[i], hints[i])
 	}, func(i int) {
-		results[i], _ = localResult(ctx, first, list[i], sums[i], context.Canceled, nil, known, false)
+		results[i], _ = run.result(ctx, list[i], sums[i], context.Canceled, nil)
 	})
 
 	var all []report.Result
@@ -99,55 +109,121 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	return first.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
-func localResult(ctx context.Context, r *Files, l LocalFile, sums fetch.Sums, err error, hints []release.Version, known map[release.Version]*Files, named bool) (report.Result, release.Version) {
+// localRun is what the judging of local files shares.
+type localRun struct {
+	first *Files // of any release: judges what is of none
+	known map[release.Version]*Files
+	named bool // the caller says which release it is
+}
+
+func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err error, hints []release.Version) (report.Result, release.Version) {
 	say := func(c report.Check) (report.Result, release.Version) {
-		res := report.Result{Subject: l.Shown, Kind: "file", Checks: []report.Check{c}}
-		if sums.SHA256 != "" {
-			res.Digest = "sha256:" + sums.SHA256
-		}
-		return res, release.Version{}
+		return l.result(sums, c), release.Version{}
 	}
 	if err != nil {
-		return say(r.failed(report.Digest, err))
+		return say(r.first.failed(report.Digest, err))
 	}
 	if len(hints) == 0 {
-		return say(r.check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
+		return say(r.first.check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
 	}
-	base := path.Base(l.Name)
 	for _, v := range hints {
-		f := known[v]
+		f := r.known[v]
 		f.kept.add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
-		found := f.Find(ctx, sums)
-		if len(found) == 0 {
-			continue
+		if found := f.Find(ctx, sums); len(found) > 0 {
+			return f.local(ctx, l, sums, found), v
 		}
-		judged := f.Judge(ctx, mostLike(found, l.Shown), sums)
-		judged.Result.SeenAs = []string{judged.Result.Subject}
-		judged.Result.Subject = l.Shown
-		return judged.Result, v
 	}
 	v := hints[0]
-	f := known[v]
-	var should []string // files of the release by that name
-	for _, it := range f.Load(ctx).Items {
-		if !it.Image && IsSubject(it.Subject) && path.Base(it.Subject) == base {
-			should = append(should, it.Subject)
+	f := r.known[v]
+	if f.Load(ctx); r.named {
+		if res, ok := f.otherBytes(l, sums); ok {
+			return res, v
 		}
 	}
-	if named && len(should) > 0 {
-		res, used := say(f.check(report.Digest, report.Refuted, report.Mismatch, "this is no %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", base, v, len(should), brief(sums.SHA256)))
-		res.Release = v.String()
-		return res, used
-	}
-	if notes := f.listing.Notes; len(f.items) == 0 && len(notes) > 0 {
-		return say(f.check(report.Digest, report.Unknown, report.Unreachable, "the documents of %s could not be read: %s", v, notes[0]))
-	}
-	var names []string
+	var unread, names []string
 	for _, h := range hints {
 		names = append(names, h.String())
+		r.known[h].Load(ctx)
+		unread = append(unread, r.known[h].facts.unread()...)
+	}
+	none := fmt.Errorf("no file of %s has these bytes", strings.Join(names, " or "))
+	if len(unread) > 0 {
+		return say(f.check(report.Digest, report.Unknown, report.Unreachable, "%v", notFound(none, unread)))
 	}
 	return say(f.check(report.Digest, report.Unknown, report.NoClaim,
-		"no file of %s has these bytes; if it is of another release, name it with --release VERSION", strings.Join(names, " or ")))
+		"%v; if it is of another release, name it with --release VERSION", none))
+}
+
+func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result {
+	res := report.Result{Subject: l.Shown, Kind: "file", Checks: checks}
+	if sums.SHA256 != "" {
+		res.Digest = "sha256:" + sums.SHA256
+	}
+	return res
+}
+
+// local judges bytes that the release has, under the name that they have here:
+// under a name or path of a file of the release they must be that file's.
+func (f *Files) local(ctx context.Context, l LocalFile, sums fetch.Sums, found []string) report.Result {
+	chosen := found
+	for _, local := range l.paths() {
+		list, _ := meant(f.named[strings.ToLower(path.Base(local))], local)
+		if len(list) == 0 {
+			continue
+		}
+		chosen = slices.DeleteFunc(slices.Clone(chosen), func(p string) bool { return !slices.Contains(list, p) })
+		if len(chosen) == 0 {
+			res := l.result(sums, f.check(report.Digest, report.Refuted, report.Mismatch,
+				"its name is that of %s of %s, but its bytes are those of %s (sha256 %s)", orMore(list), f.Version, orMore(found), brief(sums.SHA256)))
+			res.Release, res.SeenAs = f.Version.String(), []string{f.Version.FileURL(found[0])}
+			return res
+		}
+	}
+	judged := f.Judge(ctx, chosen[0], sums)
+	judged.Result.SeenAs = []string{judged.Result.Subject}
+	judged.Result.Subject = l.Shown
+	if shared(chosen[0], l.paths()[0]) <= strings.Count(chosen[0], "/") {
+		judged.Result.Notes = append(judged.Result.Notes, fmt.Sprintf("its bytes are those of %s of %s", orMore(chosen), f.Version))
+	}
+	return judged.Result
+}
+
+// otherBytes refutes bytes that no file of the release has under the name of
+// one, if the hash of every file that it may mean was read.
+func (f *Files) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
+	for _, local := range l.paths() {
+		list, whole := meant(f.named[strings.ToLower(path.Base(local))], local)
+		unclaimed := slices.ContainsFunc(list, func(p string) bool {
+			return !slices.ContainsFunc(f.items[p].Claims, func(c StrongClaim) bool {
+				return strings.HasPrefix(c.Digest, "sha256:") || strings.HasPrefix(c.Digest, "sha512:")
+			})
+		})
+		// What was not read may name another file of that name.
+		if len(list) == 0 || unclaimed || !whole && len(f.facts.unread()) > 0 {
+			continue
+		}
+		res := l.result(sums, f.check(report.Digest, report.Refuted, report.Mismatch,
+			"this is no %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", path.Base(local), f.Version, len(list), brief(sums.SHA256)))
+		res.Release = f.Version.String()
+		return res, true
+	}
+	return report.Result{}, false
+}
+
+// paths are the names by which a file is known here, slash-separated.
+func (l LocalFile) paths() []string {
+	if len(l.Paths) == 0 {
+		return []string{filepath.ToSlash(l.Shown)}
+	}
+	return l.Paths
+}
+
+// orMore names the first of several.
+func orMore(paths []string) string {
+	if len(paths) == 1 {
+		return paths[0]
+	}
+	return fmt.Sprintf("%s (or %d others)", paths[0], len(paths)-1)
 }
 
 // documents are the results of the release's own documents, once they are read.
@@ -158,31 +234,15 @@ func (f *Files) documents() []report.Result {
 	return f.facts.results()
 }
 
-// mostLike chooses among files of the same bytes the one whose name is the
-// nearest.
-func mostLike(paths []string, shown string) string {
-	for _, p := range paths {
-		if strings.HasSuffix(shown, p) {
-			return p
-		}
-	}
-	for _, p := range paths {
-		if path.Base(p) == path.Base(shown) {
-			return p
-		}
-	}
-	return paths[0]
-}
-
 var versionForm = regexp.MustCompile(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)
 
 // hintsOf are the versions that a path, an archive's own "version" file, or the
 // text in a program names, the likeliest first.
-func hintsOf(l LocalFile) []release.Version {
+func hintsOf(ctx context.Context, l LocalFile) []release.Version {
 	if hints := versionsIn(l.Shown); len(hints) > 0 {
 		return hints[:1]
 	}
-	f, err := l.Root.Open(l.Name)
+	f, err := fetch.OpenRegular(l.Root, l.Name)
 	if err != nil {
 		return nil
 	}
@@ -199,7 +259,7 @@ func hintsOf(l LocalFile) []release.Version {
 				counts[string(m)]++
 			}
 		}
-		if err != nil || len(text) <= overlap {
+		if err != nil || len(text) <= overlap || ctx.Err() != nil {
 			break
 		}
 		_, _ = rd.Discard(len(text) - overlap)
@@ -253,50 +313,4 @@ func archiveHints(r io.Reader) []release.Version {
 		}
 	}
 	return nil
-}
-
-// LocalPaths lists the regular files of a directory that may be files of a
-// release: not the parts and bundles that downloads leave, nor checksums and
-// signatures.
-func LocalPaths(root *os.Root, dir string, limit int) ([]string, error) {
-	var out []string
-	entries, err := func() ([]os.DirEntry, error) {
-		d, err := root.Open(dir)
-		if err != nil {
-			return nil, err
-		}
-		defer d.Close()
-		return d.ReadDir(-1)
-	}()
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		switch {
-		case e.Name()[0] == '.':
-		case e.IsDir():
-			more, err := LocalPaths(root, name, limit-len(out))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, more...)
-		case e.Type().IsRegular() && !accompanies(e.Name()):
-			out = append(out, name)
-		}
-		if len(out) > limit {
-			return nil, fmt.Errorf("more than %d files", limit)
-		}
-	}
-	return out, nil
-}
-
-func accompanies(name string) bool {
-	for _, suffix := range []string{BundleSuffix, ".sig", ".cert", ".sha256", ".sha512", ".docker_tag"} {
-		if strings.HasSuffix(name, suffix) {
-			return true
-		}
-	}
-	return release.DescribeFile(name).Kind == "document"
 }
