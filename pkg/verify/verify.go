@@ -174,24 +174,6 @@ func (r *run) documents() bool {
 	return r.needs(report.Inventory) || r.needs(report.Binding) || r.mayAsk(report.Contents)
 }
 
-// asks says whether a check is made of an image, and whether it must pass: for
-// all, or by a rule of the policy. The rules are the policy's, so that --checks
-// stands instead of them too.
-func (r *run) asks(im *image, check string) (required, made bool) {
-	required = r.needs(check)
-	made = required
-	if r.Checks != nil {
-		return required, made
-	}
-	for _, rule := range r.Policy.Rules {
-		if rule.Applies(im.name, im.version) {
-			required = required || slices.Contains(rule.Require, check)
-			made = made || required || slices.Contains(rule.Report, check)
-		}
-	}
-	return required, made
-}
-
 // mayAsk says whether a check may be made of some image.
 func (r *run) mayAsk(check string) bool {
 	return r.needs(check) || r.Checks == nil && slices.ContainsFunc(r.Policy.Rules, func(rule trust.Rule) bool {
