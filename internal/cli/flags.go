@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -182,7 +183,8 @@ type settings struct {
 	checks    []string // nil means the policy's
 	require   []string
 	outputs   []output
-	judged    []string // directories that are verified; see outside
+	judged    []string    // directories that are verified; see outside
+	dir       *mirror.Dir // the mirror, once it is open
 	// soon is told of what connects ahead, as soon as there is a network; nil
 	// where no host is sure to be asked.
 	soon func(*fetch.Ahead)

@@ -56,8 +56,11 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return live(set), nil
 	}
 	dir, err := mirror.Open(set.mirror)
-	if err != nil || len(set.endpoints) == 0 {
-		return dir, err
+	if err != nil {
+		return nil, err
+	}
+	if set.dir = dir; len(set.endpoints) == 0 {
+		return dir, nil
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
 	network := named(set, fetch.Options{})
@@ -129,10 +132,23 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	}
 	return &verify.Verifier{
 		Vouched: vouched,
-		Fetch:   client, Registry: images, Policy: policy, Root: root,
+		Fetch:   client, Registry: images, Policy: policy, Root: root, Also: a.also(set),
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: new(verify.Progress),
 	}, nil
+}
+
+// also is the mirror, where a stand-in has the images: what is signed about them may
+// lie in either. A mirror that holds nothing of the registry has nothing to say.
+func (a *app) also(set *settings) *verify.Also {
+	if set.dir == nil || set.endpoints[imageHost] == nil || !set.dir.Holds(imageHost) {
+		return nil
+	}
+	var transport http.RoundTripper = set.dir
+	if set.verbose {
+		transport = &fetch.Trace{Next: transport, W: a.stderr}
+	}
+	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport}}, Name: "the mirror " + set.mirror}
 }
 
 // vouched reads what the operator of a mirror vouches for by a key. The key is

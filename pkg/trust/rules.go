@@ -16,7 +16,8 @@ type Rule struct {
 	Images []string `json:"images,omitempty"` // paths in the registry, exact; none means every image
 	// From and To are versions such as "v1.37.0", or whole minors such as "1.37",
 	// both included; empty means no bound. A rule with a bound is for images of
-	// releases alone.
+	// releases, and for others that Images names. What is named by its digest alone is
+	// of the versions that it is bound to; where none is known, the rule holds.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 

@@ -75,7 +75,8 @@ func (r *run) attest(ctx context.Context, im *image) {
 type attestations struct {
 	*run
 	im      *image
-	err     error // the list could not be had
+	err     error // the first list that could not be read
+	lists   int   // that could
 	listed  int
 	bundles []attestation
 	unread  []error   // of those that could not be fetched, which might be anything
@@ -86,39 +87,64 @@ type attestations struct {
 
 type attestation struct {
 	source string
+	from   source
 	sealed *sealed
 }
 
-// read fetches the bundles that refer to the image. Those whose annotation
-// names a class that was asked for come first, but what a bundle is, its signed
-// statement says.
+// referrer is one that is listed, and where.
+type referrer struct {
+	registry.Descriptor
+	from source
+}
+
+func (s source) list(all []registry.Descriptor) (out []referrer) {
+	for _, d := range all {
+		out = append(out, referrer{d, s})
+	}
+	return out
+}
+
+// read fetches the bundles that refer to the image, from every source: what any of
+// them lists counts. Those whose annotation names a class that was asked for come first,
+// but what a bundle is, its signed statement says.
 func (a *attestations) read(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
 	ref := registry.Ref{Host: a.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
-	list, err := a.Registry.Referrers(ctx, ref)
-	if err != nil {
-		a.err = err
-		return
+	var all []referrer
+	for _, from := range a.sources() {
+		list, err := from.client.Referrers(ctx, ref)
+		_, reason := judge(err)
+		switch {
+		case err == nil, from.name != "" && reason == report.Absent: // it has none, and that is all that it says
+			a.lists++
+		case a.err == nil:
+			a.err = err
+		}
+		for _, d := range from.list(list) {
+			if !slices.ContainsFunc(all, func(o referrer) bool { return o.Digest == d.Digest }) {
+				all = append(all, d)
+			}
+		}
 	}
-	a.take(ctx, ref, list, names)
+	a.take(ctx, ref, all, names)
 }
 
-func (a *attestations) take(ctx context.Context, ref registry.Ref, list []registry.Descriptor, names []string) {
+func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referrer, names []string) {
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
 		wanted = append(wanted, a.Policy.Attestations[n].PredicateTypes...)
 	}
-	var these []registry.Descriptor
+	var these []referrer
 	for _, d := range list {
 		if strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == "" {
 			these = append(these, d)
 		}
 	}
-	slices.SortStableFunc(these, func(x, y registry.Descriptor) int {
-		rank := func(d registry.Descriptor) int {
+	slices.SortStableFunc(these, func(x, y referrer) int {
+		rank := func(d referrer) int {
 			if slices.Contains(wanted, d.Annotations[predicateAnnotation]) {
 				return 0
 			}
@@ -152,11 +178,29 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []regist
 	}
 }
 
-// one reads a referrer: a manifest that names the image as its subject, with
+// one reads a referrer where it is listed, and if it cannot be read there, elsewhere:
+// its digest says that it is the same.
+func (a *attestations) one(ctx context.Context, ref registry.Ref, d referrer) (out attestation, broken bool, err error) {
+	out, broken, err = a.oneFrom(ctx, d.from, ref, d.Descriptor)
+	for _, from := range a.sources() {
+		if err == nil && !broken {
+			break
+		}
+		if from.client == d.from.client {
+			continue
+		}
+		if there, bad, failed := a.oneFrom(ctx, from, ref, d.Descriptor); failed == nil && !bad {
+			out, broken, err = there, bad, nil
+		}
+	}
+	return out, broken, err
+}
+
+// oneFrom reads a referrer: a manifest that names the image as its subject, with
 // one layer, the bundle.
-func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Descriptor) (_ attestation, broken bool, _ error) {
+func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Ref, d registry.Descriptor) (_ attestation, broken bool, _ error) {
 	of := registry.Ref{Host: ref.Host, Repository: ref.Repository, Digest: d.Digest}
-	m, err := a.Registry.Manifest(ctx, of)
+	m, err := from.client.Manifest(ctx, of)
 	if err != nil {
 		var format *registry.FormatError
 		return attestation{}, errors.As(err, &format), err
@@ -166,7 +210,7 @@ func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Des
 		!strings.HasPrefix(img.Layers[0].MediaType, bundleArtifact) || img.Layers[0].Size > maxAttestation {
 		return attestation{}, true, err
 	}
-	body, err := a.Registry.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
+	body, err := from.client.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
 	if err != nil {
 		return attestation{}, false, err
 	}
@@ -177,7 +221,28 @@ func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Des
 	if s.statement == nil {
 		return attestation{}, false, nil // a message signature is no attestation
 	}
-	return attestation{source: of.String(), sealed: s}, false, nil
+	return attestation{source: of.String(), from: from, sealed: s}, false, nil
+}
+
+// noList is the check where somebody did not answer what refers to the image.
+func (a *attestations) noList(class string) report.Check {
+	c := a.failed(class, a.err)
+	var wire *fetch.Error
+	if errors.As(a.err, &wire) && c.Reason == report.Absent {
+		c.Reason = report.Unreachable // the registry has not said that there are none
+		c.Detail = "the registry does not answer what refers to this image, which does not mean that nothing does: " + c.Detail
+	}
+	return c
+}
+
+// unlisted says whether what one source did not list may outweigh what another has:
+// a registry that has no such list leaves a statement that was found elsewhere as it is.
+func (a *attestations) unlisted() bool {
+	if a.err == nil {
+		return false
+	}
+	_, reason := judge(a.err)
+	return reason != report.Absent
 }
 
 // judge decides one class. One attestation that satisfies the rule is enough,
@@ -188,14 +253,8 @@ func (a *attestations) judge(class string) report.Check {
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
 		return a.check(class, report.Unknown, reason, format, args...)
 	}
-	if a.err != nil {
-		c := a.failed(class, a.err)
-		var wire *fetch.Error
-		if errors.As(a.err, &wire) && c.Reason == report.Absent {
-			c.Reason = report.Unreachable // the registry has not said that there are none
-			c.Detail = "the registry does not answer what refers to this image, which does not mean that nothing does: " + c.Detail
-		}
-		return c
+	if a.err != nil && a.lists == 0 {
+		return a.noList(class)
 	}
 	ofClass := func(predicateType string) bool {
 		return predicateType == "" || slices.Contains(rule.PredicateTypes, predicateType)
@@ -225,6 +284,8 @@ func (a *attestations) judge(class string) report.Check {
 	switch {
 	case bad != nil && bad.Verdict == report.Refuted:
 		return *bad
+	case good != nil && a.unlisted(), good == nil && bad == nil && a.err != nil:
+		return a.noList(class)
 	case len(a.unread) > 0 && good != nil:
 		c := a.failed(class, a.unread[0])
 		if c.Verdict == report.Unknown {
@@ -289,7 +350,7 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	if what.record != nil {
 		a.records = append(a.records, what.record)
 	}
-	c := say(what.verdict, what.reason, "by %s%s%s", rule.Identity, p.when(), what.detail)
+	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.when(), what.detail, at.from.from())
 	for k, f := range p.fields {
 		c.Evidence[0].Fields[k] = f
 	}

@@ -73,7 +73,7 @@ func recordTie(im *image) tie {
 // counts for what it was read as: the signature over the record names a commit,
 // and not the bytes.
 func (r *record) tie(im *image) tie {
-	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) {
+	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) || r.destination == "" {
 		return tie{}
 	}
 	t := tie{source: r.source.URL, digest: r.source.Digest, strength: strength(r.source.Origin)}

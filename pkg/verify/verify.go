@@ -31,8 +31,11 @@ import (
 type Verifier struct {
 	Fetch    *fetch.Client
 	Registry *registry.Client
-	Policy   *trust.Policy // nil means the embedded one
-	Root     *trust.Root   // nil means the embedded one
+	// Also is where signatures and bundles of images may lie besides, such as a mirror
+	// beside a registry that stands in for the real one; nil is nowhere.
+	Also   *Also
+	Policy *trust.Policy // nil means the embedded one
+	Root   *trust.Root   // nil means the embedded one
 
 	// Catalogue is what past releases consisted of. Nil means the embedded one,
 	// under a root that shares Sigstore's public instance with the embedded root;
