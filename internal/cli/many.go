@@ -83,8 +83,9 @@ func (a *app) report() *cobra.Command {
 		Long: `Reads reports that -o json=FILE wrote. One is shown, or converted. Several are
 merged into one: all shards of a job, or reports of different releases, judged by
 the same policy and trusted root; partial and interrupted ones are refused. The
-verdict and the exit code are those that the reports give. They are not signed, and
-nothing is examined again.`,
+verdict and the exit code are those that the reports give: a saved report is its
+writer's word. None is signed, and nothing is examined again. What no kverify can have
+written is refused.`,
 		Example: withExamples(
 			"kverify report report.json  # as a table",
 			"kverify report report.json --subject kube-proxy  # one subject, in words",
@@ -161,5 +162,12 @@ func readReport(name string) (*report.File, error) {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, usagef("%s: is a directory; name the reports in it", name)
 	}
-	return report.Read(name, io.Reader(f))
+	saved, err := report.Read(name, io.Reader(f))
+	if err != nil {
+		return nil, err
+	}
+	if err := verify.Saved(saved.Report); err != nil {
+		return nil, &report.FileError{Name: name, Err: err}
+	}
+	return saved, nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -118,6 +120,7 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.judge = foreignJudge(policy, root)
 	client := &fetch.Client{Transport: transport}
 	images := &registry.Client{Fetch: client, Keychain: authn.DefaultKeychain, Endpoints: map[string]string{}}
 	if base := set.endpoints[imageHost]; base != nil {
@@ -136,6 +139,23 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: new(verify.Progress),
 	}, nil
+}
+
+// foreignJudge names a policy and a trusted root that are not built in; empty if both are.
+func foreignJudge(policy *trust.Policy, root *trust.Root) string {
+	var names []string
+	for _, s := range []struct {
+		what string
+		report.Source
+	}{{"policy", policy.Source()}, {"trusted root", root.Source()}} {
+		if !s.Embedded {
+			names = append(names, fmt.Sprintf("%s %s %s", s.what, s.Path, s.Digest))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "judged by " + strings.Join(names, " and ") + ", not by what is built in"
 }
 
 // also is the mirror, where a stand-in has the images: what is signed about them may
