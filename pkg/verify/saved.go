@@ -24,7 +24,7 @@ func Saved(r report.Report) error {
 		return errors.New("its policy is the built-in one, and it says otherwise")
 	}
 	for _, name := range policy.Required {
-		if !slices.Contains(r.Scope.Checks, name) && !slices.Contains(r.Scope.Omitted, name) && (name != report.Inventory || ofReleases(r)) {
+		if !slices.Contains(r.Scope.Checks, name) && !slices.Contains(r.Scope.Omitted, name) && applies(name, r) {
 			return fmt.Errorf("it was made without the check %s, which the built-in policy requires, and does not say that it is partial", name)
 		}
 	}
@@ -70,9 +70,16 @@ func holdsLeast(r report.Report, policy *trust.Policy, v release.Version) error 
 	return nil
 }
 
-// ofReleases says whether the images of a release were asked for, which has an inventory.
-func ofReleases(r report.Report) bool {
-	return slices.ContainsFunc(r.Results, func(res report.Result) bool {
-		return res.Kind == "image" && res.Release != "" && slices.Contains(r.Scope.Subjects, res.Release)
-	})
+// applies says whether a check is of what the report is about: files alone have no
+// reference, and only a release that was asked for has an inventory.
+func applies(check string, r report.Report) bool {
+	switch check {
+	case report.Inventory:
+		return slices.ContainsFunc(r.Results, func(res report.Result) bool {
+			return res.Kind == "image" && res.Release != "" && slices.Contains(r.Scope.Subjects, res.Release)
+		})
+	case report.Reference:
+		return slices.ContainsFunc(r.Results, func(res report.Result) bool { return res.Kind == "image" })
+	}
+	return true
 }
