@@ -72,6 +72,7 @@ type app struct {
 	running        bool     // a command line was understood, so that an error is no longer cobra's
 	code           int      // that the report has earned, once there is one
 	remarks        []string // to say when stderr is free; see sayLater
+	judge          string   // names a policy or trusted root that is not built in, until it was said
 	drained        bool     // a server that was told to end has answered everything: no interruption
 }
 
@@ -99,6 +100,9 @@ func (a *app) run(ctx context.Context) (code int) {
 	if err == nil && a.drained {
 		return exitVerified
 	}
+	if !errors.As(err, &usage) {
+		a.sayJudge()
+	}
 	switch code = exitCode(ctx, err, a.code); {
 	case err == nil || errors.Is(err, syscall.EPIPE):
 	case errors.As(context.Cause(ctx), new(stopped)):
@@ -109,6 +113,16 @@ func (a *app) run(ctx context.Context) (code int) {
 		a.say("%v", err)
 	}
 	return code
+}
+
+// sayJudge names a policy or trusted root that is not the built-in one, unless a
+// verdict line did. Every command does so, also with --quiet: who replaces the judge
+// replaces the verdict (rule 4).
+func (a *app) sayJudge() {
+	if a.judge != "" {
+		a.say("%s", a.judge)
+	}
+	a.judge = ""
 }
 
 // say writes a message to stderr. Errors repeat text from outside.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
@@ -187,6 +188,7 @@ type settings struct {
 	outputs   []output
 	judged    []string // directories that are verified; see outside
 	sparse    []verify.Held
+	dir       *mirror.Dir // the mirror, once it is open
 	// soon is told of what connects ahead, as soon as there is a network; nil
 	// where no host is sure to be asked.
 	soon func(*fetch.Ahead)

@@ -83,8 +83,9 @@ func (a *app) report() *cobra.Command {
 		Long: `Reads reports that -o json=FILE wrote. One is shown, or converted. Several are
 merged into one: all shards of a job, or reports of different releases, judged by
 the same policy and trusted root; partial and interrupted ones are refused. The
-verdict and the exit code are those that the reports give. They are not signed, and
-nothing is examined again.`,
+verdict and the exit code are those that the reports give: a saved report is its
+writer's word. None is signed, and nothing is examined again. What no kverify can have
+written is refused.`,
 		Example: withExamples(
 			"kverify report report.json  # as a table",
 			"kverify report report.json --subject kube-proxy  # one subject, in words",
@@ -158,5 +159,12 @@ func readReport(ctx context.Context, name string) (*report.File, error) {
 		return nil, usagef("%s: %w; name a report that -o json=FILE wrote", name, plainError(err))
 	}
 	defer func() { _ = f.Close() }()
-	return report.Read(name, f)
+	saved, err := report.Read(name, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := verify.Saved(saved.Report); err != nil {
+		return nil, &report.FileError{Name: name, Err: err}
+	}
+	return saved, nil
 }

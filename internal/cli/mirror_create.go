@@ -205,6 +205,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	if err != nil {
 		return err
 	}
+	v.Also = nil // what is copied comes from one place: a signature that lies elsewhere would not come along
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}

@@ -85,9 +85,10 @@ func (a *app) write(r report.Report, set *settings) error {
 		}
 		return render.Table(w, r, o)
 	})
-	if !shown && (!set.quiet || r.Scope.Partial) {
+	if !shown && (!set.quiet || r.Scope.Partial || a.judge != "") {
 		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
 	}
+	a.judge = "" // the verdict line names it, and so does the report in JSON
 	return err
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -62,7 +64,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 	if set.endpoints[imageHost] == nil {
 		set.sparse = dir.Sparse()
 	}
-	if len(set.endpoints) == 0 {
+	if set.dir = dir; len(set.endpoints) == 0 {
 		return dir, nil
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
@@ -121,6 +123,7 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.judge = foreignJudge(policy, root)
 	client := &fetch.Client{Transport: transport}
 	images := &registry.Client{Fetch: client, Keychain: authn.DefaultKeychain, Endpoints: map[string]string{}}
 	if base := set.endpoints[imageHost]; base != nil {
@@ -135,10 +138,40 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	}
 	return &verify.Verifier{
 		Vouched: vouched, Sparse: set.sparse,
-		Fetch: client, Registry: images, Policy: policy, Root: root,
+		Fetch: client, Registry: images, Policy: policy, Root: root, Also: a.also(set),
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: new(verify.Progress),
 	}, nil
+}
+
+// foreignJudge names a policy and a trusted root that are not built in; empty if both are.
+func foreignJudge(policy *trust.Policy, root *trust.Root) string {
+	var names []string
+	for _, s := range []struct {
+		what string
+		report.Source
+	}{{"policy", policy.Source()}, {"trusted root", root.Source()}} {
+		if !s.Embedded {
+			names = append(names, fmt.Sprintf("%s %s %s", s.what, s.Path, s.Digest))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "judged by " + strings.Join(names, " and ") + ", not by what is built in"
+}
+
+// also is the mirror, where a stand-in has the images: what is signed about them may
+// lie in either. A mirror that holds nothing of the registry has nothing to say.
+func (a *app) also(set *settings) *verify.Also {
+	if set.dir == nil || set.endpoints[imageHost] == nil || !set.dir.Holds(imageHost) {
+		return nil
+	}
+	var transport http.RoundTripper = set.dir
+	if set.verbose {
+		transport = &fetch.Trace{Next: transport, W: a.stderr}
+	}
+	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport}}, Name: "the mirror " + set.mirror}
 }
 
 // vouched reads what the operator of a mirror vouches for by a key. The key is

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // Options say how a table is written. The zero value is plain text with one
@@ -237,8 +238,11 @@ func (t *table) verdict(r report.Report) string {
 	if s := r.Scope.Shard; s != nil {
 		remark("shard %s, not the whole", s)
 	}
-	if n := len(r.Merged); n > 0 {
+	switch n := len(r.Merged); {
+	case n > 0:
 		remark("merged from %s, as they say", plural(n, "report"))
+	case r.Saved:
+		remark("as the saved report says; nothing was examined")
 	}
 	if r.Scope.Partial {
 		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
@@ -254,6 +258,8 @@ func (t *table) verdict(r report.Report) string {
 		switch {
 		case v == report.Verified:
 			what = "nothing needed it"
+		case r.Excused() && r.Saved:
+			what = "by that run; the verdict is the same"
 		case r.Excused():
 			what = "so the exit code is 0; the verdict is the same"
 		}
@@ -268,6 +274,7 @@ func (t *table) verdict(r report.Report) string {
 			foreign = append(foreign, Escape(s.what+" "+cmp.Or(s.Path, "unnamed")+" "+short(s.Digest)))
 		}
 	}
+	foreign = append(foreign, ofAnother(r)...)
 	if k := r.OperatorKey; k != nil {
 		foreign = append(foreign, Escape("vouched for by "+cmp.Or(k.Path, "an unnamed key")+" "+short(k.Digest)))
 	}
@@ -329,6 +336,25 @@ func boundTo(r report.Report) string {
 		return ""
 	}
 	return someOf(of)
+}
+
+// ofAnother names the policy and the trusted root of a saved report that are said
+// to be built in, and are not what is built into this program: they are of the program
+// that wrote it, as it says (rule 34).
+func ofAnother(r report.Report) (out []string) {
+	if !r.Saved {
+		return nil
+	}
+	policy, root := trust.Embedded()
+	for _, s := range []struct {
+		what       string
+		said, ours report.Source
+	}{{"policy", r.Policy, policy}, {"trusted root", r.TrustedRoot, root}} {
+		if s.said.Embedded && s.said.Digest != s.ours.Digest {
+			out = append(out, Escape(fmt.Sprintf("%s of %s %s %s", s.what, cmp.Or(r.Tool.Name, "kverify"), cmp.Or(r.Tool.Version, "unknown"), short(s.said.Digest))))
+		}
+	}
+	return out
 }
 
 // asked words the scope, so that nobody takes a part for the whole.

@@ -19,6 +19,13 @@ const (
 	// SummaryVerifier is who verifies, in Kubernetes' verification summaries.
 	SummaryVerifier = "https://k8s.io/promo-tools/verifier/v1"
 
+	// KrelBuilder and KrelBuildType are who builds releases and images, and how (kubernetes/release, docs/krel).
+	KrelBuilder   = "https://git.k8s.io/release/docs/krel"
+	KrelBuildType = "https://git.k8s.io/release/docs/krel/buildtypes/v1"
+
+	// StagingProject is where images are built: their provenance calls them by their name there.
+	StagingProject = "gcr.io/k8s-staging-kubernetes/"
+
 	mediaBundle  = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	payloadDSSE  = "application/vnd.in-toto+json"
 	ociIndexType = "application/vnd.oci.image.index.v1+json"
@@ -82,8 +89,12 @@ func Statement(predicateType string, predicate any, namesAndDigests ...string) [
 }
 
 // Summary is the predicate of a verification summary (slsa.dev/spec/v1.0/verification_summary).
+// One that FAILED has that word in the place of its levels, whatever they are.
 func Summary(verifier, result, resource string, levels ...string) any {
 	type m = map[string]any
+	if result == "FAILED" {
+		levels = []string{"FAILED"}
+	}
 	return m{
 		"verifier": m{"id": verifier}, "timeVerified": "2026-10-06T16:35:37Z", "resourceUri": resource,
 		"policy": m{"uri": "https://k8s.io/promo-tools/policy/v1"}, "verificationResult": result,
@@ -91,12 +102,31 @@ func Summary(verifier, result, resource string, levels ...string) any {
 	}
 }
 
+// KrelProvenance is the predicate of an image's provenance (slsa.dev/provenance/v1),
+// as krel writes it.
+func KrelProvenance(builder, buildType string) any {
+	type m = map[string]any
+	return m{
+		"buildDefinition": m{"buildType": buildType, "externalParameters": m{"tag": "v1.37.2"}, "resolvedDependencies": []m{}},
+		"runDetails":      m{"builder": m{"id": builder}, "metadata": m{"invocationId": "5d5a2e0c"}},
+	}
+}
+
 // AttestImage signs a statement about the image of ref and stores it as a
-// referrer, as the promoter does. It returns the bundle.
+// referrer, as the promoter does. The image is called by its name in the registry,
+// in a provenance by that of where it was built. It returns the bundle.
 func (w *World) AttestImage(ref, predicateType string, predicate any, how Signing) []byte {
 	repo, _, _ := splitRef(ref)
-	digest := w.Digest(ref)
-	statement := Statement(predicateType, predicate, HostRegistry+"/"+repo, digest)
+	name := HostRegistry + "/" + repo
+	if predicateType == PredicateProvenance || predicateType == PredicateProvenance02 {
+		name = StagingProject + repo
+	}
+	return w.AttestImageAs(name, ref, predicateType, predicate, how)
+}
+
+// AttestImageAs is AttestImage under any name.
+func (w *World) AttestImageAs(name, ref, predicateType string, predicate any, how Signing) []byte {
+	statement := Statement(predicateType, predicate, name, w.Digest(ref))
 	bundle := w.sig.Attest(statement, how).Bundle("0.3")
 	w.PutReferrer(ref, predicateType, bundle)
 	return bundle
@@ -247,10 +277,31 @@ func (w *World) attestRelease(r *release) {
 		}
 		w.AttestImage(ref, PredicateSummary, Summary(SummaryVerifier, "PASSED", HostRegistry+"/"+name+"@"+digest, "SLSA_BUILD_LEVEL_3"),
 			Signing{Identity: Summaries, Time: at})
-		w.AttestImage(ref, PredicateProvenance, map[string]any{"buildDefinition": map[string]any{"buildType": "https://cloudbuild.googleapis.com/CloudBuildYaml@v0.1"},
-			"runDetails": map[string]any{"builder": map[string]any{"id": "https://cloudbuild.googleapis.com/GoogleHostedWorker"}}},
-			Signing{Identity: KrelStage, Time: at})
+		w.AttestImage(ref, PredicateProvenance, KrelProvenance(KrelBuilder, KrelBuildType), Signing{Identity: KrelStage, Time: at})
+		w.attestChildren(name, ref, at)
+		if name == "kube-scheduler" { // promoted, and once more written down by a later check
+			w.AttestImage(ref, PredicatePromotion, SigcheckRecord(HostRegistry+"/"+ref, digest), Signing{Time: at.Add(24 * time.Hour)})
+		}
 	}
+}
+
+// attestChildren stores what is attested of the platforms of an image: a summary
+// and a provenance, and no promotion record.
+func (w *World) attestChildren(name, ref string, at time.Time) {
+	_, tag, _ := splitRef(ref)
+	for _, arch := range w.Arches(tag) {
+		own := name + "-" + arch
+		child := name + "@" + w.Digest(own+":"+tag)
+		w.AttestImage(child, PredicateSummary, Summary(SummaryVerifier, "PASSED", HostRegistry+"/"+child, "SLSA_BUILD_LEVEL_3"),
+			Signing{Identity: Summaries, Time: at})
+		w.AttestImageAs(StagingProject+own, child, PredicateProvenance, KrelProvenance(KrelBuilder, KrelBuildType), Signing{Identity: KrelStage, Time: at})
+	}
+}
+
+// SigcheckRecord is the predicate of a record that `kpromo sigcheck` wrote
+// afterwards: it knows where the image is, and not where it came from.
+func SigcheckRecord(destination, digest string) any {
+	return map[string]any{"dstRef": destination, "digest": digest, "timestamp": "2026-10-07T09:00:00Z", "builderId": "https://k8s.io/promo-tools@v4.7.1"}
 }
 
 // PromotionRecord is the predicate of a promotion record

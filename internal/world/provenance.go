@@ -16,9 +16,6 @@ type ProvenanceForm struct {
 	Sign   *Signing                            // sign it in place as a Sigstore bundle; krel-staging if it names nobody
 }
 
-// KrelBuilder is who builds, in the provenance of a release.
-const KrelBuilder = "https://git.k8s.io/release/docs/krel"
-
 // PutProvenance writes a release's provenance.json anew, with its checksums.
 func (w *World) PutProvenance(version string, form ProvenanceForm) {
 	r := w.release(version)
@@ -77,7 +74,7 @@ func (r *release) provenance(form ProvenanceForm) []byte {
 	case form.Newer:
 		statement["_type"], statement["predicateType"] = "https://in-toto.io/Statement/v1", PredicateProvenance
 		statement["predicate"] = m{
-			"buildDefinition": m{"buildType": KrelBuilder + "/buildtypes/v1", "externalParameters": m{"type": "official"}},
+			"buildDefinition": m{"buildType": KrelBuildType, "externalParameters": m{"type": "official"}},
 			"runDetails":      m{"builder": m{"id": KrelBuilder}},
 		}
 	case form.Staged:

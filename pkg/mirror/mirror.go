@@ -119,6 +119,13 @@ func (d *Dir) readLists() (err error) {
 	return nil
 }
 
+// Holds says whether the mirror has anything of a host, or cannot tell because its
+// list of images is damaged.
+func (d *Dir) Holds(host string) bool {
+	_, unread := d.broken["oci"]
+	return unread || slices.Contains(d.hosts, host)
+}
+
 // Close releases the directory. Bodies that are still open stay readable,
 // those of an archive do not.
 func (d *Dir) Close() error { return d.file.Close() }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -13,10 +15,24 @@ func one(version string) Report {
 	return Report{
 		SchemaVersion: SchemaVersion, Tool: Tool{"kverify", "v1"}, Time: time.Unix(1e9, 0).UTC(),
 		Scope: Scope{Subjects: []string{version}, Checks: []string{Inventory, Digest, Signature}}, Releases: []string{version},
-		Policy: Source{Digest: "sha256:p", Embedded: true}, TrustedRoot: Source{Digest: "sha256:r", Embedded: true},
-		Results: []Result{{Subject: "registry.k8s.io/a:" + version, Kind: "image", Release: version, Digest: "sha256:" + version,
-			Checks: []Check{{Name: Digest, Verdict: Verified, Required: true}, {Name: Signature, Verdict: Verified, Required: true}}}},
+		Policy: Source{Digest: digestOf("p"), Embedded: true}, TrustedRoot: Source{Digest: digestOf("r"), Embedded: true},
+		Results: []Result{{Subject: "registry.k8s.io/a:" + version, Kind: "image", Release: version, Digest: digestOf(version),
+			Checks: []Check{{Name: Digest, Verdict: Verified, Required: true, Evidence: []Evidence{{What: "manifest", Digest: digestOf(version)}}},
+				{Name: Signature, Verdict: Verified, Required: true, Evidence: []Evidence{{What: "signature"}}}}}},
 	}
+}
+
+func digestOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// whole is one with its inventory, as a run writes it.
+func whole(version string) Report {
+	r := one(version)
+	r.Results = append([]Result{{Subject: version, Kind: "release", Release: version,
+		Checks: []Check{{Name: Inventory, Verdict: Verified, Required: true, Detail: "1 images with 0 platforms, nothing missing"}}}}, r.Results...)
+	return r
 }
 
 func file(name string, r Report) *File { return &File{Name: name, Digest: name, Report: r} }
@@ -45,7 +61,7 @@ func TestMergeRefuses(t *testing.T) {
 		"twice":       {[]Report{shard("v1.27.1", 0, 2), shard("v1.27.2", 0, 2)}, "is shard 0 too"},
 		"no shard":    {[]Report{shard("v1.27.1", 0, 2), shard("v1.27.2", 5, 2)}, "there is no shard 5/2"},
 		"nothing of":  {[]Report{shard("v1.27.1", 0, 2), shard("v1.27.2", 1, 2)}, "v1.27.3 was asked for, and no result speaks of it"},
-		"two digests": {[]Report{one("v1.27.2"), change(func(r *Report) { r.Results[0].Digest = "sha256:x" })}, "registry.k8s.io/a:v1.27.2 is sha256:x, but sha256:v1.27.2 in a"},
+		"two digests": {[]Report{one("v1.27.2"), change(func(r *Report) { r.Results[0].Digest = "sha256:x" })}, "registry.k8s.io/a:v1.27.2 is sha256:x, but sha256:"},
 		"nothing":     {nil, "no report was given"},
 	} {
 		var files []*File
@@ -82,7 +98,7 @@ func TestMergeKeepsTheWorst(t *testing.T) {
 // TestReadRefuses alters saved reports.
 func TestReadRefuses(t *testing.T) {
 	type object = map[string]any
-	result := func(o object) object { return o["results"].([]any)[0].(object) }
+	result := func(o object) object { return o["results"].([]any)[1].(object) }
 	for name, c := range map[string]struct {
 		change func(object)
 		want   string
@@ -96,11 +112,12 @@ func TestReadRefuses(t *testing.T) {
 		"another document": {func(o object) { clear(o); o["kind"] = "Pod" }, "of schema version 0"},
 	} {
 		var o object
-		b, _ := json.Marshal(one("v1.27.2"))
+		b, _ := json.Marshal(whole("v1.27.2"))
 		if err := json.Unmarshal(b, &o); err != nil {
 			t.Fatal(err)
 		}
 		o["verdict"], result(o)["verdict"] = "verified", "verified"
+		o["results"].([]any)[0].(object)["verdict"] = "verified"
 		c.change(o)
 		b, _ = json.Marshal(o)
 		_, err := Read("x", strings.NewReader(string(b)))
@@ -116,7 +133,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	b, _ := json.Marshal(one("v1.27.2"))
+	b, _ := json.Marshal(whole("v1.27.2"))
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Read("x", strings.NewReader(string(b)))

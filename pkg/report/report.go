@@ -9,7 +9,7 @@
 // Verdicts combine upward in one way only: Refuted beats Unknown beats
 // Verified, no required check at all is Unknown, and so is an empty report.
 //
-// This package imports nothing else of the project.
+// This package imports nothing else of the project but a guard for JSON.
 package report
 
 import (
@@ -175,7 +175,7 @@ type Result struct {
 	// Subject is what was examined: an image reference such as
 	// "registry.k8s.io/kube-proxy:v1.27.2", a release ("v1.27.2"), or the URL of a document.
 	Subject string `json:"subject"`
-	// Kind is "release", "document", "image", "file" or "mirror".
+	// Kind is one of [Kinds].
 	Kind string `json:"kind"`
 	// Release is the version that the subject is examined as, such as "v1.27.2"; may be empty.
 	Release string `json:"release,omitempty"`
@@ -273,6 +273,10 @@ type Report struct {
 	Accepted    []string `json:"acceptedIncidents,omitempty"` // what the caller accepted, for the exit code alone
 	Interrupted bool     `json:"interrupted,omitempty"`       // the run was cut short: results are what was known then
 	Results     []Result `json:"results"`
+
+	// Saved says that this was read from a file: it is its writer's word, and
+	// nothing was examined now. It is set by [Read], and not written.
+	Saved bool `json:"-"`
 }
 
 // Verdict joins all results. An empty report is Unknown, and an interrupted

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,13 @@ type AttestationRule struct {
 	// MinimumLevel is the least SLSA level of a verification summary, such as
 	// "SLSA_BUILD_LEVEL_3"; empty demands none.
 	MinimumLevel string `json:"minimumLevel,omitempty"`
+	// Builders and BuildTypes are the exact builder.id and buildType of a provenance,
+	// of which one each must hold; only for provenance, which needs both.
+	Builders   []string `json:"builders,omitempty"`
+	BuildTypes []string `json:"buildTypes,omitempty"`
+	// SubjectNames are the exact names that a statement may call the image by: forms
+	// that end in /{name}, as the docker-references. None means those of the images.
+	SubjectNames []string `json:"subjectNames,omitempty"`
 	// Since says in words from when on there are such attestations.
 	Since string `json:"since,omitempty"`
 }
@@ -49,11 +57,45 @@ func (p *Policy) checkAttestations() error {
 		if (class == report.VSA) != (r.Verifier != "") {
 			return fmt.Errorf("attestations: %s: verifier belongs to vsa, and vsa needs one", class)
 		}
+		if err := r.checkBuilds(class); err != nil {
+			return err
+		}
 		if r.MinimumLevel != "" && (class != report.VSA || !levelForm().MatchString(r.MinimumLevel)) {
 			return fmt.Errorf("attestations: %s: minimumLevel %q: want one such as SLSA_BUILD_LEVEL_3, for vsa only", class, r.MinimumLevel)
 		}
 	}
 	return nil
+}
+
+// checkBuilds holds what a rule says of builders and names.
+func (r AttestationRule) checkBuilds(class string) error {
+	isProvenance := class == report.Provenance
+	if isProvenance != (len(r.Builders) > 0) || isProvenance != (len(r.BuildTypes) > 0) {
+		return fmt.Errorf("attestations: %s: builders and buildTypes belong to provenance, and provenance needs both", class)
+	}
+	for _, uri := range slices.Concat(r.Builders, r.BuildTypes) {
+		if !strings.HasPrefix(uri, "https://") || strings.ContainsAny(uri, "*?[](){}|^$\\ ") {
+			return fmt.Errorf("attestations: %s: %q is not one exact URI", class, uri)
+		}
+	}
+	for _, form := range r.SubjectNames {
+		if err := checkForm(form); err != nil || strings.Contains(form, "{region}") {
+			return fmt.Errorf("attestations: %s: subjectNames: %q: want one exact form that ends in /{name}", class, form)
+		}
+	}
+	return nil
+}
+
+// Subjects returns the names that a statement of this class may call any of
+// these images by, such as "kube-proxy" and "kube-proxy-arm64".
+func (r AttestationRule) Subjects(images ...string) []string {
+	var out []string
+	for _, form := range r.SubjectNames {
+		for _, name := range images {
+			out = append(out, strings.Replace(form, "{name}", name, 1))
+		}
+	}
+	return out
 }
 
 // LevelReached says whether one of the levels is at least the minimum, of the

@@ -283,16 +283,24 @@ func (r *ImageRule) check() error {
 		return fmt.Errorf("images.dockerReferences is empty: no signature could ever match")
 	}
 	for _, form := range r.DockerReferences {
-		plain := strings.NewReplacer("{name}", "name", "{region}", "region").Replace(form)
-		if strings.Count(form, "{name}") != 1 || !strings.HasSuffix(form, "/{name}") || strings.Count(form, "{region}") > 1 ||
-			strings.ContainsAny(plain, "{}*?[]()|^$\\ ") {
-			return fmt.Errorf("images.dockerReferences: %q: want one exact form that ends in /{name}, with {region} at most once", form)
+		if err := checkForm(form); err != nil {
+			return fmt.Errorf("images.dockerReferences: %w", err)
 		}
 	}
 	for _, region := range r.Regions {
 		if !nameForm().MatchString(region) {
 			return fmt.Errorf("images.regions: %q is not a region", region)
 		}
+	}
+	return nil
+}
+
+// checkForm holds the form of an image's name: exact, but for the image and the region.
+func checkForm(form string) error {
+	plain := strings.NewReplacer("{name}", "name", "{region}", "region").Replace(form)
+	if strings.Count(form, "{name}") != 1 || !strings.HasSuffix(form, "/{name}") || strings.Count(form, "{region}") > 1 ||
+		strings.ContainsAny(plain, "{}*?[]()|^$\\ ") {
+		return fmt.Errorf("%q: want one exact form that ends in /{name}, with {region} at most once", form)
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ type Rule struct {
 	Images []string `json:"images,omitempty"` // paths in the registry, exact; none means every image
 	// From and To are versions such as "v1.37.0", or whole minors such as "1.37",
 	// both included; empty means no bound. A rule with a bound is for images of
-	// releases alone.
+	// releases, and for others that Images names. What is named by its digest alone is
+	// of the versions that it is bound to; where none is known, the rule holds.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 
@@ -69,6 +70,36 @@ func (r Rule) Applies(image string, v release.Version) bool {
 		}
 	}
 	return true
+}
+
+// Of says whether the rule is for that image, of whatever release.
+func (r Rule) Of(image string) bool { return len(r.Images) == 0 || slices.Contains(r.Images, image) }
+
+// Architectures lists those that any release of the inventory has.
+func (p *Policy) Architectures() []string {
+	var out []string
+	for _, r := range p.Inventory {
+		out = append(out, r.Architectures...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// SplitArch takes the architecture off the name of an architecture's own
+// repository, such as "kube-proxy-arm64", of an image of the inventory. arch is empty
+// for any other name.
+func (p *Policy) SplitArch(name string) (image, arch string) {
+	for _, a := range p.Architectures() {
+		if base, ok := strings.CutSuffix(name, "-"+a); ok && p.InInventory(base) {
+			return base, a
+		}
+	}
+	return name, ""
+}
+
+// InInventory says whether any release of the inventory has an image of that name.
+func (p *Policy) InInventory(name string) bool {
+	return slices.ContainsFunc(p.Inventory, func(r InventoryRule) bool { return slices.Contains(r.Images, name) })
 }
 
 func (p *Policy) checkRules() error {

@@ -295,7 +295,7 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 		of := *im
 		of.digest = digest
 		seen := &attestations{run: r, im: &of}
-		seen.take(ctx, ref, list, attestationChecks)
+		seen.take(ctx, ref, r.sources()[0].list(list), attestationChecks)
 		errs = append(errs, seen.unread...)
 		good := 0
 		for _, at := range seen.bundles {

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,11 +42,6 @@ func (r *run) attest(ctx context.Context, im *image) {
 	if len(names) == 0 {
 		return
 	}
-	defer func() {
-		for i := range im.attested {
-			im.attested[i].Required, _ = r.asks(im, im.attested[i].Name)
-		}
-	}()
 	if im.digest == "" {
 		for _, n := range names {
 			im.attested = append(im.attested, r.check(n, report.Unknown, report.NoClaim, "there is no manifest to look it up for"))
@@ -73,7 +67,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 	}
 	im.attested = checks
 	if i := slices.Index(names, report.Promotion); i >= 0 && checks[i].Verdict == report.Verified {
-		im.record = seen.record
+		im.records = seen.records
 	}
 }
 
@@ -81,50 +75,76 @@ func (r *run) attest(ctx context.Context, im *image) {
 type attestations struct {
 	*run
 	im      *image
-	err     error // the list could not be had
+	err     error // the first list that could not be read
+	lists   int   // that could
 	listed  int
 	bundles []attestation
-	unread  []error // of those that could not be fetched, which might be anything
-	broken  int     // of those that can be read by nobody
-	more    bool    // there are more than are read
-	record  *record // of the promotion that was verified last
+	unread  []error   // of those that could not be fetched, which might be anything
+	broken  []string  // predicate types, as listed, of those that can be read by nobody; "" for none
+	more    bool      // there are more than are read
+	records []*record // of the promotions that were verified
 }
 
 type attestation struct {
 	source string
+	from   source
 	sealed *sealed
 }
 
-// read fetches the bundles that refer to the image. Those whose annotation
-// names a class that was asked for come first, but what a bundle is, its signed
-// statement says.
+// referrer is one that is listed, and where.
+type referrer struct {
+	registry.Descriptor
+	from source
+}
+
+func (s source) list(all []registry.Descriptor) (out []referrer) {
+	for _, d := range all {
+		out = append(out, referrer{d, s})
+	}
+	return out
+}
+
+// read fetches the bundles that refer to the image, from every source: what any of
+// them lists counts. Those whose annotation names a class that was asked for come first,
+// but what a bundle is, its signed statement says.
 func (a *attestations) read(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
 	ref := registry.Ref{Host: a.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
-	list, err := a.Registry.Referrers(ctx, ref)
-	if err != nil {
-		a.err = err
-		return
+	var all []referrer
+	for _, from := range a.sources() {
+		list, err := from.client.Referrers(ctx, ref)
+		_, reason := judge(err)
+		switch {
+		case err == nil, from.name != "" && reason == report.Absent: // it has none, and that is all that it says
+			a.lists++
+		case a.err == nil:
+			a.err = err
+		}
+		for _, d := range from.list(list) {
+			if !slices.ContainsFunc(all, func(o referrer) bool { return o.Digest == d.Digest }) {
+				all = append(all, d)
+			}
+		}
 	}
-	a.take(ctx, ref, list, names)
+	a.take(ctx, ref, all, names)
 }
 
-func (a *attestations) take(ctx context.Context, ref registry.Ref, list []registry.Descriptor, names []string) {
+func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referrer, names []string) {
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
 		wanted = append(wanted, a.Policy.Attestations[n].PredicateTypes...)
 	}
-	var these []registry.Descriptor
+	var these []referrer
 	for _, d := range list {
 		if strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == "" {
 			these = append(these, d)
 		}
 	}
-	slices.SortStableFunc(these, func(x, y registry.Descriptor) int {
-		rank := func(d registry.Descriptor) int {
+	slices.SortStableFunc(these, func(x, y referrer) int {
+		rank := func(d referrer) int {
 			if slices.Contains(wanted, d.Annotations[predicateAnnotation]) {
 				return 0
 			}
@@ -146,10 +166,10 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []regist
 			got[i].err = err
 		}
 	}, func(i int) { got[i].err = context.Canceled })
-	for _, f := range got {
+	for i, f := range got {
 		switch {
 		case f.broken:
-			a.broken++
+			a.broken = append(a.broken, these[i].Annotations[predicateAnnotation])
 		case f.err != nil:
 			a.unread = append(a.unread, f.err)
 		case f.sealed != nil:
@@ -158,11 +178,29 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []regist
 	}
 }
 
-// one reads a referrer: a manifest that names the image as its subject, with
+// one reads a referrer where it is listed, and if it cannot be read there, elsewhere:
+// its digest says that it is the same.
+func (a *attestations) one(ctx context.Context, ref registry.Ref, d referrer) (out attestation, broken bool, err error) {
+	out, broken, err = a.oneFrom(ctx, d.from, ref, d.Descriptor)
+	for _, from := range a.sources() {
+		if err == nil && !broken {
+			break
+		}
+		if from.client == d.from.client {
+			continue
+		}
+		if there, bad, failed := a.oneFrom(ctx, from, ref, d.Descriptor); failed == nil && !bad {
+			out, broken, err = there, bad, nil
+		}
+	}
+	return out, broken, err
+}
+
+// oneFrom reads a referrer: a manifest that names the image as its subject, with
 // one layer, the bundle.
-func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Descriptor) (_ attestation, broken bool, _ error) {
+func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Ref, d registry.Descriptor) (_ attestation, broken bool, _ error) {
 	of := registry.Ref{Host: ref.Host, Repository: ref.Repository, Digest: d.Digest}
-	m, err := a.Registry.Manifest(ctx, of)
+	m, err := from.client.Manifest(ctx, of)
 	if err != nil {
 		var format *registry.FormatError
 		return attestation{}, errors.As(err, &format), err
@@ -172,7 +210,7 @@ func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Des
 		!strings.HasPrefix(img.Layers[0].MediaType, bundleArtifact) || img.Layers[0].Size > maxAttestation {
 		return attestation{}, true, err
 	}
-	body, err := a.Registry.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
+	body, err := from.client.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
 	if err != nil {
 		return attestation{}, false, err
 	}
@@ -183,24 +221,43 @@ func (a *attestations) one(ctx context.Context, ref registry.Ref, d registry.Des
 	if s.statement == nil {
 		return attestation{}, false, nil // a message signature is no attestation
 	}
-	return attestation{source: of.String(), sealed: s}, false, nil
+	return attestation{source: of.String(), from: from, sealed: s}, false, nil
+}
+
+// noList is the check where somebody did not answer what refers to the image.
+func (a *attestations) noList(class string) report.Check {
+	c := a.failed(class, a.err)
+	var wire *fetch.Error
+	if errors.As(a.err, &wire) && c.Reason == report.Absent {
+		c.Reason = report.Unreachable // the registry has not said that there are none
+		c.Detail = "the registry does not answer what refers to this image, which does not mean that nothing does: " + c.Detail
+	}
+	return c
+}
+
+// unlisted says whether what one source did not list may outweigh what another has:
+// a registry that has no such list leaves a statement that was found elsewhere as it is.
+func (a *attestations) unlisted() bool {
+	if a.err == nil {
+		return false
+	}
+	_, reason := judge(a.err)
+	return reason != report.Absent
 }
 
 // judge decides one class. One attestation that satisfies the rule is enough,
-// except that one that says the image failed outweighs it.
+// except that one that says the image failed outweighs it, and that one which is
+// listed and could not be read might say so (rule 14).
 func (a *attestations) judge(class string) report.Check {
 	rule := a.Policy.Attestations[class]
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
 		return a.check(class, report.Unknown, reason, format, args...)
 	}
-	if a.err != nil {
-		c := a.failed(class, a.err)
-		var wire *fetch.Error
-		if errors.As(a.err, &wire) && c.Reason == report.Absent {
-			c.Reason = report.Unreachable // the registry has not said that there are none
-			c.Detail = "the registry does not answer what refers to this image, which does not mean that nothing does: " + c.Detail
-		}
-		return c
+	if a.err != nil && a.lists == 0 {
+		return a.noList(class)
+	}
+	ofClass := func(predicateType string) bool {
+		return predicateType == "" || slices.Contains(rule.PredicateTypes, predicateType)
 	}
 	var good, bad *report.Check
 	var others []string
@@ -227,6 +284,16 @@ func (a *attestations) judge(class string) report.Check {
 	switch {
 	case bad != nil && bad.Verdict == report.Refuted:
 		return *bad
+	case good != nil && a.unlisted(), good == nil && bad == nil && a.err != nil:
+		return a.noList(class)
+	case len(a.unread) > 0 && good != nil:
+		c := a.failed(class, a.unread[0])
+		if c.Verdict == report.Unknown {
+			c.Detail = "one passed, and another that is listed could not be read, which might say otherwise: " + c.Detail
+		}
+		return listed(c)
+	case good != nil && slices.ContainsFunc(a.broken, ofClass):
+		return unknown(report.Malformed, "one passed, and another that is listed as of this class cannot be read as a bundle: it might say otherwise")
 	case good != nil && !a.more:
 		return *good
 	case bad != nil:
@@ -236,15 +303,19 @@ func (a *attestations) judge(class string) report.Check {
 	case len(others) > 0:
 		return unknown(report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
 	case len(a.unread) > 0:
-		c := a.failed(class, a.unread[0])
-		if c.Reason == report.Absent {
-			c.Reason = report.Unreachable // listed, so that it is somewhere
-		}
-		return c
-	case a.broken > 0:
-		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", a.broken, a.listed)
+		return listed(a.failed(class, a.unread[0]))
+	case len(a.broken) > 0:
+		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", len(a.broken), a.listed)
 	}
 	return unknown(report.Absent, "not available for this image (%s)", rule.Since)
+}
+
+// listed corrects the reason of what was not there: it is listed, so that it is somewhere.
+func listed(c report.Check) report.Check {
+	if c.Reason == report.Absent {
+		c.Reason = report.Unreachable
+	}
+	return c
 }
 
 // verified proves one attestation whose certificate claims the right signer.
@@ -268,91 +339,21 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
 	}
 	for _, sub := range s.statement.Subject {
-		if sub.Digest["sha256"] == hex.EncodeToString(sum) && !a.names(sub.Name) {
+		if sub.Digest["sha256"] == hex.EncodeToString(sum) && !a.subjectAllowed(rule, sub.Name) {
 			return say(report.Refuted, report.Mismatch, "it speaks of %.200q, which is not a name of %s", sub.Name, a.im.name)
 		}
 	}
-	v, reason, detail, err := a.predicate(class, rule, s.statement)
+	what, err := a.predicate(class, rule, s.statement)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "its predicate cannot be read: %v", err)
 	}
-	c := say(v, reason, "by %s%s%s", rule.Identity, p.when(), detail)
+	if what.record != nil {
+		a.records = append(a.records, what.record)
+	}
+	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.when(), what.detail, at.from.from())
 	for k, f := range p.fields {
 		c.Evidence[0].Fields[k] = f
 	}
 	c.Evidence[0].Fields["rule"] = rule.Identity
 	return c
-}
-
-// names says whether a subject's name, perhaps with a tag or digest, is of the image.
-func (a *attestations) names(name string) bool {
-	name, _, _ = strings.Cut(name, "@")
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		name = name[:i]
-	}
-	return a.Policy.ReferenceAllowed(name, a.im.name, "")
-}
-
-// predicate reads what an attestation says beyond its subject.
-func (a *attestations) predicate(class string, rule trust.AttestationRule, s *statement) (v report.Verdict, reason report.Reason, detail string, err error) {
-	// slsa.dev/spec/v1.0/verification_summary, slsa.dev/provenance/v0.2 and v1, and
-	// the promotion record of kubernetes-sigs/promo-tools in both of its forms.
-	var p struct {
-		Verifier           struct{ ID string }
-		VerificationResult string
-		VerifiedLevels     []string
-		ResourceURI        string
-		DstRef, Digest     string
-		Destination        struct{ Name string }
-		Tags               []string
-		Manifest           struct {
-			Name, URI string
-			Digest    struct{ GitCommit string }
-		}
-		Builder    struct{ ID string }
-		RunDetails struct {
-			Builder struct{ ID string }
-		}
-		BuildDefinition struct {
-			ExternalParameters json.RawMessage
-		}
-	}
-	if err := json.Unmarshal(s.Predicate, &p); err != nil {
-		return report.Unknown, "", "", err
-	}
-	switch class {
-	case report.VSA:
-		switch {
-		case p.Verifier.ID != rule.Verifier:
-			return report.Unknown, report.Untrusted, fmt.Sprintf(", but verified by %.100q, not by %s", p.Verifier.ID, rule.Verifier), nil
-		case p.VerificationResult == "FAILED":
-			return report.Refuted, report.Mismatch, ": verification of this image FAILED", nil
-		case p.VerificationResult != "PASSED":
-			return report.Unknown, report.Malformed, fmt.Sprintf(": its result is %.40q, neither PASSED nor FAILED", p.VerificationResult), nil
-		case strings.Contains(p.ResourceURI, "@") && !strings.HasSuffix(p.ResourceURI, "@"+a.im.digest):
-			return report.Refuted, report.Mismatch, fmt.Sprintf(", but about %.200q", p.ResourceURI), nil
-		case !trust.LevelReached(p.VerifiedLevels, rule.MinimumLevel):
-			return report.Unknown, report.NoClaim, fmt.Sprintf(": levels %.200q, of which none reaches %s", strings.Join(p.VerifiedLevels, ", "), rule.MinimumLevel), nil
-		}
-		return report.Verified, "", fmt.Sprintf(": PASSED, %.200s", strings.Join(p.VerifiedLevels, ", ")), nil
-	case report.Promotion:
-		if p.Digest != "" && p.Digest != a.im.digest {
-			return report.Refuted, report.Mismatch, fmt.Sprintf(", but it records the promotion of %.80s", p.Digest), nil
-		}
-		destination := cmpOr(p.DstRef, p.Destination.Name)
-		if p.Destination.Name != "" && !a.names(p.Destination.Name) {
-			return report.Refuted, report.Mismatch, fmt.Sprintf(", but to %.200q, which is not a name of %s", p.Destination.Name, a.im.name), nil
-		}
-		if destination == "" {
-			var to struct{ Destination string }
-			_ = json.Unmarshal(p.BuildDefinition.ExternalParameters, &to)
-			destination = to.Destination
-		}
-		if destination != "" && !a.names(destination) {
-			return report.Refuted, report.Mismatch, fmt.Sprintf(", but to %.200q, which is not a name of %s", destination, a.im.name), nil
-		}
-		a.record = &record{tags: p.Tags, manifest: p.Manifest.Name, repository: p.Manifest.URI, commit: p.Manifest.Digest.GitCommit, destination: destination}
-		return report.Verified, "", ": promoted to " + cmpOr(fmt.Sprintf("%.200s", destination), s.Subject[0].Name), nil
-	}
-	return report.Verified, "", fmt.Sprintf(": built by %.150s", cmpOr(p.Builder.ID, cmpOr(p.RunDetails.Builder.ID, "an unnamed builder"))), nil
 }

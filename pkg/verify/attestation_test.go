@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -174,6 +175,9 @@ func classAttacks(t testing.TB) []classAttack {
 		}, report.Unknown, report.Unreachable, ""},
 		{"poisoned beside the good one", report.Promotion, func(w *world.World) {
 			w.PutReferrer(modernProxy, world.PredicatePromotion, []byte(`{"mediaType":"x"}`))
+		}, report.Unknown, report.Malformed, "might say otherwise"},
+		{"poisoned beside the good one, as of another class", report.Promotion, func(w *world.World) {
+			w.PutReferrer(modernProxy, world.PredicateSummary, []byte(`{"mediaType":"x"}`))
 		}, report.Verified, "", "promoted to"},
 		{"a flood", report.Promotion, func(w *world.World) {
 			for range 40 {
@@ -230,7 +234,7 @@ func (a classAttack) requires() []string {
 
 func TestAttestationAttacks(t *testing.T) {
 	built := world.New(world.Options{Versions: []string{modern}})
-	for _, tt := range classAttacks(t) {
+	for _, tt := range slices.Concat(classAttacks(t), statementAttacks()) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := built.Clone()

@@ -16,7 +16,8 @@ type tie struct {
 	strength report.Strength
 	detail   string
 	source   string
-	digest   string // of the document
+	digest   string   // of the document
+	tags     []string // that it gives the digest, where no tag was asked for
 }
 
 const (
@@ -52,6 +53,7 @@ func (b *batch) bind() map[any]report.Check {
 	}
 	for _, im := range b.images {
 		index := b.indexTies(im)
+		im.boundTo = boundVersions(index)
 		for _, p := range im.platforms {
 			if t := &index[len(index)-1]; t.says == affirms && layers[p].says == contradicts {
 				t.says = silent // the signed SBOM must agree with a record (rule 11)
@@ -67,7 +69,7 @@ func (b *batch) bind() map[any]report.Check {
 
 // indexTies are what speaks of the digest of an image's index.
 func (b *batch) indexTies(im *image) []tie {
-	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest), im.record.tie(im)}
+	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest), recordTie(im)}
 }
 
 // ownTies are what speaks of the digest of one platform by itself. What lists it
@@ -158,7 +160,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {
 		if len(tags) > 0 {
-			t.says, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, strings.Join(tags, ", "))
+			t.says, t.tags, t.detail = affirms, tags, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, strings.Join(tags, ", "))
 		}
 		return t
 	}

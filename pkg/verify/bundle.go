@@ -24,6 +24,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -166,6 +167,9 @@ func checkEntry(e *prekor.TransparencyLogEntry) error {
 	var body struct {
 		Kind       string `json:"kind"`
 		APIVersion string `json:"apiVersion"`
+	}
+	if err := strictjson.Check(e.GetCanonicalizedBody()); err != nil {
+		return fmt.Errorf("body: %w", err)
 	}
 	if err := json.Unmarshal(e.GetCanonicalizedBody(), &body); err != nil {
 		return fmt.Errorf("body: %w", err)

@@ -85,3 +85,35 @@ func TestPoisonedCache(t *testing.T) {
 		t.Errorf("replayed: %s", rep.Verdict())
 	}
 }
+
+// A tag of signatures grows: what a cache keeps of it proves, or is asked for again,
+// for the staging signature as for the promoted one.
+func TestStaleCacheOfStagingSignatures(t *testing.T) {
+	dir := t.TempDir()
+	w := world.New(world.Options{})
+	staged := func() report.Check {
+		client := &fetch.Client{Transport: w}
+		v := verifier(t, w)
+		v.Fetch, v.Require = client, []string{report.Staging}
+		v.Registry = &registry.Client{Fetch: client, Cache: registry.NewCache(dir, 0)}
+		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: version}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := rep.Results[len(rep.Results)-1].Check(report.Staging)
+		return c
+	}
+	promoted := world.Signing{}
+	w.SignAs(proxy, promoted)
+	if c := staged(); c.Verdict != report.Unknown || c.Reason != report.Absent {
+		t.Fatalf("%s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	w.SignAs(proxy, world.Signing{Identity: world.KrelStage, Reference: "gcr.io/k8s-staging-kubernetes/kube-proxy"}, promoted)
+	if c := staged(); c.Verdict != report.Verified {
+		t.Errorf("stale: %s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	w.Status("https://registry.k8s.io/*", 503) // and once proved it is not asked for again
+	if c := staged(); c.Verdict == report.Refuted {
+		t.Errorf("unreachable: %s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+}

@@ -30,7 +30,7 @@ func (b *batch) catalogueTie(im *image, platform, digest string) tie {
 	}
 	if im.tag == "" {
 		if len(tags) > 0 {
-			t.says, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, strings.Join(tags, ", "))
+			t.says, t.tags, t.detail = affirms, tags, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, strings.Join(tags, ", "))
 		}
 		return t
 	}

@@ -21,7 +21,7 @@ func Attestations(ctx context.Context, t http.RoundTripper, name, digest string,
 		panic(err)
 	}
 	a := &attestations{run: r, im: &image{name: name, digest: digest}}
-	a.take(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: name, Digest: digest}, list, attestationChecks)
+	a.take(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
 	out := map[string]report.Check{}
 	for _, class := range attestationChecks {
 		out[class] = a.judge(class)

@@ -10,6 +10,9 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+	"slices"
+	"strconv"
 )
 
 // Each of these was once accepted, or wrongly refuted.
@@ -155,6 +158,52 @@ func TestHostileLackOfAPromise(t *testing.T) {
 	rep := verdictOf(t, w, version)
 	if rep.Verdict() != unknown {
 		t.Errorf("%s\n%s", rep.Verdict(), failures(rep))
+	}
+}
+
+// Rule 19: genuine signatures under other names neither hide the right one behind
+// them nor make a release look false where there is more than is looked at.
+func TestHostileSignaturesUnderOtherNames(t *testing.T) {
+	built := world.New(world.Options{})
+	other := func(w *world.World, n int) (layers []*world.Signed) {
+		how := make([]world.Signing, n)
+		for i := range how {
+			how[i] = world.Signing{Reference: "registry.k8s.io/other-" + strconv.Itoa(i)}
+		}
+		return w.SignAs(proxy, how...)
+	}
+	for _, tt := range []struct {
+		name          string
+		before, after int
+		right         bool
+		want          report.Verdict
+		reason        report.Reason
+	}{
+		{"16 before the right one", 16, 0, true, report.Verified, ""},
+		{"17 before the right one", 17, 0, true, report.Verified, ""},
+		{"50 before the right one", 50, 0, true, report.Verified, ""},
+		{"50 after the right one", 0, 50, true, report.Verified, ""},
+		{"more names than payloads are read, before the right one", 80, 0, true, report.Verified, ""},
+		{"more names than payloads are read, and no right one", 80, 0, false, unknown, report.Limit},
+		{"17 and no right one", 17, 0, false, refuted, report.Mismatch},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := built.Clone()
+			right := w.SignAs(proxy, world.Signing{})
+			if !tt.right {
+				right = nil
+			}
+			w.PutSignature("kube-proxy", w.Digest(proxy), slices.Concat(other(w, tt.before), right, other(w, tt.after))...)
+			signature, reference := verify.SignatureOf(t.Context(), verifier(t, w), "kube-proxy", w.Digest(proxy))
+			c := signature
+			if tt.want == refuted {
+				c = reference
+			}
+			if c.Verdict != tt.want || c.Reason != tt.reason || tt.want == report.Verified && reference.Verdict != report.Verified {
+				t.Errorf("%s %s %s, %s", c.Verdict, c.Reason, c.Detail, reference.Detail)
+			}
+		})
 	}
 }
 

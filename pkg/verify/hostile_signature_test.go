@@ -28,6 +28,7 @@ type certificate struct {
 	emails, dns []string
 	uris        []string
 	raw, der    string // issuer extensions .1.1 and .1.8; empty for none
+	other       []byte // DER of one more name, of any kind
 	usages      []x509.ExtKeyUsage
 	ca          bool
 	lasts       time.Duration
@@ -56,6 +57,15 @@ func (c certificate) sign(t *testing.T, s *world.Sigstore, payload []byte, logge
 			t.Fatal(err)
 		}
 		template.URIs = append(template.URIs, parsed)
+	}
+	if c.other != nil {
+		names := slices.Clone(c.other)
+		for _, e := range c.emails {
+			names = append(append(names, 0x81, byte(len(e))), e...) // rfc822Name
+		}
+		names, _ = asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: names})
+		template.EmailAddresses = nil
+		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: names})
 	}
 	if c.raw != "" {
 		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 1}, Value: []byte(c.raw)})
@@ -92,6 +102,14 @@ func (c certificate) sign(t *testing.T, s *world.Sigstore, payload []byte, logge
 	out.Entry = &world.Entry{Body: canonical, Kind: "hashedrekord", Version: "0.0.1", IntegratedTime: logged.Unix(), TreeIndex: 7, LogID: id[:], Hash: hexOf(sum[:])}
 	out.Entry.SET = s.Log.Promise(out.Entry)
 	return out
+}
+
+// otherName is a name of the kind that Fulcio gives to user names.
+func otherName(value string) []byte {
+	id, _ := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 7})
+	text, _ := asn1.MarshalWithParams(value, "utf8")
+	body := append(append(id, 0xa0, byte(len(text))), text...)
+	return append([]byte{0xa0, byte(len(body))}, body...)
 }
 
 func hexOf(b []byte) string {
@@ -152,28 +170,33 @@ func TestHostileCertificates(t *testing.T) {
 		logged time.Time
 		want   report.Verdict
 	}{
-		"genuine":                        {func(*certificate) {}, now, report.Verified},
-		"genuine, of 2022":               {func(c *certificate) { c.der = "" }, now, report.Verified},
-		"logged in its last second":      {func(*certificate) {}, now.Add(10*time.Minute - time.Second), report.Verified},
-		"logged too late":                {func(*certificate) {}, now.Add(10 * time.Minute), refuted},
-		"logged before":                  {func(*certificate) {}, now.Add(-2 * time.Second), refuted},
-		"two addresses":                  {func(c *certificate) { c.emails = append(c.emails, "mallory@example.com") }, now, unknown},
-		"two addresses, the other first": {func(c *certificate) { c.emails = []string{"mallory@example.com", world.KrelTrust} }, now, unknown},
-		"an address and a URI":           {func(c *certificate) { c.uris = []string{"https://example.com"} }, now, unknown},
-		"an address and a host":          {func(c *certificate) { c.dns = []string{"example.com"} }, now, unknown},
-		"only a host":                    {func(c *certificate) { c.emails, c.dns = nil, []string{"k8s-releng-prod.iam.gserviceaccount.com"} }, now, unknown},
-		"nobody":                         {func(c *certificate) { c.emails = nil }, now, unknown},
-		"the address of another case":    {func(c *certificate) { c.emails = []string{strings.ToUpper(world.KrelTrust)} }, now, unknown},
-		"the address with a space":       {func(c *certificate) { c.emails = []string{world.KrelTrust + " "} }, now, unknown},
-		"the address with a NUL":         {func(c *certificate) { c.emails = []string{world.KrelTrust + "\x00.evil.com"} }, now, unknown},
-		"no issuer":                      {func(c *certificate) { c.raw, c.der = "", "" }, now, unknown},
-		"another issuer":                 {func(c *certificate) { c.raw, c.der = "https://evil.example", "https://evil.example" }, now, unknown},
-		"two issuers":                    {func(c *certificate) { c.der = "https://evil.example" }, now, unknown},
-		"two issuers, the other way":     {func(c *certificate) { c.raw = "https://evil.example" }, now, unknown},
-		"an issuer with a slash":         {func(c *certificate) { c.raw, c.der = world.Google+"/", world.Google+"/" }, now, unknown},
-		"an issuer over http":            {func(c *certificate) { c.raw, c.der = "http://accounts.google.com", "http://accounts.google.com" }, now, unknown},
-		"not for signing code":           {func(c *certificate) { c.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, now, refuted},
-		"for no use":                     {func(c *certificate) { c.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} }, now, refuted},
+		"genuine":                               {func(*certificate) {}, now, report.Verified},
+		"genuine, of 2022":                      {func(c *certificate) { c.der = "" }, now, report.Verified},
+		"logged in its last second":             {func(*certificate) {}, now.Add(10*time.Minute - time.Second), report.Verified},
+		"logged too late":                       {func(*certificate) {}, now.Add(10 * time.Minute), refuted},
+		"logged before":                         {func(*certificate) {}, now.Add(-2 * time.Second), refuted},
+		"two addresses":                         {func(c *certificate) { c.emails = append(c.emails, "mallory@example.com") }, now, unknown},
+		"two addresses, the other first":        {func(c *certificate) { c.emails = []string{"mallory@example.com", world.KrelTrust} }, now, unknown},
+		"an address and a URI":                  {func(c *certificate) { c.uris = []string{"https://example.com"} }, now, unknown},
+		"an address and a host":                 {func(c *certificate) { c.dns = []string{"example.com"} }, now, unknown},
+		"an address, its names written by hand": {func(c *certificate) { c.other = []byte{} }, now, report.Verified},
+		"an address and an otherName":           {func(c *certificate) { c.other = otherName("mallory") }, now, unknown},
+		"an address and a directory name":       {func(c *certificate) { c.other = []byte{0xa4, 2, 0x30, 0} }, now, unknown},
+		"an address and a registered id":        {func(c *certificate) { c.other = []byte{0x88, 1, 0x2a} }, now, unknown},
+		"an otherName alone":                    {func(c *certificate) { c.emails, c.other = nil, otherName(world.KrelTrust) }, now, unknown},
+		"only a host":                           {func(c *certificate) { c.emails, c.dns = nil, []string{"k8s-releng-prod.iam.gserviceaccount.com"} }, now, unknown},
+		"nobody":                                {func(c *certificate) { c.emails = nil }, now, unknown},
+		"the address of another case":           {func(c *certificate) { c.emails = []string{strings.ToUpper(world.KrelTrust)} }, now, unknown},
+		"the address with a space":              {func(c *certificate) { c.emails = []string{world.KrelTrust + " "} }, now, unknown},
+		"the address with a NUL":                {func(c *certificate) { c.emails = []string{world.KrelTrust + "\x00.evil.com"} }, now, unknown},
+		"no issuer":                             {func(c *certificate) { c.raw, c.der = "", "" }, now, unknown},
+		"another issuer":                        {func(c *certificate) { c.raw, c.der = "https://evil.example", "https://evil.example" }, now, unknown},
+		"two issuers":                           {func(c *certificate) { c.der = "https://evil.example" }, now, unknown},
+		"two issuers, the other way":            {func(c *certificate) { c.raw = "https://evil.example" }, now, unknown},
+		"an issuer with a slash":                {func(c *certificate) { c.raw, c.der = world.Google+"/", world.Google+"/" }, now, unknown},
+		"an issuer over http":                   {func(c *certificate) { c.raw, c.der = "http://accounts.google.com", "http://accounts.google.com" }, now, unknown},
+		"not for signing code":                  {func(c *certificate) { c.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, now, refuted},
+		"for no use":                            {func(c *certificate) { c.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} }, now, refuted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -45,8 +45,9 @@ type image struct {
 	digestCheck       report.Check
 	signed            signed
 	platforms         []*platform
-	record            *record        // of its promotion, if one was asked for and verified
-	attested          []report.Check // what was asked for beyond the signature
+	boundTo           []release.Version // by the binding, for an image that is named by its digest alone
+	records           []*record         // of its promotion, those that were asked for and verified
+	attested          []report.Check    // what was asked for beyond the signature
 	contents          report.Check
 	single            bool // no index: platforms is empty
 	stray             bool // child is no platform of the index that was read

@@ -247,7 +247,7 @@ func (b *batch) results() []report.Result {
 }
 
 func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Result {
-	_, contents := r.asks(im, report.Contents)
+	within, contents := r.asks(im, report.Contents)
 	one := func(platform, digest string, seenAs []string, d report.Check, s signed, inside report.Check, key any) report.Result {
 		res := report.Result{
 			Subject: r.subject(im), Kind: "image", Platform: platform, Digest: digest, SeenAs: seenAs,
@@ -263,9 +263,15 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 			res.Checks = append(res.Checks, c)
 		}
 		if contents {
+			inside.Required = within
 			res.Checks = append(res.Checks, inside)
 		}
-		res.Checks = append(res.Checks, im.attested...) // a platform has those of the index that names it
+		for _, c := range im.attested { // a platform has those of the index that names it
+			made := false
+			if c.Required, made = r.asks(im, c.Name); made {
+				res.Checks = append(res.Checks, c)
+			}
+		}
 		return res
 	}
 	if im.stray {

@@ -12,9 +12,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -130,6 +130,9 @@ type payload struct {
 }
 
 func parsePayload(b []byte) (reference, digest string, err error) {
+	if err := strictjson.Check(b); err != nil {
+		return "", "", err
+	}
 	var p payload
 	if err := json.Unmarshal(b, &p); err != nil {
 		return "", "", err
@@ -233,8 +236,14 @@ var (
 
 // identityOf reads who a certificate says it is of. The certificate is not
 // verified here: this only sorts signatures before they are looked at.
+//
+// Every name counts, also of a kind that nothing here reads (otherName,
+// directoryName, registeredID): a certificate of two names is of neither.
 func identityOf(cert *x509.Certificate) (trust.Identity, error) {
-	if n := len(cert.EmailAddresses) + len(cert.URIs) + len(cert.DNSNames) + len(cert.IPAddresses); n != 1 {
+	switch n, err := namesOf(cert); {
+	case err != nil:
+		return trust.Identity{}, err
+	case n != 1:
 		return trust.Identity{}, fmt.Errorf("certificate with %d subject alternative names, want one", n)
 	}
 	var id trust.Identity
@@ -244,7 +253,7 @@ func identityOf(cert *x509.Certificate) (trust.Identity, error) {
 	case len(cert.URIs) == 1:
 		id.Subject = cert.URIs[0].String()
 	default:
-		return id, errors.New("certificate for a host name, not for a signer")
+		return id, errors.New("certificate for another kind of name than a signer's")
 	}
 	var v1, v2 string
 	for _, ext := range cert.Extensions {
@@ -264,6 +273,25 @@ func identityOf(cert *x509.Certificate) (trust.Identity, error) {
 		id.Issuer = v1
 	}
 	return id, nil
+}
+
+// oidSubjectAltName is the extension that holds the names, RFC 5280 section 4.2.1.6.
+var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+// namesOf counts the names of a certificate, of whatever kind.
+func namesOf(cert *x509.Certificate) (int, error) {
+	n := 0
+	for _, ext := range cert.Extensions {
+		if !ext.Id.Equal(oidSubjectAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
+			return 0, errors.New("certificate with unreadable subject alternative names")
+		}
+		n += len(names)
+	}
+	return n, nil
 }
 
 // oidSCTList is the embedded list of signed certificate timestamps, RFC 6962 section 3.3.
@@ -301,15 +329,13 @@ func unknownAuthority(root *trust.Root, cert *x509.Certificate) string {
 	return unknown
 }
 
-// strictJSON decodes one JSON value without fields that v does not have.
+// strictJSON decodes one JSON value without fields that v does not have, and in
+// which none stands twice.
 func strictJSON(b []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := strictjson.Check(b); err != nil {
 		return err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
-	}
-	return nil
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/kverify/kverify/pkg/registry"
 )
 
 // payloads saves requests for simple signing payloads. A payload is known in
@@ -24,12 +26,9 @@ type payloads struct {
 // maxOptional caps how many forms of "optional" are tried. A release has one.
 const maxOptional = 4
 
-// get returns the payload of a layer, rebuilt if that can be, else fetched.
-func (r *run) getPayload(ctx context.Context, l *layer, repository, subject, name, arch string) ([]byte, error) {
-	if b := r.payloads.rebuild(l.digest, subject, r.Policy.References(name, arch)); b != nil {
-		return b, nil
-	}
-	b, err := r.Registry.Blob(ctx, r.Policy.Images.Registry, repository, l.digest, maxPayload)
+// getPayload fetches the payload of a layer that could not be rebuilt.
+func (r *run) getPayload(ctx context.Context, from *registry.Client, repository string, l *layer) ([]byte, error) {
+	b, err := from.Blob(ctx, r.Policy.Images.Registry, repository, l.digest, maxPayload)
 	if err == nil {
 		r.payloads.learn(b)
 	}

@@ -32,26 +32,48 @@ func (b *batch) readRecords(ctx context.Context) {
 	}
 	read := map[string]release.Source[*release.Promotion]{}
 	for _, im := range b.images {
-		r := im.record
-		if r == nil || !slices.Contains([]string{"git+https://github.com/kubernetes/k8s.io", "git+https://github.com/kubernetes/k8s.io.git"}, r.repository) ||
-			r.manifest != release.PromotionPath(im.name) || !commitForm.MatchString(r.commit) {
-			continue
+		for _, r := range im.records {
+			if !slices.Contains([]string{"git+https://github.com/kubernetes/k8s.io", "git+https://github.com/kubernetes/k8s.io.git"}, r.repository) ||
+				r.manifest != release.PromotionPath(im.name) || !commitForm.MatchString(r.commit) {
+				continue
+			}
+			url := release.PromotionAt(im.name, r.commit)
+			src, ok := read[url]
+			if !ok && len(read) < maxCommits {
+				src = release.LoadPromotionAt(ctx, b.Fetch, im.name, r.commit)
+				read[url] = src
+			}
+			r.source = src
 		}
-		url := release.PromotionAt(im.name, r.commit)
-		src, ok := read[url]
-		if !ok {
-			src = release.LoadPromotionAt(ctx, b.Fetch, im.name, r.commit)
-			read[url] = src
-		}
-		r.source = src
 	}
+}
+
+// maxCommits caps how many editions of promotion manifests are read for the
+// records of one release, which has one or two.
+const maxCommits = 64
+
+// recordTie is what the records of an image's promotion say, each with its
+// manifest. A digest may have several: a later one that names no manifest takes
+// nothing from the first. A contradiction outweighs what affirms, and the strongest counts.
+func recordTie(im *image) tie {
+	var best tie
+	for _, r := range im.records {
+		t := r.tie(im)
+		switch {
+		case t.says == contradicts:
+			return t
+		case t.says == affirms && (best.says != affirms || !best.strong()):
+			best = t
+		}
+	}
+	return best
 }
 
 // tie says what a record and its manifest say of an image's digest. The manifest
 // counts for what it was read as: the signature over the record names a commit,
 // and not the bytes.
 func (r *record) tie(im *image) tie {
-	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) {
+	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) || r.destination == "" {
 		return tie{}
 	}
 	t := tie{source: r.source.URL, digest: r.source.Digest, strength: strength(r.source.Origin)}

@@ -38,14 +38,22 @@ func TestPromotionRecordBinds(t *testing.T) {
 		want    report.Verdict
 		says    string
 	}{
-		"with its manifest":           {func(*world.World) {}, false, report.Verified, "promotion record"},
-		"the repository with .git":    {manifest(func(m map[string]any) { m["uri"] = "git+https://github.com/kubernetes/k8s.io.git" }), false, report.Verified, ""},
-		"carried":                     {func(*world.World) {}, true, unknown, "carried here"},
-		"no manifest in the record":   {again(func(_ *world.World, r map[string]any) { delete(r, "manifest") }), false, unknown, "nothing strong"},
-		"no tags in the record":       {again(func(_ *world.World, r map[string]any) { delete(r, "tags") }), false, unknown, "nothing strong"},
-		"the tag of another release":  {again(func(_ *world.World, r map[string]any) { r["tags"] = []string{"v1.37.1"} }), false, unknown, "nothing strong"},
-		"a manifest of a fork":        {manifest(func(m map[string]any) { m["uri"] = "git+https://github.com/mallory/k8s.io" }), false, unknown, "nothing strong"},
-		"a manifest of another image": {manifest(func(m map[string]any) { m["name"] = world.PromotionPath("k8s-staging-etcd") }), false, unknown, "nothing strong"},
+		"with its manifest":         {func(*world.World) {}, false, report.Verified, "promotion record"},
+		"the repository with .git":  {manifest(func(m map[string]any) { m["uri"] = "git+https://github.com/kubernetes/k8s.io.git" }), false, report.Verified, ""},
+		"carried":                   {func(*world.World) {}, true, unknown, "carried here"},
+		"no manifest in the record": {again(func(_ *world.World, r map[string]any) { delete(r, "manifest") }), false, unknown, "nothing strong"},
+		"a record by sigcheck behind it": {func(w *world.World) {
+			w.AttestImage(modernProxy, world.PredicatePromotion, world.SigcheckRecord("registry.k8s.io/"+modernProxy, w.Digest(modernProxy)), world.Signing{})
+		}, false, report.Verified, "promotion record"},
+		"a record by sigcheck alone": {func(w *world.World) {
+			w.DropReferrers(modernProxy)
+			w.AttestImage(modernProxy, world.PredicatePromotion, world.SigcheckRecord("registry.k8s.io/"+modernProxy, w.Digest(modernProxy)), world.Signing{})
+		}, false, unknown, "nothing strong"},
+		"no destination in the record": {again(func(_ *world.World, r map[string]any) { delete(r, "dstRef") }), false, unknown, "nothing strong"},
+		"no tags in the record":        {again(func(_ *world.World, r map[string]any) { delete(r, "tags") }), false, unknown, "nothing strong"},
+		"the tag of another release":   {again(func(_ *world.World, r map[string]any) { r["tags"] = []string{"v1.37.1"} }), false, unknown, "nothing strong"},
+		"a manifest of a fork":         {manifest(func(m map[string]any) { m["uri"] = "git+https://github.com/mallory/k8s.io" }), false, unknown, "nothing strong"},
+		"a manifest of another image":  {manifest(func(m map[string]any) { m["name"] = world.PromotionPath("k8s-staging-etcd") }), false, unknown, "nothing strong"},
 		"a path that climbs": {manifest(func(m map[string]any) {
 			m["name"] = "x/../" + world.PromotionPath(kubernetesProject)
 		}), false, unknown, "nothing strong"},

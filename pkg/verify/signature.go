@@ -30,7 +30,8 @@ const (
 type signed struct {
 	signature report.Check
 	reference report.Check
-	absent    bool // the registry says that there is none
+	absent    bool   // whoever was asked says that there is none
+	where     string // who says so
 
 	// The manifest that signature and reference were read from.
 	at        registry.Ref
@@ -39,39 +40,36 @@ type signed struct {
 	size      int64
 }
 
-// imageSignature looks up and verifies the ".sig" signatures of a digest in
-// one repository. name and arch say which docker-references are right for it:
-// name is the image's path, arch the architecture if the digest is that of one
-// platform, else empty.
-//
-// One signature that satisfies every rule is enough, whatever else is there. If
-// there is none, a contradiction (a signature of the right identity that does
-// not verify) outweighs a lack.
-func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch string) signed {
-	tag := strings.Replace(digest, ":", "-", 1) + ".sig"
-	ref := registry.Ref{Host: r.Policy.Images.Registry, Repository: repository, Tag: tag}
-	m, err := r.Registry.Manifest(ctx, ref)
-	if err != nil {
+// signatureAt looks up and verifies those of a digest in one repository at one source.
+func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, name, arch string) signed {
+	ref := r.signatureRef(of.Repository, of.Digest)
+	unread := func(err error) signed {
 		c := r.failed(report.Signature, err)
 		if c.Reason == report.Absent {
-			c.Detail = fmt.Sprintf("%s/%s has no signature for %s", ref.Host, repository, short(digest))
-			return signed{signature: c, reference: r.noReference("there is no signature to read it from"), absent: true}
+			c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), short(of.Digest))
+			return signed{signature: c, reference: r.noReference("there is no signature to read it from"), absent: true, where: from.repository(ref)}
 		}
-		return signed{signature: c, reference: r.noReference("the signature could not be had")}
+		return signed{signature: c, reference: r.noReference("the signature could not be read")}
+	}
+	m, err := from.client.Manifest(ctx, ref)
+	if err != nil {
+		return unread(err)
 	}
 	through := func(m *registry.Manifest) signed {
-		look := &search{run: r, repository: repository, digest: digest, name: name, arch: arch, read: map[string][]byte{}}
+		look := &search{run: r, from: from, repository: of.Repository, digest: of.Digest, name: name, arch: arch, read: map[string][]byte{}}
 		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
+		if from.name != "" {
+			look.source.Fields = map[string]string{"from": from.name}
+		}
 		found := look.through(ctx, m)
 		found.at, found.manifest, found.mediaType, found.size = ref, m.Digest, m.MediaType, int64(len(m.Body))
 		return found
 	}
 	found := through(m)
-	if m.Kept && (found.signature.Verdict != report.Verified || found.reference.Verdict != report.Verified) {
+	if m.Kept && !found.holds() {
 		// What a cache holds proves, or is asked for again: it fails nobody.
-		if m, err = r.Registry.Refresh(ctx, ref); err != nil {
-			c := r.failed(report.Signature, err)
-			return signed{signature: c, reference: r.noReference("the signature could not be had"), absent: c.Reason == report.Absent}
+		if m, err = from.client.Refresh(ctx, ref); err != nil {
+			return unread(err)
 		}
 		found = through(m)
 	}
@@ -85,12 +83,16 @@ func (r *run) noReference(why string) report.Check {
 // search goes through the layers of one ".sig" manifest.
 type search struct {
 	*run
+	from                           source
 	repository, digest, name, arch string
 	source                         report.Evidence
 	read                           map[string][]byte // payloads, by digest
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
+	fetched  int      // payloads that were asked for
+	overflow bool     // there is more than is looked at
+	later    []layer  // of other names, which are looked at if none of the right one holds
 	others   []string // whose signatures were passed over
 	broken   int      // layers that cannot be read
 }
@@ -102,14 +104,51 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 		return signed{signature: c, reference: s.noReference("no signature verified")}
 	}
 	if len(m.Body) > maxSignatureManifest {
-		return fail(report.Limit, "%s is %d bytes, more than the %d that are read", s.source.Source, len(m.Body), maxSignatureManifest)
+		return fail(report.Limit, "%s is %d bytes, more than the %d that are read", s.where(), len(m.Body), maxSignatureManifest)
 	}
 	img, err := m.Image()
 	if err != nil {
-		return fail(report.Malformed, "%s is not a signature manifest: %v", s.source.Source, err)
+		return fail(report.Malformed, "%s is not a signature manifest: %v", s.where(), err)
+	}
+	if found, ok := s.sift(ctx, img.Layers); ok {
+		return found
 	}
 	var wrongName *signed
-	for _, d := range img.Layers {
+	for i := range s.later {
+		if s.verified == maxVerified {
+			s.overflow = true
+		}
+		if s.overflow {
+			break
+		}
+		// Every one of them was read, and none is of this name: one that is genuine tells it.
+		found := s.prove(ctx, &s.later[i], s.read[s.later[i].digest])
+		if found.signature.Verdict == report.Verified {
+			wrongName = &found
+			break
+		}
+		s.keep(found.signature)
+	}
+	switch {
+	case s.overflow:
+		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.Policy.Images.Identity, s.where())
+	case wrongName != nil:
+		return *wrongName
+	case s.best.Name != "":
+		s.best.Evidence = append(s.best.Evidence, s.source)
+		return signed{signature: s.best, reference: s.noReference("no signature verified")}
+	case len(s.others) > 0:
+		slices.Sort(s.others)
+		return fail(report.Untrusted, "no %s signature among the %d at %s (%s); promotion may be unfinished: try later",
+			s.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
+	}
+	return fail(report.Malformed, "none of the %d layers at %s can be read as a signature", len(img.Layers), s.where())
+}
+
+// sift goes through all layers, and verifies those of the right identity whose
+// payload is of this image. It returns the first that holds.
+func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found signed, ok bool) {
+	for _, d := range layers {
 		l, err := parseLayer(d)
 		if err != nil {
 			s.broken++
@@ -119,34 +158,20 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
-		if s.verified == maxVerified || len(s.read) == maxPayloads {
-			s.best = s.check(report.Signature, report.Unknown, report.Limit,
-				"more signatures by %s than are looked at, and none of the first holds", s.Policy.Images.Identity)
-			break
-		}
 		found := s.layer(ctx, l, d.Annotations[bundleAnnotation])
 		switch {
-		case found.signature.Verdict != report.Verified:
+		case found.holds():
+			return found, true
+		case found.signature.Name != "":
 			s.keep(found.signature)
-		case found.reference.Verdict == report.Verified:
-			return found
-		case wrongName == nil:
-			wrongName = &found // genuine, but of another name; a later one may be of this
 		}
 	}
-	if wrongName != nil {
-		return *wrongName
-	}
-	if s.best.Name != "" {
-		s.best.Evidence = append(s.best.Evidence, s.source)
-		return signed{signature: s.best, reference: s.noReference("no signature verified")}
-	}
-	if len(s.others) > 0 {
-		slices.Sort(s.others)
-		return fail(report.Untrusted, "no %s signature among the %d at %s (%s); promotion may be unfinished: try later",
-			s.Policy.Images.Identity, len(img.Layers), s.source.Source, strings.Join(slices.Compact(s.others), ", "))
-	}
-	return fail(report.Malformed, "none of the %d layers at %s can be read as a signature", len(img.Layers), s.source.Source)
+	return signed{}, false
+}
+
+// where names the signature manifest as it was asked for.
+func (s *search) where() string {
+	return s.from.says(s.signatureRef(s.repository, s.digest))
 }
 
 // keep remembers the failure of a layer, a contradiction over a lack.
@@ -163,30 +188,27 @@ func (s *search) nameOf(l *layer) string {
 	return fmt.Sprintf("%.80q", l.identity.Subject)
 }
 
-// layer verifies one signature whose certificate claims the right identity.
+// layer verifies one signature whose certificate claims the right identity, unless
+// it is of another name: that is put off, and the result is empty.
 func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
-	out := signed{reference: s.noReference("no signature verified")}
-	say := func(v report.Verdict, reason report.Reason, format string, args ...any) signed {
-		out.signature = s.check(report.Signature, v, reason, format, args...)
-		return out
-	}
-	who, judge := s.Policy.Images.Identity, s.cosign
-	if l.identity != s.Policy.ImageIdentity() {
-		who, judge = s.former.Identity, s.former.cosign
-	}
+	say := s.sayer()
+	who := s.whose(l)
 	switch err := l.parseBundle(bundle); {
 	case errors.Is(err, errNoEntry):
 		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.integratedTime, 0); judge != s.cosign && !s.former.Holds(at) {
+	if at := time.Unix(l.integratedTime, 0); l.identity != s.Policy.ImageIdentity() && !s.former.Holds(at) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.former.From, s.former.To)
 	}
 	body, err := s.payload(ctx, l)
+	if errors.Is(err, errOverflow) {
+		s.overflow = true
+		return signed{}
+	}
 	if err != nil {
-		out.signature = s.failed(report.Signature, err)
-		return out
+		return signed{signature: s.failed(report.Signature, err), reference: s.noReference("no signature verified")}
 	}
 	reference, digest, err := parsePayload(body)
 	if err != nil {
@@ -194,6 +216,39 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 	}
 	if digest != s.digest {
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest (expected %s, found %.80s): it was copied here", who, s.digest, digest)
+	}
+	if !s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+		s.later = append(s.later, *l)
+		return signed{}
+	}
+	if s.verified == maxVerified {
+		s.overflow = true
+		return signed{}
+	}
+	return s.prove(ctx, l, body)
+}
+
+// whose is the policy's name for the identity that a layer's certificate claims.
+func (s *search) whose(l *layer) string {
+	if l.identity != s.Policy.ImageIdentity() {
+		return s.former.Identity
+	}
+	return s.Policy.Images.Identity
+}
+
+// sayer makes results of a signature that does not hold.
+func (s *search) sayer() func(report.Verdict, report.Reason, string, ...any) signed {
+	return func(v report.Verdict, reason report.Reason, format string, args ...any) signed {
+		return signed{signature: s.check(report.Signature, v, reason, format, args...), reference: s.noReference("no signature verified")}
+	}
+}
+
+// prove verifies the signature of a layer whose payload names this digest.
+func (s *search) prove(ctx context.Context, l *layer, body []byte) signed {
+	say := s.sayer()
+	who, judge := s.whose(l), s.cosign
+	if l.identity != s.Policy.ImageIdentity() {
+		judge = s.former.cosign
 	}
 	var differs *mismatchError
 	switch err := l.ofThis(); {
@@ -212,17 +267,22 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 		}
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", who, err)
 	}
+	return s.proved(l, who, body)
+}
 
-	out.signature = s.check(report.Signature, report.Verified, "", "signed by %s, logged %s", who, time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339))
+// proved is the result of a signature that verified: it holds, unless it is of another name.
+func (s *search) proved(l *layer, who string, body []byte) (out signed) {
+	logged := time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339)
+	out.signature = s.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
 	out.signature.Evidence = []report.Evidence{s.source, {
 		What: "signature", Source: s.source.Source, Digest: l.digest,
 		Fields: map[string]string{
 			"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": who,
-			"logIndex": strconv.FormatInt(l.logIndex, 10), "logID": l.logID,
-			"integratedTime": time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339),
+			"logIndex": strconv.FormatInt(l.logIndex, 10), "logID": l.logID, "integratedTime": logged,
 		},
 	}}
-	if s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	reference, _, err := parsePayload(body)
+	if err == nil && s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		out.reference = s.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
 		out.reference = s.check(report.Reference, report.Refuted, report.Mismatch,
@@ -233,15 +293,26 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 	return out
 }
 
+// errOverflow says that a payload was not read, because enough were.
+var errOverflow = errors.New("more payloads than are read")
+
 func (s *search) payload(ctx context.Context, l *layer) ([]byte, error) {
 	if b, ok := s.read[l.digest]; ok {
 		return b, nil
 	}
-	b, err := s.getPayload(ctx, l, s.repository, s.digest, s.name, s.arch)
-	if err == nil {
-		s.read[l.digest] = b
+	b := s.payloads.rebuild(l.digest, s.digest, s.Policy.References(s.name, s.arch))
+	if b == nil {
+		if s.fetched == maxPayloads {
+			return nil, errOverflow
+		}
+		s.fetched++
+		var err error
+		if b, err = s.getPayload(ctx, s.from.client, s.repository, l); err != nil {
+			return nil, err
+		}
 	}
-	return b, err
+	s.read[l.digest] = b
+	return b, nil
 }
 
 // short is a digest as a person reads it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/kverify/kverify/pkg/registry"
@@ -15,18 +14,53 @@ import (
 // when it was built, before promotion. It is reported apart and never stands
 // for the promoted one: whoever can sign a staging image can sign mock releases.
 func (r *run) staging(ctx context.Context, im *image) report.Check {
-	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		return r.check(report.Staging, v, reason, format, args...)
+	var out report.Check
+	for i, from := range r.sources() {
+		c := r.stagingFrom(ctx, from, im)
+		switch {
+		case i == 0, c.Verdict == report.Verified, out.Reason == report.Absent && c.Reason != report.Absent,
+			c.Verdict == report.Refuted && out.Verdict != report.Refuted:
+			out = c
+		}
+		if out.Verdict == report.Verified {
+			break
+		}
 	}
-	rule := r.Policy.Images.Staging
-	who := r.Policy.Identities[rule]
-	ref := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Tag: strings.Replace(im.digest, ":", "-", 1) + ".sig"}
-	m, err := r.Registry.Manifest(ctx, ref)
+	return out
+}
+
+// stagingFrom looks at one source. A tag of signatures grows: what a cache holds
+// proves, or is asked for again.
+func (r *run) stagingFrom(ctx context.Context, from source, im *image) report.Check {
+	ref := r.signatureRef(im.name, im.digest)
+	m, err := from.client.Manifest(ctx, ref)
 	if err != nil {
-		return r.failed(report.Staging, err)
+		return r.noStaging(from, ref, im, err)
 	}
+	c := r.stagingIn(ctx, from, ref, im, m)
+	if m.Kept && c.Verdict != report.Verified {
+		if m, err = from.client.Refresh(ctx, ref); err != nil {
+			return r.noStaging(from, ref, im, err)
+		}
+		c = r.stagingIn(ctx, from, ref, im, m)
+	}
+	return c
+}
+
+func (r *run) noStaging(from source, ref registry.Ref, im *image, err error) report.Check {
+	c := r.failed(report.Staging, err)
+	if c.Reason == report.Absent {
+		c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), short(im.digest))
+	}
+	return c
+}
+
+// stagingIn looks through the signatures of one manifest.
+func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *image, m *registry.Manifest) report.Check {
+	rule := r.Policy.Images.Staging
+	who, where := r.Policy.Identities[rule], from.says(ref)
 	if len(m.Body) > maxSignatureManifest {
-		return say(report.Unknown, report.Limit, "%s is %d bytes, more than the %d that are read", ref, len(m.Body), maxSignatureManifest)
+		return r.check(report.Staging, report.Unknown, report.Limit, "%s is %d bytes, more than the %d that are read", where, len(m.Body), maxSignatureManifest)
 	}
 	img, err := m.Image()
 	if err != nil {
@@ -36,45 +70,53 @@ func (r *run) staging(ctx context.Context, im *image) report.Check {
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
-	last, tried := say(report.Unknown, report.Absent, "no %s signature among the %d at %s", rule, len(img.Layers), ref), 0
+	last, tried := r.check(report.Staging, report.Unknown, report.Absent, "no %s signature among the %d at %s", rule, len(img.Layers), where), 0
 	for _, d := range img.Layers {
 		l, err := parseLayer(d)
 		if err != nil || l.identity != who {
 			continue
 		}
 		if tried++; tried > maxVerified {
-			return say(report.Unknown, report.Limit, "more than %d signatures by %s, none of the first %d holds", maxVerified, rule, maxVerified)
+			return r.check(report.Staging, report.Unknown, report.Limit, "more than %d signatures by %s, none of the first %d holds", maxVerified, rule, maxVerified)
 		}
-		if err := l.parseBundle(d.Annotations[bundleAnnotation]); err != nil {
-			last = say(report.Unknown, report.Malformed, "a signature by %s: %v", rule, err)
-			continue
+		c := r.stagingLayer(ctx, from, im, l, d.Annotations[bundleAnnotation], verifier)
+		if c.Verdict == report.Verified {
+			c.Evidence[0].Source = ref.String()
+			return c
 		}
-		body, err := r.Registry.Blob(ctx, ref.Host, im.name, l.digest, maxPayload)
-		if err != nil {
-			last = r.failed(report.Staging, err)
-			continue
-		}
-		reference, digest, err := parsePayload(body)
-		switch {
-		case err != nil:
-			last = say(report.Unknown, report.Malformed, "the payload of a signature by %s: %v", rule, err)
-			continue
-		case digest != im.digest:
-			last = say(report.Refuted, report.Mismatch, "a signature by %s is for another digest, %.80s", rule, digest)
-			continue
-		}
-		if id, _ := hex.DecodeString(l.logID); !r.Root.KnowsLog(id) || unknownAuthority(r.Root, l.cert) != "" {
-			last = say(report.Unknown, report.Untrusted, "a signature by %s is under a log or CA that the trusted root does not know", rule)
-			continue
-		}
-		if err := verifier.verify(ctx, l, body, im.digest); err != nil {
-			last = say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
-			continue
-		}
-		c := say(report.Verified, "", "signed by %s, logged %s, as %.200s", rule, time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339), reference)
-		c.Evidence = []report.Evidence{{What: "staging signature", Source: ref.String(), Digest: l.digest, Fields: map[string]string{
-			"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
-		return c
+		last = c
 	}
 	return last
+}
+
+// stagingLayer verifies one signature whose certificate claims to be of the staging identity.
+func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *layer, bundle string, verifier *cosignVerifier) report.Check {
+	rule := r.Policy.Images.Staging
+	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
+		return r.check(report.Staging, v, reason, format, args...)
+	}
+	if err := l.parseBundle(bundle); err != nil {
+		return say(report.Unknown, report.Malformed, "a signature by %s: %v", rule, err)
+	}
+	body, err := from.client.Blob(ctx, r.Policy.Images.Registry, im.name, l.digest, maxPayload)
+	if err != nil {
+		return r.failed(report.Staging, err)
+	}
+	reference, digest, err := parsePayload(body)
+	switch {
+	case err != nil:
+		return say(report.Unknown, report.Malformed, "the payload of a signature by %s: %v", rule, err)
+	case digest != im.digest:
+		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest, %.80s", rule, digest)
+	}
+	if id, _ := hex.DecodeString(l.logID); !r.Root.KnowsLog(id) || unknownAuthority(r.Root, l.cert) != "" {
+		return say(report.Unknown, report.Untrusted, "a signature by %s is under a log or CA that the trusted root does not know", rule)
+	}
+	if err := verifier.verify(ctx, l, body, im.digest); err != nil {
+		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
+	}
+	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
+	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.digest, Fields: map[string]string{
+		"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
+	return c
 }

@@ -1,13 +1,14 @@
 package verify
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 // The forms below are the in-toto attestation framework's:
@@ -23,25 +24,47 @@ const (
 
 // statement is what an attestation says of which artifacts.
 type statement struct {
-	Type          string          `json:"_type"`
-	Subject       []subject       `json:"subject"`
-	PredicateType string          `json:"predicateType"`
-	Predicate     json.RawMessage `json:"predicate"`
+	Type          string
+	Subject       []subject
+	PredicateType string
+	Predicate     json.RawMessage
 }
 
 type subject struct {
-	Name   string            `json:"name"`
-	Digest map[string]string `json:"digest"`
+	Name   string
+	Digest map[string]string
 }
 
-// parseStatement reads a statement. Keys that stand twice are refused, since
-// two readers would take different ones.
+// UnmarshalJSON reads members by their exact names.
+func (s *subject) UnmarshalJSON(b []byte) error {
+	return exactly(b, map[string]any{"name": &s.Name, "digest": &s.Digest})
+}
+
+// exactly reads members of an object by their exact names, where encoding/json
+// alone would take other letters for them. Members that nobody asks for are left out.
+func exactly(b []byte, into map[string]any) error {
+	members, err := strictjson.Object(b)
+	if err != nil {
+		return err
+	}
+	for name, to := range into {
+		if raw, ok := members[name]; ok {
+			if err := json.Unmarshal(raw, to); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// parseStatement reads a statement. Keys that stand twice are refused, also in
+// other letters that fold to the same, since two readers would take different ones.
 func parseStatement(b []byte) (*statement, error) {
-	if err := uniqueKeys(b); err != nil {
+	if err := strictjson.Check(b); err != nil {
 		return nil, err
 	}
 	s := new(statement)
-	if err := json.Unmarshal(b, s); err != nil {
+	if err := exactly(b, map[string]any{"_type": &s.Type, "subject": &s.Subject, "predicateType": &s.PredicateType, "predicate": &s.Predicate}); err != nil {
 		return nil, err
 	}
 	switch {
@@ -88,53 +111,65 @@ func parseDigest(s string) (artifactDigest, error) {
 	return artifactDigest{algorithm, sum}, nil
 }
 
-// maxDepth caps how deep JSON may be nested: no document of ours is deeper than 12.
-const maxDepth = 64
-
-// uniqueKeys refuses JSON in which an object has a key twice, at any depth,
-// and anything after the one value.
-func uniqueKeys(b []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := uniqueKeysOf(dec, 0); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
-	}
-	return nil
+// members reads a predicate by the exact names of its members.
+type members struct {
+	doc any
+	err error // the first member that is not of its type
 }
 
-func uniqueKeysOf(dec *json.Decoder, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("nested deeper than %d", maxDepth)
+func readMembers(b json.RawMessage) (*members, error) {
+	m := new(members)
+	if len(b) == 0 {
+		return m, nil
 	}
-	t, err := dec.Token()
-	if err != nil {
-		return err
+	if err := json.Unmarshal(b, &m.doc); err != nil {
+		return nil, err
 	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return nil
+	if _, ok := m.doc.(map[string]any); !ok && m.doc != nil {
+		return nil, errors.New("not an object")
 	}
-	seen := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			key, err := dec.Token()
-			if err != nil {
-				return err
+	return m, nil
+}
+
+// get returns what lies under names, nil if nothing does.
+func (m *members) get(names ...string) any {
+	at := m.doc
+	for i, name := range names {
+		object, ok := at.(map[string]any)
+		if !ok {
+			if at != nil && m.err == nil {
+				m.err = fmt.Errorf("%s is not an object", strings.Join(names[:i], "."))
 			}
-			// Go's reader takes a key in any case of letters.
-			k := strings.ToLower(fmt.Sprint(key))
-			if seen[k] {
-				return fmt.Errorf("the key %.60q stands twice", k)
-			}
-			seen[k] = true
+			return nil
 		}
-		if err := uniqueKeysOf(dec, depth+1); err != nil {
-			return err
-		}
+		at = object[name]
 	}
-	_, err = dec.Token()
-	return err
+	return at
+}
+
+// text returns the string under names, "" if there is none.
+func (m *members) text(names ...string) string {
+	return as[string](m, names)
+}
+
+// texts returns the list of strings under names.
+func (m *members) texts(names ...string) []string {
+	var out []string
+	for _, v := range as[[]any](m, names) {
+		s, ok := v.(string)
+		if !ok && m.err == nil {
+			m.err = fmt.Errorf("%s has a member that is no text", strings.Join(names, "."))
+		}
+		out = append(out, s)
+	}
+	return slices.Clip(out)
+}
+
+func as[T any](m *members, names []string) T {
+	v := m.get(names...)
+	out, ok := v.(T)
+	if !ok && v != nil && m.err == nil {
+		m.err = fmt.Errorf("%s is of another type than it should be", strings.Join(names, "."))
+	}
+	return out
 }

@@ -31,8 +31,11 @@ import (
 type Verifier struct {
 	Fetch    *fetch.Client
 	Registry *registry.Client
-	Policy   *trust.Policy // nil means the embedded one
-	Root     *trust.Root   // nil means the embedded one
+	// Also is where signatures and bundles of images may lie besides, such as a mirror
+	// beside a registry that stands in for the real one; nil is nowhere.
+	Also   *Also
+	Policy *trust.Policy // nil means the embedded one
+	Root   *trust.Root   // nil means the embedded one
 
 	// Catalogue is what past releases consisted of. Nil means the embedded one,
 	// under a root that shares Sigstore's public instance with the embedded root;
@@ -179,24 +182,6 @@ func (r *run) needs(check string) bool { return slices.Contains(r.required, chec
 // documents says whether this run needs the release's own documents.
 func (r *run) documents() bool {
 	return r.needs(report.Inventory) || r.needs(report.Binding) || r.mayAsk(report.Contents)
-}
-
-// asks says whether a check is made of an image, and whether it must pass: for
-// all, or by a rule of the policy. The rules are the policy's, so that --checks
-// stands instead of them too.
-func (r *run) asks(im *image, check string) (required, made bool) {
-	required = r.needs(check)
-	made = required
-	if r.Checks != nil {
-		return required, made
-	}
-	for _, rule := range r.Policy.Rules {
-		if rule.Applies(im.name, im.version) {
-			required = required || slices.Contains(rule.Require, check)
-			made = made || required || slices.Contains(rule.Report, check)
-		}
-	}
-	return required, made
 }
 
 // mayAsk says whether a check may be made of some image.

@@ -1,0 +1,255 @@
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Kinds lists every kind of subject that a [Result] may be about. A saved report
+// with another one was not written by this program.
+var Kinds = []string{"release", "document", "image", "file", "mirror", "blob", "artifact"}
+
+// credible says whether some run of kverify can have written the report: it holds
+// nothing but checks and kinds that there are, names by which policy and trusted root it
+// was judged, never leaves out digest and signature, and what it calls verified has every
+// check that such a subject must have, each with what it looked at.
+//
+// It is no proof that one did: a saved report is its writer's word (rule 34). It
+// finds what was visibly altered, and nothing more.
+func (r Report) credible() error {
+	for what, digest := range map[string]string{"policy": r.Policy.Digest, "trusted root": r.TrustedRoot.Digest} {
+		if !isDigest(digest) {
+			return fmt.Errorf("it does not say by which %s it was judged: %.80q is not a digest", what, digest)
+		}
+	}
+	if r.OperatorKey != nil && !isDigest(r.OperatorKey.Digest) {
+		return fmt.Errorf("it does not say which operator's key vouched: %.80q is not a digest", r.OperatorKey.Digest)
+	}
+	if err := r.Scope.credible(); err != nil {
+		return err
+	}
+	for _, res := range r.Results {
+		if err := r.credibleResult(res); err != nil {
+			return fmt.Errorf("%s: %w", strings.TrimSpace(res.Subject+" "+res.Platform), err)
+		}
+	}
+	return r.complete()
+}
+
+// credible says whether a run can have been asked for these checks.
+func (s Scope) credible() error {
+	last := -1
+	for _, name := range s.Checks {
+		i := slices.Index(CheckNames, name)
+		if i < 0 {
+			return fmt.Errorf("it ran a check %.60q, and there is none of that name", name)
+		}
+		if i <= last {
+			return fmt.Errorf("its list of checks has %s out of its place", name)
+		}
+		last = i
+	}
+	for _, name := range []string{Digest, Signature} {
+		if !slices.Contains(s.Checks, name) {
+			return fmt.Errorf("it was made without the check %s, which cannot be left out", name)
+		}
+	}
+	for _, name := range s.Omitted {
+		if slices.Contains(s.Checks, name) || !slices.Contains(CheckNames, name) {
+			return fmt.Errorf("it left out %.60q, which it ran or which is no check", name)
+		}
+	}
+	if s.Partial != (len(s.Omitted) > 0) {
+		return errors.New("whether it is partial contradicts what it left out")
+	}
+	if s.Shard != nil && (s.Shard.Count < 1 || s.Shard.Index < 0 || s.Shard.Index >= s.Shard.Count) {
+		return fmt.Errorf("there is no shard %s", s.Shard)
+	}
+	if len(s.Subjects) == 0 {
+		return errors.New("it does not say what was asked for")
+	}
+	return nil
+}
+
+func (r Report) credibleResult(res Result) error {
+	if !slices.Contains(Kinds, res.Kind) {
+		return fmt.Errorf("a subject of kind %.40q, and there is none of that kind", res.Kind)
+	}
+	if res.Digest != "" && !isDigest(res.Digest) {
+		return fmt.Errorf("%.80q is not a digest", res.Digest)
+	}
+	for i, c := range res.Checks {
+		switch {
+		case !slices.Contains(CheckNames, c.Name):
+			return fmt.Errorf("a check %.60q, and there is none of that name", c.Name)
+		case slices.ContainsFunc(res.Checks[:i], func(o Check) bool { return o.Name == c.Name }):
+			return fmt.Errorf("the check %s stands twice", c.Name)
+		case c.Verdict == Verified && c.Reason != "":
+			return fmt.Errorf("the check %s is said to be verified, with a reason why it is not (%.40s)", c.Name, c.Reason)
+		}
+	}
+	if res.Verdict() != Verified {
+		return nil
+	}
+	if len(r.Releases) > 0 && res.Release != "" && !slices.Contains(r.Releases, res.Release) {
+		return fmt.Errorf("it is of %.40s, which is not among the releases that were examined", res.Release)
+	}
+	return r.verified(res)
+}
+
+// verified holds what is called verified to the checks of its kind.
+func (r Report) verified(res Result) error {
+	holds := func(name string) bool {
+		c, ok := res.Check(name)
+		return ok && c.Required && c.Verdict == Verified
+	}
+	must := func(names ...string) error {
+		for _, name := range names {
+			if !holds(name) {
+				return fmt.Errorf("it is said to be verified, and lacks the check %s", name)
+			}
+		}
+		return nil
+	}
+	asked := func(names ...string) []string { // of them, those that the run made
+		return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(r.Scope.Checks, n) })
+	}
+	switch res.Kind {
+	case "release":
+		return must(Inventory)
+	case "document":
+		return cmp.Or(must(asked(Signature, Binding)...), hasDigest(res))
+	case "mirror":
+		return must(Inventory, Digest)
+	case "artifact":
+		return cmp.Or(must(Digest, Signature), hasDigest(res))
+	case "blob":
+		return errors.New("it is said to be verified, and only a blob that could not be brought in is reported")
+	case "file":
+		return r.verifiedFile(res, must, asked)
+	}
+	// An image: every check of the run that is of images.
+	for _, name := range r.Scope.Checks {
+		if name == Inventory || name == Anchor {
+			continue
+		}
+		if err := must(name); err != nil {
+			return err
+		}
+	}
+	if err := hasDigest(res); err != nil {
+		return err
+	}
+	for _, name := range []string{Digest, Signature} {
+		if c, _ := res.Check(name); len(c.Evidence) == 0 {
+			return fmt.Errorf("its check %s does not say what it looked at", name)
+		}
+	}
+	c, _ := res.Check(Digest)
+	for _, e := range c.Evidence {
+		if e.What == "manifest" && e.Digest != res.Digest {
+			return fmt.Errorf("its digest is %.80s, and what was looked at is %.80s", res.Digest, e.Digest)
+		}
+	}
+	return nil
+}
+
+// verifiedFile holds a file to digest, signature and binding. Where a whole release
+// was examined, its files were not read, and binding alone speaks of them; a file of
+// before file signing has no signature, and its binding stands for that.
+func (r Report) verifiedFile(res Result, must func(...string) error, asked func(...string) []string) error {
+	if err := hasDigest(res); err != nil {
+		return err
+	}
+	_, digest := res.Check(Digest)
+	signature, signed := res.Check(Signature)
+	if !digest && !signed && r.wholeRelease(res.Release) {
+		return must(Binding)
+	}
+	if signed && !signature.Required && signature.Reason == Absent {
+		return must(Digest, Binding)
+	}
+	return must(append([]string{Digest, Signature}, asked(Binding)...)...)
+}
+
+// wholeRelease says whether the run was over a release, images and files, by the
+// documents of the release: not over a mirror or over files that were read.
+func (r Report) wholeRelease(release string) bool {
+	if release == "" || !slices.Contains(r.Scope.Subjects, release) || slices.ContainsFunc(r.Results, func(o Result) bool { return o.Kind == "mirror" }) {
+		return false
+	}
+	return slices.ContainsFunc(r.Results, func(o Result) bool {
+		return o.Release == release && (o.Kind == "image" || o.Kind == "release")
+	})
+}
+
+// complete says whether a result speaks of everything that was asked for, and
+// whether the results are as many as the inventory counted.
+func (r Report) complete() error {
+	if r.Verdict() != Verified || r.Scope.Shard != nil {
+		return nil // it says that something is lacking
+	}
+	for _, s := range r.Scope.Subjects {
+		if !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
+			return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
+		}
+		if err := r.inventoryOf(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r Result) speaksOf(asked string) bool {
+	return r.Subject == asked || r.Release == asked || slices.Contains(r.SeenAs, asked) || strings.HasPrefix(r.Subject, asked+"/")
+}
+
+// counted is how an inventory that is complete says so.
+var counted = regexp.MustCompile(`^([0-9]+) images with ([0-9]+) platforms, nothing missing$`)
+
+// inventoryOf holds the inventory of a release that was asked for: it is there,
+// and what it counted is there.
+func (r Report) inventoryOf(release string) error {
+	images, platforms := 0, 0
+	for _, res := range r.Results {
+		switch {
+		case res.Kind != "image" || res.Release != release:
+		case res.Platform == "":
+			images++
+		default:
+			platforms++
+		}
+	}
+	if images+platforms == 0 || !slices.Contains(r.Scope.Checks, Inventory) {
+		return nil // files alone have none
+	}
+	i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Kind == "release" && res.Subject == release })
+	if i < 0 {
+		return fmt.Errorf("it has images of %.40s, and no inventory of it", release)
+	}
+	c, _ := r.Results[i].Check(Inventory)
+	n := counted.FindStringSubmatch(c.Detail)
+	if n == nil {
+		return nil // another program's words, or those of several parts
+	}
+	if n[1] != strconv.Itoa(images) || n[2] != strconv.Itoa(platforms) {
+		return fmt.Errorf("its inventory counted %s images with %s platforms of %.40s, and it has results of %d and %d", n[1], n[2], release, images, platforms)
+	}
+	return nil
+}
+
+func hasDigest(res Result) error {
+	if res.Digest == "" {
+		return errors.New("it is said to be verified, and has no digest")
+	}
+	return nil
+}
+
+var digestForm = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
+
+func isDigest(s string) bool { return digestForm.MatchString(s) }
