@@ -217,6 +217,9 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	if err != nil {
 		return err
 	}
+	if err := o.ready(); err != nil {
+		return err
+	}
 	m, err := mirror.NewMaker(mirror.MakerOptions{Dir: o.dir, Verifier: v, Stand: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
 		Refresh: o.refresh, Attempts: set.retry + 1, Tool: version().tool(), Operator: operator})
 	if err != nil {
@@ -252,7 +255,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	m.Sweep()
 	a.code = verdictExit[all.Verdict()]
 	if o.archive != "" && listed == len(wishes) {
-		if err := a.archive(ctx, set, o); err != nil {
+		if err := a.pack(ctx, set, o); err != nil {
 			return err
 		}
 	}

@@ -97,10 +97,6 @@ func entryOf(raw []byte) (*logEntry, error) {
 	return out, nil
 }
 
-// isBundle says whether the text can be read as a Sigstore bundle; it proves
-// nothing.
-func isBundle(text []byte) bool { return new(bundle.Bundle).UnmarshalJSON(text) == nil }
-
 // kept are log entries that stand beside files on disk, by what they are of.
 // They are hints: an entry proves itself or is looked up.
 type kept struct {
