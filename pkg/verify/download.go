@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +12,6 @@ import (
 	"path"
 	"slices"
 	"time"
-
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -236,17 +233,6 @@ func bundleBeside(root *os.Root, name string) []byte {
 		return nil
 	}
 	return text
-}
-
-// proves says whether a bundle verifies as the signature of a file's bytes by
-// whom the policy lets sign files.
-func (f *Files) proves(text []byte, sums fetch.Sums) bool {
-	b := new(bundle.Bundle)
-	if len(text) == 0 || b.UnmarshalJSON(text) != nil {
-		return false
-	}
-	sum, err := hex.DecodeString(sums.SHA256)
-	return err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), b, sum) == nil
 }
 
 // notSaved is the result of a file that could not be fetched or written.

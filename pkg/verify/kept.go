@@ -11,6 +11,8 @@ import (
 	pcommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	prekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+
+	"github.com/kverify/kverify/pkg/fetch"
 )
 
 // newBundle puts a detached signature, its certificate and its log entry into
@@ -95,6 +97,17 @@ func entryOf(raw []byte) (*logEntry, error) {
 		out.Verification.InclusionProof = proof
 	}
 	return out, nil
+}
+
+// proves says whether a bundle verifies as the signature of a file's bytes by
+// whom the policy lets sign files.
+func (f *Files) proves(text []byte, sums fetch.Sums) bool {
+	b := new(bundle.Bundle)
+	if len(text) == 0 || b.UnmarshalJSON(text) != nil {
+		return false
+	}
+	sum, err := hex.DecodeString(sums.SHA256)
+	return err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), b, sum) == nil
 }
 
 // kept are log entries that stand beside files on disk, by what they are of.
