@@ -144,7 +144,9 @@ func (c *crashes) sites(t *testing.T, op crashing, work string) (list []site) {
 		s.nth = times[site{call: s.call, about: s.about}]
 		list = append(list, s)
 	}
-	return list
+	return slices.DeleteFunc(list, func(s site) bool { // a long file is written in many pieces, all alike
+		return s.call == "write" && s.nth > 1 && s.nth < times[site{call: s.call, about: s.about}]
+	})
 }
 
 // names are all names below a directory, but for the cache, whose contents a run may choose.
@@ -286,12 +288,12 @@ func crashOps() []crashing {
 		name: "prune", base: both("v1.27.1", "v1.27.2"),
 		args: func(work string) []string { return []string{"mirror", "prune", m(work), "--keep", "v1.27.2"} },
 		sure: verify, keep: images("v1.27.2"),
-		quick: `^(renameat |unlinkat \.lists|fsync /m$|fsync /m/oci$|write /m/.*lists)`,
+		quick: `^(renameat |unlinkat \.lists)`,
 	}, {
 		name: "create", base: both("v1.27.1"),
 		args: func(work string) []string { return create(work, "v1.27.2") },
 		sure: verify, keep: images("v1.27.1"),
-		quick: `^(renameat \..*(lists|MANIFEST|index|oci-layout|images\.yaml|CHANGELOG)|unlinkat \.lists)`,
+		quick: `^renameat \..*(lists|MANIFEST)`,
 	}, {
 		name: "first create",
 		args: func(work string) []string { return create(work, "v1.27.2") },
@@ -310,7 +312,7 @@ func crashOps() []crashing {
 		args: func(work string) []string {
 			return append(create(work, "v1.27.2"), "--archive", filepath.Join(work, "m.tar"), "-o", "json="+filepath.Join(work, "r.json"))
 		},
-		quick: `^(renameat|fsync|write) .*(m\.tar|r\.json)`,
+		quick: `^renameat .*(m\.tar|r\.json)`,
 		sure: func(work string) []string {
 			if _, err := os.Stat(filepath.Join(work, "m.tar")); err != nil {
 				return verify(work)
@@ -322,14 +324,14 @@ func crashOps() []crashing {
 		args: func(work string) []string {
 			return []string{"download", "v1.27.2", "kubectl", "--os", "linux", "--arch", "amd64", "-d", filepath.Join(work, "d"), "-q", "--no-cache"}
 		},
-		quick: `^(renameat|unlinkat) `,
+		quick: `^renameat `,
 	}, {
 		name: "cache",
 		args: func(work string) []string {
 			return []string{"images", "v1.27.2", "kube-proxy", "--arch", "amd64", "-q", "--cache", filepath.Join(work, "cache")}
 		},
 	}, {
-		name: "pinned root", quick: `^(renameat|fsync) `,
+		name: "pinned root", quick: `^renameat `,
 		base: func(t *testing.T, _ *crashes, work string) {
 			if err := os.WriteFile(filepath.Join(work, "tuf.json"), world.NewTUF(nil).RootJSON(1), 0o644); err != nil {
 				t.Fatal(err)
