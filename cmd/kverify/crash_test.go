@@ -338,7 +338,7 @@ func crashOps() []crashing {
 			}
 		},
 		args: func(work string) []string {
-			return []string{"trust", "update", filepath.Join(work, "pinned.json"), "--tuf-root", filepath.Join(work, "tuf.json"), "-q"}
+			return []string{"trust", "update", filepath.Join(work, "pinned.json"), "--tuf-root", filepath.Join(work, "tuf.json"), "--accept-removal"}
 		},
 	}}
 }
