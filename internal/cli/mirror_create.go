@@ -99,6 +99,9 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 	case slices.Contains(o.oses, "") || slices.Contains(o.arches, ""):
 		return usagef("--os or --arch is empty; name one, or give --all")
 	}
+	if err := o.ready(); err != nil {
+		return err
+	}
 	for _, arg := range unique(args) {
 		if release.IsRange(arg) {
 			list, err := release.Range(arg)
@@ -215,9 +218,6 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	}
 	operator, err := a.operator(o.signKey, o.dir)
 	if err != nil {
-		return err
-	}
-	if err := o.ready(); err != nil {
 		return err
 	}
 	m, err := mirror.NewMaker(mirror.MakerOptions{Dir: o.dir, Verifier: v, Stand: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
