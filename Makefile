@@ -32,8 +32,8 @@ test: ## run all tests under the race detector
 	$(GO) test $(RACE) -timeout 15m $(PKGS)
 
 .PHONY: slow
-slow: ## kill downloads and throttle a registry: the tests that take their time
-	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestThrottled|TestCorruption)$$' -timeout 20m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
+slow: ## kill every writing command everywhere, throttle a registry: the tests that take their time
+	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestThrottled|TestCorruption|TestCrash)$$' -timeout 3h -v ./cmd/kverify ./pkg/verify ./pkg/mirror
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html

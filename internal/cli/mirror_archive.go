@@ -2,18 +2,16 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 )
 
-// checkArchive says before anything is fetched what is wrong with --archive and
-// --base.
-func (o *order) checkArchive() error {
+// ready opens what --archive and --base name, and looks at them before anything
+// is fetched: what cannot be written or read in the end is said at once.
+func (o *order) ready() error {
 	if o.archive == "" {
 		return nil
 	}
@@ -21,34 +19,63 @@ func (o *order) checkArchive() error {
 	if err != nil {
 		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
 	}
-	_ = parent.Close()
-	if info, err := os.Stat(o.archive); err == nil && !info.Mode().IsRegular() {
+	defer parent.Close() //nolint:errcheck // only names lead through it
+	name := filepath.Base(o.archive)
+	if info, err := parent.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return usagef("--archive %s: a %s stands there; name a file", o.archive, fetch.KindOf(info.Mode()))
 	}
-	if o.base == "" {
-		return nil
+	if inside, err := filepath.Rel(absolute(o.dir), absolute(o.archive)); err == nil && filepath.IsLocal(inside) {
+		return usagef("--archive %s lies inside the mirror %s; name a file outside of it", o.archive, o.dir)
 	}
-	base, err := mirror.OpenBase(o.base)
+	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
-		return usagef("--base: %w", err)
+		return usagef("--archive %s: %w; name a file that can be written", o.archive, plainError(err))
+	}
+	if err := f.Discard(); err != nil {
+		return usagef("--archive %s: %w; name a file that can be written", o.archive, err)
+	}
+	base, err := o.opened()
+	if err != nil {
+		return err
 	}
 	return base.Close()
 }
 
-// archive writes the mirror into one file, which gets its name once it is whole.
-func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) {
+// opened opens what --base names; nil if it names nothing.
+func (o *order) opened() (*mirror.Base, error) {
+	if o.base == "" {
+		return nil, nil
+	}
+	base, err := mirror.OpenBase(o.base)
+	if err != nil {
+		return nil, usagef("--base: %w", err)
+	}
+	return base, nil
+}
+
+// absolute is a path with its links resolved, as far as it is there.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	return path
+}
+
+// pack writes the mirror into one file, which gets its name once it is whole.
+func (a *app) pack(ctx context.Context, set *settings, o *order) (err error) {
 	dir, err := mirror.Open(o.dir)
 	if err != nil {
 		return err
 	}
 	defer dir.Close() //nolint:errcheck // only read
-	var base *mirror.Base
-	if o.base != "" {
-		if base, err = mirror.OpenBase(o.base); err != nil {
-			return usagef("--base: %w", err)
-		}
-		defer base.Close() //nolint:errcheck // only read
+	base, err := o.opened()
+	if err != nil {
+		return err
 	}
+	defer base.Close() //nolint:errcheck // only read
 	tar, err := mirror.NewArchive(dir, base)
 	if err != nil {
 		return err
@@ -58,20 +85,15 @@ func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) 
 		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
-	if err := fetch.Room(parent, tar.Bytes); err != nil {
-		return err
-	}
 	name := filepath.Base(o.archive)
-	temp := "." + name + "." + rand.Text()[:8] + ".kverify-part"
-	f, err := parent.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
 		return usagef("--archive %s: %w; name a file that can be written", o.archive, plainError(err))
 	}
-	defer func() {
-		if err != nil {
-			_ = parent.Remove(temp)
-		}
-	}()
+	defer func() { err = errors.Join(err, f.Discard()) }()
+	if err := fetch.Room(parent, tar.Bytes); err != nil {
+		return err
+	}
 	watched := []watchedFile{{name: name, transfer: new(fetch.Transfer)}}
 	watched[0].transfer.Begin(tar.Bytes)
 	a.watchFiles(set, watched, func(began, ended func(int, string)) {
@@ -79,10 +101,10 @@ func (a *app) archive(ctx context.Context, set *settings, o *order) (err error) 
 		err = tar.WriteTo(ctx, f, watched[0].transfer)
 		ended(0, "written")
 	})
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := parent.Rename(temp, name); err != nil {
+	if err := f.Commit(); err != nil {
 		return err
 	}
 	if tar.Left > 0 {

@@ -97,6 +97,9 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 	case o.base != "" && o.archive == "":
 		return usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
+	if err := o.ready(); err != nil {
+		return err
+	}
 	for _, arg := range unique(args) {
 		if release.IsRange(arg) {
 			list, err := release.Range(arg)
@@ -209,9 +212,6 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}
-	if err := o.checkArchive(); err != nil {
-		return err
-	}
 	var wishes []mirror.Wish
 	for _, version := range o.versions {
 		w, err := o.wish(version, v.Policy)
@@ -259,7 +259,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	m.Sweep()
 	a.code = verdictExit[all.Verdict()]
 	if o.archive != "" && listed == len(wishes) {
-		if err := a.archive(ctx, set, o); err != nil {
+		if err := a.pack(ctx, set, o); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +53,11 @@ func outputs(values, formats []string) (list []output, err error) {
 		}
 		seen[file] = true
 		if file != "" {
+			if there, err := os.Stat(file); err == nil && there.IsDir() || strings.HasSuffix(file, string(filepath.Separator)) {
+				return nil, usagef("-o %q: a directory is no file; name a file in it", v)
+			} else if errors.Is(err, syscall.ENAMETOOLONG) {
+				return nil, usagef("-o: the name of the file is too long for a file (%d bytes); name another", len(file))
+			}
 			if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
 				return nil, usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
 			}
@@ -141,7 +145,7 @@ func terminal(w io.Writer) (fd int, ok bool) {
 
 // writeFile gives a file its content at once or not at all. What is there and
 // no regular file, such as /dev/null or a pipe, is written to as it is.
-func writeFile(path string, content []byte) (err error) {
+func writeFile(path string, content []byte) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := fetch.OpenOutput(path)
 		if err != nil {
@@ -153,25 +157,27 @@ func writeFile(path string, content []byte) (err error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the link stays a link
 	}
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8])
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return plainError(err)
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temp)
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	defer dir.Close() //nolint:errcheck // only names lead through it
+	f, err := fetch.Create(dir, filepath.Base(path), 0o666)
+	if err != nil {
 		return plainError(err)
 	}
-	return plainError(os.Rename(temp, path))
+	if _, err := f.Write(content); err != nil {
+		return plainError(errors.Join(err, f.Discard()))
+	}
+	return plainError(f.Commit())
 }
 
 // plainError takes off the operation and path, which the caller names better.
 func plainError(err error) error {
+	var local *fetch.FileError
+	if errors.As(err, &local) {
+		return local.Err
+	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err

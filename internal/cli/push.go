@@ -61,6 +61,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 			"kverify mirror push DIR registry.example.com/k8s  # everything in DIR",
 			"kverify mirror push DIR registry.example.com/k8s v1.27.2  # one release of it",
 			"kverify mirror push DIR registry.example.com/k8s --dry-run  # only say what there is to do",
+			"kverify mirror push DIR registry.example.com/k8s --dry-run -o name  # the repositories to create where none are made by themselves",
 			"kverify mirror push mirror.tar 10.0.0.5:5000 --plain-http  # an archive, a registry without TLS",
 		),
 		Args: needs(2, -1, "a mirror and a registry", "kverify mirror push DIR registry.example.com/k8s"),
@@ -76,7 +77,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.IntVarP(&flags.jobs, "jobs", "j", pushJobs, "send `N` requests side by side")
 	f.DurationVar(&flags.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&flags.retry, "retry", defaultRetry, "repeat what failed by chance `N` times")
-	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
+	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table); with --dry-run also name: the repositories that it needs")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
 	f.BoolVar(&flags.noColor, "no-color", false, "no colours")
@@ -84,6 +85,9 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 		_ = f.SetAnnotation(own, notFromEnvironment, nil)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if s.dryRun {
+			flags.formats = []string{"table", "json", "name"}
+		}
 		ctx, cancel, set, err := a.begin(c, &flags)
 		if err != nil {
 			return err
@@ -186,6 +190,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	}
 	there := base.Host + base.Path
 	a.sayShipped(set, s, there, result)
+	a.sayUnmade(there, result)
 	a.sayRemarks(set)
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
@@ -195,7 +200,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		})
 		r.Results = append(r.Results, judged.Results...)
 		a.code = verdictExit[r.Verdict()]
-		return a.listCopies(there, result)
+		return a.listCopies(set, there, result)
 	}
 	a.code = verdictExit[r.Verdict()]
 	return a.write(r, set)
@@ -217,14 +222,33 @@ func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.Push
 		a.say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
 			count(n[mirror.Wanted], "name"), there, n[mirror.Kept], count(r.Sent, "blob"), bytesText(r.Bytes))
 	} else {
+		for _, c := range r.Causes() {
+			if c.Count > 1 {
+				a.say("%s failed for one cause, such as %s: %v", count(c.Count, "name"), c.First.Ref, c.First.Err)
+			}
+		}
 		a.say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
 			count(n[mirror.Pushed], "name"), there, n[mirror.Kept], n[mirror.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
 	}
 }
 
-// listCopies prints what a dry run found, a name a line.
-func (a *app) listCopies(there string, r *mirror.PushResult) error {
+// sayUnmade lists the repositories that somebody must make first, once.
+func (a *app) sayUnmade(there string, r *mirror.PushResult) {
+	if list := r.Unmade(there); len(list) > 0 {
+		a.say("%s has no such repositories, and makes none by itself; make these, and push again (--dry-run -o name lists all that a push needs):", there)
+		for _, repo := range list {
+			a.say("  %s", repo)
+		}
+	}
+}
+
+// listCopies prints what a dry run found, a name a line, or the repositories alone.
+func (a *app) listCopies(set *settings, there string, r *mirror.PushResult) error {
 	var b strings.Builder
+	if set.outputs[0].format == "name" {
+		_, err := fmt.Fprintln(a.stdout, strings.Join(r.Repositories(there), "\n"))
+		return err
+	}
 	for _, c := range r.Copies {
 		what := map[mirror.CopyState]string{mirror.Wanted: "would be pushed", mirror.Kept: "is there"}[c.State]
 		if c.Err != nil {

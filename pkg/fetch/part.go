@@ -1,7 +1,6 @@
 package fetch
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -416,27 +415,3 @@ func IsPart(base string) bool {
 
 // Reader reads a part that is complete, from its beginning.
 func (p *Part) Reader() io.Reader { return io.NewSectionReader(p.file, 0, p.Size) }
-
-// WriteFile gives a small file its content at once or not at all, in the way
-// that [Part.Commit] does.
-func WriteFile(root *os.Root, name string, content []byte, mode fs.FileMode) (err error) {
-	if err := CheckName(name); err != nil {
-		return err
-	}
-	dir, base := path.Split(name)
-	// A name of its own: another process may be writing the same file.
-	temp := dir + "." + base + "." + rand.Text()[:8] + partSuffix
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return &FileError{Name: temp, Err: bare(err), Hint: "remove it, or choose another directory"}
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = root.Rename(temp, name)
-	}
-	if err != nil {
-		_ = root.Remove(temp)
-		return &FileError{Name: name, Err: bare(err), Hint: "check the directory"}
-	}
-	return nil
-}

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -118,12 +119,21 @@ func (p *PushResult) Report(judged report.Report, there string) report.Report {
 		}
 		r.Results = append(r.Results, res)
 	}
+	told := map[string]string{} // of each cause the first name that failed for it
 	for _, c := range p.Copies {
 		res := report.Result{Subject: c.There(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}
 		check := report.Check{Name: report.Digest, Required: true, Detail: c.detail(), Evidence: []report.Evidence{
 			{What: "manifest", Source: c.There(there), Digest: c.Digest},
 		}}
 		check.Verdict, check.Reason = c.verdict()
+		if c.Err != nil {
+			switch why := cause(c); {
+			case told[why] == "":
+				told[why] = c.There(there)
+			case !errors.As(c.Err, new(*PapersError)):
+				check.Detail = fmt.Sprintf("%s, as for %s", why, told[why])
+			}
+		}
 		if c.Of != "" && check.Verdict == report.Verified {
 			continue
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +48,7 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 	if err := p.listFiles(ctx, found); err != nil {
 		return r, Made{}, err
 	}
-	made, err := p.maker.commit(r, found, p.carried.Documents)
+	made, err := p.maker.commit(r, found, p)
 	made.Listed = err == nil
 	for _, i := range p.images {
 		made.Absent = union(made.Absent, i.Absent)
@@ -57,7 +56,7 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 	return r, made, err
 }
 
-// beside are the endings of what lies beside a file.
+// beside are the endings of a file and of what lies beside it.
 var beside = []string{"", ".sha256", ".sha512", ".sig", ".cert", verify.BundleSuffix}
 
 // listFiles lists the files that were judged, with what lies beside each.
@@ -79,37 +78,68 @@ func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
 			found.Unknown = append(found.Unknown, u)
 			continue
 		}
-		for _, suffix := range beside {
+		sums, err := fetch.HashFile(ctx, p.maker.root, filePath(res.Subject), nil)
+		for try := 0; try < 5 && errors.Is(err, fetch.ErrNotRegular); try++ { // another run is giving it its name
+			time.Sleep(busyWait)
+			sums, err = fetch.HashFile(ctx, p.maker.root, filePath(res.Subject), nil)
+		}
+		if err != nil {
+			return err
+		}
+		found.Files = append(found.Files, p.fileEntry(res.Subject, "", origin, wantOf(sums)))
+		for _, suffix := range beside[1:] {
 			url := res.Subject + suffix
-			sums, err := fetch.HashFile(ctx, p.maker.root, filePath(url), nil)
-			for try := 0; try < 5 && errors.Is(err, fetch.ErrNotRegular); try++ { // another run is giving it its name
-				time.Sleep(busyWait)
-				sums, err = fetch.HashFile(ctx, p.maker.root, filePath(url), nil)
+			if lies, ok := p.lies[url]; ok {
+				found.Files = append(found.Files, p.fileEntry(url, suffix, origin, lies))
+			} else if _, err := p.maker.root.Lstat(filePath(url)); err == nil {
+				p.stray = append(p.stray, url)
 			}
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			verdict := report.Unknown.String() // it vouches for itself alone
-			if suffix == "" || suffix == verify.BundleSuffix {
-				verdict = report.Verified.String()
-			}
-			found.Files = append(found.Files, FileEntry{URL: url, SHA256: sums.SHA256, Size: sums.Size, Origin: origin,
-				Verdict: verdict, Releases: []string{p.wish.Version.String()}})
 		}
 	}
 	return nil
 }
 
+func wantOf(s fetch.Sums) want { return want{sha256: s.SHA256, size: s.Size} }
+
+// fileEntry lists a file, or what lies beside one.
+func (p *Plan) fileEntry(url, suffix, origin string, w want) FileEntry {
+	e := FileEntry{URL: url, SHA256: w.sha256, Size: w.size, Origin: origin, Releases: []string{p.wish.Version.String()},
+		Verdict: report.Unknown.String()} // it vouches for itself alone
+	if suffix == "" || suffix == verify.BundleSuffix {
+		e.Verdict = report.Verified.String()
+	}
+	return e
+}
+
+// writeBeside writes what lies beside a file, and remembers it for the lists.
+// What these have with other bytes waits until they change: else the mirror
+// would contradict itself if the run ended here.
+func (p *Plan) writeBeside(name string, text []byte) error {
+	url, m := "https://"+strings.TrimPrefix(name, "files/"), p.maker
+	lies := want{sha256: hashHex(text), size: int64(len(text))}
+	there := (&change{root: m.root}).same(name, text)
+	listed, has := m.listed[url]
+	wait := !there && has && listed != lies
+	p.mu.Lock()
+	p.lies[url] = lies
+	if wait {
+		p.held[url] = text
+	}
+	p.mu.Unlock()
+	if there || wait {
+		return nil
+	}
+	return fetch.WriteFile(m.root, name, text, 0o644)
+}
+
 // commit joins what was found with the lists as they are now, under a lock.
-func (m *Maker) commit(r report.Report, found *Manifest, docs []verify.CarriedDocument) (made Made, err error) {
+func (m *Maker) commit(r report.Report, found *Manifest, p *Plan) (made Made, err error) {
 	unlock, err := m.lockLists()
 	if err != nil {
 		return made, err
 	}
 	defer unlock()
+	c := &change{root: m.root}
 	old, oldBytes, err := m.current()
 	if err != nil {
 		return made, err
@@ -120,25 +150,43 @@ func (m *Maker) commit(r report.Report, found *Manifest, docs []verify.CarriedDo
 	policy.Path, root.Path = "", "" // of another machine
 	all.Policy, all.TrustedRoot = &policy, &root
 	all.merge(found)
-	if err := m.documents(all, found.Releases, docs); err != nil {
-		return made, err
+	for _, url := range sortedKeys(p.held) {
+		c.put(filePath(url), p.held[url])
 	}
-	return m.writeLists(all, oldBytes)
+	for _, url := range p.stray { // it proves nothing, and no list has it
+		if !slices.ContainsFunc(all.Files, func(f FileEntry) bool { return f.URL == url }) {
+			c.remove(filePath(url))
+		}
+	}
+	m.documents(c, all, found.Releases, p.carried.Documents)
+	return m.writeLists(c, all, oldBytes)
 }
 
-// lockLists keeps others from the lists until it is released.
+// lockLists keeps others from the lists until it is released, and completes what
+// a run was killed in that had them.
 func (m *Maker) lockLists() (unlock func(), err error) {
 	f, err := m.root.Open("oci")
 	if err != nil {
 		return nil, err
 	}
 	lock(f, true, true)
+	if err := m.mend(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
 	return func() { _ = f.Close() }, nil
 }
 
 // current reads MANIFEST.json as it is now.
 func (m *Maker) current() (*Manifest, []byte, error) {
 	dir := &Dir{path: m.Dir, fsys: m.root.FS()}
+	doc, err := dir.readChange()
+	if err != nil {
+		return nil, nil, err
+	}
+	if doc != nil { // a dry run, which completes nothing
+		dir.fsys = newPending(dir.fsys, doc)
+	}
 	body, err := dir.readIf(manifestFile, maxManifestFile)
 	if err != nil || body == nil {
 		return &Manifest{}, nil, err
@@ -167,9 +215,9 @@ func (m *Manifest) disown() {
 	}
 }
 
-// documents writes what the verdicts rest on. Of promotion manifests only the
+// documents adds what the verdicts rest on. Of promotion manifests only the
 // lines of images that the mirror holds are kept.
-func (m *Maker) documents(all *Manifest, releases []string, docs []verify.CarriedDocument) error {
+func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []verify.CarriedDocument) {
 	for _, d := range docs {
 		body, whole := d.Body, ""
 		if strings.HasSuffix(d.URL, "/images.yaml") {
@@ -199,13 +247,10 @@ func (m *Maker) documents(all *Manifest, releases []string, docs []verify.Carrie
 			} else if suffix == verify.BundleSuffix {
 				e.Verdict = report.Verified.String()
 			}
-			if err := m.replace(filePath(e.URL), text); err != nil {
-				return err
-			}
+			c.put(filePath(e.URL), text)
 			all.merge(&Manifest{Files: []FileEntry{e}})
 		}
 	}
-	return nil
 }
 
 // holds says of a line of a promotion manifest whether it is about an image of
@@ -234,19 +279,9 @@ func (m *Manifest) holds() func(name, digest string, tags []string) bool {
 	}
 }
 
-// replace writes a file unless it has this very content already.
-func (m *Maker) replace(name string, text []byte) error {
-	if info, err := m.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(text)) {
-		if there, err := fetch.ReadRegular(m.root, name, info.Size()); err == nil && bytes.Equal(there, text) {
-			return nil
-		}
-	}
-	return m.write(name, text)
-}
-
-// writeLists writes all lists that differ from what is there: MANIFEST.json
-// before the index, so that no name stands in the index that it does not list.
-func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) {
+// writeLists writes all lists that differ from what is there, and with them what
+// else has changed: all of it at once.
+func (m *Maker) writeLists(c *change, all *Manifest, before []byte) (made Made, err error) {
 	text, err := all.bytes()
 	if err != nil {
 		return made, err
@@ -271,11 +306,7 @@ func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) 
 		return made, err
 	}
 	if fits := had && verify.CheckVouch(text, signature) == nil; !fits {
-		if had {
-			if err := m.root.Remove(signatureFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return made, err
-			}
-		}
+		c.remove(signatureFile)
 		signature, made.Unsigned = nil, had && m.Operator == nil
 	}
 	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Made(text, signature)) {
@@ -290,9 +321,7 @@ func (m *Maker) writeLists(all *Manifest, before []byte) (made Made, err error) 
 	}
 	files[sumsFile] = sums(files)
 	for _, name := range append(order, sumsFile) {
-		if err := m.replace(name, files[name]); err != nil {
-			return made, err
-		}
+		c.put(name, files[name])
 	}
-	return made, nil
+	return made, c.carryOut()
 }

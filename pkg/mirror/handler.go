@@ -197,7 +197,7 @@ func (h *Handler) serve(w *recorder, req *http.Request) {
 			a = plain(http.StatusForbidden, in.URL.String()+": "+why)
 		}
 	}
-	h.send(w, req, a)
+	h.send(w, req, d.public(a))
 }
 
 // withheld says why what was asked for is not handed out, or "".
@@ -282,5 +282,5 @@ func (h *Handler) refuse(w *recorder, req *http.Request, err error) {
 	}
 	w.why = a.err
 	w.Header().Del("Docker-Content-Digest")
-	h.send(w, req, a)
+	h.send(w, req, h.dir.Load().public(a))
 }

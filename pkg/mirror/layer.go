@@ -66,7 +66,8 @@ func isConfig(mediaType string) bool {
 // says, and first.
 func hashLayer(r io.Reader, digest string, want unpacked) (sum string, err error) {
 	packed := sha256.New()
-	source := io.TeeReader(r, packed)
+	read := &readErrors{r: r}
+	source := io.TeeReader(read, packed)
 	if len(want.diffIDs) > 0 {
 		err = unpack(source, digest, want)
 	}
@@ -74,7 +75,24 @@ func hashLayer(r io.Reader, digest string, want unpacked) (sum string, err error
 	if _, e := io.Copy(io.Discard, source); e != nil {
 		return "", e
 	}
+	if read.err != nil { // by which unpacking ended: not what the bytes are, but that they could not be read
+		return "", read.err
+	}
 	return "sha256:" + hex.EncodeToString(packed.Sum(nil)), err
+}
+
+// readErrors remembers the first error of a reader that is not its end.
+type readErrors struct {
+	r   io.Reader
+	err error
+}
+
+func (r *readErrors) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 func unpack(source io.Reader, digest string, want unpacked) error {

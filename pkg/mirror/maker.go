@@ -32,6 +32,8 @@ type MakerOptions struct {
 	Tool     report.Tool      // named in MANIFEST.json
 	Operator *verify.Operator // signs MANIFEST.json; nil signs nothing
 	Now      func() time.Time // for MANIFEST.json's date only; nil means time.Now
+
+	idle bool // nothing will be written, and so nothing is completed
 }
 
 // Maker makes a mirror, or brings one up to date. Several may work on one
@@ -45,7 +47,9 @@ type Maker struct {
 	kept  *kept    // nil where nothing was there before
 	fresh *verify.Verifier
 	old   *Manifest
-	space *fetch.Space
+	// listed is what the lists had of files, by URL, when the run began.
+	listed map[string]want
+	space  *fetch.Space
 }
 
 // A BusyError says that another run has the mirror for itself.
@@ -97,12 +101,22 @@ func (m *Maker) begin() error {
 			return &BusyError{m.Dir, "pruned"}
 		}
 	}
+	if !m.idle {
+		unlock, err := m.lockLists()
+		if err != nil {
+			return err
+		}
+		unlock()
+	}
 	dir, err := Open(m.Dir)
 	if err != nil {
 		return err
 	}
 	if err := dir.broken[manifestFile]; err != nil {
 		return fmt.Errorf("the mirror %s cannot be gone on with: %w; verify it, and make it anew if need be", m.Dir, err)
+	}
+	if dir.manifest != nil {
+		m.listed = dir.manifest.files
 	}
 	if m.old = dir.Manifest(); m.old == nil || m.Refresh {
 		return dir.Close()
@@ -146,6 +160,11 @@ func (m *Maker) Sweep() {
 	if !lock(m.run, true, false) {
 		return
 	}
+	unlock, err := m.lockLists()
+	if err != nil {
+		return // what stands there is needed to complete the lists
+	}
+	defer unlock()
 	for _, name := range leftovers(m.root) {
 		_ = m.root.Remove(name)
 	}

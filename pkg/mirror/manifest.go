@@ -26,6 +26,9 @@ const (
 	layoutText = `{"imageLayoutVersion":"1.0.0"}` + "\n"
 )
 
+// summed are those that MANIFEST.sha256 has the checksums of, in its order.
+var summed = []string{manifestFile, signatureFile, layoutFile, indexFile}
+
 // Manifest is MANIFEST.json: everything that a mirror holds, with digests, where
 // it was from and the verdict that it had there. It is a record and proves
 // nothing by itself.
@@ -162,7 +165,7 @@ func (m *Manifest) index() ([]byte, error) {
 // sums renders the checksums of the lists, as sha256sum -c reads them.
 func sums(files map[string][]byte) []byte {
 	var b strings.Builder
-	for _, name := range []string{manifestFile, signatureFile, layoutFile, indexFile} {
+	for _, name := range summed {
 		if text, ok := files[name]; ok {
 			sum := sha256.Sum256(text)
 			fmt.Fprintf(&b, "%s  %s\n", hex.EncodeToString(sum[:]), name)

@@ -52,9 +52,11 @@ var ErrNotMirror = errors.New("not a mirror")
 // Dir is an opened mirror. It reads its two lists once, when it is opened, and
 // everything else when it is asked. It is safe for use by many goroutines.
 type Dir struct {
-	path string // as given, for messages
-	file io.Closer
-	fsys fs.FS
+	path   string // as given, for messages
+	file   io.Closer
+	fsys   fs.FS
+	packed bool        // it is an archive
+	change *pendingDoc // of its lists, that a run was killed in
 
 	hosts    []string                 // directories of files/, and hosts of names
 	manifest *manifest                // nil if there is no MANIFEST.json
@@ -79,7 +81,7 @@ func Open(dir string) (*Dir, error) {
 			_ = f.Close()
 			return nil, notMirror(dir, fmt.Sprintf("it cannot be read as a tar archive of one (%v)", err))
 		}
-		d.file, d.fsys = f, t
+		d.file, d.fsys, d.packed = f, t, true
 	} else {
 		root, err := fetch.OpenDir(dir)
 		if err != nil {
@@ -97,6 +99,13 @@ func Open(dir string) (*Dir, error) {
 // readLists reads what the mirror says it holds.
 func (d *Dir) readLists() (err error) {
 	d.log = sync.OnceValues(d.readLog)
+	if d.change, err = d.readChange(); err != nil {
+		d.broken[manifestFile], d.broken["oci"] = err, err
+		return nil
+	}
+	if d.change != nil {
+		d.fsys = newPending(d.fsys, d.change)
+	}
 	hasOCI := isKind(d.fsys, "oci/oci-layout", fs.FileMode.IsRegular)
 	hasFiles := isKind(d.fsys, "files", fs.FileMode.IsDir)
 	if !hasOCI && !hasFiles {

@@ -134,6 +134,11 @@ func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
 			return ociError(http.StatusNotFound, codeManifest, fmt.Sprintf("%s:%s is not in the mirror %s", name, ref, d.path))
 		}
 	}
+	// Nothing else is sent as what the lists say that it is: a browser would take a
+	// page for one of this server's.
+	if !isManifestType(target.MediaType) {
+		return d.ociRefuse(fmt.Errorf("%s@%s: %.100q is no media type of a manifest", name, target.Digest, target.MediaType))
+	}
 	body, err := d.readAll(blobPath(target.Digest), target.want(), maxChecked)
 	if err != nil {
 		return d.ociFailure(codeManifest, name+"@"+target.Digest, err)
@@ -142,6 +147,15 @@ func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
 	a.header["Docker-Content-Digest"] = target.Digest
 	a.sum = target.want().sha256
 	return a
+}
+
+// isManifestType says whether a media type is that of an image manifest or an
+// index (opencontainers/image-spec, media-types.md, and Docker's).
+func isManifestType(mediaType string) bool {
+	return slices.Contains([]string{
+		"application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+		"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
+	}, mediaType)
 }
 
 func (d *Dir) answerBlob(req *http.Request, r *repository, name, ref string) *answer {

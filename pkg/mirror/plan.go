@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -43,6 +44,11 @@ type Plan struct {
 	results []report.Result // of the files
 	origins []fetch.Origin
 	errs    []error
+
+	mu    sync.Mutex
+	lies  map[string]want   // by URL, what lies beside files that were verified
+	held  map[string][]byte // by URL, what of it would contradict the lists until they change
+	stray []string          // URLs of what lies beside files, and does not belong there
 }
 
 // Item is one blob or file on its way into a mirror.
@@ -85,7 +91,7 @@ func (m *Maker) Plan(ctx context.Context, w Wish) (*Plan, error) {
 }
 
 func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
-	p := &Plan{maker: m, wish: w}
+	p := &Plan{maker: m, wish: w, lies: map[string]want{}, held: map[string][]byte{}}
 	c := verify.Carry{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
 		Referrers: true, Files: w.Files != nil}
 	if m.old != nil && !m.Refresh {
@@ -250,7 +256,7 @@ func (p *Plan) fileItems(ctx context.Context) {
 	p.results, p.origins = make([]report.Result, len(paths)), make([]fetch.Origin, len(paths))
 	for i, name := range paths {
 		t := verify.Target{Path: name, Name: filePath(p.wish.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
-			Attempts: p.maker.Attempts, Space: p.maker.space}
+			Attempts: p.maker.Attempts, Space: p.maker.space, Write: p.writeBeside}
 		if release.DescribeFile(name).Kind == "binary" {
 			t.Mode = 0o755
 		}

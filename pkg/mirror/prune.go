@@ -56,16 +56,23 @@ func Prune(o PruneOptions) (*Pruned, error) {
 			return nil, &RefusedError{Dir: o.Dir, Err: err}
 		}
 	}
-	if _, packed := dir.fsys.(*tarFS); packed || dir.manifest == nil {
+	if dir.packed || dir.manifest == nil {
 		return nil, fmt.Errorf("%s: %w that can be pruned: it is no directory with a MANIFEST.json", o.Dir, ErrNotMirror)
 	}
-	m, err := NewMaker(MakerOptions{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now})
+	m, err := NewMaker(MakerOptions{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
 	if !lock(m.run, true, false) {
 		return nil, &BusyError{o.Dir, "made"}
+	}
+	if !o.DryRun {
+		unlock, err := m.lockLists()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 	}
 	all, before, err := m.current()
 	if err != nil {
@@ -77,10 +84,11 @@ func Prune(o PruneOptions) (*Pruned, error) {
 		return nil, err
 	}
 	if !o.DryRun && len(out.Releases) > 0 {
-		if err := m.excerpts(all); err != nil {
+		c := &change{root: m.root}
+		if err := m.excerpts(c, all); err != nil {
 			return nil, err
 		}
-		if out.Made, err = m.writeLists(all, before); err != nil {
+		if out.Made, err = m.writeLists(c, all, before); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +134,7 @@ func (out *Pruned) drop(all *Manifest, o PruneOptions) error {
 }
 
 // excerpts shortens the promotion manifests to what is still held.
-func (m *Maker) excerpts(all *Manifest) error {
+func (m *Maker) excerpts(c *change, all *Manifest) error {
 	for i, f := range all.Files {
 		if !strings.HasSuffix(f.URL, "/images.yaml") {
 			continue
@@ -146,9 +154,7 @@ func (m *Maker) excerpts(all *Manifest) error {
 		if text == nil || len(text) == len(old) {
 			continue
 		}
-		if err := m.replace(filePath(f.URL), text); err != nil {
-			return err
-		}
+		c.put(filePath(f.URL), text)
 		if f.ExcerptOf == "" {
 			f.ExcerptOf = sum
 		}
@@ -174,6 +180,12 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 	}
 	for _, f := range all.Files {
 		needed[filePath(f.URL)] = true
+	}
+	if dry && dir.change != nil { // what a run that is no dry one completes
+		needed[changeFile] = true
+		for _, f := range dir.change.Files {
+			needed[stagedName(f.Path)] = true
+		}
 	}
 	a := &audit{dir: dir}
 	for _, u := range all.Unknown {
@@ -211,7 +223,7 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 		}
 	}
 	for _, name := range leftovers(m.root) {
-		if !strings.Contains(name, "/") || path.Dir(name) == "oci" {
+		if !needed[name] && (!strings.Contains(name, "/") || path.Dir(name) == "oci") {
 			out.Files = append(out.Files, name)
 		}
 	}

@@ -149,13 +149,17 @@ type pushing struct {
 	done   map[place]error // blobs and manifests that were tried, and why one is not there
 	counts [3]int          // of blobs, by registry.Way
 	listed sync.Mutex      // one writer at a time of stand-ins for lists of referrers
+
+	unread map[place]func(ctx context.Context) error // what has yet to be read back
+	about  map[place][]*pushName                     // signatures and referrers, by what they are of
 }
 
 // pushName is one name on its way.
 type pushName struct {
 	name
 	Copy
-	node *pushNode
+	node   *pushNode
+	hidden bool // the registry did not say what it has
 }
 
 func (n *pushName) fail(err error) { n.State, n.Err = Failed, err }
@@ -303,7 +307,7 @@ func (j *pushing) ask(ctx context.Context) {
 		n.State = Wanted
 		if isReferrer(n) { // it counts as there once it is listed
 			list, err := j.To.Listed(ctx, n.subject())
-			if err != nil && !fetch.Is(err, fetch.Forbidden) {
+			if err != nil && !fetch.Is(err, fetch.Forbidden) && !isWithheld(err) {
 				n.fail(err)
 			} else if slices.ContainsFunc(list, func(d registry.Descriptor) bool { return d.Digest == n.Digest }) {
 				n.State = Kept
@@ -325,7 +329,8 @@ func (j *pushing) ask(ctx context.Context) {
 		case err == nil && !j.Overwrite:
 			n.fail(&ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest})
 		case err == nil, fetch.Is(err, fetch.NotFound):
-		case fetch.Is(err, fetch.Forbidden): // some registries say so of a repository that is yet to be made
+		case fetch.Is(err, fetch.Forbidden), isWithheld(err): // some registries say so of a repository that is yet to be made, or of what is not signed yet
+			n.hidden = true
 		case errors.As(err, new(*registry.FormatError)) && j.Overwrite:
 		default:
 			n.fail(err)
@@ -338,19 +343,39 @@ func (j *pushing) ask(ctx context.Context) {
 	par.Map(ctx, len(j.names), j.Jobs, one, func(i int) { j.names[i].fail(context.Cause(ctx)) })
 }
 
-// signatures are the layers of a manifest of signatures, by what each signs
-// and its signature; nil for any other manifest.
-func signatures[L any](layers []L, of func(L) (digest string, annotations map[string]string)) map[string]bool {
-	const signature = "dev.cosignproject.cosign/signature"
-	set := map[string]bool{}
+// aSignature is a layer of a manifest of signatures: what is signed, the
+// signature, its certificate and log entry.
+type aSignature struct {
+	digest string
+	notes  map[string]string
+}
+
+// in says whether a list has a signature with everything that proves it: a
+// signature without its certificate and log entry is another one.
+func (s aSignature) in(list []aSignature) bool {
+	return slices.ContainsFunc(list, func(o aSignature) bool {
+		if o.digest != s.digest {
+			return false
+		}
+		for k, v := range s.notes {
+			if o.notes[k] != v {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// signatures are the layers of a manifest of signatures; nil for any other manifest.
+func signatures[L any](layers []L, of func(L) aSignature) (list []aSignature) {
 	for _, l := range layers {
-		digest, notes := of(l)
-		if notes[signature] == "" {
+		s := of(l)
+		if s.notes["dev.cosignproject.cosign/signature"] == "" {
 			return nil
 		}
-		set[digest+" "+notes[signature]] = true
+		list = append(list, s)
 	}
-	return set
+	return list
 }
 
 // compare says which of two manifests of signatures holds all of the other:
@@ -361,18 +386,13 @@ func compare(have *registry.Manifest, want *pushNode) (haveAll, wantAll bool) {
 	if err != nil || want.err != nil {
 		return false, false
 	}
-	there := signatures(image.Layers, func(l registry.Descriptor) (string, map[string]string) { return l.Digest, l.Annotations })
-	ours := signatures(want.doc.Layers, func(l descriptor) (string, map[string]string) { return l.Digest, l.Annotations })
+	there := signatures(image.Layers, func(l registry.Descriptor) aSignature { return aSignature{l.Digest, l.Annotations} })
+	ours := signatures(want.doc.Layers, func(l descriptor) aSignature { return aSignature{l.Digest, l.Annotations} })
 	if len(there) == 0 || len(ours) == 0 {
 		return false, false
 	}
-	within := func(a, b map[string]bool) bool {
-		for k := range a {
-			if !b[k] {
-				return false
-			}
-		}
-		return true
+	within := func(a, b []aSignature) bool {
+		return !slices.ContainsFunc(a, func(s aSignature) bool { return !s.in(b) })
 	}
 	return within(ours, there), within(there, ours)
 }

@@ -145,7 +145,14 @@ func (j *pushing) put(ctx context.Context, repo, from string, b descriptor) erro
 	case registry.Present:
 		j.Progress.total.Add(-b.Size)
 	}
-	return j.To.CheckBlob(ctx, host, path, b.Digest, b.Size, j.Attempts)
+	back := func(ctx context.Context) error {
+		return j.To.CheckBlob(ctx, host, path, b.Digest, b.Size, j.Attempts)
+	}
+	if err = back(ctx); isWithheld(err) {
+		j.later(place{repo, b.Digest}, back)
+		return nil
+	}
+	return err
 }
 
 // write writes the manifests: those that others name, from below; then
@@ -171,16 +178,27 @@ func (j *pushing) write(ctx context.Context) {
 			below[n.height] = append(below[n.height], n)
 		}
 	}
+	j.about = map[place][]*pushName{}
+	for _, n := range j.names {
+		if n.Of != "" {
+			at := place{n.host + "/" + n.repo, n.Of}
+			j.about[at] = append(j.about[at], n)
+		}
+	}
 	for h := range maxDepth {
 		nodes := below[h]
 		par.Map(ctx, len(nodes), j.Jobs, func(ctx context.Context, i int) {
 			n := nodes[i]
 			host, repo, _ := strings.Cut(n.repo, "/")
-			_, err := j.manifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n)
+			_, err := j.manifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
 			j.tried(n.repo, n.place.digest, err)
 		}, func(i int) { j.tried(nodes[i].repo, nodes[i].place.digest, context.Cause(ctx)) })
 	}
+	j.roots(ctx)
 	for s := range 4 * maxDepth {
+		if s == 2*maxDepth { // from here on images' tags
+			j.readBack(ctx)
+		}
 		names := stages[s]
 		par.Map(ctx, len(names), j.Jobs, func(ctx context.Context, i int) {
 			n := names[i]
@@ -204,7 +222,17 @@ func (j *pushing) inner(n *pushNode) bool {
 }
 
 func (j *pushing) name(ctx context.Context, n *pushName) error {
-	indexed, err := j.manifest(ctx, n.Ref, n.node)
+	if n.Of == "" {
+		if err := j.whole(n); err != nil {
+			return err
+		}
+	}
+	if n.hidden && n.Of == "" {
+		if done, err := j.again(ctx, n); done || err != nil {
+			return err
+		}
+	}
+	indexed, err := j.manifest(ctx, n.Ref, n.node, n.Of != "")
 	if err != nil || n.node.doc.Subject == nil || indexed {
 		return err
 	}
@@ -216,8 +244,9 @@ func (j *pushing) name(ctx context.Context, n *pushName) error {
 }
 
 // manifest writes one manifest, if everything below it is there, and reads it
-// back.
-func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode) (indexed bool, err error) {
+// back: where the registry refuses that for now, and if it may wait, before the
+// images' tags are set.
+func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, mayWait bool) (indexed bool, err error) {
 	if err := j.ready(n); err != nil {
 		return false, err
 	}
@@ -228,17 +257,30 @@ func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode) (
 	}) {
 		return false, &SparseError{Ref: ref, Absent: n.absent, Err: err}
 	}
+	if refusesType(err, n.MediaType) {
+		return false, &TypeError{Ref: ref, MediaType: n.MediaType, Err: err}
+	}
 	if err != nil {
 		return false, err
 	}
-	back, err := j.To.Manifest(ctx, ref)
-	if err != nil {
-		return false, fmt.Errorf("it was sent and cannot be read back: %w", err)
+	back := func(ctx context.Context) error {
+		there, err := j.To.Manifest(ctx, ref)
+		if err != nil {
+			return fmt.Errorf("it was sent and cannot be read back: %w", err)
+		}
+		if there.Digest != n.place.digest {
+			return &registry.DigestError{Subject: ref.String(), Want: n.place.digest, Got: there.Digest, Claim: "what was sent"}
+		}
+		return nil
 	}
-	if back.Digest != n.place.digest {
-		return false, &registry.DigestError{Subject: ref.String(), Want: n.place.digest, Got: back.Digest, Claim: "what was sent"}
+	if err = back(ctx); isWithheld(err) {
+		if !mayWait {
+			return false, &WithheldError{Ref: ref, Err: err}
+		}
+		j.later(n.place, back)
+		err = nil
 	}
-	return indexed, nil
+	return indexed && err == nil, err
 }
 
 // ready says why a manifest cannot be written yet.

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ const (
 	maxEntries = 2_000_000
 	// maxName caps a member's path; the longest of a release has under 150 bytes.
 	maxName = 1024
+	// maxPadding caps the zeros behind the end; tools fill up some blocks.
+	maxPadding = 16 << 20
 )
 
 // tarFS is an archive as a file system: an index over an [io.ReaderAt]. Its
@@ -39,6 +42,9 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 	for n := 0; ; n++ {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if err := onlyZeros(section); err != nil {
+				return nil, err
+			}
 			break
 		}
 		if err != nil {
@@ -71,6 +77,27 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 		slices.Sort(list)
 	}
 	return t, nil
+}
+
+// onlyZeros refuses what follows the end of an archive. Some tools read on there,
+// and would unpack other files than were verified.
+func onlyZeros(r io.Reader) error {
+	buf := make([]byte, 64<<10)
+	for total := 0; ; {
+		n, err := r.Read(buf)
+		if total += n; total > maxPadding {
+			return fmt.Errorf("what follows the end of the archive: %w of %d bytes", errTooLarge, maxPadding)
+		}
+		if len(bytes.TrimLeft(buf[:n], "\x00")) > 0 {
+			return errors.New("something follows the end of the archive, which some tools unpack too")
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 func sparse(h *tar.Header) bool {

@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
@@ -162,21 +161,17 @@ func (c *Cache) put(key, mediaType, digest string, body []byte) {
 	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
 		return
 	}
-	temp := dir + "/." + rand.Text()
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := fetch.Create(root, name, 0o600)
 	if err != nil {
 		return
 	}
+	f.Quick = true // not synced: after a crash the hash tells
 	head := strings.Join([]string{cacheMagic, key, mediaType, digest, ""}, "\n")
-	_, err = f.Write(append([]byte(head), body...)) // not synced: after a crash the hash tells
-	if e := f.Close(); err == nil {
-		err = e
+	if _, err := f.Write(append([]byte(head), body...)); err != nil {
+		_ = f.Discard()
+		return
 	}
-	if err == nil {
-		err = root.Rename(temp, name)
-	}
-	if err != nil {
-		_ = root.Remove(temp)
+	if f.Commit() != nil {
 		return
 	}
 	c.grow(root, int64(len(head)+len(body)))

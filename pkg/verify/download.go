@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
@@ -35,6 +38,10 @@ type Target struct {
 	Attempts int             // see [fetch.SaveRequest]
 	Space    *fetch.Space    // shared by all targets of a run
 	Progress *fetch.Transfer // nil counts nothing
+
+	// Write is given everything that shall lie beside the file, each time, also
+	// what lies there already, which may then stay as it is. Nil writes to the directory.
+	Write func(name string, text []byte) error
 }
 
 // Download fetches a file and proves it, and only then gives it its name, and
@@ -141,20 +148,33 @@ func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) e
 }
 
 func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
+	write := t.Write
+	if write == nil {
+		write = func(name string, text []byte) error { return writeUnless(root, name, text) }
+	}
 	if t.Beside {
-		for suffix, text := range judged.Beside {
-			if len(text) == 0 {
-				continue
-			}
-			if err := fetch.WriteFile(root, t.Name+suffix, text, 0o644); err != nil {
-				return err
+		for _, suffix := range slices.Sorted(maps.Keys(judged.Beside)) {
+			if text := judged.Beside[suffix]; len(text) > 0 {
+				if err := write(t.Name+suffix, text); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	if len(judged.Bundle) == 0 {
 		return nil
 	}
-	return fetch.WriteFile(root, t.Name+BundleSuffix, append(judged.Bundle, '\n'), 0o644)
+	return write(t.Name+BundleSuffix, append(bytes.TrimSuffix(judged.Bundle, []byte("\n")), '\n'))
+}
+
+// writeUnless writes a small file unless it has this very content.
+func writeUnless(root *os.Root, name string, text []byte) error {
+	if info, err := root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(text)) {
+		if there, err := root.ReadFile(name); err == nil && bytes.Equal(there, text) {
+			return nil
+		}
+	}
+	return fetch.WriteFile(root, name, text, 0o644)
 }
 
 // present judges what stands under the name already. done says that it is
@@ -184,9 +204,16 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil
 	}
 	judged.Result.Notes = append(judged.Result.Notes, "it was there already")
-	if len(judged.Bundle) > 0 && !f.proves(bundle, sums) || t.Beside && !f.hasBeside(root, t, judged) {
-		err = f.keepBundle(root, t, judged)
+	// What lies beside it proves it, or is written anew.
+	switch {
+	case f.proves(bundle, sums):
+		judged.Bundle = bundle
+	case len(bundle) > 0 && len(judged.Bundle) == 0:
+		judged.Result.Notes = append(judged.Result.Notes, "what lies beside it as "+path.Base(t.Name)+BundleSuffix+" does not prove it")
 	}
+	err = f.keepBundle(root, t, judged)
+	fetch.Forget(root, t.Name)
+	fetch.ClearNew(root, t.Name+BundleSuffix)
 	if err == nil && info.Mode().Perm()&t.Mode != t.Mode {
 		err = root.Chmod(t.Name, info.Mode().Perm()|t.Mode)
 	}
@@ -215,22 +242,6 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 		proved = err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), s.b, sum) == nil
 	})
 	return err == nil && proved
-}
-
-// hasBeside says whether what lies beside the file outside stands there as it came.
-func (f *Files) hasBeside(root *os.Root, t Target, judged Judged) bool {
-	for suffix, text := range judged.Beside {
-		if len(text) == 0 {
-			continue
-		}
-		if info, err := root.Lstat(t.Name + suffix); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(text)) {
-			return false
-		}
-		if there, err := fetch.ReadRegular(root, t.Name+suffix, int64(len(text))); err != nil || !bytes.Equal(there, text) {
-			return false
-		}
-	}
-	return true
 }
 
 // notSaved is the result of a file that could not be fetched or written.

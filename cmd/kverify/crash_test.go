@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kverify/kverify/internal/world"
+)
+
+// crashing is a command that writes, and what must hold wherever it was ended.
+type crashing struct {
+	name string
+	base func(t *testing.T, c *crashes, work string) // what stands there before; may be nil
+	args func(work string) []string
+	sure func(work string) []string // must not be refuted after the crash, and be verified in the end; nil asks nothing
+	keep func(work string) []string // must be verified all the time; nil asks nothing
+	// quick are the names at which the short test ends it; empty only the slow one.
+	quick string
+}
+
+// crashes runs commands under strace, which ends them at one system call.
+type crashes struct {
+	*line
+	strace, program string
+	bases           map[string]string // made once, by name
+}
+
+// site is one system call of a run: the nth that is about something.
+type site struct {
+	call, about string
+	nth         int
+}
+
+func (s site) String() string { return fmt.Sprintf("%s of %s, the %d.", s.call, s.about, s.nth) }
+
+// fileCalls are all by which a run changes a directory.
+const fileCalls = "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,mkdirat,ftruncate,linkat,write"
+
+var (
+	callLine = regexp.MustCompile(`^\d+\s+(\w+)\((.*)$`)
+	callName = regexp.MustCompile(`"([^"]+)"`)
+	callFile = regexp.MustCompile(`^\d+<([^>]+)>`)
+)
+
+func newCrashes(t *testing.T) *crashes {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("no strace here")
+	}
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	c := &crashes{strace: strace, program: filepath.Join(t.TempDir(), "kverify"), bases: map[string]string{}}
+	if out, err := exec.Command("go", "build", "-o", c.program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w := genuine().Clone()
+	world.NewTUF(w.TrustedRootJSON()).Publish(w)
+	c.line = newLine(t, w)
+	return c
+}
+
+// run runs the program, traced if there are options, and returns its exit code.
+func (c *crashes) run(t *testing.T, work string, trace []string, args []string) (code int, out []byte) {
+	t.Helper()
+	name := c.program
+	if trace != nil {
+		name, args = c.strace, append(append(slices.Clone(trace), c.program), args...)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(slices.Clone(c.env), "TMPDIR="+filepath.Join(work, "tmp"), "XDG_CACHE_HOME="+filepath.Join(work, "cache"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if bytes.Contains(out, []byte("ptrace")) {
+		t.Skip("strace may not trace here")
+	}
+	return cmd.ProcessState.ExitCode(), out
+}
+
+// fresh lays out what stands there before a run.
+func (c *crashes) fresh(t *testing.T, op crashing, work string) {
+	t.Helper()
+	if err := os.RemoveAll(work); err != nil {
+		t.Fatal(err)
+	}
+	base := c.bases[op.name]
+	if base == "" {
+		base = filepath.Join(t.TempDir(), "base")
+		if err := os.MkdirAll(filepath.Join(base, "tmp"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if op.base != nil {
+			op.base(t, c, base)
+		}
+		c.bases[op.name] = base
+	}
+	if err := os.CopyFS(work, os.DirFS(base)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sites are the system calls of an undisturbed run, each once.
+func (c *crashes) sites(t *testing.T, op crashing, work string) (list []site) {
+	t.Helper()
+	c.fresh(t, op, work)
+	trace := filepath.Join(t.TempDir(), "trace")
+	if code, out := c.run(t, work, []string{"-f", "-y", "-s", "300", "-o", trace, "-e", "trace=" + fileCalls}, op.args(work)); code != 0 {
+		t.Fatalf("undisturbed: exit code %d\n%s", code, out)
+	}
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := map[site]int{}
+	for _, l := range strings.Split(string(text), "\n") {
+		m := callLine.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		s := site{call: m[1]}
+		if f := callFile.FindStringSubmatch(m[2]); f != nil && slices.Contains([]string{"write", "fsync", "fdatasync", "ftruncate"}, s.call) {
+			if s.about = f[1]; !strings.HasPrefix(s.about, work) {
+				continue
+			}
+		} else if n := callName.FindStringSubmatch(m[2]); n != nil && s.call != "write" {
+			s.about = n[1]
+		} else {
+			continue
+		}
+		times[s]++
+		s.nth = times[site{call: s.call, about: s.about}]
+		list = append(list, s)
+	}
+	return slices.DeleteFunc(list, func(s site) bool { // a long file is written in many pieces, all alike
+		return s.call == "write" && s.nth > 1 && s.nth < times[site{call: s.call, about: s.about}]
+	})
+}
+
+// names are all names below a directory, but for the cache, whose contents a run may choose.
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		list = append(list, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestCrash ends every command that writes at every system call by which it
+// changes a directory: by SIGKILL, by a full disk, by a disk that fails. What is
+// there is then right, or not known; never refuted. The next run completes it,
+// and leaves nothing over.
+func TestCrash(t *testing.T) {
+	c := newCrashes(t)
+	slow := os.Getenv("KVERIFY_SLOW_TESTS") != ""
+	for _, op := range crashOps() {
+		t.Run(op.name, func(t *testing.T) {
+			if op.quick == "" && !slow {
+				t.Skip("it takes minutes: make slow")
+			}
+			work := filepath.Join(t.TempDir(), "work")
+			sites := c.sites(t, op, work)
+			if len(sites) == 0 {
+				t.Fatal("it writes nothing")
+			}
+			if code, out := c.run(t, work, nil, op.args(work)); code != 0 {
+				t.Fatalf("once more: exit code %d\n%s", code, out)
+			}
+			want := names(t, work)
+			hit, tried := 0, 0
+			for _, s := range sites {
+				if !slow && !regexp.MustCompile(op.quick).MatchString(s.call+" "+strings.TrimPrefix(s.about, work)) {
+					continue
+				}
+				for _, how := range []string{"signal=KILL", "error=ENOSPC", "error=EIO"} {
+					if s.call == "write" && how == "signal=KILL" {
+						continue // as before the call that comes next
+					}
+					if !slow && how == "error=EIO" {
+						continue
+					}
+					tried++
+					if c.end(t, op, work, s, how, want) {
+						hit++
+					}
+				}
+				if t.Failed() {
+					break
+				}
+			}
+			t.Logf("%d system calls, ended at in %d ways, of which %d were met", len(sites), tried, hit)
+			if hit*10 < tried*7 {
+				t.Errorf("only %d of %d were met", hit, tried)
+			}
+		})
+	}
+}
+
+// end ends one run at one place, looks, and lets the next run complete it.
+func (c *crashes) end(t *testing.T, op crashing, work string, s site, how string, want []string) (hit bool) {
+	t.Helper()
+	c.fresh(t, op, work)
+	code, out := c.run(t, work, []string{"-f", "-o", "/dev/null", "-P", s.about, "-e", "trace=" + s.call,
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", s.call, how, s.nth)}, op.args(work))
+	hit = code != 0
+	where := fmt.Sprintf("%s at %s (exit code %d)\n%s", how, s, code, out)
+	if code == 1 {
+		t.Errorf("%s: it says that something is refuted", where)
+	}
+	if op.sure != nil {
+		if code, out := c.run(t, work, nil, op.sure(work)); code != 0 && code != 3 {
+			t.Errorf("%s: then %v: exit code %d\n%s", where, op.sure(work), code, out)
+		}
+	}
+	if op.keep != nil {
+		if code, out := c.run(t, work, nil, op.keep(work)); code != 0 {
+			t.Errorf("%s: then %v: exit code %d\n%s", where, op.keep(work), code, out)
+		}
+	}
+	if code, out := c.run(t, work, nil, op.args(work)); code != 0 {
+		t.Errorf("%s: the next run: exit code %d\n%s", where, code, out)
+	}
+	if op.sure != nil {
+		if code, out := c.run(t, work, nil, op.sure(work)); code != 0 {
+			t.Errorf("%s: in the end %v: exit code %d\n%s", where, op.sure(work), code, out)
+		}
+	}
+	if got := names(t, work); !slices.Equal(got, want) {
+		var more, fewer []string
+		for _, n := range got {
+			if !slices.Contains(want, n) {
+				more = append(more, n)
+			}
+		}
+		for _, n := range want {
+			if !slices.Contains(got, n) {
+				fewer = append(fewer, n)
+			}
+		}
+		t.Errorf("%s: left over %q, missing %q", where, more, fewer)
+	}
+	return hit
+}
+
+// crashOps are the commands that write.
+func crashOps() []crashing {
+	in := func(name string) func(string) string {
+		return func(work string) string { return filepath.Join(work, name) }
+	}
+	m := in("m")
+	create := func(work string, versions ...string) []string {
+		return append(append([]string{"mirror", "create"}, versions...), "kube-proxy", "kubectl", "--os", "linux", "--arch", "amd64", "-d", m(work), "-q", "--no-cache")
+	}
+	both := func(versions ...string) func(t *testing.T, c *crashes, work string) {
+		return func(t *testing.T, c *crashes, work string) {
+			if code, out := c.run(t, work, nil, create(work, versions...)); code != 0 {
+				t.Fatalf("%d\n%s", code, out)
+			}
+		}
+	}
+	verify := func(work string) []string { return []string{"verify", m(work), "-q"} }
+	images := func(version string) func(work string) []string {
+		return func(work string) []string {
+			return []string{"images", version, "kube-proxy", "--arch", "amd64", "--mirror", m(work), "-q", "--no-cache"}
+		}
+	}
+	return []crashing{{
+		name: "prune", base: both("v1.27.1", "v1.27.2"),
+		args: func(work string) []string { return []string{"mirror", "prune", m(work), "--keep", "v1.27.2"} },
+		sure: verify, keep: images("v1.27.2"),
+		quick: `^(renameat |unlinkat \.lists)`,
+	}, {
+		name: "create", base: both("v1.27.1"),
+		args: func(work string) []string { return create(work, "v1.27.2") },
+		sure: verify, keep: images("v1.27.1"),
+		quick: `^renameat \..*(lists|MANIFEST)`,
+	}, {
+		name: "first create",
+		args: func(work string) []string { return create(work, "v1.27.2") },
+		sure: func(work string) []string {
+			if _, err := os.Stat(filepath.Join(m(work), "files")); err != nil {
+				return []string{"version"}
+			}
+			return verify(work)
+		},
+	}, {
+		name: "refresh", base: both("v1.27.2"),
+		args: func(work string) []string { return append(create(work, "v1.27.2"), "--refresh") },
+		sure: verify, keep: images("v1.27.2"),
+	}, {
+		name: "archive and report", base: both("v1.27.2"),
+		args: func(work string) []string {
+			return append(create(work, "v1.27.2"), "--archive", filepath.Join(work, "m.tar"), "-o", "json="+filepath.Join(work, "r.json"))
+		},
+		quick: `^renameat .*(m\.tar|r\.json)`,
+		sure: func(work string) []string {
+			if _, err := os.Stat(filepath.Join(work, "m.tar")); err != nil {
+				return verify(work)
+			}
+			return []string{"verify", filepath.Join(work, "m.tar"), "-q"}
+		},
+	}, {
+		name: "download",
+		args: func(work string) []string {
+			return []string{"download", "v1.27.2", "kubectl", "--os", "linux", "--arch", "amd64", "-d", filepath.Join(work, "d"), "-q", "--no-cache"}
+		},
+		quick: `^renameat `,
+	}, {
+		name: "cache",
+		args: func(work string) []string {
+			return []string{"images", "v1.27.2", "kube-proxy", "--arch", "amd64", "-q", "--cache", filepath.Join(work, "cache")}
+		},
+	}, {
+		name: "pinned root", quick: `^renameat \.pinned`,
+		base: func(t *testing.T, _ *crashes, work string) {
+			if err := os.WriteFile(filepath.Join(work, "tuf.json"), world.NewTUF(nil).RootJSON(1), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+		args: func(work string) []string {
+			return []string{"trust", "update", filepath.Join(work, "pinned.json"), "--tuf-root", filepath.Join(work, "tuf.json"), "--accept-removal"}
+		},
+	}}
+}
