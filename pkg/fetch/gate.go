@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -13,7 +14,8 @@ import (
 // 64 handshakes and, with HTTP/2, throw 63 of them away. The others wait here
 // for as long as the first handshake takes, which they would have taken too,
 // and then share it; a host that turns out to speak only HTTP/1 is never
-// gated again.
+// gated again. A host whose connection takes no more streams is dialled again
+// by one request at a time; see streams.go.
 type gate struct {
 	next  http.RoundTripper
 	mu    sync.Mutex
@@ -24,21 +26,54 @@ type gateHost struct {
 	connecting chan struct{} // open while one request sets a connection up
 	open       bool          // a connection that others can share is there
 	http1      bool
+	streams
 }
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
 		return g.next.RoundTrip(req)
 	}
-	key := strings.ToLower(req.URL.Host)
+	h := g.host(strings.ToLower(req.URL.Host))
+	body := holdBody(req)
+	if body != nil {
+		req = req.WithContext(req.Context())
+		req.Body = body
+	}
+	for {
+		seen := g.changes(h)
+		resp, err := g.once(req, h)
+		if !errors.Is(err, errFull) {
+			body.letGo()
+			return resp, err
+		}
+		// Nothing was sent. A stream is free when another request has ended, or
+		// when whoever dials has done so.
+		if err := g.waitTurn(req.Context(), h, seen); err != nil {
+			body.letGo()
+			return nil, err
+		}
+	}
+}
+
+func (g *gate) host(key string) *gateHost {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	h := g.hosts[key]
 	if h == nil {
 		h = &gateHost{}
 		g.hosts[key] = h
 	}
+	return h
+}
+
+// once sends the request when nobody else is making the first connection.
+func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
+	g.mu.Lock()
 	var mine, wait chan struct{}
 	switch {
+	case h.full():
+		g.mu.Unlock()
+		return nil, errFull
 	case h.http1:
 	case h.connecting != nil:
 		wait = h.connecting
@@ -46,6 +81,8 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		mine = make(chan struct{})
 		h.connecting = mine
 	}
+	use := &use{gate: g, host: h}
+	h.under++
 	g.mu.Unlock()
 	if wait != nil {
 		// However that ends, this request goes next: if the connection could
@@ -53,6 +90,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		select {
 		case <-wait:
 		case <-req.Context().Done():
+			use.ended()
 			return nil, req.Context().Err()
 		}
 	}
@@ -63,7 +101,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			// dial may outlive its request, and then must hold nobody.
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if under && h.connecting == nil && !h.http1 {
+			if under && h.connecting == nil && !h.http1 && h.busy == 0 {
 				mine = make(chan struct{})
 				h.connecting, h.open = mine, false
 			}
@@ -73,17 +111,26 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			defer g.mu.Unlock()
 			under = false
 			if c, ok := info.Conn.(tlsConn); ok {
-				h.http1 = c.ConnectionState().NegotiatedProtocol != "h2"
+				h.h2 = c.ConnectionState().NegotiatedProtocol == "h2"
+				h.http1 = !h.h2
 			}
+			use.took(info.Conn)
 			h.release(true)
 		},
 	}
-	resp, err := g.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	ctx := httptrace.WithClientTrace(withHost(req.Context(), h), trace)
+	resp, err := g.next.RoundTrip(req.WithContext(ctx))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	under = false
 	if mine != nil && h.connecting == mine {
 		h.release(false) // it never connected
+	}
+	if err != nil {
+		use.over()
+	} else {
+		use.answered()
+		resp.Body = &counted{ReadCloser: resp.Body, done: use.ended}
 	}
 	return resp, err
 }

@@ -41,7 +41,8 @@ type Options struct {
 }
 
 // NewTransport makes the bottom of a live stack: one HTTP/2 connection for
-// each host that speaks it, a sized pool of warm ones for each that does not,
+// each host that speaks it and allows enough streams (a few where it does
+// not), a sized pool of warm ones for each that speaks only HTTP/1,
 // no compression, and a time-out for every wait. It never retries on its own.
 func NewTransport(o Options) http.RoundTripper {
 	if o.Idle <= 0 {
@@ -59,6 +60,7 @@ func NewTransport(o Options) http.RoundTripper {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: o.Connect, KeepAlive: 30 * time.Second}).DialContext
 	}
+	g := &gate{hosts: map[string]*gateHost{}}
 	conf := &tls.Config{}
 	if o.TLS != nil {
 		conf = o.TLS.Clone()
@@ -69,7 +71,7 @@ func NewTransport(o Options) http.RoundTripper {
 	}
 	base := &http.Transport{
 		Proxy:                  o.Proxy,
-		DialContext:            o.Dial,
+		DialContext:            g.dialer(o.Dial),
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    o.Connect,
 		ResponseHeaderTimeout:  o.Header,
@@ -81,9 +83,10 @@ func NewTransport(o Options) http.RoundTripper {
 		MaxConnsPerHost:        o.Idle, // a request waits for a warm one rather than dial the next
 		IdleConnTimeout:        90 * time.Second,
 		HTTP2: &http.HTTP2Config{
-			// Streams beyond the server's limit wait; a second connection
-			// would cost more round trips than it saves.
-			StrictMaxConcurrentRequests: true,
+			// StrictMaxConcurrentRequests stays off: with it, requests that have
+			// reserved a stream wait for one another for ever where a server allows
+			// fewer streams than begin at once. The gate does what it is for: it
+			// keeps requests from dialling anew while a connection is busy.
 			// What may be received and not yet read: a file alone fills a line of
 			// 80 MB/s at 100 ms, and several share what bounds the memory when the
 			// disk is the slower.
@@ -92,7 +95,10 @@ func NewTransport(o Options) http.RoundTripper {
 			// A connection that died without a word is found out.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     10 * time.Second,
+			// One that takes nothing more holds up nobody who wants to begin.
+			WriteByteTimeout: o.Header,
 		},
 	}
-	return &Stall{Next: &gate{next: base, hosts: map[string]*gateHost{}}, Timeout: o.Stall}
+	g.next = base
+	return &Stall{Next: g, Timeout: o.Stall}
 }
