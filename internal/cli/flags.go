@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -149,7 +150,7 @@ func (a *app) fromEnvironment(c *cobra.Command) (err error) {
 		}
 		for _, v := range values {
 			if e := c.Flags().Set(f.Name, v); e != nil {
-				err = usagef("the environment has %s=%q: %w; correct or unset it", key, value, flagError(e))
+				err = usagef("the environment has %s=%q: %w; correct or unset it", key, withoutSecrets(value), flagError(e))
 				return
 			}
 		}
@@ -244,13 +245,18 @@ func endpoint(s string) (host string, base *url.URL, err error) {
 	const form = "write --endpoint HOST=URL, such as registry.k8s.io=http://127.0.0.1:5000"
 	host, raw, ok := strings.Cut(s, "=")
 	if !ok || raw == "" {
-		return "", nil, usagef("--endpoint %q names no host and URL; %s", s, form)
+		return "", nil, usagef("--endpoint %q names no host and URL; %s", withoutSecrets(s), form)
 	}
 	if host = strings.ToLower(host); host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") != "" {
-		return "", nil, usagef("--endpoint %q: %q is no host; %s", s, host, form)
+		return "", nil, usagef("--endpoint %q: %q is no host; %s", withoutSecrets(s), withoutSecrets(host), form)
 	}
 	if base, err = fetch.ParseEndpoint(raw); err != nil {
-		return "", nil, usagef("--endpoint %q: %v", s, err)
+		return "", nil, usagef("--endpoint %q: %w%s", withoutSecrets(s), err, passwordHint(raw))
+	}
+	if host == imageHost {
+		if err := registry.CheckBase(base); err != nil {
+			return "", nil, usagef("--endpoint %q: %w", s, err)
+		}
 	}
 	return host, base, nil
 }

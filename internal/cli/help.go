@@ -148,9 +148,22 @@ Also read:
 
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY    proxies
   SSL_CERT_FILE, SSL_CERT_DIR          certificates of your own CA
-  DOCKER_CONFIG, or ~/.docker          credentials of registries, if one asks for them
   NO_COLOR, TERM                       no colours if NO_COLOR is set or TERM is dumb
   XDG_CACHE_HOME, or ~/.cache          below it kverify/ keeps bytes that a digest names
+
+Credentials of registries are looked for only when one asks for some, in this order; the
+first that has something for it decides:
+
+  DOCKER_AUTH_CONFIG                   the text of such a file itself
+  DOCKER_CONFIG                        a directory with config.json or, as Kubernetes mounts
+                                       a pull secret, .dockerconfigjson; or that file
+  REGISTRY_AUTH_FILE                   podman's auth.json
+  ~/.docker/config.json                unless DOCKER_CONFIG is set
+  $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json
+
+In a file the longest key counts that is the repository's name or a prefix of it (HOST/org
+before HOST), never one of another path, host, port or scheme; credHelpers and credsStore
+run docker-credential-NAME. A password in a URL is refused.
 
 There is no configuration file, and kverify works without a HOME.
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/par"
@@ -51,7 +50,7 @@ only after everything that it leads to. A tag that names something else there is
 alone and refuted, unless --overwrite is given; signatures that somebody added to
 those of the release stay.
 
-Credentials are those of docker login, credential helpers among them, and certificates
+Credentials are those of docker login or podman login, credential helpers among them, and certificates
 of your own CA those of SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
 --plain-http or http://REGISTRY, and to this machine itself.
 
@@ -101,7 +100,7 @@ func registryURL(arg string, plain bool) (*url.URL, error) {
 	raw := arg
 	if scheme, rest, ok := strings.Cut(arg, "://"); ok {
 		if plain && scheme != "http" {
-			return nil, usagef("%s and --plain-http contradict each other; give one of them", arg)
+			return nil, usagef("%s and --plain-http contradict each other; give one of them", withoutSecrets(arg))
 		}
 		arg = rest
 	} else {
@@ -114,11 +113,14 @@ func registryURL(arg string, plain bool) (*url.URL, error) {
 	}
 	base, err := fetch.ParseEndpoint(raw)
 	if err != nil {
-		return nil, usagef("%q is no registry: %v; %s", arg, err, form)
+		return nil, usagef("%q is no registry: %w; %s%s", withoutSecrets(arg), err, form, passwordHint(arg))
 	}
 	base.Host = strings.ToLower(base.Host)
-	if _, err := registry.ParseRef(base.Host + base.Path + "/name:tag"); err != nil {
-		return nil, usagef("%q is no registry with a prefix of repositories; %s", arg, form)
+	if err := registry.CheckBase(base); err != nil {
+		return nil, usagef("%q is no registry with a prefix of repositories: %w; %s", arg, err, form)
+	}
+	if _, err := registry.ParseRef(base.Host + "/name:tag"); err != nil {
+		return nil, usagef("%q is no registry; %s", arg, form)
 	}
 	if base.Host == "docker.io" {
 		base.Host = "index.docker.io" // the name that the API and credentials go by
@@ -172,7 +174,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	}
 	p := mirror.Push{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network}, Keychain: authn.DefaultKeychain,
+			Fetch: &fetch.Client{Transport: network}, Keychain: a.keychain(),
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -116,7 +114,7 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		return nil, err
 	}
 	client := &fetch.Client{Transport: transport}
-	images := &registry.Client{Fetch: client, Keychain: authn.DefaultKeychain, Endpoints: map[string]string{}}
+	images := &registry.Client{Fetch: client, Keychain: a.keychain(), Endpoints: map[string]string{}}
 	if base := set.endpoints[imageHost]; base != nil {
 		images.Endpoints[imageHost] = base.String()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -64,6 +65,7 @@ type Error struct {
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
 	Body     []byte      // the beginning of what came with a status that is no success; never shown
+	Remote   netip.Addr  // who answered, where no proxy stood between; else the zero value
 	Err      error       // the cause; may be nil where Status says it all
 }
 

@@ -3,8 +3,10 @@ package fetch
 import (
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync"
 )
@@ -23,6 +25,7 @@ type gate struct {
 }
 
 type gateHost struct {
+	name       string        // host:port
 	connecting chan struct{} // open while one request sets a connection up
 	open       bool          // a connection that others can share is there
 	http1      bool
@@ -30,10 +33,10 @@ type gateHost struct {
 }
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
+	h := g.host(req.URL)
 	if req.URL.Scheme != "https" {
-		return g.next.RoundTrip(req)
+		return g.next.RoundTrip(req.WithContext(withHost(req.Context(), h)))
 	}
-	h := g.host(strings.ToLower(req.URL.Host))
 	body := holdBody(req)
 	if body != nil {
 		req = req.WithContext(req.Context())
@@ -55,12 +58,18 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-func (g *gate) host(key string) *gateHost {
+func (g *gate) host(u *url.URL) *gateHost {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	name := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	key := u.Scheme + "://" + name
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h := g.hosts[key]
 	if h == nil {
-		h = &gateHost{}
+		h = &gateHost{name: name}
 		g.hosts[key] = h
 	}
 	return h

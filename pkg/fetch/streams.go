@@ -154,16 +154,17 @@ func (g *gate) dialer(dial func(ctx context.Context, network, addr string) (net.
 			}
 			return nil, err
 		}
-		return &shared{Conn: raw, gate: g, host: h, fresh: counted}, nil
+		return &shared{Conn: raw, gate: g, host: h, fresh: counted, direct: h.name == addr}, nil
 	}
 }
 
-// shared is a connection to an https host, below its TLS.
+// shared is a connection, below its TLS if it has any.
 type shared struct {
 	net.Conn
 	gate   *gate
 	host   *gateHost
 	fresh  bool // counted in streams.fresh
+	direct bool // to the host itself, not to a proxy
 	flying int  // requests on it
 }
 
@@ -191,15 +192,8 @@ type use struct {
 // took notes the connection that a request was given; gate.mu is held.
 func (u *use) took(conn net.Conn) {
 	u.drop()
-	for {
-		t, ok := conn.(*tls.Conn)
-		if !ok {
-			break
-		}
-		conn = t.NetConn()
-	}
-	c, ok := conn.(*shared)
-	if !ok || u.done {
+	c := below(conn)
+	if c == nil || u.done {
 		return
 	}
 	if u.conn = c; c.flying == 0 {
@@ -220,6 +214,19 @@ func (u *use) answered() {
 		c.fresh = false
 		u.host.settled()
 	}
+}
+
+// below gives the connection that is under all TLS; nil if it is none of ours.
+func below(conn net.Conn) *shared {
+	for {
+		t, ok := conn.(*tls.Conn)
+		if !ok {
+			break
+		}
+		conn = t.NetConn()
+	}
+	c, _ := conn.(*shared)
+	return c
 }
 
 func (u *use) drop() {

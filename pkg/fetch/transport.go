@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+var errBadProxy = errors.New("the proxy's address is no URL (HTTPS_PROXY, HTTP_PROXY)")
+
 var errNoTransport = errors.New("this client was given no transport")
 
 // maxHeader caps an answer's header; net/http would read ten megabytes.
@@ -38,6 +40,18 @@ type Options struct {
 	// Stall bounds the time in which an answer's body makes no progress; zero
 	// is 30 s.
 	Stall time.Duration
+}
+
+// quietProxy chooses as choose does, and repeats nothing of an address that
+// cannot be read: a password may stand in it.
+func quietProxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		u, err := choose(req)
+		if err != nil {
+			return nil, errBadProxy
+		}
+		return u, nil
+	}
 }
 
 // NewTransport makes the bottom of a live stack: one HTTP/2 connection for
@@ -70,7 +84,7 @@ func NewTransport(o Options) http.RoundTripper {
 		conf.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	base := &http.Transport{
-		Proxy:                  o.Proxy,
+		Proxy:                  quietProxy(o.Proxy),
 		DialContext:            g.dialer(o.Dial),
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    o.Connect,
