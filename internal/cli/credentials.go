@@ -19,7 +19,7 @@ func (a *app) keychain() *registry.AuthFiles {
 	var files []registry.AuthFile
 	add := func(name string, paths ...string) {
 		_, _, named := strings.Cut(name, "=")
-		files = append(files, registry.AuthFile{Name: name, Named: named, Read: func() ([]byte, error) { return firstFile(paths) }})
+		files = append(files, registry.AuthFile{Name: name, Named: named, Read: func() ([]byte, error) { return firstFile(paths, registry.MaxAuthFile) }})
 	}
 	if text := a.getenv("DOCKER_AUTH_CONFIG"); text != "" {
 		files = append(files, registry.AuthFile{Name: "DOCKER_AUTH_CONFIG", Read: func() ([]byte, error) { return []byte(text), nil }})
@@ -50,7 +50,7 @@ func (a *app) keychain() *registry.AuthFiles {
 }
 
 // firstFile reads the first of several files that is there.
-func firstFile(paths []string) ([]byte, error) {
+func firstFile(paths []string, limit int64) ([]byte, error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
@@ -60,7 +60,7 @@ func firstFile(paths []string) ([]byte, error) {
 		case err != nil:
 			return nil, plainError(err)
 		}
-		text, err := readFile(path, registry.MaxAuthFile)
+		text, err := readFile(path, limit)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, plainError(err))
 		}

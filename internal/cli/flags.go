@@ -19,8 +19,9 @@ import (
 
 // shared are the flags of every command that verifies.
 type shared struct {
-	mirror      string
-	endpoints   []string
+	mirror    string
+	endpoints []string
+	ownTLS
 	trustedRoot string
 	policy      string
 	key         string
@@ -54,6 +55,7 @@ func (s *shared) add(c *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	s.ownTLS.add(f)
 	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&s.policy, "policy", "", "judge by the policy in this `FILE`")
 	f.StringVar(&s.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
@@ -109,6 +111,7 @@ func (s *shared) addAsking(c *cobra.Command, formats ...string) {
 	_ = f.SetAnnotation("output", notFromEnvironment, nil)
 	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	s.ownTLS.add(f)
 	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no remarks on stderr")
@@ -180,6 +183,7 @@ func environmentName(flag string) string {
 type settings struct {
 	shared
 	endpoints map[string]*url.URL
+	own       own
 	checks    []string // nil means the policy's
 	require   []string
 	outputs   []output
@@ -208,7 +212,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 			return nil, err
 		}
 	}
-	for _, flag := range []string{"mirror", "trusted-root", "policy", "key", "cache"} {
+	for _, flag := range []string{"mirror", "trusted-root", "policy", "key", "cache", "ca-file", "client-cert", "client-key"} {
 		if f := c.Flags().Lookup(flag); f != nil && f.Changed && f.Value.String() == "" {
 			return nil, usagef("--%s is empty; name a path, or leave the flag out", flag)
 		}
@@ -222,6 +226,12 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 			return nil, usagef("--endpoint names %s twice; give one stand-in a host", host)
 		}
 		set.endpoints[host] = base
+	}
+	if set.own, err = s.ownTLS.read(); err != nil {
+		return nil, err
+	}
+	if set.own.identity != nil && len(set.endpoints) == 0 && c.Flags().Lookup("endpoint") != nil {
+		return nil, usagef("--client-cert is shown to the hosts that --endpoint names, and none is named; add --endpoint HOST=URL, or leave it out")
 	}
 	for _, n := range []struct {
 		flag             string

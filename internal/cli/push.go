@@ -50,8 +50,9 @@ only after everything that it leads to. A tag that names something else there is
 alone and refuted, unless --overwrite is given; signatures that somebody added to
 those of the release stay.
 
-Credentials are those of docker login or podman login, credential helpers among them, and certificates
-of your own CA those of SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
+Credentials are those of docker login or podman login, credential helpers among them
+(kverify help environment), and certificates of your own CA those of --ca-file or
+SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
 --plain-http or http://REGISTRY, and to this machine itself.
 
 Inside, the copies are judged with the mirror's papers:
@@ -69,6 +70,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be pushed, and change nothing")
 	f.BoolVar(&s.overwrite, "overwrite", false, "give tags that name something else what the mirror says")
 	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
+	flags.ownTLS.add(f)
 	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
 	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
@@ -168,7 +170,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	verified := dir.Verified(judged)
-	network := named(set, fetch.Options{Header: commitTime})
+	network := named(set, fetch.Options{Header: commitTime}, base.Host)
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}

@@ -41,7 +41,7 @@ func (a *app) transport(set *settings) (http.RoundTripper, error) {
 		}
 	}
 	if len(urls) > 0 {
-		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls}
+		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls, Login: a.login(a.keychain())}
 	}
 	if set.verbose {
 		bottom = &fetch.Trace{Next: bottom, W: a.stderr}
@@ -58,7 +58,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return dir, err
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
-	network := named(set, fetch.Options{})
+	network := named(set, fetch.Options{}, set.standIns()...)
 	for _, base := range set.endpoints {
 		split.Hosts[strings.ToLower(base.Host)] = network
 	}
@@ -67,7 +67,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 
 // live is the stack that speaks to the network.
 func live(set *settings) http.RoundTripper {
-	ahead := &fetch.Ahead{Next: fetch.NewTransport(fetch.Options{}), Hosts: following(set)}
+	ahead := &fetch.Ahead{Next: set.network(fetch.Options{}, set.standIns()...), Hosts: following(set)}
 	if set.soon != nil {
 		set.soon(ahead)
 	}
@@ -76,8 +76,8 @@ func live(set *settings) http.RoundTripper {
 
 // named is the stack that speaks to the hosts that the user named, and to no
 // others.
-func named(set *settings, o fetch.Options) http.RoundTripper {
-	return polite(set, fetch.NewTransport(o))
+func named(set *settings, o fetch.Options, hosts ...string) http.RoundTripper {
+	return polite(set, set.network(o, hosts...))
 }
 
 func polite(set *settings, bottom http.RoundTripper) http.RoundTripper {

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ type Error struct {
 	Method   string
 	URL      string // as asked
 	FinalURL string // the hop that failed
+	StandIn  string // what was asked in its place; empty if nothing was
 	Kind     Kind
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
@@ -86,8 +88,11 @@ func (e *Error) Error() string {
 	if e.FinalURL != "" && e.FinalURL != e.URL {
 		fmt.Fprintf(&b, "at %s: ", Redact(e.FinalURL))
 	}
+	if e.StandIn != "" {
+		fmt.Fprintf(&b, "at the stand-in %s: ", Redact(e.StandIn))
+	}
 	b.WriteString(e.what())
-	if hint := hints[e.Kind]; hint != "" {
+	if hint := e.hint(); hint != "" {
 		b.WriteString("; " + hint)
 	}
 	return b.String()
@@ -100,7 +105,7 @@ func (e *Error) what() string {
 	}
 	switch e.Kind {
 	case Unreachable:
-		return "cannot reach " + hostOf(e.FinalURL) + cause
+		return "cannot reach " + hostOf(cmp.Or(e.StandIn, e.FinalURL)) + cause
 	case Cancelled:
 		return "given up" + cause
 	case NotFound, Forbidden, Throttled, ServerError, BadStatus:
@@ -109,7 +114,7 @@ func (e *Error) what() string {
 	return e.Kind.String() + cause
 }
 
-// The third part of the message: what a person can do now.
+// What to do where nothing more is known than the kind.
 var hints = [...]string{
 	Unreachable: "check the network and proxy settings, or use a mirror (--mirror DIR)",
 	NotFound:    "check that the name and version exist",

@@ -156,7 +156,8 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	for hops := 0; ; hops++ {
 		where := &remote{}
 		resp, err := c.send(where.watch(ctx), r, u, header)
-		e.FinalURL, e.Remote = u.String(), where.get()
+		e.FinalURL = u.String()
+		e.Remote, e.StandIn = where.get()
 		if err != nil {
 			return fail(e.transport(ctx, err))
 		}

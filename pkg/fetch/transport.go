@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -26,6 +27,12 @@ type Options struct {
 	// TLS is the client's side of TLS; nil verifies against the system's
 	// certificates. With InsecureSkipVerify nothing is ever Published.
 	TLS *tls.Config
+	// CAs are trusted besides TLS's or the system's. An answer that needed one of
+	// them is Carried, whatever host it is of.
+	CAs []*x509.Certificate
+	// Identity is shown to a server that asks for a client certificate. Give it
+	// only to a transport for hosts that the user named.
+	Identity *Identity
 	// Dial opens a connection; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Idle is how many connections are opened, and kept, for a host that speaks
@@ -83,7 +90,19 @@ func NewTransport(o Options) http.RoundTripper {
 	if conf.ClientSessionCache == nil {
 		conf.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
+	if len(o.CAs) > 0 {
+		conf.RootCAs = withCAs(o.CAs)
+	}
+	if o.Identity != nil {
+		conf.Certificates = []tls.Certificate{o.Identity.cert}
+	}
 	base := &http.Transport{
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return &proxyError{host: proxy.Host, status: resp.StatusCode}
+			}
+			return nil
+		},
 		Proxy:                  quietProxy(o.Proxy),
 		DialContext:            g.dialer(o.Dial),
 		TLSClientConfig:        conf,
@@ -114,5 +133,9 @@ func NewTransport(o Options) http.RoundTripper {
 		},
 	}
 	g.next = base
-	return &Stall{Next: g, Timeout: o.Stall}
+	live := &Stall{Next: g, Timeout: o.Stall}
+	if len(o.CAs) > 0 {
+		return &ownCA{next: live}
+	}
+	return live
 }
