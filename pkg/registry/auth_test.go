@@ -142,6 +142,7 @@ func TestTokenServersThatAreRefused(t *testing.T) {
 		{"metadata service", "https://169.254.169.254/latest", "", 0, "is refused"},
 		{"down", "https://auth.example/token?key=hunter2", "", 503, "answered 503"},
 		{"refuses", "https://auth.example/token", "", 403, "answered 403"},
+		{"is not there", "https://auth.example/token", "", 404, "answered 404"},
 		{"unreachable", "https://nowhere.example/token", "", 0, "nowhere.example"},
 		{"a header in a token", "https://auth.example/token", "hunter2 x", 0, "characters that no token has"},
 	} {
@@ -154,6 +155,9 @@ func TestTokenServersThatAreRefused(t *testing.T) {
 		var ae *AuthError
 		if !errors.As(err, &ae) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.says)
+		}
+		if fe := (*fetch.Error)(nil); errors.As(err, &fe) {
+			t.Errorf("%s: what the token server did passes for the registry's answer: %v", tt.name, fe)
 		}
 		if tt.says == "which is not https" && len(g.creds) > 0 {
 			t.Errorf("%s: credentials were sent", tt.name)

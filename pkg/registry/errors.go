@@ -29,8 +29,14 @@ type DigestError struct {
 }
 
 func (e *DigestError) Error() string {
+	if e.Claim == claimSent {
+		return fmt.Sprintf("%s: %s was sent, but the registry says that it took %s; do not use it, and see what stands before the registry", e.Subject, e.Want, e.Got)
+	}
 	return fmt.Sprintf("%s: %s says %s, but the bytes that came are %s; do not use them", e.Subject, e.Claim, e.Want, e.Got)
 }
+
+// claimSent is what a registry is held to that was written to.
+const claimSent = "what was sent"
 
 func badf(format string, args ...any) *FormatError {
 	return &FormatError{Subject: "document", Why: fmt.Sprintf(format, args...)}

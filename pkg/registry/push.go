@@ -163,7 +163,7 @@ func said(at place, resp *fetch.Response, digest string) error {
 		if !validDigest(got) {
 			got = "something else"
 		}
-		return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: "what was sent"}
+		return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: claimSent}
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func (c *Client) exchange(ctx context.Context, at place, ch challengeOf, scope s
 	}
 	if creds.IdentityToken != "" {
 		got, err := c.refresh(ctx, at, ch, scope, creds.IdentityToken)
-		if !fetch.Is(err, fetch.NotFound) || creds.Username == "" {
+		var status *tokenStatus
+		if !errors.As(err, &status) || status.status != http.StatusNotFound || creds.Username == "" {
 			return got, err
 		}
 		// Not every token server has that form: the other one, then.
@@ -118,28 +119,27 @@ func tokenError(realm string, err error) error {
 	if !errors.As(err, &e) {
 		return fmt.Errorf("the token server %s gave no token", where)
 	}
-	// The request's URL, with whatever is in its query, is not repeated.
-	short := &fetch.Error{Method: e.Method, URL: where, FinalURL: where, Kind: e.Kind, Status: e.Status, Err: e.Err}
 	switch {
 	case e.Kind == fetch.BadRedirect:
 		return fmt.Errorf("the request to the token server %s was redirected to where it must not go: %w", where, e.Err)
 	case e.Status != 0:
-		return &tokenStatus{where: where, err: short}
+		return &tokenStatus{where: where, status: e.Status}
 	}
-	return fmt.Errorf("cannot reach the token server %s: %w", where, short)
+	// As text: what the token server did is not the answer to what was asked of
+	// the registry. The request's URL, with whatever is in its query, is not repeated.
+	short := &fetch.Error{Method: e.Method, URL: where, FinalURL: where, Kind: e.Kind, Err: e.Err}
+	return fmt.Errorf("cannot reach the token server %s: %s", where, short.Error())
 }
 
 // tokenStatus is a token server's refusal.
 type tokenStatus struct {
-	where string
-	err   *fetch.Error
+	where  string
+	status int
 }
 
 func (e *tokenStatus) Error() string {
-	return fmt.Sprintf("the token server %s answered %d", e.where, e.err.Status)
+	return fmt.Sprintf("the token server %s answered %d", e.where, e.status)
 }
-
-func (e *tokenStatus) Unwrap() error { return e.err }
 
 // checkRealm refuses a token server that credentials must not be sent to: one
 // without TLS, unless the registry itself has none.
