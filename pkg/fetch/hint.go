@@ -25,7 +25,7 @@ const (
 	hintHTTP  = "it speaks plain HTTP there: write http:// (for mirror push: --plain-http), or name its TLS port"
 	hintTLS   = "it speaks TLS there: write https://, or name its port for plain HTTP"
 	hintProxy = "the proxy wants a user and a password: write them into HTTPS_PROXY or HTTP_PROXY (http://USER:PASSWORD@HOST:PORT)"
-	hintCA    = "an authority of your own is named with --ca-file FILE (what it vouches for is then carried, not published) or SSL_CERT_FILE; see kverify help environment"
+	hintCA    = "name an authority of your own with --ca-file FILE or SSL_CERT_FILE (kverify help environment)"
 )
 
 // hint is the third part of the message: what a person can do now. It is by
