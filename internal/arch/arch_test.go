@@ -44,7 +44,6 @@ var apart = []string{"internal/world", "internal/arch"}
 // not in the list may be imported nowhere; the longest prefix decides.
 var homes = map[string][]string{
 	"github.com/google/go-containerregistry":                 {"pkg/registry", "pkg/verify"},
-	"github.com/google/go-containerregistry/pkg/authn":       {"pkg/registry", "internal/cli"},
 	"github.com/google/go-containerregistry/pkg/v1/remote":   {"pkg/registry"},
 	"github.com/sigstore/cosign/v2":                          {"pkg/verify/cosign.go"},
 	"github.com/sigstore/sigstore-go":                        {"pkg/trust"},
@@ -70,7 +69,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                                      {"internal/cli"},
 	"net":                                                    {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
 	"crypto/tls":                                             {"pkg/fetch", "internal/cli/mirror_tls.go"},
-	"os/exec":                                                {},
+	"os/exec":                                                {"pkg/registry/helper.go"}, // credential helpers
 	"unsafe":                                                 {},
 	"log":                                                    {"internal/cli/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                               {},

@@ -278,6 +278,10 @@ func (a *app) begin(c *cobra.Command, flags *shared) (ctx context.Context, cance
 		ctx, cancel = context.WithCancel(c.Context())
 	}
 	set.ctx = ctx
+	if set.own, err = set.ownTLS.read(ctx); err != nil {
+		cancel()
+		return nil, nil, nil, err
+	}
 	return ctx, cancel, set, nil
 }
 

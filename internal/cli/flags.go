@@ -14,6 +14,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
@@ -21,8 +22,9 @@ import (
 
 // shared are the flags of every command that verifies.
 type shared struct {
-	mirror      string
-	endpoints   []string
+	mirror    string
+	endpoints []string
+	ownTLS
 	trustedRoot string
 	policy      string
 	key         string
@@ -56,6 +58,7 @@ func (s *shared) add(c *cobra.Command) {
 	f.SortFlags = false
 	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	s.ownTLS.add(f)
 	f.StringVar(&s.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&s.policy, "policy", "", "judge by the policy in this `FILE`")
 	f.StringVar(&s.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
@@ -111,6 +114,7 @@ func (s *shared) addAsking(c *cobra.Command, formats ...string) {
 	_ = f.SetAnnotation("output", notFromEnvironment, nil)
 	f.StringVar(&s.mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
 	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	s.ownTLS.add(f)
 	f.DurationVar(&s.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no remarks on stderr")
@@ -152,7 +156,7 @@ func (a *app) fromEnvironment(c *cobra.Command) (err error) {
 		}
 		for _, v := range values {
 			if e := c.Flags().Set(f.Name, v); e != nil {
-				err = usagef("the environment has %s=%q: %w; correct or unset it", key, value, flagError(e))
+				err = usagef("the environment has %s=%q: %w; correct or unset it", key, withoutSecrets(value), flagError(e))
 				return
 			}
 		}
@@ -183,6 +187,7 @@ type settings struct {
 	shared
 	ctx       context.Context //nolint:containedctx // of this one run: ends what waits for a file that a flag names
 	endpoints map[string]*url.URL
+	own       own
 	checks    []string // nil means the policy's
 	require   []string
 	outputs   []output
@@ -223,6 +228,9 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 		}
 		set.endpoints[host] = base
 	}
+	if s.clientCert != "" && len(set.endpoints) == 0 && c.Flags().Lookup("endpoint") != nil {
+		return nil, usagef("--client-cert is shown to the hosts that --endpoint names, and none is named; add --endpoint HOST=URL, or leave it out")
+	}
 	for _, n := range []struct {
 		flag             string
 		value, low, high int
@@ -245,13 +253,18 @@ func endpoint(s string) (host string, base *url.URL, err error) {
 	const form = "write --endpoint HOST=URL, such as registry.k8s.io=http://127.0.0.1:5000"
 	host, raw, ok := strings.Cut(s, "=")
 	if !ok || raw == "" {
-		return "", nil, usagef("--endpoint %q names no host and URL; %s", s, form)
+		return "", nil, usagef("--endpoint %q names no host and URL; %s", withoutSecrets(s), form)
 	}
 	if host = strings.ToLower(host); host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") != "" {
-		return "", nil, usagef("--endpoint %q: %q is no host; %s", s, host, form)
+		return "", nil, usagef("--endpoint %q: %q is no host; %s", withoutSecrets(s), withoutSecrets(host), form)
 	}
 	if base, err = fetch.ParseEndpoint(raw); err != nil {
-		return "", nil, usagef("--endpoint %q: %v", s, err)
+		return "", nil, usagef("--endpoint %q: %w%s", withoutSecrets(s), err, passwordHint(raw))
+	}
+	if host == imageHost {
+		if err := registry.CheckBase(base); err != nil {
+			return "", nil, usagef("--endpoint %q: %w", s, err)
+		}
 	}
 	return host, base, nil
 }

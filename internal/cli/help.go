@@ -138,8 +138,9 @@ Every shared flag can be set by a variable, and a flag given on the command line
 
   KVERIFY_MIRROR, KVERIFY_TRUSTED_ROOT, KVERIFY_POLICY, KVERIFY_CHECKS, KVERIFY_REQUIRE,
   KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_CACHE, KVERIFY_NO_CACHE,
-  KVERIFY_SHARD, KVERIFY_QUIET, KVERIFY_VERBOSE, KVERIFY_NO_COLOR, and with several
-  values separated by commas KVERIFY_ENDPOINT and KVERIFY_OUTPUT
+  KVERIFY_CA_FILE, KVERIFY_CLIENT_CERT, KVERIFY_CLIENT_KEY, KVERIFY_SHARD, KVERIFY_QUIET,
+  KVERIFY_VERBOSE, KVERIFY_NO_COLOR, and with several values separated by commas
+  KVERIFY_ENDPOINT and KVERIFY_OUTPUT
 
 For verify also KVERIFY_BUNDLE, KVERIFY_CERTIFICATE_IDENTITY,
 KVERIFY_CERTIFICATE_OIDC_ISSUER and KVERIFY_KEY.
@@ -147,10 +148,27 @@ KVERIFY_CERTIFICATE_OIDC_ISSUER and KVERIFY_KEY.
 Also read:
 
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY    proxies
-  SSL_CERT_FILE, SSL_CERT_DIR          certificates of your own CA
-  DOCKER_CONFIG, or ~/.docker          credentials of registries, if one asks for them
+  SSL_CERT_FILE, SSL_CERT_DIR          the system's certificates; --ca-file adds to them, and
+                                       what needs it is carried, not published
   NO_COLOR, TERM                       no colours if NO_COLOR is set or TERM is dumb
   XDG_CACHE_HOME, or ~/.cache          below it kverify/ keeps bytes that a digest names
+
+Credentials of registries are looked for only when one asks for some, in this order; the
+first that has something for it decides:
+
+  DOCKER_AUTH_CONFIG                   the text of such a file itself
+  DOCKER_CONFIG                        a directory with config.json or, as Kubernetes mounts
+                                       a pull secret, .dockerconfigjson; or that file
+  REGISTRY_AUTH_FILE                   podman's auth.json
+  ~/.docker/config.json                unless DOCKER_CONFIG is set
+  $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json
+
+In a file the longest key counts that is the repository's name or a prefix of it (HOST/org
+before HOST), never one of another path, host, port or scheme; credHelpers and credsStore
+run docker-credential-NAME. A stand-in for a host of files (--endpoint) that asks for a user
+and a password gets those of its host from the same files, else from the file NETRC names or
+~/.netrc, never its "default". Hosts that Kubernetes publishes on get none, and no client
+certificate. A password in a URL is refused.
 
 There is no configuration file, and kverify works without a HOME.
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/par"
@@ -51,8 +50,9 @@ only after everything that it leads to. A tag that names something else there is
 alone and refuted, unless --overwrite is given; signatures that somebody added to
 those of the release stay.
 
-Credentials are those of docker login, credential helpers among them, and certificates
-of your own CA those of SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
+Credentials are those of docker login or podman login, credential helpers among them
+(kverify help environment), and certificates of your own CA those of --ca-file or
+SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
 --plain-http or http://REGISTRY, and to this machine itself.
 
 Inside, the copies are judged with the mirror's papers:
@@ -71,6 +71,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be pushed, and change nothing")
 	f.BoolVar(&s.overwrite, "overwrite", false, "give tags that name something else what the mirror says")
 	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
+	flags.ownTLS.add(f)
 	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
 	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
 	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
@@ -105,7 +106,7 @@ func registryURL(arg string, plain bool) (*url.URL, error) {
 	raw := arg
 	if scheme, rest, ok := strings.Cut(arg, "://"); ok {
 		if plain && scheme != "http" {
-			return nil, usagef("%s and --plain-http contradict each other; give one of them", arg)
+			return nil, usagef("%s and --plain-http contradict each other; give one of them", withoutSecrets(arg))
 		}
 		arg = rest
 	} else {
@@ -118,11 +119,14 @@ func registryURL(arg string, plain bool) (*url.URL, error) {
 	}
 	base, err := fetch.ParseEndpoint(raw)
 	if err != nil {
-		return nil, usagef("%q is no registry: %v; %s", arg, err, form)
+		return nil, usagef("%q is no registry: %w; %s%s", withoutSecrets(arg), err, form, passwordHint(arg))
 	}
 	base.Host = strings.ToLower(base.Host)
-	if _, err := registry.ParseRef(base.Host + base.Path + "/name:tag"); err != nil {
-		return nil, usagef("%q is no registry with a prefix of repositories; %s", arg, form)
+	if err := registry.CheckBase(base); err != nil {
+		return nil, usagef("%q is no registry with a prefix of repositories: %w; %s", arg, err, form)
+	}
+	if _, err := registry.ParseRef(base.Host + "/name:tag"); err != nil {
+		return nil, usagef("%q is no registry; %s", arg, form)
 	}
 	if base.Host == "docker.io" {
 		base.Host = "index.docker.io" // the name that the API and credentials go by
@@ -170,13 +174,13 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	verified := dir.Verified(judged)
-	network := named(set, fetch.Options{Header: commitTime})
+	network := named(set, fetch.Options{Header: commitTime}, base.Host)
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}
 	p := mirror.Push{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network}, Keychain: authn.DefaultKeychain,
+			Fetch: &fetch.Client{Transport: network}, Keychain: a.keychain(ctx),
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },

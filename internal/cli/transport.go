@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -45,7 +43,7 @@ func (a *app) transport(set *settings) (http.RoundTripper, error) {
 		}
 	}
 	if len(urls) > 0 {
-		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls}
+		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls, Login: a.login(a.keychain(set.ctx))}
 	}
 	if set.verbose {
 		bottom = &fetch.Trace{Next: bottom, W: a.stderr}
@@ -68,7 +66,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return dir, nil
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
-	network := named(set, fetch.Options{})
+	network := named(set, fetch.Options{}, set.standIns()...)
 	for _, base := range set.endpoints {
 		split.Hosts[strings.ToLower(base.Host)] = network
 	}
@@ -77,7 +75,7 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 
 // live is the stack that speaks to the network.
 func live(set *settings) http.RoundTripper {
-	ahead := &fetch.Ahead{Next: fetch.NewTransport(fetch.Options{}), Hosts: following(set)}
+	ahead := &fetch.Ahead{Next: set.network(fetch.Options{}, set.standIns()...), Hosts: following(set)}
 	if set.soon != nil {
 		set.soon(ahead)
 	}
@@ -86,8 +84,8 @@ func live(set *settings) http.RoundTripper {
 
 // named is the stack that speaks to the hosts that the user named, and to no
 // others.
-func named(set *settings, o fetch.Options) http.RoundTripper {
-	return polite(set, fetch.NewTransport(o))
+func named(set *settings, o fetch.Options, hosts ...string) http.RoundTripper {
+	return polite(set, set.network(o, hosts...))
 }
 
 func polite(set *settings, bottom http.RoundTripper) http.RoundTripper {
@@ -125,7 +123,7 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	}
 	a.judge = foreignJudge(policy, root)
 	client := &fetch.Client{Transport: transport}
-	images := &registry.Client{Fetch: client, Keychain: authn.DefaultKeychain, Endpoints: map[string]string{}}
+	images := &registry.Client{Fetch: client, Keychain: a.keychain(set.ctx), Endpoints: map[string]string{}}
 	if base := set.endpoints[imageHost]; base != nil {
 		images.Endpoints[imageHost] = base.String()
 	}

@@ -1,11 +1,13 @@
 package fetch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 // ParseEndpoint reads the base URL of a stand-in for a host, such as
@@ -32,6 +34,15 @@ func ParseEndpoint(s string) (*url.URL, error) {
 type Endpoints struct {
 	Next  http.RoundTripper
 	Hosts map[string]*url.URL // "dl.k8s.io" -> as ParseEndpoint reads it
+
+	// Login gives a user and a password for a stand-in that has asked for some
+	// (Basic, RFC 7617); nil has none, and an empty user is none. It is not asked
+	// for a [PublishedHost], and what it gives goes to the stand-in alone, never
+	// along a redirect.
+	Login func(ctx context.Context, base *url.URL) (user, password string, err error)
+
+	mu    sync.Mutex
+	known map[string]string // header by scheme and host of a stand-in that asked before
 }
 
 // RoundTrip sends requests for a mapped host to its stand-in, below the
@@ -50,7 +61,8 @@ func (e *Endpoints) RoundTrip(req *http.Request) (*http.Response, error) {
 	// They were meant for the real host.
 	out.Header.Del("Authorization")
 	out.Header.Del("Cookie")
-	resp, err := e.Next.RoundTrip(out)
+	stoodIn(req.Context(), out.URL.String())
+	resp, err := e.send(out, base)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +73,58 @@ func (e *Endpoints) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header.Set("Location", logical(loc, req.URL, out.URL, base))
 	}
 	return resp, nil
+}
+
+// send asks a stand-in, and once more if it wants to know by whom.
+func (e *Endpoints) send(req *http.Request, base *url.URL) (*http.Response, error) {
+	key := base.Scheme + "://" + strings.ToLower(base.Host) + base.Path
+	e.mu.Lock()
+	header := e.known[key]
+	e.mu.Unlock()
+	if header != "" {
+		req.Header.Set("Authorization", header)
+	}
+	resp, err := e.Next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || header != "" || e.Login == nil || PublishedHost(base.Host) || !offersBasic(resp.Header) {
+		return resp, err
+	}
+	again := req.Clone(req.Context())
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return resp, nil
+		}
+		if again.Body, err = req.GetBody(); err != nil {
+			drain(resp.Body)
+			return nil, err
+		}
+	}
+	user, password, err := e.Login(req.Context(), base)
+	if err != nil {
+		drain(resp.Body)
+		return nil, fmt.Errorf("it asks for credentials: %w", err)
+	}
+	if user == "" && password == "" {
+		return resp, nil
+	}
+	again.SetBasicAuth(user, password)
+	drain(resp.Body)
+	resp, err = e.Next.RoundTrip(again)
+	if err == nil && resp.StatusCode != http.StatusUnauthorized {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.known == nil {
+			e.known = map[string]string{}
+		}
+		e.known[key] = again.Header.Get("Authorization")
+	}
+	return resp, err
+}
+
+// offersBasic says whether a 401 can be met by a user and a password. Some
+// servers name no way at all.
+func offersBasic(h http.Header) bool {
+	lines := h.Values("WWW-Authenticate")
+	return len(lines) == 0 || strings.Contains(strings.ToLower(strings.Join(lines, ",")), "basic")
 }
 
 // logical maps a redirect that stays within the stand-in back to the name that

@@ -1,11 +1,13 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -60,11 +62,13 @@ type Error struct {
 	Method   string
 	URL      string // as asked
 	FinalURL string // the hop that failed
+	StandIn  string // what was asked in its place; empty if nothing was
 	Kind     Kind
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
 	Body     []byte      // the beginning of what came with a status that is no success; never shown
 	Kept     int64       // bytes of a file that are kept as a part, from which the next run goes on; only from [Client.Save]
+	Remote   netip.Addr  // who answered, where no proxy stood between; else the zero value
 	Err      error       // the cause; may be nil where Status says it all
 }
 
@@ -85,6 +89,9 @@ func (e *Error) Error() string {
 	if e.FinalURL != "" && e.FinalURL != e.URL {
 		fmt.Fprintf(&b, "at %s: ", Redact(e.FinalURL))
 	}
+	if e.StandIn != "" {
+		fmt.Fprintf(&b, "at the stand-in %s: ", Redact(e.StandIn))
+	}
 	b.WriteString(e.what())
 	if hint := e.hint(); hint != "" {
 		b.WriteString("; " + hint)
@@ -99,7 +106,7 @@ func (e *Error) what() string {
 	}
 	switch e.Kind {
 	case Unreachable:
-		return "cannot reach " + hostOf(e.FinalURL) + cause
+		return "cannot reach " + hostOf(cmp.Or(e.StandIn, e.FinalURL)) + cause
 	case Cancelled:
 		return "given up" + cause
 	case NotFound, Forbidden, Throttled, ServerError, BadStatus:
@@ -108,7 +115,7 @@ func (e *Error) what() string {
 	return e.Kind.String() + cause
 }
 
-// The third part of the message: what a person can do now.
+// What to do where nothing more is known than the kind.
 var hints = [...]string{
 	Unreachable: "check the network and proxy settings, or use a mirror (--mirror DIR)",
 	NotFound:    "check that the name and version exist",
@@ -122,17 +129,6 @@ var hints = [...]string{
 	BadStatus:   "check the URL or the --endpoint",
 	Cancelled:   "",
 	BadURL:      "write it as https://HOST/PATH",
-}
-
-func (e *Error) hint() string {
-	switch hint := hints[e.Kind]; {
-	case e.Kept == 0:
-		return hint
-	case e.Kind == Truncated || hint == "":
-		return fmt.Sprintf("%d bytes are kept: try again, it goes on from there", e.Kept)
-	default:
-		return fmt.Sprintf("%s; %d bytes are kept, from which another run goes on", hint, e.Kept)
-	}
 }
 
 // because completes e and returns it as an error.

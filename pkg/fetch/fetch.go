@@ -77,6 +77,10 @@ type Request struct {
 	Stream io.ReadCloser
 	Size   int64
 
+	// Follow, if not nil, is asked before a redirect is followed; its error says
+	// why it is not.
+	Follow func(to *url.URL) error
+
 	// Into, if not nil, takes the answer's body, which then is not kept.
 	Into io.Writer
 
@@ -150,8 +154,10 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 	published = publisher(u)
 	seen := map[string]bool{u.String(): true}
 	for hops := 0; ; hops++ {
-		resp, err := c.send(ctx, r, u, header)
+		where := &remote{}
+		resp, err := c.send(where.watch(ctx), r, u, header)
 		e.FinalURL = u.String()
+		e.Remote, e.StandIn = where.get()
 		if err != nil {
 			return fail(e.transport(ctx, err))
 		}
@@ -170,6 +176,11 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 		next, err := redirect(r.Method, u, resp)
 		if err != nil {
 			return fail(e.because(BadRedirect, err))
+		}
+		if r.Follow != nil {
+			if err := r.Follow(next); err != nil {
+				return fail(e.because(BadRedirect, err))
+			}
 		}
 		if seen[next.String()] {
 			return fail(e.because(BadRedirect, fmt.Errorf("a loop: it leads back to %s", Redact(next.String()))))

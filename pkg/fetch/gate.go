@@ -2,8 +2,11 @@ package fetch
 
 import (
 	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync"
 )
@@ -13,7 +16,8 @@ import (
 // 64 handshakes and, with HTTP/2, throw 63 of them away. The others wait here
 // for as long as the first handshake takes, which they would have taken too,
 // and then share it; a host that turns out to speak only HTTP/1 is never
-// gated again.
+// gated again. A host whose connection takes no more streams is dialled again
+// by one request at a time; see streams.go.
 type gate struct {
 	next  http.RoundTripper
 	mu    sync.Mutex
@@ -21,24 +25,64 @@ type gate struct {
 }
 
 type gateHost struct {
+	name       string        // host:port
 	connecting chan struct{} // open while one request sets a connection up
 	open       bool          // a connection that others can share is there
 	http1      bool
+	streams
 }
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
+	h := g.host(req.URL)
 	if req.URL.Scheme != "https" {
-		return g.next.RoundTrip(req)
+		return g.next.RoundTrip(req.WithContext(withHost(req.Context(), h)))
 	}
-	key := strings.ToLower(req.URL.Host)
+	body := holdBody(req)
+	if body != nil {
+		req = req.WithContext(req.Context())
+		req.Body = body
+	}
+	for {
+		seen := g.changes(h)
+		resp, err := g.once(req, h)
+		if !errors.Is(err, errFull) {
+			body.letGo()
+			return resp, err
+		}
+		// Nothing was sent. A stream is free when another request has ended, or
+		// when whoever dials has done so.
+		if err := g.waitTurn(req.Context(), h, seen); err != nil {
+			body.letGo()
+			return nil, err
+		}
+	}
+}
+
+func (g *gate) host(u *url.URL) *gateHost {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	name := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	key := u.Scheme + "://" + name
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	h := g.hosts[key]
 	if h == nil {
-		h = &gateHost{}
+		h = &gateHost{name: name}
 		g.hosts[key] = h
 	}
+	return h
+}
+
+// once sends the request when nobody else is making the first connection.
+func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
+	g.mu.Lock()
 	var mine, wait chan struct{}
 	switch {
+	case h.full():
+		g.mu.Unlock()
+		return nil, errFull
 	case h.http1:
 	case h.connecting != nil:
 		wait = h.connecting
@@ -46,6 +90,8 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		mine = make(chan struct{})
 		h.connecting = mine
 	}
+	use := &use{gate: g, host: h}
+	h.under++
 	g.mu.Unlock()
 	if wait != nil {
 		// However that ends, this request goes next: if the connection could
@@ -53,6 +99,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		select {
 		case <-wait:
 		case <-req.Context().Done():
+			use.ended()
 			return nil, req.Context().Err()
 		}
 	}
@@ -63,7 +110,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			// dial may outlive its request, and then must hold nobody.
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if under && h.connecting == nil && !h.http1 {
+			if under && h.connecting == nil && !h.http1 && h.busy == 0 {
 				mine = make(chan struct{})
 				h.connecting, h.open = mine, false
 			}
@@ -73,17 +120,26 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			defer g.mu.Unlock()
 			under = false
 			if c, ok := info.Conn.(tlsConn); ok {
-				h.http1 = c.ConnectionState().NegotiatedProtocol != "h2"
+				h.h2 = c.ConnectionState().NegotiatedProtocol == "h2"
+				h.http1 = !h.h2
 			}
+			use.took(info.Conn)
 			h.release(true)
 		},
 	}
-	resp, err := g.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	ctx := httptrace.WithClientTrace(withHost(req.Context(), h), trace)
+	resp, err := g.next.RoundTrip(req.WithContext(ctx))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	under = false
 	if mine != nil && h.connecting == mine {
 		h.release(false) // it never connected
+	}
+	if err != nil {
+		use.over()
+	} else {
+		use.answered()
+		resp.Body = &counted{ReadCloser: resp.Body, done: use.ended}
 	}
 	return resp, err
 }

@@ -27,6 +27,7 @@ import (
 type internet struct {
 	tls, plain *httptest.Server
 	roots      *x509.CertPool
+	ca         *x509.Certificate
 	conns      atomic.Int32 // TLS connections that were accepted
 	asked      atomic.Int32
 }
@@ -46,6 +47,7 @@ func newInternet(t *testing.T, h2 bool, names []string, handler http.HandlerFunc
 	}
 	ca, _ = x509.ParseCertificate(caDER)
 	n.roots.AddCert(ca)
+	n.ca = ca
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, key)

@@ -163,9 +163,11 @@ func again(ctx context.Context, resp *http.Response, err error, cut bool) bool {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	var proxy *proxyError
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound, errors.As(err, &cert), errors.As(err, &record),
-		errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errNoTransport):
+		errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, errNoTransport), errors.Is(err, errBadProxy),
+		errors.As(err, &proxy) && proxy.status < 500, (&Error{Err: err}).tlsHint() != "":
 		return false
 	}
 	return true

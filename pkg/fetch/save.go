@@ -178,6 +178,7 @@ func (p *Part) meet(resp *http.Response, e *Error, r SaveRequest) error {
 	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
 		return e.because(BadStatus, notWhole(resp.StatusCode))
 	default:
+		e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		drain(resp.Body)
 		return e.because(statusKind(resp.StatusCode), nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"time"
 )
@@ -13,16 +14,20 @@ import (
 // and sends nothing more, or next to nothing.
 var ErrStalled = errors.New("the server stalled in mid-answer")
 
+// errNoStream is the cause where a connection was had and the request could
+// not begin on it.
+var errNoStream = errors.New("the server let no request begin on its connection")
+
 // stallQuota is how many bytes must come within each period: a server that
 // drips a byte at a time holds nobody. Any real link does better by far.
 const stallQuota = 1 << 10
 
 // Stall ends a response whose body stops coming, and an upload whose body is
-// not taken.
+// not taken, and a request that cannot begin on the connection that it has.
 type Stall struct {
 	Next http.RoundTripper
 	// Timeout is the longest time in which less than 1 KiB may come, or nothing
-	// of an upload be taken; zero is 30 seconds.
+	// of an upload be taken, or no request begin; zero is 30 seconds.
 	Timeout time.Duration
 }
 
@@ -40,10 +45,12 @@ func (s *Stall) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer up.stop() // whatever is still read of it, nobody waits for
 		out.Body = up
 	}
-	resp, err := s.Next.RoundTrip(out)
+	begin := &starting{timeout: timeout, give: func() { cancel(errNoStream) }}
+	defer begin.stop()
+	resp, err := s.Next.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, begin.trace())))
 	if err != nil {
-		if errors.Is(context.Cause(ctx), ErrStalled) {
-			err = ErrStalled
+		if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) || errors.Is(cause, errNoStream) {
+			err = cause
 		}
 		cancel(nil)
 		return nil, err
@@ -52,6 +59,47 @@ func (s *Stall) RoundTrip(req *http.Request) (*http.Response, error) {
 	b.timer = time.AfterFunc(timeout, func() { cancel(ErrStalled) })
 	resp.Body = b
 	return resp, nil
+}
+
+// starting watches over the time between a connection and the request's header
+// on it. net/http bounds the wait for an answer only from there on.
+type starting struct {
+	timeout time.Duration
+	give    func()
+	mu      sync.Mutex
+	timer   *time.Timer
+	over    bool
+}
+
+func (b *starting) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			switch {
+			case b.over:
+			case b.timer == nil:
+				b.timer = time.AfterFunc(b.timeout, b.give)
+			default:
+				b.timer.Reset(b.timeout)
+			}
+		},
+		WroteHeaders: func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.timer != nil {
+				b.timer.Stop()
+			}
+		},
+	}
+}
+
+func (b *starting) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over = true; b.timer != nil {
+		b.timer.Stop()
+	}
 }
 
 // upload is a request's body. Each read of it says that what was read before

@@ -31,8 +31,8 @@ func (c *Client) Open(ctx context.Context, r Request) (*Stream, error) {
 		return nil, err
 	}
 	if err := streamable(resp, r); err != nil {
+		e.Body, _ = io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		drain(resp.Body)
-		_ = resp.Body.Close()
 		return nil, e.because(err.kind, err.err)
 	}
 	return &Stream{body: resp.Body, e: e, want: resp.ContentLength, limit: r.Limit, ctx: ctx}, nil

@@ -3,12 +3,15 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
 )
+
+var errBadProxy = errors.New("the proxy's address is no URL (HTTPS_PROXY, HTTP_PROXY)")
 
 var errNoTransport = errors.New("this client was given no transport")
 
@@ -24,6 +27,12 @@ type Options struct {
 	// TLS is the client's side of TLS; nil verifies against the system's
 	// certificates. With InsecureSkipVerify nothing is ever Published.
 	TLS *tls.Config
+	// CAs are trusted besides TLS's or the system's. An answer that needed one of
+	// them is Carried, whatever host it is of.
+	CAs []*x509.Certificate
+	// Identity is shown to a server that asks for a client certificate. Give it
+	// only to a transport for hosts that the user named.
+	Identity *Identity
 	// Dial opens a connection; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Idle is how many connections are opened, and kept, for a host that speaks
@@ -40,8 +49,21 @@ type Options struct {
 	Stall time.Duration
 }
 
+// quietProxy chooses as choose does, and repeats nothing of an address that
+// cannot be read: a password may stand in it.
+func quietProxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		u, err := choose(req)
+		if err != nil {
+			return nil, errBadProxy
+		}
+		return u, nil
+	}
+}
+
 // NewTransport makes the bottom of a live stack: one HTTP/2 connection for
-// each host that speaks it, a sized pool of warm ones for each that does not,
+// each host that speaks it and allows enough streams (a few where it does
+// not), a sized pool of warm ones for each that speaks only HTTP/1,
 // no compression, and a time-out for every wait. It never retries on its own.
 func NewTransport(o Options) http.RoundTripper {
 	if o.Idle <= 0 {
@@ -59,6 +81,7 @@ func NewTransport(o Options) http.RoundTripper {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: o.Connect, KeepAlive: 30 * time.Second}).DialContext
 	}
+	g := &gate{hosts: map[string]*gateHost{}}
 	conf := &tls.Config{}
 	if o.TLS != nil {
 		conf = o.TLS.Clone()
@@ -67,9 +90,21 @@ func NewTransport(o Options) http.RoundTripper {
 	if conf.ClientSessionCache == nil {
 		conf.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
+	if len(o.CAs) > 0 {
+		conf.RootCAs = withCAs(o.CAs)
+	}
+	if o.Identity != nil {
+		conf.Certificates = []tls.Certificate{o.Identity.cert}
+	}
 	base := &http.Transport{
-		Proxy:                  o.Proxy,
-		DialContext:            o.Dial,
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return &proxyError{host: proxy.Host, status: resp.StatusCode}
+			}
+			return nil
+		},
+		Proxy:                  quietProxy(o.Proxy),
+		DialContext:            g.dialer(o.Dial),
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    o.Connect,
 		ResponseHeaderTimeout:  o.Header,
@@ -81,9 +116,10 @@ func NewTransport(o Options) http.RoundTripper {
 		MaxConnsPerHost:        o.Idle, // a request waits for a warm one rather than dial the next
 		IdleConnTimeout:        90 * time.Second,
 		HTTP2: &http.HTTP2Config{
-			// Streams beyond the server's limit wait; a second connection
-			// would cost more round trips than it saves.
-			StrictMaxConcurrentRequests: true,
+			// StrictMaxConcurrentRequests stays off: with it, requests that have
+			// reserved a stream wait for one another for ever where a server allows
+			// fewer streams than begin at once. The gate does what it is for: it
+			// keeps requests from dialling anew while a connection is busy.
 			// What may be received and not yet read: a file alone fills a line of
 			// 80 MB/s at 100 ms, and several share what bounds the memory when the
 			// disk is the slower.
@@ -92,7 +128,14 @@ func NewTransport(o Options) http.RoundTripper {
 			// A connection that died without a word is found out.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     10 * time.Second,
+			// One that takes nothing more holds up nobody who wants to begin.
+			WriteByteTimeout: o.Header,
 		},
 	}
-	return &Stall{Next: &gate{next: base, hosts: map[string]*gateHost{}}, Timeout: o.Stall}
+	g.next = base
+	live := &Stall{Next: g, Timeout: o.Stall}
+	if len(o.CAs) > 0 {
+		return &ownCA{next: live}
+	}
+	return live
 }

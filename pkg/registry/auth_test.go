@@ -10,20 +10,15 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
 // keychain holds credentials by registry host.
-type keychain map[string]authn.AuthConfig
+type keychain map[string]Credentials
 
-func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
-	if c, ok := k[r.RegistryStr()]; ok {
-		return authn.FromConfig(c), nil
-	}
-	return authn.Anonymous, nil
+func (k keychain) Credentials(_ context.Context, t Target) (Credentials, error) {
+	return k[t.Host], nil
 }
 
 // guarded is a registry that wants a token from realm, and its token server.
@@ -147,6 +142,7 @@ func TestTokenServersThatAreRefused(t *testing.T) {
 		{"metadata service", "https://169.254.169.254/latest", "", 0, "is refused"},
 		{"down", "https://auth.example/token?key=hunter2", "", 503, "answered 503"},
 		{"refuses", "https://auth.example/token", "", 403, "answered 403"},
+		{"is not there", "https://auth.example/token", "", 404, "answered 404"},
 		{"unreachable", "https://nowhere.example/token", "", 0, "nowhere.example"},
 		{"a header in a token", "https://auth.example/token", "hunter2 x", 0, "characters that no token has"},
 	} {
@@ -159,6 +155,9 @@ func TestTokenServersThatAreRefused(t *testing.T) {
 		var ae *AuthError
 		if !errors.As(err, &ae) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.says)
+		}
+		if fe := (*fetch.Error)(nil); errors.As(err, &fe) {
+			t.Errorf("%s: what the token server did passes for the registry's answer: %v", tt.name, fe)
 		}
 		if tt.says == "which is not https" && len(g.creds) > 0 {
 			t.Errorf("%s: credentials were sent", tt.name)
@@ -213,18 +212,30 @@ func TestChallenge(t *testing.T) {
 	for in, want := range map[string]string{
 		`Bearer realm="https://a/t",service="s",scope="repository:a:pull,push"`: "bearer map[realm:https://a/t scope:repository:a:pull,push service:s]",
 		`bearer  realm = "https://a/\"t" , service=s`:                           `bearer map[realm:https://a/"t service:s]`,
-		`Basic realm="x"`:                     "basic map[realm:x]",
-		`Basic`:                               "basic map[]",
-		`Bearer realm="first",realm="second"`: "bearer map[realm:first]",
-		`Bearer realm="open`:                  "bearer map[realm:open]",
-		`Bearer service="s"`:                  "",
-		`Negotiate`:                           "",
-		``:                                    "",
+		`Basic realm="x"`: "basic map[realm:x]",
+		`Basic`:           "basic map[]",
+		`Bearer realm="https://a",realm="second"`:     "bearer map[realm:https://a]",
+		`Negotiate, Basic realm="x"`:                  "basic map[realm:x]",
+		`Negotiate,Basic realm="x, Bearer", NTLM`:     "basic map[realm:x, Bearer]",
+		`Negotiate YII=, Basic realm="x"`:             "basic map[realm:x]",
+		`Negotiate YII/+==`:                           "",
+		`Basic realm="x", Bearer realm="https://a/t"`: "bearer map[realm:https://a/t]",
+		`Bearer realm="https://a/t", Basic realm="x"`: "bearer map[realm:https://a/t]",
+		`Basic realm="x", Bearer realm="http://a/t"`:  "basic map[realm:x]", // whose token server may not be asked
+		`Digest realm="x", nonce=abc=, Basic realm=x`: "basic map[realm:x]",
+		`NTLM, Negotiate, , ,Basic realm="x",,`:       "basic map[realm:x]",
+		`Basic charset="UTF-8" realm="x"`:             "basic map[charset:UTF-8 realm:x]",
+		`Bearer realm="open`:                          "",
+		`Basic realm="x", Bearer realm="https://open`: "basic map[realm:x]",
+		`Bearer service="s"`:                          "",
+		`Negotiate`:                                   "",
+		`=x, Basic`:                                   "",
+		``:                                            "",
 	} {
-		ch, ok := challenge(http.Header{"Www-Authenticate": {"Negotiate", in}})
+		ch, ok := challenge(http.Header{"Www-Authenticate": {"Negotiate", in}}, false)
 		got := ""
 		if ok {
-			got = fmt.Sprintf("%s %v", ch.Scheme, ch.Parameters)
+			got = fmt.Sprintf("%s %v", ch.scheme, ch.params)
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)
@@ -232,11 +243,39 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
+// TestHostileChallenges holds that a header costs no more than it has bytes, and
+// leaves no more than a few parameters.
+func TestHostileChallenges(t *testing.T) {
+	many := "Bearer "
+	for i := range 4000 {
+		many += fmt.Sprintf("p%d=%d,", i, i)
+	}
+	for name, in := range map[string]string{
+		"parameters": many + `realm="https://evil.example"`,
+		"schemes":    strings.Repeat("Negotiate, ", 6000) + "Basic",
+		"quotes":     "Bearer realm=" + strings.Repeat(`"`, 60000),
+		"escapes":    `Bearer realm="` + strings.Repeat(`\`, 60000),
+		"commas":     strings.Repeat(",", 60000),
+		"bytes":      "Bearer realm=\x00\xff\x1b[2J",
+	} {
+		for _, c := range parseChallenges(in) {
+			if len(c.params) > maxParams {
+				t.Errorf("%s: %d parameters", name, len(c.params))
+			}
+		}
+		if list := parseChallenges(in); len(list) > maxChallenges {
+			t.Errorf("%s: %d challenges", name, len(list))
+		}
+		challenge(http.Header{"Www-Authenticate": {in, in}}, false)
+	}
+}
+
 func FuzzChallenge(f *testing.F) {
 	f.Add(`Bearer realm="https://a/t",service="s"`)
 	f.Add(`Bearer realm="\`)
+	f.Add(`Negotiate YII=, Basic realm="x", Bearer realm=https://a`)
 	f.Fuzz(func(t *testing.T, s string) {
-		if ch, ok := challenge(http.Header{"Www-Authenticate": {s}}); ok && ch.Scheme != "basic" && ch.Parameters["realm"] == "" {
+		if ch, ok := challenge(http.Header{"Www-Authenticate": {s}}, true); ok && ch.scheme != "basic" && ch.params["realm"] == "" {
 			t.Errorf("%q: %+v", s, ch)
 		}
 	})

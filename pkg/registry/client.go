@@ -1,6 +1,6 @@
 // Package registry reads and writes images in registries: manifests, blobs and
-// referrers, by tag or by digest. It is the only home of go-containerregistry's
-// remote side.
+// referrers, by tag or by digest. It asks for tokens and finds credentials
+// itself.
 //
 // The bytes are what counts. A [Manifest] is exactly what the registry sent,
 // its digest is computed here, and nothing is ever marshalled again. Whatever
@@ -21,8 +21,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/kverify/kverify/pkg/fetch"
 )
@@ -49,13 +47,14 @@ type Client struct {
 
 	// Endpoints maps a registry's host to the base URL that stands in for it:
 	// "registry.k8s.io" -> "http://127.0.0.1:5000/k8s" reads
-	// registry.k8s.io/pause as 127.0.0.1:5000/k8s/pause. Credentials and scopes
+	// registry.k8s.io/pause as 127.0.0.1:5000/k8s/pause. A path that ends in /v2
+	// is where the API lies: "https://HOST/artifactory/api/docker/REPO/v2". Credentials and scopes
 	// are those of the stand-in, and all that it gives is Carried.
 	Endpoints map[string]string
 
 	// Keychain has the credentials of each registry; nil is anonymous. It is
 	// asked only when a registry wants some.
-	Keychain authn.Keychain
+	Keychain Keychain
 
 	// Cache keeps on disk what is named by a digest; nil keeps nothing.
 	Cache *Cache
@@ -299,55 +298,6 @@ func lacksAPI(err error) bool {
 	return false
 }
 
-// place is where a repository is really read.
-type place struct {
-	root   string // "https://registry.k8s.io/v2/"
-	base   string // "https://registry.k8s.io/v2/kube-proxy/"
-	host   string // of the registry that is spoken to, for its credentials
-	repo   string // there
-	plain  bool   // HTTP without TLS
-	mapped bool   // by Endpoints
-}
-
-func (p place) origin(resp *fetch.Response) fetch.Origin {
-	if p.mapped {
-		return fetch.Carried
-	}
-	return resp.Origin
-}
-
-// locate maps a name to its place, and refuses a name that could lead the URL
-// anywhere else.
-func (c *Client) locate(host, repo string) (place, error) {
-	if !hostRE().MatchString(host) || !repositoryRE().MatchString(repo) {
-		return place{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
-	}
-	at := place{host: host, repo: repo, plain: PlainHTTP(host)}
-	if host == "docker.io" {
-		at.host = "index.docker.io" // the name that the API and credentials go by
-	}
-	if base, ok := c.Endpoints[host]; ok {
-		u, err := fetch.ParseEndpoint(base)
-		if err != nil {
-			return place{}, fmt.Errorf("endpoint of %s: %w", host, err)
-		}
-		at.host, at.plain, at.mapped = strings.ToLower(u.Host), u.Scheme == "http", true
-		if prefix := strings.Trim(u.Path, "/"); prefix != "" {
-			at.repo = prefix + "/" + repo
-		}
-		if !repositoryRE().MatchString(at.repo) {
-			return place{}, &RefError{Input: at.host + "/" + at.repo, Why: "the endpoint's path makes no repository name", Hint: "give the path of a project, without /v2"}
-		}
-	}
-	scheme := "https"
-	if at.plain {
-		scheme = "http"
-	}
-	at.root = scheme + "://" + at.host + "/v2/"
-	at.base = at.root + at.repo + "/"
-	return at, nil
-}
-
 // get sends one request, and once more if the registry wants a token.
 func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (*fetch.Response, error) {
 	req := fetch.Request{URL: at.base + path, Limit: limit, AllowHTML: true, Header: http.Header{}}
@@ -369,7 +319,8 @@ func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes st
 		req.Header = http.Header{}
 	}
 	if !sameHost(at.root, req.URL) {
-		return c.Fetch.Do(ctx, req)
+		resp, err := c.Fetch.Do(ctx, req)
+		return resp, refused(err)
 	}
 	used, err := c.auth.known(ctx, c, at, scopes)
 	if err != nil {
@@ -382,17 +333,18 @@ func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes st
 	resp, err := c.Fetch.Do(ctx, req)
 	var e *fetch.Error
 	if !errors.As(err, &e) || e.Status != http.StatusUnauthorized || !sameHost(e.FinalURL, req.URL) {
-		return resp, err
+		return resp, refused(err)
 	}
-	header, authErr := c.auth.answer(ctx, c, at, scopes, e.Header, used)
+	header, authErr := c.auth.answer(ctx, c, at, scopes, e, used)
 	if authErr != nil {
 		return nil, authErr
 	}
 	if header == "" || header == used || req.Stream != nil {
-		return nil, err
+		return nil, c.denied(at, err)
 	}
 	req.Header.Set("Authorization", header)
-	return c.Fetch.Do(ctx, req)
+	resp, err = c.Fetch.Do(ctx, req)
+	return resp, c.denied(at, err)
 }
 
 func closeStream(req fetch.Request) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
@@ -30,30 +29,43 @@ type DigestError struct {
 }
 
 func (e *DigestError) Error() string {
+	if e.Claim == claimSent {
+		return fmt.Sprintf("%s: %s was sent, but the registry says that it took %s; do not use it, and see what stands before the registry", e.Subject, e.Want, e.Got)
+	}
 	return fmt.Sprintf("%s: %s says %s, but the bytes that came are %s; do not use them", e.Subject, e.Claim, e.Want, e.Got)
 }
+
+// claimSent is what a registry is held to that was written to.
+const claimSent = "what was sent"
 
 func badf(format string, args ...any) *FormatError {
 	return &FormatError{Subject: "document", Why: fmt.Sprintf(format, args...)}
 }
 
-// RefusedError says that a registry did not take what was sent, in its own
-// words (opencontainers/distribution-spec, spec.md, "Error Codes").
+// RefusedError is a registry's refusal in its own words
+// (opencontainers/distribution-spec, spec.md, "Error Codes").
 type RefusedError struct {
 	Codes []string // such as "MANIFEST_BLOB_UNKNOWN"; none if it gave no reason
-	Words string   // of the first; for a terminal to be escaped
+	Words string   // of the first, message and detail; for a terminal to be escaped
+	Note  string   // what kverify has to say of it, such as where no credentials were found
 	Err   error    // the request's, a *fetch.Error
 }
 
 func (e *RefusedError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Err.Error())
-	if len(e.Codes) > 0 {
-		fmt.Fprintf(&b, " (it says %s", e.Codes[0])
-		if e.Words != "" {
-			fmt.Fprintf(&b, ": %s", strings.Trim(strconv.QuoteToASCII(e.Words), `"`))
+	if len(e.Codes) > 0 || e.Words != "" {
+		b.WriteString(" (it says ")
+		if len(e.Codes) > 0 {
+			b.WriteString(e.Codes[0])
 		}
-		b.WriteString(")")
+		if len(e.Codes) > 0 && e.Words != "" {
+			b.WriteString(": ")
+		}
+		b.WriteString(quoted(e.Words) + ")")
+	}
+	if e.Note != "" {
+		b.WriteString("; " + e.Note)
 	}
 	return b.String()
 }
@@ -61,30 +73,87 @@ func (e *RefusedError) Error() string {
 // Unwrap gives the request's error.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+const (
+	maxRefusals = 16  // errors of one answer that are looked at
+	maxWords    = 300 // bytes of a message and its detail that are repeated
+)
+
 // refused adds the registry's own words to an error, if it gave any.
 func refused(err error) error {
 	var e *fetch.Error
-	if !errors.As(err, &e) || len(e.Body) == 0 {
+	var r *RefusedError
+	if !errors.As(err, &e) || errors.As(err, &r) || len(e.Body) == 0 {
 		return err
 	}
 	var doc struct {
-		Errors []struct{ Code, Message string }
+		Errors []struct {
+			Code, Message string
+			Detail        json.RawMessage
+		}
 	}
 	if json.Unmarshal(e.Body, &doc) != nil || len(doc.Errors) == 0 {
 		return err
 	}
-	r := &RefusedError{Err: err}
-	for i, it := range doc.Errors[:min(len(doc.Errors), 16)] {
+	r = &RefusedError{Err: err}
+	for i, it := range doc.Errors[:min(len(doc.Errors), maxRefusals)] {
 		code := strings.Map(func(c rune) rune {
 			if c >= 'A' && c <= 'Z' || c == '_' {
 				return c
 			}
 			return -1
 		}, it.Code)
-		r.Codes = append(r.Codes, code[:min(len(code), 64)])
+		if code != "" {
+			r.Codes = append(r.Codes, code[:min(len(code), 64)])
+		}
 		if i == 0 {
-			r.Words = it.Message[:min(len(it.Message), 200)]
+			r.Words = strings.TrimSpace(it.Message)
+			if more := detail(it.Detail); more != "" && !strings.Contains(r.Words, more) {
+				r.Words = strings.TrimPrefix(r.Words+": "+more, ": ")
+			}
+			r.Words = r.Words[:min(len(r.Words), maxWords)]
 		}
 	}
 	return r
+}
+
+// detail reads what registries add to a message: a text, or an object with one.
+func detail(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return strings.TrimSpace(text)
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return ""
+	}
+	for _, key := range []string{"reason", "description", "message", "Message", "detail", "name", "Name"} {
+		if json.Unmarshal(members[key], &text) == nil && text != "" {
+			return strings.TrimSpace(text)
+		}
+	}
+	return ""
+}
+
+// denied adds to a refusal for want of credentials where none were found.
+func (c *Client) denied(at place, err error) error {
+	err = refused(err)
+	var e *fetch.Error
+	if !errors.As(err, &e) || e.Status != 401 {
+		return err
+	}
+	looker, ok := c.Keychain.(interface{ Looked() []string })
+	if !ok {
+		return err
+	}
+	note := "no file of credentials was found: log in to it (docker login), or see kverify help environment"
+	if names := looker.Looked(); len(names) > 0 {
+		note = fmt.Sprintf("credentials were looked for in %s, for %s/%s", quoted(strings.Join(names, ", ")), at.host, at.repo)
+	}
+	var r *RefusedError
+	if errors.As(err, &r) {
+		again := *r
+		again.Note = note
+		return &again
+	}
+	return &RefusedError{Err: err, Note: note}
 }

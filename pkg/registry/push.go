@@ -79,7 +79,7 @@ func (c *Client) PutBlob(ctx context.Context, host, repo string, b Blob, from st
 		way, err := c.putBlob(ctx, at, b, other, n)
 		if err == nil || n >= attempts || !passing(err) {
 			if err != nil {
-				err = fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, b.Digest, refused(err))
+				err = fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, b.Digest, err)
 			}
 			return way, err
 		}
@@ -163,7 +163,7 @@ func said(at place, resp *fetch.Response, digest string) error {
 		if !validDigest(got) {
 			got = "something else"
 		}
-		return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: "what was sent"}
+		return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: claimSent}
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 		Header: http.Header{"Content-Type": {mediaType}}, AllowHTML: true, Repeatable: true,
 	}, pushScope(at.repo, ""))
 	if err != nil {
-		return false, fmt.Errorf("%s/%s: %w", at.host, at.repo, refused(err))
+		return false, fmt.Errorf("%s/%s: %w", at.host, at.repo, err)
 	}
 	return resp.Header.Get("OCI-Subject") != "", said(at, resp, digest)
 }

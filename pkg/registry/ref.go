@@ -65,6 +65,11 @@ type RefError struct {
 
 func (e *RefError) Error() string {
 	in := e.Input
+	if i := strings.Index(in, "://"); i >= 0 { // a user and a password may stand in what looks like a URL
+		if at := strings.LastIndexByte(in, '@'); at > i && !strings.HasPrefix(in[at:], "@sha256:") || strings.Count(in[i:], "@") > 1 {
+			in = in[:i] + "://xxxxx" + in[at:]
+		}
+	}
 	if len(in) > 128 {
 		in = in[:128] + "..."
 	}

@@ -30,7 +30,7 @@ func (c *Client) SaveBlob(ctx context.Context, host, repo string, d Descriptor, 
 	for {
 		part, err := c.saveBlob(ctx, at, req)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, c.denied(at, err))
 		}
 		got := "sha256:" + part.SHA256
 		if got == d.Digest && part.Size == d.Size {
@@ -65,7 +65,7 @@ func (c *Client) saveBlob(ctx context.Context, at place, req fetch.SaveRequest) 
 	if !errors.As(err, &e) || e.Status != http.StatusUnauthorized || !sameHost(e.FinalURL, req.URL) {
 		return part, err
 	}
-	header, authErr := c.auth.answer(ctx, c, at, pullScope(at.repo), e.Header, used)
+	header, authErr := c.auth.answer(ctx, c, at, pullScope(at.repo), e, used)
 	if authErr != nil {
 		return nil, authErr
 	}

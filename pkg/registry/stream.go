@@ -41,7 +41,7 @@ func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) 
 	s, err := c.Fetch.Open(ctx, req)
 	var e *fetch.Error
 	if errors.As(err, &e) && e.Status == http.StatusUnauthorized && sameHost(e.FinalURL, req.URL) {
-		header, authErr := c.auth.answer(ctx, c, at, pullScope(at.repo), e.Header, used)
+		header, authErr := c.auth.answer(ctx, c, at, pullScope(at.repo), e, used)
 		if authErr != nil {
 			return nil, authErr
 		}
@@ -51,7 +51,7 @@ func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) 
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, c.denied(at, err))
 	}
 	return &hashed{s: s, d: d, name: name, sum: sha256.New()}, nil
 }

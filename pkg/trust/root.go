@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	ptrust "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
@@ -50,7 +51,7 @@ func LoadRoot(path string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := ParseRoot(b)
+	r, err := oneRoot(b, ParseRoot)
 	if err != nil {
 		return nil, &FileError{Path: path, What: "trusted root", Err: err}
 	}
@@ -65,7 +66,7 @@ func LoadRoot(path string) (*Root, error) {
 func ParseRoot(text []byte) (*Root, error) {
 	material, err := root.NewTrustedRootFromJSON(text)
 	if err != nil {
-		return nil, err
+		return nil, PlainError(text, "a Sigstore trusted root", err)
 	}
 	switch {
 	case len(material.FulcioCertificateAuthorities()) == 0:
@@ -85,6 +86,35 @@ func ParseRoot(text []byte) (*Root, error) {
 	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
 }
 
+// oneRoot reads the trusted root of a file. Of several in it, a document a line
+// as "gh attestation trusted-root" writes them, exactly one must be usable.
+func oneRoot(text []byte, parse func([]byte) (*Root, error)) (*Root, error) {
+	docs, err := Documents(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(docs) == 1 {
+		return parse(text)
+	}
+	var found *Root
+	var why error
+	for i, doc := range docs {
+		r, err := ParseRoot(doc)
+		switch {
+		case err != nil:
+			why = errors.Join(why, fmt.Errorf("document %d: %w", i+1, err))
+		case found != nil:
+			return nil, fmt.Errorf("it holds several trusted roots that could be meant, among %d documents; give one of them in a file of its own", len(docs))
+		default:
+			found = r
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("none of its %d documents is one that can be used: %s", len(docs), strings.ReplaceAll(why.Error(), "\n", "; "))
+	}
+	return found, nil
+}
+
 // LoadAnyRoot reads the trusted root of any Sigstore instance from a file: unlike
 // [LoadRoot] it takes one that has no certificate authority or no certificate
 // transparency log, as a root for keys has. A log key without a start of
@@ -95,7 +125,7 @@ func LoadAnyRoot(path string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := parseAnyRoot(b)
+	r, err := oneRoot(b, parseAnyRoot)
 	if err != nil {
 		return nil, &FileError{Path: path, What: "trusted root", Err: err}
 	}
@@ -107,7 +137,7 @@ func LoadAnyRoot(path string) (*Root, error) {
 func parseAnyRoot(text []byte) (*Root, error) {
 	p := new(ptrust.TrustedRoot)
 	if err := protojson.Unmarshal(text, p); err != nil {
-		return nil, err
+		return nil, PlainError(text, "a Sigstore trusted root", err)
 	}
 	noStart := func(l *ptrust.TransparencyLogInstance) bool {
 		return l.GetPublicKey().GetValidFor().GetStart() == nil
@@ -118,7 +148,7 @@ func parseAnyRoot(text []byte) (*Root, error) {
 	p.TimestampAuthorities = slices.DeleteFunc(p.GetTimestampAuthorities(), noChain)
 	material, err := root.NewTrustedRootFromProtobuf(p)
 	if err != nil {
-		return nil, err
+		return nil, PlainError(text, "a Sigstore trusted root", err)
 	}
 	return &Root{Material: newMaterial(material), source: report.Source{Digest: digestOf(text)}}, nil
 }

@@ -72,7 +72,31 @@ func (v *Verifier) Artifact(ctx context.Context, a Artifact) (report.Report, err
 	return r.report(ctx, report.Scope{Subjects: []string{a.Name}}, nil, []report.Result{res}), nil
 }
 
+// artifact judges the bundle, or of several in one file, a document a line, the
+// one that fits: one that verifies, else one that is of these bytes.
 func (r *run) artifact(a Artifact, want artifactDigest, res *report.Result) {
+	docs, err := trust.Documents(a.Bundle)
+	if err != nil || len(docs) == 1 {
+		r.oneBundle(a, want, res)
+		return
+	}
+	name, empty := a.BundleName, *res
+	for i, doc := range docs {
+		one := empty
+		a.Bundle, a.BundleName = doc, fmt.Sprintf("%s (document %d)", name, i+1)
+		r.oneBundle(a, want, &one)
+		ofThese := len(one.Checks) > 0 && one.Checks[0].Verdict == report.Verified
+		switch {
+		case one.Verdict() == report.Verified:
+			*res = one
+			return
+		case i == 0, ofThese && res.Checks[0].Verdict != report.Verified:
+			*res = one
+		}
+	}
+}
+
+func (r *run) oneBundle(a Artifact, want artifactDigest, res *report.Result) {
 	digest := func(v report.Verdict, reason report.Reason, format string, args ...any) {
 		res.Checks = append(res.Checks, r.check(report.Digest, v, reason, format, args...))
 	}

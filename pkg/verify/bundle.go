@@ -82,14 +82,15 @@ func openBundle(raw []byte) (*sealed, error) {
 	var typed struct {
 		MediaType string `json:"mediaType"`
 	}
+	const wanted = "a Sigstore bundle"
 	if err := json.Unmarshal(raw, &typed); err != nil {
-		return nil, err
+		return nil, trust.PlainError(raw, wanted, err)
 	}
 	if !slices.Contains(bundleTypes, typed.MediaType) {
-		return nil, fmt.Errorf("media type %.100q is not of a bundle of version 0.1 to 0.3", typed.MediaType)
+		return nil, trust.PlainError(raw, wanted, fmt.Errorf("media type %.100q is not of a bundle of version 0.1 to 0.3", typed.MediaType))
 	}
 	if err := s.b.UnmarshalJSON(raw); err != nil { // refuses unknown fields and keys that stand twice
-		return nil, err
+		return nil, trust.PlainError(raw, wanted, err)
 	}
 	material := s.b.GetVerificationMaterial()
 	chain := material.GetX509CertificateChain().GetCertificates()

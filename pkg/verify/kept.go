@@ -11,7 +11,6 @@ import (
 	pcommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	prekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
-
 )
 
 // newBundle puts a detached signature, its certificate and its log entry into

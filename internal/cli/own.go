@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+// ownTLS is what the user has of their own for hosts that they named.
+type ownTLS struct {
+	caFile, clientCert, clientKey string
+}
+
+const maxCertFile = 4 << 20 // a bundle of all authorities has some 250 KiB
+
+func (o *ownTLS) add(f *pflag.FlagSet) {
+	f.StringVar(&o.caFile, "ca-file", "", "trust the authorities in this `FILE` (PEM) for TLS besides the system's; what needs them is carried")
+	f.StringVar(&o.clientCert, "client-cert", "", "show the certificate in this `FILE` (PEM) to the hosts that you name")
+	f.StringVar(&o.clientKey, "client-key", "", "the key in this `FILE` (PEM) of --client-cert")
+}
+
+// own are certificates that were read.
+type own struct {
+	cas      []*x509.Certificate
+	identity *fetch.Identity
+}
+
+// read reads the files of the flags.
+func (o ownTLS) read(ctx context.Context) (own, error) {
+	var out own
+	if o.caFile != "" {
+		text, err := readFile(ctx, o.caFile, maxCertFile)
+		if err != nil {
+			return out, usagef("--ca-file %s: %w; give the authority's certificate in PEM", o.caFile, plainError(err))
+		}
+		if out.cas, err = fetch.ParseCAs(text); err != nil {
+			return out, usagef("--ca-file %s: %w", o.caFile, err)
+		}
+	}
+	if (o.clientCert == "") != (o.clientKey == "") {
+		return out, usagef("--client-cert and --client-key go together; give both")
+	}
+	if o.clientCert == "" {
+		return out, nil
+	}
+	cert, err := readFile(ctx, o.clientCert, maxCertFile)
+	if err != nil {
+		return out, usagef("--client-cert %s: %w; give the certificate in PEM", o.clientCert, plainError(err))
+	}
+	key, err := readFile(ctx, o.clientKey, maxCertFile)
+	if err != nil {
+		return out, usagef("--client-key %s: %w; give the certificate's key in PEM", o.clientKey, plainError(err))
+	}
+	if out.identity, err = fetch.ParseIdentity(cert, key); err != nil {
+		return out, usagef("--client-cert %s with --client-key %s: %w; give a certificate and its key in PEM", o.clientCert, o.clientKey, err)
+	}
+	return out, nil
+}
+
+// network is the transport of a run. The client certificate is for the hosts
+// that the user named, and for none that is published on.
+func (set *settings) network(o fetch.Options, hosts ...string) http.RoundTripper {
+	o.CAs = set.own.cas
+	all := fetch.NewTransport(o)
+	if set.own.identity == nil {
+		return all
+	}
+	o.Identity = set.own.identity
+	known := fetch.NewTransport(o)
+	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: all}
+	for _, host := range hosts {
+		if !fetch.PublishedHost(host) {
+			split.Hosts[strings.ToLower(host)] = known
+		}
+	}
+	return split
+}
+
+// standIns are the hosts that --endpoint names.
+func (set *settings) standIns() (hosts []string) {
+	for _, base := range set.endpoints {
+		hosts = append(hosts, base.Host)
+	}
+	return hosts
+}

@@ -1,0 +1,49 @@
+package fetch
+
+import (
+	"context"
+	"net"
+	"net/http/httptrace"
+	"net/netip"
+	"sync"
+)
+
+// remote learns the address of the connection that a request was given, if the
+// connection was made to the very host that was asked.
+type remote struct {
+	mu    sync.Mutex
+	addr  netip.Addr
+	stand string // the URL that was asked in place of the request's
+}
+
+type remoteKey struct{}
+
+// stoodIn notes that a stand-in was asked.
+func stoodIn(ctx context.Context, url string) {
+	if r, ok := ctx.Value(remoteKey{}).(*remote); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.stand = url
+	}
+}
+
+func (r *remote) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(context.WithValue(ctx, remoteKey{}, r), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.addr = netip.Addr{}
+		c := below(info.Conn)
+		if c == nil || !c.direct {
+			return
+		}
+		if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			r.addr = tcp.AddrPort().Addr().Unmap()
+		}
+	}})
+}
+
+func (r *remote) get() (addr netip.Addr, stand string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.addr, r.stand
+}
