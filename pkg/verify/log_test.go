@@ -297,7 +297,7 @@ func TestOnlyTheLogSaysThatThereIsNoEntry(t *testing.T) {
 		{"the log says none, and the index is down", func(w *world.World) { none(w); w.SetIndex(world.IndexDown) }, false, word},
 		{"the log says none, and the index what is no id", found(`["","x",null]`), false, word},
 		{"the log says none, and the index a flood", found(string(many)), false, word},
-		{"the log says none, and the index more than is read", found(string(many[:84*30-1]) + "]"), false, report.Limit},
+		{"the log says none, and the index more than is read", found(string(many[:83*30]) + "]"), false, report.Limit},
 		{"the log says none, and the index another's", found(other), false, word},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -131,13 +131,13 @@ func (r *run) proposed(ctx context.Context, s detached) ([]*logEntry, error) {
 	direct, err := r.ask(ctx, rekorEntries, map[string]any{"entries": []any{question}}, maxEntry, &found)
 	switch {
 	case fetch.Is(err, fetch.NotFound): // of the address, not of the entry
-		return nil, noEntry(report.Unreachable, "%v", err)
+		return nil, noEntry(report.Unreachable, "POST %s%s: status 404, which is of the address and not of the entry; check the --endpoint, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
 	case err != nil:
 		return nil, err
 	case len(found) > 0:
 		return r.count(s, found)
 	case found == nil:
-		return nil, noEntry(report.Malformed, "POST %s%s: the answer is no list", rekorURL, rekorEntries)
+		return nil, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
 	case !direct:
 		return nil, noEntry(report.Unreachable, "the log has not been asked: what stands in for %s knows no entry for these bytes by this signature and certificate", rekorURL)
 	}
@@ -215,7 +215,7 @@ func (r *run) ask(ctx context.Context, path string, question any, limit int64, a
 		}
 	}
 	if err != nil {
-		return false, noEntry(report.Malformed, "POST %s%s: the answer cannot be read: %v; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, path, err)
+		return false, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, path)
 	}
 	return resp.Direct && resp.Status == http.StatusOK, nil
 }
