@@ -3,6 +3,7 @@
 package bounds
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +74,8 @@ func JSON(text []byte, p Price, most int64) error {
 }
 
 // Read reads all of r, but for more than most bytes, which are an [*Error]. A
-// regular file that is larger is not read at all, and none is held twice.
+// regular file that is larger is not read at all, none is held twice, and of what
+// begins with nothing but zeros, such as /dev/zero, no more is read.
 func Read(r io.Reader, most int64) ([]byte, error) {
 	if f, ok := r.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -97,6 +99,9 @@ func Read(r io.Reader, most int64) ([]byte, error) {
 		part := make([]byte, size)
 		n, err := io.ReadFull(r, part)
 		parts, total = append(parts, part[:n]), total+n
+		if len(parts) == 1 && err == nil && len(bytes.Trim(part, "\x00")) == 0 {
+			return nil, errors.New("it begins with 65536 zeros, as no text does")
+		}
 		if int64(total) > most {
 			return nil, &Error{"bytes", most}
 		}

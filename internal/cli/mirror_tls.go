@@ -2,12 +2,14 @@ package cli
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/render"
 )
 
@@ -38,12 +40,36 @@ type certificate struct {
 
 func (c *certificate) read() error {
 	stamp := c.newest()
-	loaded, err := tls.LoadX509KeyPair(c.cert, c.key)
+	var pems [2][]byte
+	for i, name := range []string{c.cert, c.key} {
+		var err error
+		if pems[i], err = readPEM(name); err != nil {
+			return err
+		}
+	}
+	loaded, err := tls.X509KeyPair(pems[0], pems[1])
 	if err != nil {
 		return err
 	}
 	c.loaded, c.stamp, c.looked = &loaded, stamp, time.Now()
 	return nil
+}
+
+// maxPEM caps a certificate with its chain, and a key.
+const maxPEM = 1 << 20
+
+// readPEM reads one of the two files, which may be a pipe but need not end.
+func readPEM(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := bounds.Read(f, maxPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
 }
 
 func (c *certificate) newest() (t time.Time) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -257,14 +258,10 @@ func readSBOM(path string) (*material, error) {
 		return nil, usagef("%s: %w; name an SPDX document, or a version such as v1.27.2", path, plainError(err))
 	}
 	defer f.Close()
-	var buf bytes.Buffer
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		buf.Grow(int(min(info.Size(), sbom.MaxBytes)) + bytes.MinRead) // at once, and not by doubling
-	}
-	if _, err := buf.ReadFrom(io.LimitReader(f, sbom.MaxBytes+1)); err != nil {
+	data, err := bounds.Read(f, sbom.MaxBytes)
+	if err != nil {
 		return nil, usagef("%s: %w; name an SPDX document", path, plainError(err))
 	}
-	data := buf.Bytes()
 	doc, err := sbom.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w; nothing was printed", path, err)

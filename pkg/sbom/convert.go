@@ -20,7 +20,7 @@ import (
 // with all others and joined to it by a CONTAINS relationship, which is added
 // where the document has none.
 func Convert(w io.Writer, data []byte, to Format) error {
-	doc, err := read(data, keepAll)
+	doc, err := read(data, keepAll, (maxMemory-3*len(data))/2) // read, written, and read back
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sigstore/cosign/v2/pkg/cosign"
-	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
-
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -91,13 +88,3 @@ func (c *counter) add(e *logEntry) {
 }
 
 func utc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// promised verifies the signed entry timestamp by the key that the log had then.
-func (r *run) promised(e *logEntry, at time.Time) error {
-	key, err := logKey(r.Root.Material, e.LogID, at)
-	if err != nil {
-		return err
-	}
-	entry := bundle.RekorPayload{Body: e.Body, IntegratedTime: e.IntegratedTime, LogIndex: e.LogIndex, LogID: e.LogID}
-	return cosign.VerifySET(entry, e.Verification.SignedEntryTimestamp, key)
-}

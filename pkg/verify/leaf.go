@@ -3,11 +3,8 @@ package verify
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
-
-	prekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 )
 
 // sameLeaves holds the body of every entry of the newer log (Rekor v2) against its
@@ -19,29 +16,22 @@ func (s *sealed) sameLeaves() error {
 		if e.GetKindVersion().GetVersion() != "0.0.2" || e.GetKindVersion().GetKind() == "intoto" {
 			continue
 		}
-		if err := sameLeaf(e); err != nil {
-			return fmt.Errorf("log entry %d: %w", i+1, err)
+		p := e.GetInclusionProof()
+		if p.GetLogIndex() != e.GetLogIndex() {
+			return fmt.Errorf("log entry %d: index %d, and %d in its inclusion proof", i+1, e.GetLogIndex(), p.GetLogIndex())
 		}
-	}
-	return nil
-}
-
-func sameLeaf(e *prekor.TransparencyLogEntry) error {
-	p := e.GetInclusionProof()
-	if p.GetLogIndex() != e.GetLogIndex() {
-		return fmt.Errorf("index %d, and %d in its inclusion proof", e.GetLogIndex(), p.GetLogIndex())
-	}
-	lines := strings.SplitN(p.GetCheckpoint().GetEnvelope(), "\n", 4)
-	if len(lines) < 4 {
-		return errors.New("a checkpoint that cannot be read")
-	}
-	root, err := base64.StdEncoding.DecodeString(lines[2])
-	if err != nil {
-		return errors.New("a checkpoint whose root hash cannot be read")
-	}
-	leaf := sha256.Sum256(append([]byte{0}, e.GetCanonicalizedBody()...))
-	if !included(leaf, p.GetLogIndex(), p.GetTreeSize(), p.GetHashes(), root) {
-		return errors.New("its body is not the entry that the inclusion proof is of")
+		lines := strings.SplitN(p.GetCheckpoint().GetEnvelope(), "\n", 4)
+		if len(lines) < 4 {
+			return fmt.Errorf("log entry %d: a checkpoint that cannot be read", i+1)
+		}
+		root, err := base64.StdEncoding.DecodeString(lines[2])
+		if err != nil {
+			return fmt.Errorf("log entry %d: a checkpoint whose root hash cannot be read", i+1)
+		}
+		leaf := sha256.Sum256(append([]byte{0}, e.GetCanonicalizedBody()...))
+		if !included(leaf, p.GetLogIndex(), p.GetTreeSize(), p.GetHashes(), root) {
+			return fmt.Errorf("log entry %d: its body is not the entry that the inclusion proof is of", i+1)
+		}
 	}
 	return nil
 }

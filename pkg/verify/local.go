@@ -3,8 +3,10 @@ package verify
 import (
 	"archive/tar"
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +35,9 @@ const (
 	maxScanned = 512 << 20
 	// maxHints caps the releases that are asked about one file.
 	maxHints = 3
+	// maxReleases caps the releases that are asked about all files of a run: what a
+	// file says of itself costs its writer nothing, and each release some twenty requests.
+	maxReleases = 12
 	// localAtOnce bounds the disk's work.
 	localAtOnce = 4
 )
@@ -55,6 +60,7 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 			hints[i] = hintsOf(list[i])
 		}
 	}, func(i int) { errs[i] = context.Canceled })
+	dropped := fewReleases(hints)
 	var first *Files
 	var order []release.Version
 	for _, h := range append([][]release.Version{{version}}, hints...) {
@@ -73,6 +79,11 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 			if !w.IsZero() {
 				order = append(order, w)
 			}
+		}
+	}
+	for i := range list {
+		if dropped[i] && len(hints[i]) == 0 {
+			errs[i] = errManyReleases
 		}
 	}
 	results := make([]report.Result, len(list))
@@ -99,6 +110,34 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	return first.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
+var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+
+// fewReleases leaves of all files' hints the releases that most of them speak of, no
+// more than maxReleases, and says of each file whether it lost one.
+func fewReleases(hints [][]release.Version) (dropped []bool) {
+	votes, at := map[release.Version]int{}, map[release.Version]int{}
+	var all []release.Version
+	for _, list := range hints {
+		for _, v := range list {
+			if votes[v]++; votes[v] == 1 {
+				at[v], all = len(all), append(all, v)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b release.Version) int { return cmp.Or(cmp.Compare(votes[b], votes[a]), cmp.Compare(at[a], at[b])) })
+	asked := map[release.Version]bool{}
+	for _, v := range all[:min(len(all), maxReleases)] {
+		asked[v] = true
+	}
+	dropped = make([]bool, len(hints))
+	for i, list := range hints {
+		n := len(list)
+		hints[i] = slices.DeleteFunc(slices.Clone(list), func(v release.Version) bool { return !asked[v] })
+		dropped[i] = len(hints[i]) < n
+	}
+	return dropped
+}
+
 func localResult(ctx context.Context, r *Files, l LocalFile, sums fetch.Sums, err error, hints []release.Version, known map[release.Version]*Files, named bool) (report.Result, release.Version) {
 	say := func(c report.Check) (report.Result, release.Version) {
 		res := report.Result{Subject: l.Shown, Kind: "file", Checks: []report.Check{c}}
@@ -106,6 +145,9 @@ func localResult(ctx context.Context, r *Files, l LocalFile, sums fetch.Sums, er
 			res.Digest = "sha256:" + sums.SHA256
 		}
 		return res, release.Version{}
+	}
+	if errors.Is(err, errManyReleases) {
+		return say(r.check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
 		return say(r.failed(report.Digest, err))
