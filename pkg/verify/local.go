@@ -124,7 +124,9 @@ func fewReleases(hints [][]release.Version) (dropped []bool) {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b release.Version) int { return cmp.Or(cmp.Compare(votes[b], votes[a]), cmp.Compare(at[a], at[b])) })
+	slices.SortStableFunc(all, func(a, b release.Version) int {
+		return cmp.Or(cmp.Compare(votes[b], votes[a]), cmp.Compare(at[a], at[b]))
+	})
 	asked := map[release.Version]bool{}
 	for _, v := range all[:min(len(all), maxReleases)] {
 		asked[v] = true
