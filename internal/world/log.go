@@ -14,21 +14,24 @@ import (
 // Rekor v1 is made of shards. An entry has an index in its shard's tree and
 // another one over all shards; its identifier is the shard's tree id followed
 // by the leaf hash. Clients that mix them up fail on the real log, so here
-// they differ too.
+// they differ too. The same entry may stand in several shards, at another time
+// in each; all of them sign with one key.
 const (
-	treeID      = "108e9186e8c5677b"
-	treeIDDec   = "1193050959916656507"
+	treeID      = 0x108e9186e8c5677b
 	shardOffset = 4163431
+	shardSize   = 1 << 24 // from one shard's first index to the next one's
 )
 
 // Log is a signature log as Rekor v1: entries, a Merkle tree over them
 // (RFC 6962) and a key that signs promises and checkpoints.
 type Log struct {
-	key *ecdsa.PrivateKey
-	id  [32]byte
+	key   *ecdsa.PrivateKey
+	id    [32]byte
+	shard int // 0 is the one that is written to; higher ones are others
 
 	mu      sync.RWMutex
 	entries []*Entry
+	others  []*Log // further shards
 }
 
 // Entry is one entry of a [Log].
@@ -40,10 +43,11 @@ type Entry struct {
 	LogID          []byte // 32 bytes, sha256 of the log's public key
 	SET            []byte // signed entry timestamp, an ASN.1 ECDSA signature
 	Hash           string // sha256 of what was signed, hex
+	shard          int
 }
 
 // LogIndex is the index that the signed entry timestamp covers.
-func (e *Entry) LogIndex() int64 { return e.TreeIndex + shardOffset }
+func (e *Entry) LogIndex() int64 { return e.TreeIndex + shardOffset + int64(e.shard)*shardSize }
 
 // LeafHash is the hash of the entry's leaf, hex.
 func (e *Entry) LeafHash() string {
@@ -52,7 +56,9 @@ func (e *Entry) LeafHash() string {
 }
 
 // UUID is the entry's identifier, 80 hex digits.
-func (e *Entry) UUID() string { return treeID + e.LeafHash() }
+func (e *Entry) UUID() string {
+	return fmt.Sprintf("%016x%s", uint64(treeID)+uint64(e.shard), e.LeafHash())
+}
 
 // Proof is an inclusion proof with the checkpoint that it ends in.
 type Proof struct {
@@ -70,7 +76,22 @@ func newLog(key *ecdsa.PrivateKey) *Log {
 func (l *Log) clone() *Log {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return &Log{key: l.key, id: l.id, entries: slices.Clip(l.entries)}
+	c := &Log{key: l.key, id: l.id, shard: l.shard, entries: slices.Clip(l.entries)}
+	for _, o := range l.others {
+		c.others = append(c.others, o.clone())
+	}
+	return c
+}
+
+// Shard is a further tree of the log, n from 1 up: what is taken there has other
+// indices and identifiers, and is found with everything else.
+func (l *Log) Shard(n int) *Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.others) < n {
+		l.others = append(l.others, &Log{key: l.key, id: l.id, shard: len(l.others) + 1})
+	}
+	return l.others[n-1]
 }
 
 // reserve makes room for n entries and returns the first one's tree index, so
@@ -85,7 +106,7 @@ func (l *Log) reserve(n int) int64 {
 
 // enter signs the promise for an entry and puts it at the reserved index.
 func (l *Log) enter(index int64, kind, version string, body []byte, hash string, at int64) *Entry {
-	e := &Entry{Body: body, Kind: kind, Version: version, IntegratedTime: at, TreeIndex: index, LogID: l.id[:], Hash: hash}
+	e := &Entry{Body: body, Kind: kind, Version: version, IntegratedTime: at, TreeIndex: index, LogID: l.id[:], Hash: hash, shard: l.shard}
 	e.SET = l.Promise(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,6 +117,20 @@ func (l *Log) enter(index int64, kind, version string, body []byte, hash string,
 // Take logs anything, as a log that does not look would.
 func (l *Log) Take(kind, version string, body []byte, at int64) *Entry {
 	return l.enter(l.reserve(1), kind, version, body, "", at)
+}
+
+// Rewrite puts another body in the place of an entry, with a promise for it: what
+// the log holds then is not what a client would propose. It returns the new entry.
+func (l *Log) Rewrite(e *Entry, change func([]byte) []byte) *Entry {
+	l.mu.Lock()
+	l.entries = slices.Clone(l.entries) // shared with clones
+	l.mu.Unlock()
+	return l.enter(e.TreeIndex, e.Kind, e.Version, change(slices.Clone(e.Body)), e.Hash, e.IntegratedTime)
+}
+
+// Again logs an entry once more, at another time.
+func (l *Log) Again(e *Entry, at int64) *Entry {
+	return l.enter(l.reserve(1), e.Kind, e.Version, e.Body, e.Hash, at)
 }
 
 // Promise signs an entry's timestamp: the canonical JSON (RFC 8785) of body,
@@ -111,11 +146,15 @@ func (l *Log) Promise(e *Entry) []byte {
 	return sign256(l.key, payload)
 }
 
-// find returns the entries that satisfy a condition, oldest first.
+// find returns the entries of every shard that satisfy a condition: the shard
+// that is written to last, as Rekor answers.
 func (l *Log) find(want func(*Entry) bool) []*Entry {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	var found []*Entry
+	for _, o := range l.others {
+		found = append(found, o.find(want)...)
+	}
 	for _, e := range l.entries {
 		if e != nil && want(e) {
 			found = append(found, e)
@@ -124,8 +163,11 @@ func (l *Log) find(want func(*Entry) bool) []*Entry {
 	return found
 }
 
-// Prove returns an inclusion proof of e in the log as it is now.
+// Prove returns an inclusion proof of e in its shard as it is now.
 func (l *Log) Prove(e *Entry) *Proof {
+	if e.shard != l.shard {
+		return l.Shard(e.shard).Prove(e)
+	}
 	l.mu.RLock()
 	var leaves [][32]byte
 	for _, e := range l.entries {
@@ -158,7 +200,7 @@ func (l *Log) Alone(body []byte) *Proof {
 // checkpoint is a signed note (golang.org/x/mod/sumdb/note) in which Rekor
 // uses an ASN.1 ECDSA signature and the log id's first four bytes.
 func (l *Log) checkpoint(size int64, root []byte) string {
-	text := fmt.Sprintf("%s - %s\n%d\n%s\n", HostRekor, treeIDDec, size, b64(root))
+	text := fmt.Sprintf("%s - %d\n%d\n%s\n", HostRekor, uint64(treeID)+uint64(l.shard), size, b64(root))
 	sig := append(slices.Clone(l.id[:4]), sign256(l.key, []byte(text))...)
 	return fmt.Sprintf("%s\n\u2014 %s %s\n", text, HostRekor, base64.StdEncoding.EncodeToString(sig))
 }

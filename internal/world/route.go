@@ -2,8 +2,6 @@ package world
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -207,63 +205,4 @@ func (w *World) backend(u *url.URL) *answer {
 
 func ociError(status int, code, message string) *answer {
 	return reply(status, "application/json", compactJSON(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}))
-}
-
-// rekor answers the look-ups of Rekor v1 (github.com/sigstore/rekor, openapi.yaml).
-func (w *World) rekor(r *http.Request, u *url.URL, body []byte) *answer {
-	var q struct {
-		Hash       string   `json:"hash"`
-		EntryUUIDs []string `json:"entryUUIDs"`
-		LogIndexes []int64  `json:"logIndexes"`
-	}
-	if r.Method == http.MethodPost && json.Unmarshal(body, &q) != nil {
-		return reply(http.StatusBadRequest, "application/json", []byte(`{"code":400,"message":"malformed request"}`))
-	}
-	uuids := []string{}
-	switch {
-	case r.Method == http.MethodPost && u.Path == "/api/v1/index/retrieve":
-		hash := strings.TrimPrefix(q.Hash, "sha256:")
-		for _, e := range w.sig.Log.find(func(e *Entry) bool { return e.Hash == hash }) {
-			uuids = append(uuids, e.UUID())
-		}
-		return reply(http.StatusOK, "application/json", compactJSON(uuids))
-	case r.Method == http.MethodPost && u.Path == "/api/v1/log/entries/retrieve":
-		entries := []map[string]any{}
-		for _, e := range w.sig.Log.find(func(e *Entry) bool {
-			return slices.Contains(q.LogIndexes, e.LogIndex()) ||
-				slices.ContainsFunc(q.EntryUUIDs, func(id string) bool { return sameUUID(id, e) })
-		}) {
-			entries = append(entries, w.logEntry(e))
-		}
-		return reply(http.StatusOK, "application/json", compactJSON(entries))
-	case r.Method == http.MethodGet && strings.HasPrefix(u.Path, "/api/v1/log/entries/"):
-		id := strings.TrimPrefix(u.Path, "/api/v1/log/entries/")
-		for _, e := range w.sig.Log.find(func(e *Entry) bool { return sameUUID(id, e) }) {
-			return reply(http.StatusOK, "application/json", compactJSON(w.logEntry(e)))
-		}
-	}
-	return reply(http.StatusNotFound, "application/json", []byte(`{"code":404,"message":"not found"}`))
-}
-
-// sameUUID accepts an identifier with and without the tree id.
-func sameUUID(id string, e *Entry) bool { return id == e.UUID() || id == e.LeafHash() }
-
-// logEntry is an entry as the log shows it, under its identifier.
-func (w *World) logEntry(e *Entry) map[string]any {
-	type m = map[string]any
-	p := w.sig.Log.Prove(e)
-	hashes := []string{}
-	for _, h := range p.Hashes {
-		hashes = append(hashes, hex.EncodeToString(h))
-	}
-	return m{e.UUID(): m{
-		"body": b64(e.Body), "integratedTime": e.IntegratedTime, "logID": hex.EncodeToString(e.LogID), "logIndex": e.LogIndex(),
-		"verification": m{
-			"inclusionProof": m{
-				"checkpoint": p.Checkpoint, "hashes": hashes, "logIndex": p.LogIndex,
-				"rootHash": hex.EncodeToString(p.RootHash), "treeSize": p.TreeSize,
-			},
-			"signedEntryTimestamp": e.SET,
-		},
-	}}
 }

@@ -175,9 +175,11 @@ func (h Signing) message(payload []byte) []byte {
 
 // hashedRekord is the canonical body of a log entry
 // (github.com/sigstore/rekor, pkg/types/hashedrekord/v0.0.1).
-func (s *Signed) hashedRekord() []byte {
+func (s *Signed) hashedRekord() []byte { return s.rekordOf(hexSHA256(s.Payload)) }
+
+func (s *Signed) rekordOf(sum string) []byte {
 	return fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},"signature":{"content":"%s","publicKey":{"content":"%s"}}}}`,
-		hexSHA256(s.Payload), b64(s.Signature), b64(s.CertificatePEM()))
+		sum, b64(s.Signature), b64(s.CertificatePEM()))
 }
 
 // CertificatePEM returns the leaf certificate.

@@ -73,6 +73,7 @@ type World struct {
 	requests  []Request
 	token     bool
 	referrers bool
+	index     Index
 	roundTrip time.Duration
 	untrusted map[string]bool
 	foreign   map[string]bool
@@ -132,6 +133,7 @@ func (w *World) Clone() *World {
 		signed:    maps.Clone(w.signed),
 		token:     w.token,
 		referrers: w.referrers,
+		index:     w.index,
 		roundTrip: w.roundTrip,
 		untrusted: maps.Clone(w.untrusted),
 		foreign:   maps.Clone(w.foreign),

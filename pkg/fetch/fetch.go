@@ -97,6 +97,11 @@ type Response struct {
 	Header   http.Header
 	Body     []byte // at most Request.Limit bytes; exactly as long as announced
 	Origin   Origin
+
+	// Direct says that the very host that was asked answered, without a redirect
+	// and over TLS with a certificate verified for it: no mirror, no endpoint, no cache.
+	// It is for hosts that publish nothing, whose own word counts all the same.
+	Direct bool
 }
 
 // Get asks for one document of at most limit bytes.
@@ -255,7 +260,8 @@ func finish(ctx context.Context, r Request, resp *http.Response, e *Error, publi
 	if what := Instead(body); !r.AllowHTML && what != "" {
 		return nil, e.because(NotDocument, errors.New(what))
 	}
-	out := &Response{URL: r.URL, FinalURL: e.FinalURL, Status: resp.StatusCode, Header: resp.Header, Body: body}
+	out := &Response{URL: r.URL, FinalURL: e.FinalURL, Status: resp.StatusCode, Header: resp.Header, Body: body,
+		Direct: direct(r.URL, e.FinalURL, resp.TLS)}
 	if published {
 		out.Origin = Published
 	}

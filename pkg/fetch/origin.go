@@ -66,3 +66,12 @@ func verified(u *url.URL, state *tls.ConnectionState) bool {
 	}
 	return state.VerifiedChains[0][0].VerifyHostname(u.Hostname()) == nil
 }
+
+// direct reports whether the answer came from the URL that was asked, over verified TLS.
+func direct(asked, answered string, state *tls.ConnectionState) bool {
+	from, err := parseURL(asked)
+	if err != nil || from.String() != answered {
+		return false
+	}
+	return from.Scheme == "https" && verified(from, state)
+}

@@ -9,13 +9,18 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 const (
-	// maxManifestFile leaves room for a hundred releases of 2,500 files at 250 bytes.
-	maxManifestFile = 64 << 20
+	// maxManifestFile leaves room for a hundred releases of 1,200 files at 250 bytes.
+	maxManifestFile = 32 << 20
 	// maxIndexFile leaves room for as many names at 400 bytes.
 	maxIndexFile = 16 << 20
+	// maxLists is what the elements of either may cost in memory: a list of nothing
+	// but "{}" is a hundred times its size.
+	maxLists = 160 << 20
 	// manifestVersion is the schemaVersion of MANIFEST.json that is read.
 	manifestVersion = 1
 )
@@ -82,7 +87,7 @@ func (d *Dir) readManifest() (*manifest, error) {
 // parseManifest reads MANIFEST.json. Fields may be added under the same
 // schemaVersion, so unknown ones are passed over.
 func parseManifest(body []byte) (*manifest, error) {
-	if err := noDuplicateKeys(body); err != nil {
+	if err := cheap(body); err != nil {
 		return nil, err
 	}
 	doc := new(Manifest)
@@ -132,7 +137,7 @@ type name struct {
 // parseIndex reads oci/index.json: one descriptor a name, and a name on every
 // descriptor.
 func parseIndex(body []byte) ([]name, error) {
-	if err := noDuplicateKeys(body); err != nil {
+	if err := cheap(body); err != nil {
 		return nil, err
 	}
 	var doc struct {
@@ -206,6 +211,15 @@ func isRepository(s string) bool {
 func isTag(s string) bool {
 	const first = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 	return s != "" && len(s) <= 128 && strings.Contains(first, s[:1]) && strings.Trim(s, first+".-") == ""
+}
+
+// cheap says whether a list may be read: what its elements would cost, and then
+// that no key stands twice.
+func cheap(body []byte) error {
+	if err := bounds.JSON(body, bounds.Price{Item: 600, Object: 300, Value: 16}, maxLists); err != nil {
+		return err
+	}
+	return noDuplicateKeys(body)
 }
 
 // maxDepth is far beyond any document read here; it bounds the walk's memory.

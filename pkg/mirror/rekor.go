@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,13 +23,16 @@ const (
 	maxQuery = 64 << 10
 	// maxUUIDs is how many entries Rekor's own server gives for one request.
 	maxUUIDs = 10
+	// maxShards caps the entries that are kept of one body; Rekor has a handful of shards.
+	maxShards = 16
 )
 
 // keptLog is what the kept bundles know of the transparency log.
 type keptLog struct {
-	entries map[string]logEntry // by leaf hash, 64 hex digits
-	byHash  map[string][]string // sha256 of a signed file, in hex, to leaf hashes
-	damage  error               // the first bundle that could not be read
+	entries map[string][]logEntry // by leaf hash, 64 hex digits: one of each shard that was kept
+	byHash  map[string][]string   // sha256 of a signed file, in hex, to leaf hashes
+	byIndex map[int64]string      // index over all shards to leaf hash
+	damage  error                 // the first bundle that could not be read
 }
 
 // logEntry is an entry in the form of Rekor's API, version 1.
@@ -154,7 +155,7 @@ func (d *Dir) readLog() (*keptLog, error) {
 	if err := d.broken["MANIFEST.json"]; err != nil {
 		return nil, err
 	}
-	kept := &keptLog{entries: map[string]logEntry{}, byHash: map[string][]string{}}
+	kept := &keptLog{entries: map[string][]logEntry{}, byHash: map[string][]string{}, byIndex: map[int64]string{}}
 	count := 0
 	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, bundleSuffix)) {
@@ -190,90 +191,15 @@ func (d *Dir) keep(kept *keptLog, name string) error {
 	for i, e := range entries {
 		canonical, _ := base64.StdEncoding.DecodeString(e.Body) // encoded by parseBundle
 		uuid := leafHash(canonical)
-		if _, ok := kept.entries[uuid]; ok {
+		same := kept.entries[uuid]
+		if len(same) == maxShards || slices.ContainsFunc(same, func(o logEntry) bool { return o.LogIndex == e.LogIndex && o.LogID == e.LogID }) {
 			continue
 		}
-		kept.entries[uuid] = e
-		if h := hashes[i]; h != "" {
+		kept.entries[uuid] = append(same, e)
+		kept.byIndex[e.LogIndex] = uuid
+		if h := hashes[i]; h != "" && len(same) == 0 {
 			kept.byHash[h] = append(kept.byHash[h], uuid)
 		}
-	}
-	return nil
-}
-
-// answerLog answers Rekor's two look-ups from the kept bundles.
-func (d *Dir) answerLog(req *http.Request) *answer {
-	const post = "the mirror answers only POST here"
-	switch req.URL.Path {
-	case "/api/v1/index/retrieve":
-		if req.Method != http.MethodPost {
-			return plain(http.StatusMethodNotAllowed, post)
-		}
-		var q struct {
-			Hash string `json:"hash"`
-		}
-		if a := readQuery(req, &q); a != nil {
-			return a
-		}
-		hash := strings.ToLower(strings.TrimPrefix(q.Hash, "sha256:"))
-		return d.fromLog(func(l *keptLog) (any, bool) {
-			list := slices.Clone(l.byHash[hash])
-			slices.Sort(list)
-			return append([]string{}, list...), len(list) > 0
-		})
-	case "/api/v1/log/entries/retrieve":
-		if req.Method != http.MethodPost {
-			return plain(http.StatusMethodNotAllowed, post)
-		}
-		var q struct {
-			UUIDs []string `json:"entryUUIDs"`
-		}
-		if a := readQuery(req, &q); a != nil {
-			return a
-		}
-		if len(q.UUIDs) > maxUUIDs {
-			return plain(http.StatusUnprocessableEntity, fmt.Sprintf("at most %d entries at a time", maxUUIDs))
-		}
-		return d.fromLog(func(l *keptLog) (any, bool) {
-			list := []map[string]logEntry{}
-			for _, u := range q.UUIDs {
-				if e, ok := l.entries[u[max(0, len(u)-64):]]; ok {
-					list = append(list, map[string]logEntry{u: e})
-				}
-			}
-			return list, len(list) == len(q.UUIDs)
-		})
-	}
-	return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", hostRekor, req.URL.Path, d.path))
-}
-
-// fromLog answers with what look gives. A look-up that comes back without what
-// it asked for says so only if no kept bundle was unreadable.
-func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *answer {
-	l, err := d.log()
-	if err != nil {
-		return d.refuse(err)
-	}
-	v, found := look(l)
-	if !found && l.damage != nil {
-		return d.refuse(l.damage)
-	}
-	return fromJSON(http.StatusOK, v)
-}
-
-func readQuery(req *http.Request, q any) *answer {
-	if req.Body == nil {
-		return plain(http.StatusBadRequest, "a look-up needs a body")
-	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, maxQuery+1))
-	if err == nil && len(body) > maxQuery {
-		err = errTooLarge
-	}
-	if err == nil {
-		err = json.Unmarshal(body, q)
-	}
-	if err != nil {
-		return plain(http.StatusBadRequest, err.Error())
 	}
 	return nil
 }

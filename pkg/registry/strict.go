@@ -12,6 +12,15 @@ import (
 // million deep is an attack on a recursive reader.
 const maxDepth = 64
 
+// A value that is kept costs some forty times the two bytes that it may have, and
+// manifests of 4 MiB are read many at once. What a manifest holds is therefore
+// counted: an index of a hundred platforms has some 1,500 values, an image of a
+// hundred layers 600, sixty signatures 900.
+const (
+	maxValues  = 20_000
+	maxChecked = 250_000 // of a document that is only looked through, such as a statement about thousands of files
+)
+
 // kind is the kind of a JSON value.
 type kind uint8
 
@@ -45,20 +54,22 @@ func (v *value) get(key string) (*value, bool) {
 }
 
 // CheckJSON reports whether data is exactly one JSON value in valid UTF-8,
-// nested at most 64 deep, in which no object holds a key twice, also not in
+// nested at most 64 deep and of at most 250,000 values, in which no object holds a key twice, also not in
 // another case (which encoding/json takes for the same key). Two readers of a
 // document that passes cannot see different things in it. It returns a
 // [*FormatError].
 func CheckJSON(data []byte) error {
-	_, err := parseJSON(data)
+	_, err := readJSON(data, &parser{left: maxChecked, check: true})
 	return err
 }
 
-func parseJSON(data []byte) (*value, error) {
+func parseJSON(data []byte) (*value, error) { return readJSON(data, &parser{left: maxValues}) }
+
+func readJSON(data []byte, p *parser) (*value, error) {
 	if !utf8.Valid(data) {
 		return nil, badf("not UTF-8")
 	}
-	p := &parser{s: string(data)}
+	p.s = string(data)
 	v, err := p.value(0)
 	if err == nil {
 		if p.space(); p.i < len(p.s) {
@@ -72,8 +83,10 @@ func parseJSON(data []byte) (*value, error) {
 }
 
 type parser struct {
-	s string
-	i int
+	s     string
+	i     int
+	left  int  // values that may still come
+	check bool // values are not kept
 }
 
 func (p *parser) space() {
@@ -100,6 +113,9 @@ func (p *parser) take(c byte) bool {
 func (p *parser) value(depth int) (value, error) {
 	if depth > maxDepth {
 		return value{}, badf("JSON nested more than %d deep", maxDepth)
+	}
+	if p.left--; p.left < 0 {
+		return value{}, badf("JSON of too many values: more than any genuine document has")
 	}
 	p.space()
 	if p.i >= len(p.s) {
@@ -167,7 +183,9 @@ func (p *parser) object(depth int) (value, error) {
 			return v, err
 		}
 		v.keys = append(v.keys, key)
-		v.items = append(v.items, item)
+		if !p.check {
+			v.items = append(v.items, item)
+		}
 	}
 	return v, nil
 }
@@ -175,15 +193,18 @@ func (p *parser) object(depth int) (value, error) {
 func (p *parser) array(depth int) (value, error) {
 	v := value{kind: kindArray}
 	p.i++
+	first := true
 	for p.space(); !p.take(']'); p.space() {
-		if len(v.items) > 0 && !p.take(',') {
+		if !first && !p.take(',') {
 			return v, p.bad()
 		}
 		item, err := p.value(depth + 1)
 		if err != nil {
 			return v, err
 		}
-		v.items = append(v.items, item)
+		if first = false; !p.check {
+			v.items = append(v.items, item)
+		}
 	}
 	return v, nil
 }

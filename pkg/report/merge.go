@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,11 +12,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
 )
 
-// MaxBytes caps a saved report: some fifty thousand results.
-const MaxBytes = 256 << 20
+// MaxBytes caps a saved report: some twenty thousand results.
+const MaxBytes = 128 << 20
+
+// maxMemory is what a saved report may cost once it is read, its bytes counted.
+const maxMemory = 240 << 20
 
 // A File is a saved report, as read from JSON.
 type File struct {
@@ -43,12 +48,24 @@ func Read(name string, r io.Reader) (*File, error) {
 	fail := func(format string, args ...any) (*File, error) {
 		return nil, &FileError{name, fmt.Errorf(format, args...)}
 	}
-	body, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	// What does not begin as a report is not read to its end, which it may not have.
+	first := make([]byte, 512)
+	n, err := io.ReadFull(r, first)
+	if first = first[:n]; err == nil && !bytes.HasPrefix(bytes.TrimLeft(first, " \t\r\n"), []byte("{")) {
+		return fail("not a report: it does not begin as JSON")
+	}
+	var body []byte
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		body, err = first, nil
+	case err == nil:
+		body, err = bounds.Read(io.MultiReader(bytes.NewReader(first), r), MaxBytes)
+	}
+	if err == nil {
+		err = bounds.JSON(body, bounds.Price{Item: 400, Object: 300, Value: 16}, maxMemory-int64(len(body)))
+	}
 	if err != nil {
 		return nil, &FileError{name, err}
-	}
-	if len(body) > MaxBytes {
-		return fail("more than %d bytes", MaxBytes)
 	}
 	var said struct {
 		Report

@@ -22,7 +22,7 @@ import (
 // with all others and joined to it by a CONTAINS relationship, which is added
 // where the document has none.
 func Convert(w io.Writer, data []byte, to Format) error {
-	doc, err := read(data, keepAll)
+	doc, err := read(data, keepAll, (maxMemory-3*len(data))/2) // read, written, and read back
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	if err != nil {
 		return fmt.Errorf("written as %s it does not read back: %w", to, err)
 	}
-	again, err := read(out.Bytes(), keepAll)
+	again, err := read(out.Bytes(), keepAll, (maxMemory-3*out.Len())/2)
 	if err != nil {
 		return fmt.Errorf("written as %s it does not read back: %w", to, err)
 	}

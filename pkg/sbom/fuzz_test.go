@@ -16,7 +16,7 @@ func FuzzTagValues(f *testing.F) {
 	f.Add([]byte("A: <text>b</text>\r\n\r\n\u00a0B: c\r"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, err := tv.ReadTagValues(bytes.NewReader(data))
-		got, ours := tagValues(string(data), keepAll)
+		got, ours := tagValues(string(data), keepAll, maxMemory)
 		if err != nil {
 			return // a long line is an error there, and none here
 		}

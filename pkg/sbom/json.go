@@ -8,11 +8,16 @@ import (
 
 	"github.com/spdx/tools-golang/spdx"
 	"github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 // readJSON decodes straight into the model: the library's own entry point
 // decodes all of it once more, only to learn the version.
-func readJSON(data []byte) (*spdx.Document, error) {
+func readJSON(data []byte, most int) (*spdx.Document, error) {
+	if err := bounds.JSON(data, bounds.Price{Item: pricePackage, Object: priceFile, Value: 16}, int64(most)); err != nil {
+		return nil, &LimitError{What: "bytes of memory for its elements", Max: maxMemory}
+	}
 	var h opening
 	if err := json.Unmarshal(data, &h); err != nil {
 		return nil, jsonError(data, err)

@@ -165,7 +165,7 @@ func Detect(data []byte) Format {
 // An element that gives two different values for one kind of checksum is a
 // FormatError; two elements of one id, or of one name, are not.
 func Parse(data []byte) (*Document, error) {
-	doc, err := read(data, skipFreeText)
+	doc, err := read(data, skipFreeText, maxMemory-2*len(data))
 	if err != nil {
 		return nil, err
 	}

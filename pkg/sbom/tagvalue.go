@@ -30,6 +30,24 @@ const (
 	maxPairs = 2 << 20
 )
 
+// What is read of a document is bounded by what it costs, which its bytes do not
+// say: three of JSON, or thirteen of a tag, are a package of 500. The prices are
+// those of the library's model and of ours in memory.
+const (
+	maxMemory = 224 << 20
+
+	pricePair         = 48
+	pricePackage      = 640
+	priceFile         = 400
+	priceRelationship = 300
+	priceOther        = 200 // what else begins by a tag of its own
+)
+
+var prices = map[string]int{
+	"PackageName": pricePackage, "FileName": priceFile, "Relationship": priceRelationship, "SnippetSPDXID": priceOther, "SnippetSPDXIdentifier": priceOther,
+	"LicenseID": priceOther, "Annotator": priceOther, "Reviewer": priceOther, "ExternalRef": priceOther, "ExternalDocumentRef": priceOther,
+}
+
 // freeText lists the tags that Parse does not hand on: nothing reads them, and
 // they are more than half of a document. Tags that begin an element, or tell
 // where another one belongs, are never among them.
@@ -55,8 +73,9 @@ func skipFreeText(tag string) bool { return !freeText[tag] }
 func keepAll(string) bool { return true }
 
 // read turns bytes of either form into the library's model. keep chooses the
-// tags of tag-value text; JSON is always read whole.
-func read(data []byte, keep func(tag string) bool) (doc *spdx.Document, err error) {
+// tags of tag-value text; JSON is always read whole. Its elements may cost most
+// bytes of memory.
+func read(data []byte, keep func(tag string) bool, most int) (doc *spdx.Document, err error) {
 	if len(data) > MaxBytes {
 		return nil, &LimitError{What: "bytes", Max: MaxBytes}
 	}
@@ -72,9 +91,9 @@ func read(data []byte, keep func(tag string) bool) (doc *spdx.Document, err erro
 		}
 	}()
 	if Detect(data) == JSON {
-		doc, err = readJSON(data)
+		doc, err = readJSON(data, most)
 	} else {
-		doc, err = readTagValue(data, keep)
+		doc, err = readTagValue(data, keep, most)
 	}
 	if err != nil {
 		return nil, err
@@ -98,8 +117,8 @@ func checkVersion(version string) error {
 	return &FormatError{Why: fmt.Sprintf("its version is %q; SPDX-2.2 and SPDX-2.3 can be read", clip(version))}
 }
 
-func readTagValue(data []byte, keep func(tag string) bool) (*spdx.Document, error) {
-	t, err := tagValues(string(data), keep)
+func readTagValue(data []byte, keep func(tag string) bool, most int) (*spdx.Document, error) {
+	t, err := tagValues(string(data), keep, most)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +162,7 @@ func only(whole bool) func(tag string) bool {
 // tagValues splits text into pairs exactly as the library's first step does:
 // comments and empty lines are dropped, a value stands on its line or between
 // <text> and </text>, and what follows </text> on its line is dropped.
-func tagValues(text string, keep func(tag string) bool) (tags, error) {
+func tagValues(text string, keep func(tag string) bool, most int) (tags, error) {
 	var t tags
 	for n := 1; text != ""; n++ {
 		start := n
@@ -174,6 +193,9 @@ func tagValues(text string, keep func(tag string) bool) (tags, error) {
 		}
 		if len(t.pairs) == maxPairs {
 			return tags{}, &LimitError{What: "tags", Max: maxPairs}
+		}
+		if most -= pricePair + prices[tag]; most < 0 {
+			return tags{}, &LimitError{What: "bytes of memory for its elements", Max: maxMemory}
 		}
 		t.add(tag, value, start)
 	}

@@ -190,7 +190,7 @@ var attacks = []attack{
 		unknown, "kube-proxy:v1.27.2", report.Signature, report.Unreachable, "500"},
 	{"redirect to file:", func(w *world.World) { w.Redirect(proxy, "file:///etc/passwd") },
 		unknown, "kube-proxy:v1.27.2", report.Digest, report.Unreachable, "redirect"},
-	{"the log cannot be reached", func(w *world.World) { w.Status(world.RekorSearchURL, 500) },
+	{"the log cannot be reached", func(w *world.World) { w.Status(world.RekorEntriesURL, 500) },
 		unknown, "/v1.27.2/release", report.Signature, report.Unreachable, "500"},
 }
 

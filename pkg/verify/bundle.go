@@ -280,6 +280,9 @@ func (s *sealed) verify(r *trust.Root, who signer, artifact artifactOption) (*se
 	if err != nil {
 		return nil, err
 	}
+	if err := s.sameLeaves(); err != nil {
+		return nil, err
+	}
 	p := &sealProof{fields: map[string]string{}}
 	proved := func(t time.Time, byLog bool) error {
 		if p.time.IsZero() || t.Before(p.time) {

@@ -102,6 +102,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 		}
 	}
 	fs := newRootfs(programs)
+	fs.ctx = ctx
 	for i, d := range p.blobs {
 		if err := b.unpack(ctx, fs, p, i); err != nil {
 			c := b.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))

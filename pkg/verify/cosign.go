@@ -104,6 +104,16 @@ func logKey(material root.TrustedMaterial, id string, at time.Time) (*ecdsa.Publ
 	return key, nil
 }
 
+// promised verifies the signed entry timestamp by the key that the log had then.
+func (r *run) promised(e *logEntry, at time.Time) error {
+	key, err := logKey(r.Root.Material, e.LogID, at)
+	if err != nil {
+		return err
+	}
+	entry := bundle.RekorPayload{Body: e.Body, IntegratedTime: e.IntegratedTime, LogIndex: e.LogIndex, LogID: e.LogID}
+	return cosign.VerifySET(entry, e.Verification.SignedEntryTimestamp, key)
+}
+
 // loadSigner reads a private key that cosign wrote. Its errors are short and
 // hold nothing of the key.
 func loadSigner(key, password []byte) (sign func([]byte) ([]byte, error), public crypto.PublicKey, err error) {

@@ -74,16 +74,25 @@ func (r *run) signatureOf(ctx context.Context, url string, sum [sha256.Size]byte
 			return c, b
 		}
 	}
-	entry, err := r.lookUp(ctx, digest, signature, cert, pemText)
+	entries, err := r.lookUp(ctx, d)
+	var none *lookUpError
 	switch {
-	case errors.Is(err, errNotLogged):
-		return say(report.Unknown, report.Absent, "%s: %v, so nothing says when it was signed", url, err)
-	case errors.Is(err, errFlooded):
-		return say(report.Unknown, report.Limit, "%s: %v", url, err)
+	case errors.As(err, &none):
+		return say(report.Unknown, none.reason, "%s: %v", url, err)
 	case err != nil:
 		return r.failed(report.Signature, fmt.Errorf("log entry of %s: %w", url, err)), nil
 	}
-	return d.prove(r, entry)
+	// All of them count; one whose proof of inclusion is spoilt does not hide the next.
+	first, b := d.prove(r, entries[0])
+	for _, e := range entries[1:] {
+		if first.Verdict == report.Verified {
+			break
+		}
+		if c, kept := d.prove(r, e); c.Verdict == report.Verified {
+			first, b = c, kept
+		}
+	}
+	return first, b
 }
 
 // detached is a file's signature, of the right identity by its certificate's
@@ -94,6 +103,8 @@ type detached struct {
 	signature string // base64
 	cert      *x509.Certificate
 }
+
+func (d detached) digest() string { return "sha256:" + hex.EncodeToString(d.sum) }
 
 // prove verifies the log entry of a file's signature, and returns the bundle that
 // holds all of it if it does.

@@ -366,7 +366,7 @@ func TestKeptBundleUnderPlainSigstore(t *testing.T) {
 // TestKeptBundleSavesTheLookUp verifies downloads where no log can be asked:
 // what was kept proves itself, and what was changed is as if it were not there.
 func TestKeptBundleSavesTheLookUp(t *testing.T) {
-	const path, log = "bin/linux/amd64/kubectl", "https://rekor.sigstore.dev/api/v1/index/retrieve"
+	const path, log = "bin/linux/amd64/kubectl", "https://rekor.sigstore.dev/api/v1/log/entries/retrieve"
 	w := world.New(world.Options{})
 	root, dir := openDir(t)
 	if res := filesOf(t, verifier(t, w), version).Download(t.Context(), root, target(path)); res.Verdict() != report.Verified {

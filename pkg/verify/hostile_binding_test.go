@@ -23,7 +23,7 @@ func TestHostileCarriers(t *testing.T) {
 			w.PutFile(world.SBOMURL(version)+".sig", nil)
 			w.PutFile(world.SBOMURL(version)+".cert", nil)
 		}, unknown},
-		"an SBOM without its log entry": {version, func(w *world.World) { w.Tamper(world.RekorSearchURL, func([]byte) []byte { return []byte("[]") }) }, unknown},
+		"an SBOM without its log entry": {version, func(w *world.World) { w.Tamper(world.RekorEntriesURL, func([]byte) []byte { return []byte("[]") }) }, unknown},
 		"an SBOM signed by krel-trust":  {version, func(w *world.World) { w.SignFile(world.SBOMURL(version), world.Signing{Identity: world.KrelTrust}) }, unknown},
 		"an SBOM signed under another CA": {version, func(w *world.World) {
 			w.SignFile(world.SBOMURL(version), world.Signing{CA: world.NewSigstore("evil")})

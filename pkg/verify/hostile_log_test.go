@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -37,11 +36,6 @@ func TestHostileLogAnswers(t *testing.T) {
 	answer := func(url, body string) func(*world.World) {
 		return func(w *world.World) { w.Tamper(url, func([]byte) []byte { return []byte(body) }) }
 	}
-	var flood []string
-	for i := range 15_000 {
-		flood = append(flood, fmt.Sprintf("%080x", i))
-	}
-	many, _ := json.Marshal(flood)
 	for name, do := range map[string]func(*world.World){
 		"a proof without a promise":    entry(func(_, v object) { delete(v, "signedEntryTimestamp") }),
 		"a proof and an empty promise": entry(func(_, v object) { v["signedEntryTimestamp"] = "" }),
@@ -66,16 +60,11 @@ func TestHostileLogAnswers(t *testing.T) {
 		"another kind of body": entry(func(e, _ object) {
 			e["body"] = base64.StdEncoding.EncodeToString([]byte(`{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{}}`))
 		}),
-		"nothing":                       answer(world.RekorEntriesURL, "[]"),
-		"null":                          answer(world.RekorEntriesURL, "null"),
-		"a null":                        answer(world.RekorEntriesURL, "[null]"),
-		"an entry that is null":         answer(world.RekorEntriesURL, `[{"x":null}]`),
-		"a map":                         answer(world.RekorEntriesURL, "{}"),
-		"found nothing":                 answer(world.RekorSearchURL, "[]"),
-		"found null":                    answer(world.RekorSearchURL, "null"),
-		"found what is no id":           answer(world.RekorSearchURL, `["","x",null]`),
-		"found a flood":                 answer(world.RekorSearchURL, string(many)),
-		"found by somebody else's hash": func(w *world.World) { w.Tamper(world.RekorSearchURL, func([]byte) []byte { return foreignID(w) }) },
+		"nothing":               answer(world.RekorEntriesURL, "[]"),
+		"null":                  answer(world.RekorEntriesURL, "null"),
+		"a null":                answer(world.RekorEntriesURL, "[null]"),
+		"an entry that is null": answer(world.RekorEntriesURL, `[{"x":null}]`),
+		"a map":                 answer(world.RekorEntriesURL, "{}"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,14 +82,6 @@ func TestHostileLogAnswers(t *testing.T) {
 			}
 		})
 	}
-}
-
-// foreignID is what a search finds for another version's SBOM.
-func foreignID(*world.World) []byte {
-	other := world.New(world.Options{})
-	e := other.SignedFile(world.SBOMURL("v1.27.1")).Entry
-	out, _ := json.Marshal([]string{e.UUID()})
-	return out
 }
 
 // Rules 14 and 15: who signed the SBOM, and when it was logged.

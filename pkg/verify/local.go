@@ -3,8 +3,10 @@ package verify
 import (
 	"archive/tar"
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,6 +41,9 @@ const (
 	maxScanned = 512 << 20
 	// maxHints caps the releases that are asked about one file.
 	maxHints = 3
+	// maxReleases caps the releases that are asked about all files of a run: what a
+	// file says of itself costs its writer nothing, and each release some twenty requests.
+	maxReleases = 12
 	// localAtOnce bounds the disk's work.
 	localAtOnce = 4
 )
@@ -64,6 +69,7 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 			hints[i] = hintsOf(ctx, list[i])
 		}
 	}, func(i int) { errs[i] = context.Canceled })
+	dropped := fewReleases(hints)
 	var first *Files
 	var order []release.Version
 	for _, h := range append([][]release.Version{{version}}, hints...) {
@@ -82,6 +88,11 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 			if !w.IsZero() {
 				order = append(order, w)
 			}
+		}
+	}
+	for i := range list {
+		if dropped[i] && len(hints[i]) == 0 {
+			errs[i] = errManyReleases
 		}
 	}
 	results := make([]report.Result, len(list))
@@ -109,6 +120,36 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	return first.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
+var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+
+// fewReleases leaves of all files' hints the releases that most of them speak of, no
+// more than maxReleases, and says of each file whether it lost one.
+func fewReleases(hints [][]release.Version) (dropped []bool) {
+	votes, at := map[release.Version]int{}, map[release.Version]int{}
+	var all []release.Version
+	for _, list := range hints {
+		for _, v := range list {
+			if votes[v]++; votes[v] == 1 {
+				at[v], all = len(all), append(all, v)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b release.Version) int {
+		return cmp.Or(cmp.Compare(votes[b], votes[a]), cmp.Compare(at[a], at[b]))
+	})
+	asked := map[release.Version]bool{}
+	for _, v := range all[:min(len(all), maxReleases)] {
+		asked[v] = true
+	}
+	dropped = make([]bool, len(hints))
+	for i, list := range hints {
+		n := len(list)
+		hints[i] = slices.DeleteFunc(slices.Clone(list), func(v release.Version) bool { return !asked[v] })
+		dropped[i] = len(hints[i]) < n
+	}
+	return dropped
+}
+
 // localRun is what the judging of local files shares.
 type localRun struct {
 	first *Files // of any release: judges what is of none
@@ -119,6 +160,9 @@ type localRun struct {
 func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err error, hints []release.Version) (report.Result, release.Version) {
 	say := func(c report.Check) (report.Result, release.Version) {
 		return l.result(sums, c), release.Version{}
+	}
+	if errors.Is(err, errManyReleases) {
+		return say(r.first.check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
 		return say(r.first.failed(report.Digest, err))

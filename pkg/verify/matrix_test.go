@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -115,13 +116,16 @@ func matrix(t testing.TB) (rows []matrixRow) {
 			}
 		}},
 		{name: "a log look-up that floods", rule: "16", do: func(w *world.World) {
-			w.Tamper(world.RekorSearchURL, func([]byte) []byte {
-				return []byte("[" + strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("0", 80)+`",`, 15000), ",") + "]")
+			w.Tamper(world.RekorEntriesURL, func([]byte) []byte {
+				return []byte("[" + strings.TrimSuffix(strings.Repeat(`{"`+strings.Repeat("0", 80)+`":{}},`, 15000), ",") + "]")
 			})
 		}},
 		{name: "a log that answers with another entry", rule: "16", do: func(w *world.World) {
-			other := w.SignedFile(world.SBOMURL("v1.27.1")).Entry.UUID()
-			w.Tamper(world.RekorSearchURL, func([]byte) []byte { return []byte(`["` + other + `"]`) })
+			mine, other := w.SignedFile(world.SBOMURL(version)).Entry, w.SignedFile(world.SBOMURL("v1.27.1")).Entry
+			w.Tamper(world.RekorEntriesURL, func(b []byte) []byte {
+				b64 := base64.StdEncoding.EncodeToString
+				return bytes.ReplaceAll(b, []byte(b64(mine.Body)), []byte(b64(other.Body)))
+			})
 		}},
 		{name: "docker-reference in capitals", rule: "17", do: func(w *world.World) {
 			w.SignAs(proxy, world.Signing{Reference: "registry.k8s.io/Kube-Proxy"})

@@ -3,23 +3,31 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"slices"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // rekorURL is the public-good transparency log that Kubernetes' file signatures
 // are in. A file's signature has no log entry beside it, so that the entry is
-// looked up by the file's hash.
+// asked for.
 const rekorURL = "https://rekor.sigstore.dev"
+
+const (
+	rekorEntries = "/api/v1/log/entries/retrieve"
+	// rekorIndex is a search by hash beside the log: experimental, best effort,
+	// absent from newer logs, and answered with a web page by the public instance
+	// for some time. It is the second way, never the first.
+	rekorIndex = "/api/v1/index/retrieve"
+)
 
 const (
 	// maxFound caps the answer of a search: anyone may log any hash, and a flood
@@ -57,50 +65,121 @@ type inclusionProof struct {
 	TreeSize   int64    `json:"treeSize"`
 }
 
-var (
-	errNotLogged = errors.New("the log has no entry for these bytes by this signature and certificate")
-	errFlooded   = fmt.Errorf("the log has more than %d entries for these bytes, and the first are not of this signature", maxEntries)
-)
+// lookUpError says why no entry of the log counts.
+type lookUpError struct {
+	reason report.Reason
+	text   string
+}
 
-// lookUp finds the log entry of exactly this signature (base64) by this
-// certificate over bytes of this digest. It does not verify the entry.
+func (e *lookUpError) Error() string { return e.text }
+
+func noEntry(reason report.Reason, format string, args ...any) *lookUpError {
+	return &lookUpError{reason, fmt.Sprintf(format, args...)}
+}
+
+// lookUp asks the log for the entry of exactly this signature, and returns the
+// entries that count (see count), the earliest first, at least one.
 //
-// The errors are errNotLogged, errFlooded, and those of the fetch.
-func (r *run) lookUp(ctx context.Context, digest, signature string, cert *x509.Certificate, certPEM []byte) (*logEntry, error) {
-	var ids []string
-	if err := r.ask(ctx, "/api/v1/index/retrieve", map[string]string{"hash": digest}, maxFound, &ids); err != nil {
+// The log is asked for the entry that it must have, which is one request and
+// finds it in every shard. Only where that gave nothing that counts is the search
+// index asked, for an entry that was stored in another writing of the certificate.
+// That the log has none is its own word alone: an empty list, from its own host,
+// in answer to the proposed entry.
+//
+// The errors are *lookUpError and those of the fetch.
+func (r *run) lookUp(ctx context.Context, s detached) ([]*logEntry, error) {
+	first, err := r.proposed(ctx, s)
+	if len(first) > 0 {
+		return first, nil
+	}
+	if final(err) {
 		return nil, err
 	}
-	if len(ids) == 0 {
-		return nil, errNotLogged
+	second, other := r.searched(ctx, s)
+	if len(second) > 0 {
+		return second, nil
 	}
-	// The id ends in the hash of the entry, which can be computed: a flood of other entries for
-	// the same bytes then costs nothing.
-	if want, err := leafHash(digest, signature, certPEM); err == nil {
-		if i := slices.IndexFunc(ids, func(id string) bool { return len(id) >= 64 && id[len(id)-64:] == want }); i >= 0 {
-			ids = ids[i : i+1]
-		}
+	// An entry that was found and does not count says more than that none was found.
+	var why *lookUpError
+	if errors.As(other, &why) && (why.reason == report.Untrusted || why.reason == report.Limit) {
+		return nil, other
+	}
+	return nil, err
+}
+
+// final says that a second question would meet the same.
+func final(err error) bool {
+	var wire *fetch.Error
+	if !errors.As(err, &wire) {
+		return false
+	}
+	switch wire.Kind {
+	case fetch.Unreachable, fetch.Cancelled, fetch.Throttled, fetch.ServerError:
+		return true
+	}
+	return false
+}
+
+// proposed asks the log with the entry itself, which it makes canonical and
+// looks up in all of its shards.
+func (r *run) proposed(ctx context.Context, s detached) ([]*logEntry, error) {
+	question, err := s.proposal()
+	if err != nil {
+		return nil, err
+	}
+	var found []map[string]json.RawMessage
+	direct, err := r.ask(ctx, rekorEntries, map[string]any{"entries": []any{question}}, maxEntry, &found)
+	switch {
+	case fetch.Is(err, fetch.NotFound): // of the address, not of the entry
+		return nil, noEntry(report.Unreachable, "POST %s%s: status 404, which is of the address and not of the entry; check the --endpoint, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
+	case err != nil:
+		return nil, err
+	case len(found) > 0:
+		return r.count(s, found)
+	case found == nil:
+		return nil, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
+	case !direct:
+		return nil, noEntry(report.Unreachable, "the log has not been asked: what stands in for %s knows no entry for these bytes by this signature and certificate", rekorURL)
+	}
+	return nil, noEntry(report.Absent, "the log has no entry for these bytes by this signature and certificate")
+}
+
+// proposal is the entry as it would be sent to be logged.
+func (s detached) proposal() (*hashedRekord, error) {
+	sig, err := base64.StdEncoding.DecodeString(s.signature)
+	if err != nil {
+		return nil, err
+	}
+	e := new(hashedRekord)
+	e.APIVersion, e.Kind = "0.0.1", "hashedrekord"
+	e.Spec.Data.Hash.Algorithm, e.Spec.Data.Hash.Value = "sha256", fmt.Sprintf("%x", s.sum)
+	e.Spec.Signature.Content = sig
+	e.Spec.Signature.PublicKey.Content = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Raw})
+	return e, nil
+}
+
+// searched asks the search index by hash and the log for what was found. Nothing
+// that the index says is absence.
+func (r *run) searched(ctx context.Context, s detached) ([]*logEntry, error) {
+	var ids []string
+	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": s.digest()}, maxFound, &ids); err != nil {
+		return nil, err
 	}
 	flooded := len(ids) > maxEntries
+	var all []map[string]json.RawMessage
 	for ids = ids[:min(len(ids), maxEntries)]; len(ids) > 0; {
 		n := min(len(ids), retrieveAtOnce)
-		var found []map[string]logEntry
-		if err := r.ask(ctx, "/api/v1/log/entries/retrieve", map[string][]string{"entryUUIDs": ids[:n]}, maxEntry, &found); err != nil {
+		var found []map[string]json.RawMessage
+		if _, err := r.ask(ctx, rekorEntries, map[string][]string{"entryUUIDs": ids[:n]}, maxEntry, &found); err != nil {
 			return nil, err
 		}
-		ids = ids[n:]
-		for _, byID := range found {
-			for _, e := range byID {
-				if e.isOf(digest, signature, cert) {
-					return &e, nil
-				}
-			}
-		}
+		ids, all = ids[n:], append(all, found...)
 	}
-	if flooded {
-		return nil, errFlooded
+	list, err := r.count(s, all)
+	if len(list) == 0 && flooded {
+		return nil, noEntry(report.Limit, "the log has more than %d entries for these bytes, and the first are not of this signature", maxEntries)
 	}
-	return nil, errNotLogged
+	return list, err
 }
 
 // isOf says whether the entry is of exactly this signature (rule 16), and
@@ -114,39 +193,29 @@ func (e *logEntry) isOf(digest, signature string, cert *x509.Certificate) bool {
 	return err == nil && h.is(digest, signature, cert) == nil
 }
 
-// leafHash computes the id of the log entry that this signature must have: the
-// RFC 6962 leaf hash of the canonical (RFC 8785) hashedrekord.
-func leafHash(digest, signature string, certPEM []byte) (string, error) {
-	sig, err := base64.StdEncoding.DecodeString(signature)
-	if err != nil {
-		return "", err
-	}
-	var e hashedRekord
-	e.APIVersion, e.Kind = "0.0.1", "hashedrekord"
-	e.Spec.Data.Hash.Algorithm, e.Spec.Data.Hash.Value = "sha256", digest[len("sha256:"):]
-	e.Spec.Signature.Content, e.Spec.Signature.PublicKey.Content = sig, certPEM
-	canonical, err := json.Marshal(e) // fields stand in alphabetical order, and base64 needs no escaping
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append([]byte{0}, canonical...))
-	return hex.EncodeToString(sum[:]), nil
-}
-
-func (r *run) ask(ctx context.Context, path string, question any, limit int64, answer any) error {
+// ask sends a question to the log and reads the answer. direct is whether the
+// log's own host gave it.
+func (r *run) ask(ctx context.Context, path string, question any, limit int64, answer any) (direct bool, err error) {
 	body, err := json.Marshal(question)
 	if err != nil {
-		return err
+		return false, err
 	}
 	resp, err := r.Fetch.Do(ctx, fetch.Request{
 		Method: http.MethodPost, URL: rekorURL + path, Body: body, Limit: limit, Repeatable: true,
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := json.NewDecoder(bytes.NewReader(resp.Body)).Decode(answer); err != nil {
-		return fmt.Errorf("%s%s: the answer cannot be read: %w", rekorURL, path, err)
+	dec := json.NewDecoder(bytes.NewReader(resp.Body))
+	err = dec.Decode(answer)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows the list")
+		}
 	}
-	return nil
+	if err != nil {
+		return false, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, path)
+	}
+	return resp.Direct && resp.Status == http.StatusOK, nil
 }

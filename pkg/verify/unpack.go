@@ -3,6 +3,7 @@ package verify
 import (
 	"archive/tar"
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -28,6 +29,13 @@ const (
 	maxUnpackedFiles = 200_000
 	// maxProgram caps one program; kube-apiserver has about 120 MB.
 	maxProgram = 1 << 30
+	// maxPath and maxDepth cap a name: Linux takes no longer one, and the deepest of a
+	// release's has 12 parts.
+	maxPath, maxDeep = 4096, 256
+	// maxWork caps what joining the layers of one image may take, in bytes of names
+	// looked at: a genuine one takes some ten millions, one made to take long the
+	// square of its entries.
+	maxWork = 1 << 28
 	// maxLinks is how many symbolic links are followed for one name, as Linux does.
 	maxLinks = 40
 )
@@ -37,13 +45,15 @@ const (
 // layers stream through and are not held. The rules of layers are those of the
 // OCI image specification, layer.md.
 type rootfs struct {
-	watched map[string]bool  // base names of programs
-	nodes   map[string]*node // watched names and links, by path without a leading slash
-	above   map[string]bool  // every directory that is above one of nodes
-	hidden  map[string]bool  // paths that this layer takes away
+	watched map[string]bool            // base names of programs
+	nodes   map[string]*node           // watched names and links, by path without a leading slash
+	below   map[string]map[string]bool // of every directory above one of nodes, the names in it that lead there
+	hidden  map[string]bool            // paths that this layer takes away
 	layer   int
 	entries int
 	left    int64 // bytes that may still be unpacked
+	work    int64 // see maxWork; counted down
+	ctx     context.Context
 }
 
 // node is what stands at a path.
@@ -55,7 +65,7 @@ type node struct {
 }
 
 func newRootfs(programs map[string]string) *rootfs {
-	r := &rootfs{watched: map[string]bool{}, nodes: map[string]*node{}, above: map[string]bool{}, left: maxUnpacked}
+	r := &rootfs{watched: map[string]bool{}, nodes: map[string]*node{}, below: map[string]map[string]bool{}, left: maxUnpacked, work: maxWork, ctx: context.Background()}
 	for p := range programs {
 		r.watched[path.Base(p)] = true
 	}
@@ -109,6 +119,9 @@ func (r *rootfs) add(compressed io.Reader, mediaType, diffID string) error {
 		}
 		if r.entries++; r.entries > maxUnpackedFiles {
 			return errUnpackLimit
+		}
+		if err := r.ctx.Err(); err != nil {
+			return err
 		}
 		if err := r.entry(h, t); err != nil {
 			return err
@@ -177,6 +190,9 @@ func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // it makes no file, and its name is none
 	}
+	if len(h.Name) > maxPath || len(h.Linkname) > maxPath || strings.Count(h.Name, "/") > maxDeep {
+		return odd("a name of more than %d bytes or %d parts, %.60q", maxPath, maxDeep, h.Name)
+	}
 	if climbs(h.Name) {
 		return odd("a name that climbs, %.100q", h.Name)
 	}
@@ -213,7 +229,9 @@ func (r *rootfs) entry(h *tar.Header, content io.Reader) error {
 		}
 		return nil
 	}
-	r.remove(name, r.layer+1)
+	if err := r.remove(name, r.layer+1); err != nil {
+		return err
+	}
 	switch {
 	case h.Typeflag == tar.TypeSymlink:
 		r.put(name, &node{link: h.Linkname})
@@ -255,54 +273,6 @@ func (r *rootfs) hardLink(name, to string) error {
 	return nil
 }
 
-func (r *rootfs) put(name string, n *node) {
-	n.layer = r.layer
-	r.nodes[name] = n
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		r.above[dir] = true
-	}
-}
-
-// remove takes away what layers below the given one have put at a path and
-// under it.
-func (r *rootfs) remove(name string, below int) {
-	if n := r.nodes[name]; n != nil && n.layer < below {
-		delete(r.nodes, name)
-	}
-	if !r.above[name] {
-		return
-	}
-	for p, n := range r.nodes {
-		if n.layer < below && strings.HasPrefix(p, name+"/") {
-			delete(r.nodes, p)
-		}
-	}
-}
-
-// hide is a whiteout: it takes away what lower layers have put.
-func (r *rootfs) hide(dir, base string) error {
-	if base == opaque {
-		for p, n := range r.nodes {
-			if n.layer < r.layer && (dir == "" || strings.HasPrefix(p, dir+"/")) {
-				delete(r.nodes, p)
-			}
-		}
-		return nil
-	}
-	if strings.HasPrefix(base, whiteout+whiteout) {
-		return nil // a storage driver's own notes
-	}
-	name := path.Join(dir, strings.TrimPrefix(base, whiteout))
-	if n := r.nodes[name]; n != nil && n.layer == r.layer {
-		return odd("%.200q stands in a layer that takes it away too", "/"+name)
-	}
-	if r.watched[path.Base(name)] {
-		r.hidden[name] = true
-	}
-	r.remove(name, r.layer)
-	return nil
-}
-
 // resolve follows the symbolic links on the way to a directory.
 func (r *rootfs) resolve(dir string) (string, error) {
 	rest := strings.Split(dir, "/")
@@ -320,6 +290,9 @@ func (r *rootfs) resolve(dir string) (string, error) {
 			continue
 		}
 		next := path.Join(at, part)
+		if err := r.spend(len(next)); err != nil {
+			return "", err
+		}
 		n := r.nodes[next]
 		if n == nil || n.link == "" {
 			at = next

@@ -44,3 +44,36 @@ func TestCosignVerifiesKeptBundle(t *testing.T) {
 		t.Errorf("another identity was accepted:\n%s", out)
 	}
 }
+
+// TestCosignAsksTheServedLog has cosign verify signatures that lie beside files, as
+// the documentation of Kubernetes does, with a served mirror in place of the log.
+func TestCosignAsksTheServedLog(t *testing.T) {
+	client := tool(t, "cosign")
+	dir := t.TempDir()
+	mirror, root := filepath.Join(dir, "mirror"), filepath.Join(dir, "root.json")
+	w := world.New(world.Options{})
+	const kubectl, kubelet = "bin/linux/amd64/kubectl", "bin/linux/amd64/kubelet"
+	if err := w.WriteMirror(mirror, []string{version}, world.MirrorOptions{Files: []string{kubectl}}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, string(w.TrustedRootJSON()))
+	at := "http://" + serveMirror(t, mirror, root)
+	verify := func(path, of string) (string, error) {
+		name := filepath.Join(dir, filepath.Base(path))
+		write(t, name, string(w.File(world.FileURL(version, path))))
+		for _, suffix := range []string{".sig", ".cert"} {
+			write(t, name+suffix, string(w.File(world.FileURL(version, of)+suffix)))
+		}
+		return run(t, client, "verify-blob", name, "--signature", name+".sig", "--certificate", name+".cert", "--rekor-url", at, "--trusted-root", root,
+			"--certificate-identity", world.KrelStage, "--certificate-oidc-issuer", world.Google)
+	}
+	if out, err := verify(kubectl, kubectl); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := verify(kubelet, kubelet); err == nil {
+		t.Errorf("a file of which the mirror keeps no log entry was accepted:\n%s", out)
+	}
+	if out, err := verify(kubectl, kubelet); err == nil {
+		t.Errorf("another file's signature was accepted:\n%s", out)
+	}
+}

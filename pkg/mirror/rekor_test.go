@@ -1,0 +1,151 @@
+package mirror
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRealBundle looks a real kept log entry up, as a client of Rekor does.
+func TestRealBundle(t *testing.T) {
+	const data = "../../../shared/realdata/signatures/pause-3.10"
+	bundle, err := os.ReadFile(filepath.Join(data, "derived-bundle-v0.1.sigstore.json"))
+	if err != nil {
+		t.Skip("no real data at ", data)
+	}
+	var direct struct {
+		SignedEntryTimestamp string
+		Payload              struct {
+			Body           string
+			IntegratedTime int64
+			LogIndex       int64
+			LogID          string
+		}
+	}
+	raw, err := os.ReadFile(filepath.Join(data, "rekor-bundle.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &direct); err != nil {
+		t.Fatal(err)
+	}
+	payload, err := os.ReadFile(filepath.Join(data, "payload.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := tree{"files/dl.k8s.io/release/payload.json.sigstore.json": string(bundle)}
+	d := files.open(t)
+	resp, body, _ := do(t, d, "POST", rekor+"/index/retrieve", `{"hash":"sha256:`+sum(string(payload))+`"}`)
+	var uuids []string
+	if err := json.Unmarshal([]byte(body), &uuids); err != nil || len(uuids) != 1 || resp.StatusCode != 200 {
+		t.Fatalf("%d: %s", resp.StatusCode, body)
+	}
+	for _, uuid := range []string{uuids[0], "24296fb24b8ad77a" + uuids[0]} {
+		_, body, _ = do(t, d, "POST", rekor+"/log/entries/retrieve", `{"entryUUIDs":["`+uuid+`"]}`)
+		var entries []map[string]logEntry
+		if err := json.Unmarshal([]byte(body), &entries); err != nil || len(entries) != 1 {
+			t.Fatal(body)
+		}
+		e, ok := entries[0][uuid]
+		_, proposed, _ := do(t, d, "POST", rekor+"/log/entries/retrieve", `{"entries":[`+decoded(t, e.Body)+`]}`)
+		if want := strings.Replace(body, uuid, uuids[0], 1); proposed != want {
+			t.Errorf("proposed: %s, want %s", proposed, want)
+		}
+		if !ok || e.Body != direct.Payload.Body || e.IntegratedTime != direct.Payload.IntegratedTime ||
+			e.LogIndex != direct.Payload.LogIndex || e.LogID != direct.Payload.LogID ||
+			e.Verification.SignedEntryTimestamp != direct.SignedEntryTimestamp {
+			t.Errorf("%s: got %+v, want %+v", uuid, e, direct)
+		}
+	}
+}
+
+func decoded(t *testing.T, text string) string {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestLookups(t *testing.T) {
+	const ours = `{"verificationMaterial":{"tlogEntries":[{"logIndex":"7","canonicalizedBody":"eyJhIjoxfQ=="}]}}`
+	good := tree{"files/dl.k8s.io/a.sigstore.json": ours}
+	broken := tree{"files/dl.k8s.io/a.sigstore.json": ours, "files/dl.k8s.io/b.sigstore.json": "{"}
+	uuid, none := leafHash([]byte(`{"a":1}`)), strings.Repeat("0", 64)
+	for _, c := range []struct {
+		name, path, body string
+		files            tree
+		status           int
+		want             string
+	}{
+		{"none", "/index/retrieve", `{"hash":"sha256:` + none + `"}`, good, 200, "[]"},
+		{"none, but a bundle is broken", "/index/retrieve", `{"hash":"sha256:` + none + `"}`, broken, 500, "b.sigstore.json"},
+		{"no hash", "/index/retrieve", `{"hash":"sha256:00"}`, good, 400, "64 hex"},
+		{"by e-mail", "/index/retrieve", `{"email":"a@example.com"}`, good, 400, "not understood"},
+		{"entry", "/log/entries/retrieve", `{"entryUUIDs":["` + uuid + `"]}`, broken, 200, `"logIndex":7`},
+		{"no such entry", "/log/entries/retrieve", `{"entryUUIDs":["` + none + `"]}`, good, 200, "[]"},
+		{"no such entry, but a bundle is broken", "/log/entries/retrieve", `{"entryUUIDs":["` + none + `"]}`, broken, 500, "b.sigstore.json"},
+		{"no id", "/log/entries/retrieve", `{"entryUUIDs":["00"]}`, good, 400, "64 or 80"},
+		{"by index", "/log/entries/retrieve", `{"logIndexes":[7]}`, good, 200, uuid},
+		{"no such index", "/log/entries/retrieve", `{"logIndexes":[8]}`, good, 200, "[]"},
+		{"no such index, but a bundle is broken", "/log/entries/retrieve", `{"logIndexes":[8]}`, broken, 500, "b.sigstore.json"},
+		{"of a kind that is not known", "/log/entries/retrieve", `{"entries":[{"kind":"dsse","apiVersion":"0.0.1","spec":{}}]}`, good, 422, "hashedrekord 0.0.1"},
+		{"an entry that is none", "/log/entries/retrieve", `{"entries":[7]}`, good, 422, "not an entry"},
+		{"an entry without its certificate", "/log/entries/retrieve", `{"entries":[{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{"data":{"hash":{"algorithm":"sha256","value":"` + none + `"}}}}]}`, good, 422, "PEM"},
+		{"nothing asked", "/log/entries/retrieve", `{}`, good, 422, "want entries"},
+		{"null", "/log/entries/retrieve", `null`, good, 422, "want entries"},
+		{"a member that is not known", "/log/entries/retrieve", `{"entryUUIDs":["` + uuid + `"],"artifacts":["x"]}`, good, 400, "not understood"},
+		{"two questions", "/log/entries/retrieve", `{"entryUUIDs":["` + uuid + `"]}{}`, good, 400, "follows"},
+		{"too many", "/log/entries/retrieve", `{"entryUUIDs":["1","2","3","4","5","6","7","8","9","10","11"]}`, good, 422, "at most 10"},
+		{"no query", "/index/retrieve", `hello`, good, 400, "invalid"},
+		{"a flood", "/index/retrieve", `{"hash":"` + strings.Repeat("x", 1<<17) + `"}`, good, 400, "limit"},
+		{"unlisted", "/log/entries/retrieve", `{"entryUUIDs":["` + uuid + `"]}`,
+			tree{"files/dl.k8s.io/a.sigstore.json": ours, "MANIFEST.json": `{"schemaVersion":1}`}, 500, "does not list it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			resp, body, err := do(t, c.files.open(t), "POST", rekor+c.path, c.body)
+			if c.status != 200 && resp.StatusCode == 200 {
+				t.Fatal("a question that was not understood was answered")
+			}
+			if err != nil || resp.StatusCode != c.status || !strings.Contains(body, c.want) {
+				t.Errorf("%d %v: %s", resp.StatusCode, err, body)
+			}
+		})
+	}
+}
+
+// TestOneLogEntry reads entries as GET answers them.
+func TestOneLogEntry(t *testing.T) {
+	const ours = `{"verificationMaterial":{"tlogEntries":[{"logIndex":"7","canonicalizedBody":"eyJhIjoxfQ=="}]}}`
+	good := tree{"files/dl.k8s.io/a.sigstore.json": ours}
+	broken := tree{"files/dl.k8s.io/a.sigstore.json": ours, "files/dl.k8s.io/b.sigstore.json": "{"}
+	uuid, none := leafHash([]byte(`{"a":1}`)), strings.Repeat("0", 64)
+	for _, c := range []struct {
+		method, path string
+		files        tree
+		status       int
+		want         string
+	}{
+		{"GET", "/log/entries/" + uuid, good, 200, `"` + uuid + `":{`},
+		{"GET", "/log/entries/24296fb24b8ad77a" + uuid, broken, 200, `"24296fb24b8ad77a` + uuid + `":{`},
+		{"GET", "/log/entries/" + none, good, 404, "no such log entry"},
+		{"GET", "/log/entries/" + none, broken, 500, "b.sigstore.json"},
+		{"GET", "/log/entries/x", good, 400, "64 or 80"},
+		{"GET", "/log/entries?logIndex=7", good, 200, `"` + uuid + `":{`},
+		{"GET", "/log/entries?logIndex=8", good, 404, "no such log entry"},
+		{"GET", "/log/entries?logIndex=-1", good, 422, "logIndex"},
+		{"GET", "/log/entries", good, 422, "logIndex"},
+		{"POST", "/log/entries", good, 405, "only GET"},
+		{"GET", "/log/entries/retrieve", good, 405, "only POST"},
+		{"GET", "/log", good, 404, "not in the mirror"},
+	} {
+		resp, body, err := do(t, c.files.open(t), c.method, rekor+c.path, "")
+		if err != nil || resp.StatusCode != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %d %v: %s", c.method, c.path, resp.StatusCode, err, body)
+		}
+	}
+}
