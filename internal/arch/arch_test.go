@@ -127,6 +127,7 @@ type file struct {
 func load(t *testing.T) []file {
 	t.Helper()
 	var files []file
+	fset := token.NewFileSet()
 	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -147,7 +148,7 @@ func load(t *testing.T) []file {
 		}
 		rel, _ := filepath.Rel(root, name)
 		rel = filepath.ToSlash(rel)
-		f := file{path: rel, pkg: path.Dir(rel), test: strings.HasSuffix(rel, "_test.go"), lines: bytes.Count(text, []byte("\n")), fset: token.NewFileSet()}
+		f := file{path: rel, pkg: path.Dir(rel), test: strings.HasSuffix(rel, "_test.go"), lines: bytes.Count(text, []byte("\n")), fset: fset}
 		f.ast, err = parser.ParseFile(f.fset, rel, text, parser.SkipObjectResolution|parser.ParseComments)
 		files = append(files, f)
 		return err
