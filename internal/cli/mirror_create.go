@@ -181,6 +181,10 @@ func (o *order) wish(v release.Version, policy *trust.Policy) (mirror.Wish, erro
 // wants says whether a file of a release was asked for.
 func (o *order) wants(p string) bool {
 	info := release.DescribeFile(p)
+	exe := strings.HasSuffix(p, ".exe") && slices.ContainsFunc(o.names, func(n string) bool { return n == info.Component+".exe" })
+	if exe && (len(o.arches) == 0 || slices.Contains(o.arches, info.Arch)) {
+		return true // named as what it is on Windows alone, whatever else is mirrored
+	}
 	if info.OS != "" && (len(o.oses) > 0 && !slices.Contains(o.oses, info.OS) || len(o.arches) > 0 && !slices.Contains(o.arches, info.Arch)) {
 		return false
 	}
@@ -188,7 +192,7 @@ func (o *order) wants(p string) bool {
 		return o.source || slices.Contains(o.names, "source") || slices.Contains(o.names, p)
 	}
 	return len(o.names) == 0 || slices.ContainsFunc(o.names, func(n string) bool {
-		return n == "files" || n == p || n == info.Kind || info.Kind == "binary" && info.Component == strings.TrimSuffix(n, ".exe")
+		return n == "files" || n == p || n == info.Kind || info.Kind == "binary" && info.Component == n
 	})
 }
 

@@ -97,7 +97,7 @@ does not contradict it.`,
 			}
 			names := release.SBOMImageNames(m.document)
 			if len(names) == 0 {
-				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as none is before about v1.26; see kverify sbom show %s", args[0], args[0])
+				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as in releases up to about v1.25, whose images were of k8s.gcr.io; see kverify sbom show %s", args[0], args[0])
 			}
 			_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
 				return render.Names(w, names, format)

@@ -106,7 +106,7 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 		}
 		return fmt.Errorf("%s: %w; nothing was written: %s", trust.Repository, err, hint)
 	case errors.As(err, &bad) && u.tufRoot != "" && bad.What == "TUF root":
-		return usagef("--tuf-root %s is no root of a TUF repository: %w; name a root.json", u.tufRoot, bad.Err)
+		return usagef("--tuf-root %s is no root of a TUF repository that this kverify reads: %w; name a root.json, and of a repository whose first ones are of an older form a newer one", u.tufRoot, bad.Err)
 	case errors.As(err, &bad):
 		return usagef("%s: %w; restore it, or remove it if you do not know better", file+keptSuffix, bad.Err)
 	case err != nil:
