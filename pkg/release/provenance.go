@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 // maxProvenance is the size of the largest provenance that is read; that of
@@ -53,6 +55,9 @@ func ParseProvenance(data []byte, v Version) (*Provenance, error) {
 			Name   string            `json:"name"`
 			Digest map[string]string `json:"digest"`
 		} `json:"subject"`
+	}
+	if err := bounds.JSON(data, bounds.Price{Item: 160, Object: 300, Value: 16}, bounds.Memory); err != nil {
+		return bad(err.Error())
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return bad(quote(err.Error()))

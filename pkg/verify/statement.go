@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 // The forms below are the in-toto attestation framework's:
@@ -37,6 +39,9 @@ type subject struct {
 // parseStatement reads a statement. Keys that stand twice are refused, since
 // two readers would take different ones.
 func parseStatement(b []byte) (*statement, error) {
+	if err := bounds.JSON(b, bounds.Price{Item: 200, Object: 300, Value: 16}, bounds.Memory); err != nil {
+		return nil, err
+	}
 	if err := uniqueKeys(b); err != nil {
 		return nil, err
 	}
