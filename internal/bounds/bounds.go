@@ -73,6 +73,27 @@ func JSON(text []byte, p Price, most int64) error {
 	return nil
 }
 
+// YAML holds a YAML text to the number of values that it can have at most, since a
+// reader makes some hundred bytes of each before anybody sees one. Flow or block,
+// each but the first has one of these before it. The error is an [*Error].
+func YAML(text []byte, most int) error {
+	n := 0
+	for i, c := range text {
+		switch c {
+		case ',', '[', '{', ':', '\n', '\r':
+			n++
+		case '-', '?':
+			if i+1 < len(text) && (text[i+1] == ' ' || text[i+1] == '\t' || text[i+1] == '\n') {
+				n++
+			}
+		}
+		if n > most {
+			return &Error{"values", int64(most)}
+		}
+	}
+	return nil
+}
+
 // Read reads all of r, but for more than most bytes, which are an [*Error]. A
 // regular file that is larger is not read at all, none is held twice, and of what
 // begins with nothing but zeros, such as /dev/zero, no more is read.

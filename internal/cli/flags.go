@@ -228,7 +228,7 @@ func (s shared) read(c *cobra.Command) (*settings, error) {
 		}
 		set.endpoints[host] = base
 	}
-	if s.clientCert != "" && len(set.endpoints) == 0 && c.Flags().Lookup("endpoint") != nil {
+	if s.clientCert != "" && s.clientKey != "" && len(set.endpoints) == 0 && c.Flags().Lookup("endpoint") != nil {
 		return nil, usagef("--client-cert is shown to the hosts that --endpoint names, and none is named; add --endpoint HOST=URL, or leave it out")
 	}
 	for _, n := range []struct {

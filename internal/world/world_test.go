@@ -241,6 +241,7 @@ func TestRekorLookUp(t *testing.T) {
 	}
 	s := w.SignedFile(world.SBOMURL(v))
 	var ids []string
+	w.SetIndex(world.IndexWorks)
 	post(world.RekorSearchURL, map[string]string{"hash": "sha256:" + s.Entry.Hash}, &ids)
 	if len(ids) != 1 || ids[0] != s.Entry.UUID() {
 		t.Fatalf("found %q", ids)

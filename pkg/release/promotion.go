@@ -8,12 +8,17 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 const (
 	// maxPromotion is the size of the largest promotion manifest that is read;
 	// that of the core images has 1.4 MB and grows by some 100 KB a year.
-	maxPromotion  = 8 << 20
+	maxPromotion = 8 << 20
+	// maxNodes caps the values of one that is not written line by line: a YAML reader
+	// makes some 250 bytes of each, and the two that "a," has are one.
+	maxNodes      = 250_000
 	promotionName = "promotion manifest"
 )
 
@@ -50,6 +55,9 @@ func ParsePromotion(data []byte) (*Promotion, error) {
 
 // promotionYAML reads any form of YAML.
 func promotionYAML(data []byte) (*Promotion, error) {
+	if bounds.YAML(data, maxNodes) != nil {
+		return nil, &LimitError{promotionName, "values", maxNodes}
+	}
 	var list []struct {
 		Name string              `json:"name"`
 		Dmap map[string][]string `json:"dmap"`

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/sbom"
 )
 
@@ -79,6 +80,11 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	p := new(Provenance)
 	if payload != nil {
 		p.Statement, data = payload, payload
+	}
+	if err := bounds.JSON(data, bounds.Price{Item: 160, Object: 300, Value: 16}, bounds.Memory); err != nil {
+		return nil, noProvenance("%v", err)
+	}
+	if payload != nil {
 		if err := uniqueKeys(data); err != nil {
 			return nil, noProvenance("%v", err)
 		}

@@ -9,13 +9,22 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
+
+// maxValues caps the values of a policy or trusted root; the built-in ones have some
+// hundred.
+const maxValues = 100_000
 
 // strictly holds YAML (or JSON) against the Go type that it is to be read into,
 // and says in which line it differs: a field that is not known, a key that
 // stands twice, a value of another type, an anchor or alias, which a reader can
 // overlook, or a second document.
 func strictly(text []byte, into reflect.Type) error {
+	if err := bounds.YAML(text, maxValues); err != nil {
+		return err
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {

@@ -293,7 +293,7 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 		}
 		out.Referrers = "listed"
 		of := *im
-		of.digest = digest
+		of.digest, of.single = digest, digest != im.digest
 		seen := &attestations{run: r, im: &of}
 		seen.take(ctx, ref, r.sources()[0].list(list), attestationChecks)
 		errs = append(errs, seen.unread...)

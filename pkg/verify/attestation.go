@@ -71,6 +71,38 @@ func (r *run) attest(ctx context.Context, im *image) {
 	}
 }
 
+// attestChild makes the same checks of a platform that was asked for by its own
+// digest. What refers to the index stands for it only where nothing refers to the
+// platform itself: what does, and does not hold, is not covered up.
+func (r *run) attestChild(ctx context.Context, im *image) {
+	if im.child == "" || im.stray || len(im.attested) == 0 {
+		return
+	}
+	of := *im
+	of.digest, of.single, of.attested, of.records = im.child, true, nil, nil
+	r.attest(ctx, &of)
+	checks := slices.Clone(im.attested)
+	for i, c := range of.attested {
+		if c.Name != report.Staging && (c.Verdict != report.Unknown || c.Reason != report.Absent) {
+			checks[i] = c
+		}
+	}
+	for _, p := range im.platforms {
+		if p.desc.Digest == im.child {
+			p.attested = checks
+		}
+	}
+}
+
+// attestedOf are the checks of the image itself or of a platform of it, which has
+// those of the index that names it unless it was asked for itself.
+func (im *image) attestedOf(key any) []report.Check {
+	if p, ok := key.(*platform); ok && p.attested != nil {
+		return p.attested
+	}
+	return im.attested
+}
+
 // attestations are the Sigstore bundles that refer to one image.
 type attestations struct {
 	*run

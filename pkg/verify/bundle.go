@@ -24,6 +24,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -76,6 +77,9 @@ type sealed struct {
 func openBundle(raw []byte) (*sealed, error) {
 	if len(raw) > maxBundle {
 		return nil, fmt.Errorf("a bundle of more than %d bytes", maxBundle)
+	}
+	if err := bounds.JSON(raw, bounds.Price{Item: 400, Object: 400, Value: 100}, bounds.Memory); err != nil {
+		return nil, err
 	}
 	s := &sealed{b: new(bundle.Bundle)}
 	// sigstore-go takes further spellings that the format does not have.

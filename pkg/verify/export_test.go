@@ -85,3 +85,11 @@ func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string
 	title, sha512, err = fileForm(name, img)
 	return title, sha512, true, err
 }
+
+// UnpackWork is the work that joining one layer took.
+func UnpackWork(layer []byte) (int64, error) {
+	fs := newRootfs(map[string]string{"usr/bin/program": "program"})
+	sum := sha256.Sum256(layer)
+	err := fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
+	return maxWork - fs.work, err
+}

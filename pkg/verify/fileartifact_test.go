@@ -9,8 +9,8 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-func layerOf(m object) object       { return m["layers"].([]any)[0].(object) }
-func annotationsOf(m object) object { return layerOf(m)["annotations"].(object) }
+func artifactLayer(m object) object       { return m["layers"].([]any)[0].(object) }
+func annotationsOf(m object) object { return artifactLayer(m)["annotations"].(object) }
 
 const (
 	fileTitle  = "org.opencontainers.image.title"
@@ -64,11 +64,11 @@ func fileForms() []fileForm {
 		{"no title", world.FileImage, change(func(m object) { delete(annotationsOf(m), fileTitle) }), false, unknown, "no file name"},
 		{"the title of another file", world.FileImage, change(func(m object) { annotationsOf(m)[fileTitle] = "kubectl" }), false, unknown, "no file name"},
 		{"a title that is a path", world.FileImage, change(func(m object) { annotationsOf(m)[fileTitle] = "spoc-/../../bin/sh" }), false, unknown, "no file name"},
-		{"a smaller size", world.FileImage, change(func(m object) { layerOf(m)["size"] = 3 }), false, unknown, "the file: "},
-		{"a larger size", world.FileImage, change(func(m object) { layerOf(m)["size"] = 3000 }), false, unknown, "bytes"},
-		{"a size beyond all", world.FileImage, change(func(m object) { layerOf(m)["size"] = 1 << 40 }), false, unknown, "more than the"},
-		{"another media type", world.FileImage, change(func(m object) { layerOf(m)["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip" }), false, unknown, "not application/octet-stream"},
-		{"two layers", world.FileImage, change(func(m object) { m["layers"] = append(m["layers"].([]any), layerOf(m)) }), false, unknown, "2 layers"},
+		{"a smaller size", world.FileImage, change(func(m object) { artifactLayer(m)["size"] = 3 }), false, unknown, "the file: "},
+		{"a larger size", world.FileImage, change(func(m object) { artifactLayer(m)["size"] = 3000 }), false, unknown, "bytes"},
+		{"a size beyond all", world.FileImage, change(func(m object) { artifactLayer(m)["size"] = 1 << 40 }), false, unknown, "more than the"},
+		{"another media type", world.FileImage, change(func(m object) { artifactLayer(m)["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip" }), false, unknown, "not application/octet-stream"},
+		{"two layers", world.FileImage, change(func(m object) { m["layers"] = append(m["layers"].([]any), artifactLayer(m)) }), false, unknown, "2 layers"},
 		{"no layer", world.FileAlone, alone(func(m object) { m["layers"] = []any{} }), false, unknown, "0 layers"},
 		{"a config that is not empty", world.FileImage, change(func(m object) {
 			m["config"] = object{"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:" + strings.Repeat("b", 64)}

@@ -68,6 +68,7 @@ type platform struct {
 	repository  string                // where they can be had
 	config      string                // digest
 	absent      string                // name of its own that a stand-in does not have
+	attested    []report.Check        // of its own, if it was asked for itself
 	contents    report.Check
 }
 
@@ -98,6 +99,7 @@ func (r *run) examine(ctx context.Context, im *image) {
 		im.platforms = nil
 	}
 	r.attest(ctx, im)
+	r.attestChild(ctx, im)
 	r.Progress.finish(1)
 }
 

@@ -266,7 +266,7 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 			inside.Required = within
 			res.Checks = append(res.Checks, inside)
 		}
-		for _, c := range im.attested { // a platform has those of the index that names it
+		for _, c := range im.attestedOf(key) {
 			made := false
 			if c.Required, made = r.asks(im, c.Name); made {
 				res.Checks = append(res.Checks, c)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
 )
 
@@ -60,6 +61,9 @@ func exactly(b []byte, into map[string]any) error {
 // parseStatement reads a statement. Keys that stand twice are refused, also in
 // other letters that fold to the same, since two readers would take different ones.
 func parseStatement(b []byte) (*statement, error) {
+	if err := bounds.JSON(b, bounds.Price{Item: 200, Object: 300, Value: 16}, bounds.Memory); err != nil {
+		return nil, err
+	}
 	if err := strictjson.Check(b); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"encoding/json"
+	"encoding/pem"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -45,6 +47,37 @@ func TestCosignVerifiesKeptBundle(t *testing.T) {
 	}
 }
 
+// keysOf writes the keys of a trusted root as cosign reads them one by one, and returns
+// the variables that name them. https://docs.sigstore.dev/cosign/system_config/custom_components/
+func keysOf(t *testing.T, dir string, root []byte) (env []string) {
+	t.Helper()
+	type key struct {
+		PublicKey struct{ RawBytes []byte }
+	}
+	var r struct {
+		Tlogs, Ctlogs          []key
+		CertificateAuthorities []struct {
+			CertChain struct{ Certificates []struct{ RawBytes []byte } }
+		}
+	}
+	if err := json.Unmarshal(root, &r); err != nil {
+		t.Fatal(err)
+	}
+	var chain []byte
+	for _, c := range r.CertificateAuthorities[0].CertChain.Certificates {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.RawBytes})...)
+	}
+	for name, text := range map[string][]byte{
+		"SIGSTORE_ROOT_FILE":              chain,
+		"SIGSTORE_REKOR_PUBLIC_KEY":       pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: r.Tlogs[0].PublicKey.RawBytes}),
+		"SIGSTORE_CT_LOG_PUBLIC_KEY_FILE": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: r.Ctlogs[0].PublicKey.RawBytes}),
+	} {
+		write(t, filepath.Join(dir, name), string(text))
+		env = append(env, name+"="+filepath.Join(dir, name))
+	}
+	return env
+}
+
 // TestCosignAsksTheServedLog has cosign verify signatures that lie beside files, as
 // the documentation of Kubernetes does, with a served mirror in place of the log.
 func TestCosignAsksTheServedLog(t *testing.T) {
@@ -58,14 +91,18 @@ func TestCosignAsksTheServedLog(t *testing.T) {
 	}
 	write(t, root, string(w.TrustedRootJSON()))
 	at := "http://" + serveMirror(t, mirror, root)
+	keys := keysOf(t, dir, w.TrustedRootJSON()) // this command of cosign takes no trusted root
 	verify := func(path, of string) (string, error) {
 		name := filepath.Join(dir, filepath.Base(path))
 		write(t, name, string(w.File(world.FileURL(version, path))))
 		for _, suffix := range []string{".sig", ".cert"} {
 			write(t, name+suffix, string(w.File(world.FileURL(version, of)+suffix)))
 		}
-		return run(t, client, "verify-blob", name, "--signature", name+".sig", "--certificate", name+".cert", "--rekor-url", at, "--trusted-root", root,
+		cmd := exec.CommandContext(t.Context(), client, "verify-blob", name, "--signature", name+".sig", "--certificate", name+".cert", "--rekor-url", at,
 			"--certificate-identity", world.KrelStage, "--certificate-oidc-issuer", world.Google)
+		cmd.Env = append(keys, "HOME="+dir, "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
 	}
 	if out, err := verify(kubectl, kubectl); err != nil {
 		t.Errorf("%v\n%s", err, out)
