@@ -149,3 +149,19 @@ func TestOneLogEntry(t *testing.T) {
 		}
 	}
 }
+
+// FuzzProposedEntry: what the log would store of a proposed entry is proposed as itself.
+func FuzzProposedEntry(f *testing.F) {
+	f.Add([]byte(`{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{"data":{"hash":{"algorithm":"sha256","value":"` + strings.Repeat("0", 64) +
+		`"}},"signature":{"content":"AA==","publicKey":{"content":"LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KQUE9PQotLS0tLUVORCBQVUJMSUMgS0VZLS0tLS0K"}}}}`))
+	f.Add([]byte(`{"kind":"dsse"}`))
+	f.Fuzz(func(t *testing.T, proposed []byte) {
+		body, err := canonicalEntry(proposed)
+		if err != nil {
+			return
+		}
+		if again, err := canonicalEntry(body); err != nil || string(again) != string(body) {
+			t.Errorf("%q became %q: %v", body, again, err)
+		}
+	})
+}

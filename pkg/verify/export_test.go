@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 
 	"github.com/kverify/kverify/pkg/fetch"
@@ -92,4 +93,26 @@ func UnpackWork(layer []byte) (int64, error) {
 	sum := sha256.Sum256(layer)
 	err := fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
 	return maxWork - fs.work, err
+}
+
+// CountEntries is rule 16 over a log's answer to a file's signature, as it stands in
+// ".sig" and ".cert".
+func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) (times []int64, err error) {
+	r, err := v.start()
+	if err != nil {
+		return nil, err
+	}
+	c, err := oneCertificate(cert)
+	if err != nil {
+		return nil, err
+	}
+	var found []map[string]json.RawMessage
+	if err := json.Unmarshal(answer, &found); err != nil {
+		return nil, err
+	}
+	list, err := r.count(detached{"https://dl.k8s.io/x", sum[:], string(sig), c}, found)
+	for _, e := range list {
+		times = append(times, e.IntegratedTime)
+	}
+	return times, err
 }

@@ -2,9 +2,11 @@ package verify_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 const kubectlPath = "bin/linux/amd64/kubectl"
@@ -310,4 +313,39 @@ func TestOnlyTheLogSaysThatThereIsNoEntry(t *testing.T) {
 			t.Log(c.Detail)
 		})
 	}
+}
+
+// FuzzLogAnswer: whatever a log answers, only times that it signed count.
+func FuzzLogAnswer(f *testing.F) {
+	w := world.New(world.Options{})
+	s := w.SignedFile(world.FileURL(version, kubectlPath))
+	body := w.File(world.FileURL(version, kubectlPath))
+	late := w.Sigstore().Log.Shard(1).Again(s.Entry, s.Entry.IntegratedTime+60)
+	w.Sigstore().Log.Shard(2).Again(s.Entry, s.Entry.IntegratedTime-3600)
+	resp, err := (&http.Client{Transport: w}).Post(world.RekorEntriesURL, "application/json", strings.NewReader(`{"entries":[`+string(s.Entry.Body)+`]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.Fatal(err)
+	}
+	v := verifier(f, w)
+	count := func(b []byte) []int64 {
+		times, _ := verify.CountEntries(v, sha256.Sum256(body), s.SigFile(), s.CertificatePEM(), b)
+		return times
+	}
+	signed := []int64{s.Entry.IntegratedTime, late.IntegratedTime}
+	if got := count(answer); !slices.Equal(got, signed) {
+		f.Fatalf("%v of %s", got, answer)
+	}
+	f.Add(answer)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, at := range count(b) {
+			if !slices.Contains(signed, at) {
+				t.Errorf("%d counts, of %q", at, b)
+			}
+		}
+	})
 }
