@@ -53,24 +53,32 @@ func outputs(values, formats []string) (list []output, err error) {
 		}
 		seen[file] = true
 		if file != "" {
-			if there, err := os.Stat(file); err == nil && there.IsDir() || strings.HasSuffix(file, string(filepath.Separator)) {
-				return nil, usagef("-o %q: a directory is no file; name a file in it", v)
-			} else if errors.Is(err, syscall.ENAMETOOLONG) {
-				return nil, usagef("-o: the name of the file is too long for a file (%d bytes); name another", len(file))
-			}
-			if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
-				return nil, usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
-			}
-			switch info, err := os.Stat(file); {
-			case err == nil && info.IsDir():
-				return nil, usagef("-o %q: %s is a directory; name a file in it", v, file)
-			case err != nil && !errors.Is(err, fs.ErrNotExist):
-				return nil, usagef("-o %q: %w; name a file that can be written", v, plainError(err))
+			if err := namesFile(v, file); err != nil {
+				return nil, err
 			}
 		}
 		list = append(list, output{format, file})
 	}
 	return list, nil
+}
+
+// namesFile says what is wrong with the name of a file that is to be written,
+// before anything is verified.
+func namesFile(v, file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err == nil && info.IsDir() || strings.HasSuffix(file, string(filepath.Separator)):
+		return usagef("-o %q: %s is a directory; name a file in it", v, file)
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return usagef("-o: the name of the file is too long for a file (%d bytes); name another", len(file))
+	}
+	if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
+		return usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return usagef("-o %q: %w; name a file that can be written", v, plainError(err))
+	}
+	return nil
 }
 
 func orStdout(file string) string {
