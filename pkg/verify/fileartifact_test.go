@@ -9,7 +9,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-func artifactLayer(m object) object       { return m["layers"].([]any)[0].(object) }
+func artifactLayer(m object) object { return m["layers"].([]any)[0].(object) }
 func annotationsOf(m object) object { return artifactLayer(m)["annotations"].(object) }
 
 const (
