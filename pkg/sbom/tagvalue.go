@@ -83,11 +83,10 @@ func read(data []byte, keep func(tag string) bool, most int) (doc *spdx.Document
 		return nil, err
 	}
 	data = plainBytes(data)
-	// The library dereferences what a hostile document may leave out, such as
-	// a package that is null.
+	// The library dereferences what a hostile document may leave out.
 	defer func() {
 		if recover() != nil {
-			doc, err = nil, incomplete(data)
+			doc, err = nil, &FormatError{Err: errRuntime}
 		}
 	}()
 	if Detect(data) == JSON {
@@ -161,7 +160,9 @@ func only(whole bool) func(tag string) bool {
 
 // tagValues splits text into pairs exactly as the library's first step does:
 // comments and empty lines are dropped, a value stands on its line or between
-// <text> and </text>, and what follows </text> on its line is dropped.
+// <text> and </text>, and what follows </text> on its line is dropped. A value
+// that may be several lines, as where only some end with a carriage return, is
+// an error: read as one it would swallow the rest.
 func tagValues(text string, keep func(tag string) bool, most int) (tags, error) {
 	var t tags
 	for n := 1; text != ""; n++ {
@@ -182,8 +183,8 @@ func tagValues(text string, keep func(tag string) bool, most int) (tags, error) 
 			if !ok {
 				return tags{}, &FormatError{Line: n, Why: "a <text> is never closed"}
 			}
-		} else {
-			value = strings.TrimSpace(value)
+		} else if value = strings.TrimSpace(value); strings.Contains(value, "\r") {
+			return tags{}, &FormatError{Line: n, Why: fmt.Sprintf("a carriage return stands within the value of %q, and line feeds end other lines: which of them ends this one cannot be told", clip(tag))}
 		}
 		if !keep(tag) {
 			continue
