@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,6 +73,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	if len(buckets) == 0 {
 		buckets = []string{ReleaseBucket}
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the mark of UTF-8
 	payload, err := unwrap(data)
 	if err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	}
 	var doc inTotoStatement
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", quote(err.Error()))
+		return nil, noProvenance("%s", jsonWhy(err))
 	}
 	if !strings.HasPrefix(doc.Type, "https://in-toto.io/Statement/v") {
 		return nil, noProvenance("its type %s is not that of an in-toto statement", quote(doc.Type))
@@ -136,7 +138,7 @@ func unwrap(data []byte) ([]byte, error) {
 		return nil, noProvenance("%v", err)
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", quote(err.Error()))
+		return nil, noProvenance("%s", jsonWhy(err))
 	}
 	in := doc.DSSE
 	switch {
@@ -151,6 +153,29 @@ func unwrap(data []byte) ([]byte, error) {
 		return nil, noProvenance("it is an envelope of %s, not of an in-toto statement", quote(in.PayloadType))
 	}
 	return append([]byte{}, in.Payload...), nil // not nil, however empty
+}
+
+// jsonWhy says in words of a document what the JSON reader says in words of a
+// program.
+func jsonWhy(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var base64 base64.CorruptInputError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "it is no JSON document: it is empty, or ends too early"
+	case errors.As(err, &kind):
+		name := kind.Field[strings.LastIndex(kind.Field, ".")+1:]
+		if name == "" {
+			return "it is a JSON " + kind.Value + ", and should be an object"
+		}
+		return "its " + quote(name) + " cannot be of the kind " + kind.Value
+	case errors.As(err, &base64):
+		return "its payload is no base64"
+	case errors.As(err, &syntax):
+		return "it is no JSON document: " + quote(syntax.Error())
+	}
+	return "it is no JSON document: " + quote(err.Error())
 }
 
 // builtBy reads who built, and how, where each edition of SLSA provenance has it.
@@ -190,7 +215,8 @@ func (p *Provenance) place(subjects []inTotoSubject, v Version, buckets []string
 			return err
 		}
 		sums := sbom.Checksums{SHA1: s.Digest["sha1"], SHA256: s.Digest["sha256"], SHA512: s.Digest["sha512"]}
-		if sums.SHA256 == "" && sums.SHA512 == "" {
+		// What is no file of a release, such as a commit, claims nothing of one.
+		if path != "" && sums.SHA256 == "" && sums.SHA512 == "" {
 			return noProvenance("subject %s has neither sha256 nor sha512", quote(s.Name))
 		}
 		bad := func(sum string, n int) bool { return sum != "" && !isHex(sum, n) }
@@ -287,7 +313,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 	}
 	t, err := d.Token()
 	if err != nil {
-		return fmt.Errorf("no JSON: %s", quote(err.Error()))
+		return errors.New(jsonWhy(err))
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
@@ -298,7 +324,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		if open == '{' {
 			t, err := d.Token()
 			if err != nil {
-				return fmt.Errorf("no JSON: %s", quote(err.Error()))
+				return errors.New(jsonWhy(err))
 			}
 			key, _ := t.(string)
 			key = strings.ToLower(strings.ToUpper(key)) // as encoding/json folds letters
@@ -312,7 +338,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("no JSON: %s", quote(err.Error()))
+		return errors.New(jsonWhy(err))
 	}
 	return nil
 }
