@@ -179,6 +179,9 @@ func TestForeignDocumentsAreNamed(t *testing.T) {
 		"a web page with a mark":   {[]byte("\xef\xbb\xbf<!DOCTYPE html><html>"), "it is a web page"},
 		"YAML with a mark":         {[]byte("\xef\xbb\xbf---\nspdxVersion: SPDX-2.3\n"), "it is SPDX as YAML"},
 		"some lines end with CR":   {[]byte(strings.Replace(strings.ReplaceAll(plainHead+onePackage, "\n", "\r"), "\r", "\n", 3)), "line 4: a carriage return stands within the value"},
+		"CR before a text":         {[]byte(plainHead + "DocumentComment: a\rPackageName: b\rPackageComment: <text>c\nd</text>\n"), "line 8: a carriage return stands within the value"},
+		"CR behind a text":         {[]byte(plainHead + "DocumentComment: <text>a\nb</text>\rPackageName: b\rSPDXID: SPDXRef-b\n"), "line 8: a carriage return stands within the value"},
+		"CR behind a short text":   {[]byte(plainHead + "DocumentComment: <text>a</text>\rPackageName: b\r\n"), "line 8: a carriage return stands within the value"},
 		"CR in a comment":          {[]byte(plainHead + "DocumentComment: a\rPackageName: b\rSPDXID: SPDXRef-b\n"), "line 8: a carriage return stands within the value"},
 		"UTF-32":                   {[]byte("\xff\xfe\x00\x00S\x00\x00\x00"), "it is UTF-32"},
 		"CycloneDX":                {[]byte(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}`), "it is CycloneDX 1.5"},
@@ -203,6 +206,14 @@ func TestForeignDocumentsAreNamed(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// Within a text a carriage return is part of it, and at the end of a line it is none.
+func TestCarriageReturnsThatAreNoLineEnds(t *testing.T) {
+	doc, err := Parse([]byte(plainHead + "DocumentComment: <text>a\rb\r\nc</text>\r\r\n" + onePackage + "PackageVersion: 1 \r\r\n"))
+	if err != nil || len(doc.Packages) != 1 || doc.Packages[0].Version != "1" {
+		t.Errorf("%+v %v", doc, err)
 	}
 }
 

@@ -178,13 +178,17 @@ func tagValues(text string, keep func(tag string) bool, most int) (tags, error) 
 			return tags{}, &FormatError{Line: n, Why: fmt.Sprintf("no tag in %q", clip(line))}
 		}
 		tag = strings.TrimSpace(tag)
-		if _, after, ok := strings.Cut(value, "<text>"); ok {
-			value, text, n, ok = textValue(after, text, n)
-			if !ok {
+		before, after, isText := strings.Cut(value, "<text>")
+		behind := "" // what is dropped
+		if value = strings.TrimSpace(value); isText {
+			if value, behind, text, n, ok = textValue(after, text, n); !ok {
 				return tags{}, &FormatError{Line: n, Why: "a <text> is never closed"}
 			}
-		} else if value = strings.TrimSpace(value); strings.Contains(value, "\r") {
-			return tags{}, &FormatError{Line: n, Why: fmt.Sprintf("a carriage return stands within the value of %q, and line feeds end other lines: which of them ends this one cannot be told", clip(tag))}
+		} else {
+			before = value
+		}
+		if strings.Contains(before, "\r") || strings.Contains(strings.TrimRightFunc(behind, unicode.IsSpace), "\r") {
+			return tags{}, &FormatError{Line: start, Why: fmt.Sprintf("a carriage return stands within the value of %q, and line feeds end other lines: which of them ends this one cannot be told", clip(tag))}
 		}
 		if !keep(tag) {
 			continue
@@ -205,19 +209,19 @@ func tagValues(text string, keep func(tag string) bool, most int) (tags, error) 
 
 // textValue reads a value that began with <text>: after is the rest of its
 // line, rest the text behind that line, whose number is n. ok is false if the
-// value never ends; otherwise the value, the text behind its last line, and
-// that line's number come back.
-func textValue(after, rest string, n int) (value, behind string, line int, ok bool) {
-	if value, _, ok := strings.Cut(after, "</text>"); ok {
-		return value, rest, n, true
+// value never ends; otherwise the value, what follows it on its last line, the
+// text behind that line, and the line's number come back.
+func textValue(after, rest string, n int) (value, behind, text string, line int, ok bool) {
+	if value, behind, ok := strings.Cut(after, "</text>"); ok {
+		return value, behind, rest, n, true
 	}
-	tail, behind, ok := strings.Cut(rest, "</text>")
+	tail, rest, ok := strings.Cut(rest, "</text>")
 	if !ok {
-		return "", "", n, false
+		return "", "", "", n, false
 	}
 	value = after + "\n" + strings.ReplaceAll(tail, "\r\n", "\n")
-	_, behind = cutLine(behind) // what follows on that line is dropped
-	return value, behind, n + 1 + strings.Count(tail, "\n"), true
+	behind, text = cutLine(rest)
+	return value, behind, text, n + 1 + strings.Count(tail, "\n"), true
 }
 
 // cutLine splits off the first line, without its "\n" or "\r\n".
