@@ -2,7 +2,6 @@ package release
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/sbom"
 )
 
@@ -87,7 +87,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	}
 	var doc inTotoStatement
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", jsonWhy(err))
+		return nil, noProvenance("%v", strictjson.Plain(err))
 	}
 	if !strings.HasPrefix(doc.Type, "https://in-toto.io/Statement/v") {
 		return nil, noProvenance("its type %s is not that of an in-toto statement", quote(doc.Type))
@@ -138,7 +138,7 @@ func unwrap(data []byte) ([]byte, error) {
 		return nil, noProvenance("%v", err)
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", jsonWhy(err))
+		return nil, noProvenance("%v", strictjson.Plain(err))
 	}
 	in := doc.DSSE
 	switch {
@@ -153,29 +153,6 @@ func unwrap(data []byte) ([]byte, error) {
 		return nil, noProvenance("it is an envelope of %s, not of an in-toto statement", quote(in.PayloadType))
 	}
 	return append([]byte{}, in.Payload...), nil // not nil, however empty
-}
-
-// jsonWhy says in words of a document what the JSON reader says in words of a
-// program.
-func jsonWhy(err error) string {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	var base64 base64.CorruptInputError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "it is no JSON document: it is empty, or ends too early"
-	case errors.As(err, &kind):
-		name := kind.Field[strings.LastIndex(kind.Field, ".")+1:]
-		if name == "" {
-			return "it is a JSON " + kind.Value + ", and should be an object"
-		}
-		return "its " + quote(name) + " cannot be of the kind " + kind.Value
-	case errors.As(err, &base64):
-		return "its payload is no base64"
-	case errors.As(err, &syntax):
-		return "it is no JSON document: " + quote(syntax.Error())
-	}
-	return "it is no JSON document: " + quote(err.Error())
 }
 
 // builtBy reads who built, and how, where each edition of SLSA provenance has it.
@@ -313,7 +290,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 	}
 	t, err := d.Token()
 	if err != nil {
-		return errors.New(jsonWhy(err))
+		return strictjson.Plain(err)
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
@@ -324,7 +301,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		if open == '{' {
 			t, err := d.Token()
 			if err != nil {
-				return errors.New(jsonWhy(err))
+				return strictjson.Plain(err)
 			}
 			key, _ := t.(string)
 			key = strings.ToLower(strings.ToUpper(key)) // as encoding/json folds letters
@@ -338,7 +315,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return errors.New(jsonWhy(err))
+		return strictjson.Plain(err)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func TestProvenanceErrorsArePlain(t *testing.T) {
 		"a digest in a list": {with(`[{"name":"x","digest":[]}]`), `its "digest" cannot be of the kind array`},
 		"a number for a sum": {with(`[{"name":"x","digest":{"sha256":1}}]`), `its "digest" cannot be of the kind number`},
 		"a number in front":  {`{"payloadType":1,"payload":""}`, `its "payloadType" cannot be of the kind number`},
-		"no base64":          {`{"payloadType":"application/vnd.in-toto+json","payload":"!"}`, "its payload is no base64"},
+		"no base64":          {`{"payloadType":"application/vnd.in-toto+json","payload":"!"}`, "should be base64"},
 		"a null subject":     {with("[null]"), "none of its 1 subjects can be placed"},
 	} {
 		_, err := ParseProvenance([]byte(c[0]), version(t, "v1.27.2"))
