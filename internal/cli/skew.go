@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -146,15 +147,18 @@ func (r *reader) upgrade(ctx context.Context, from, to string) error {
 }
 
 // printedMinor reads a version as a cluster, a package or a component itself
-// prints it: "v1.31.4-eks-2d5f260", "1.28.9-2.1", "Kubernetes v1.27.2", "1.27+".
+// prints it: "v1.31.4-eks-2d5f260", "1.28.9-2.1", "Kubernetes v1.27.2",
+// "Client Version: v1.30.0", "1.27+".
 func printedMinor(spec string) (m support.Minor, passed string, ok bool) {
-	text, named := strings.CutPrefix(strings.TrimSpace(spec), "Kubernetes ")
-	v, rest, ok := release.Upstream(text)
-	if ok && (rest != "" || named) {
-		if rest == "" {
-			rest = "Kubernetes"
+	text, name := strings.TrimSpace(spec), ""
+	for _, before := range []string{"Kubernetes ", "Client Version: ", "Server Version: "} {
+		if rest, named := strings.CutPrefix(text, before); named {
+			text, name = rest, strings.TrimSpace(before)
 		}
-		return support.MinorOf(v), rest, true
+	}
+	v, rest, ok := release.Upstream(text)
+	if ok && (rest != "" || name != "") {
+		return support.MinorOf(v), cmp.Or(rest, name), true
 	}
 	// The API answers with "27+" as the minor of a build that is not upstream's.
 	if minor, plus := strings.CutSuffix(text, "+"); plus {

@@ -14,8 +14,8 @@ const maxHead = 512
 // LooksLikeHTML reports whether a body begins as a web page does. A comment
 // alone is not enough: CHANGELOG files begin with one.
 func LooksLikeHTML(body []byte) bool {
-	head := trimHead(body)
-	for _, start := range []string{"<!doctype html", "<html", "<head", "<body"} {
+	head := afterComments(trimHead(body))
+	for _, start := range []string{"<!doctype html", "<html", "<head", "<body", "<meta", "<title", "<script", "<style"} {
 		if hasPrefixFold(head, start) {
 			return true
 		}
@@ -27,8 +27,11 @@ func LooksLikeHTML(body []byte) bool {
 // blob was asked for: "a web page", or what a storage server says in XML of an
 // object that it does not give, such as "an error of a storage server in XML
 // (NoSuchKey)" (Amazon S3 API Reference, "Error responses"; Google Cloud Storage
-// XML API, "HTTP status and error codes"; Azure Blob Storage has the same form).
-// It is empty for anything else. No document of a release is XML.
+// XML API, "HTTP status and error codes"; Azure Blob Storage has the same form),
+// or what an API says in JSON of an error, and of nothing else (Google Cloud
+// Storage JSON API, "error"; OCI Distribution Specification and Artifactory,
+// "errors"). It is empty for anything else. No document of a release is XML, and
+// none in JSON begins so.
 func Instead(body []byte) string {
 	if LooksLikeHTML(body) {
 		return "a web page"
@@ -50,6 +53,8 @@ func Instead(body []byte) string {
 			return "an error of a storage server in XML (" + code + ")"
 		}
 		return "an error of a storage server in XML"
+	case jsonError(head):
+		return "an error in JSON"
 	case declared, element(head, "ListBucketResult"), element(head, "EnumerationResults"):
 		return "an XML document"
 	}
@@ -72,6 +77,19 @@ func afterComments(head []byte) []byte {
 		}
 		head = after
 	}
+}
+
+// jsonError says whether head begins with a JSON object whose first key is error
+// or errors.
+func jsonError(head []byte) bool {
+	const space = " \t\r\n"
+	object, ok := bytes.CutPrefix(head, []byte("{"))
+	if !ok {
+		return false
+	}
+	key, rest, _ := bytes.Cut(bytes.TrimLeft(object, space), []byte(":"))
+	key = bytes.TrimRight(key, space)
+	return len(rest) > 0 && (string(key) == `"error"` || string(key) == `"errors"`)
 }
 
 // element says whether head begins with an element of that name, by whatever prefix.

@@ -29,6 +29,15 @@ func TestInstead(t *testing.T) {
 		{"a declaration without end", "<?xml " + strings.Repeat("x", 2000), "an XML document"},
 		{"XHTML", "<?xml version='1.0'?>\n<!DOCTYPE html><html></html>", "a web page"},
 		{"a page", "\n<HTML>", "a web page"},
+		{"a comment before a page", "<!-- proxy -->\n<!doctype html>", "a web page"},
+		{"a page without a head", "<script>location='/login'</script>", "a web page"},
+		{"Google's JSON API", "{\n  \"error\": {\n    \"code\": 404,\n    \"message\": \"No such object\"\n  }\n}", "an error in JSON"},
+		{"a registry", `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, "an error in JSON"},
+		{"Artifactory, marked", "\ufeff{\n \"errors\" : [ {\n \"status\" : 404 } ]\n}", "an error in JSON"},
+		{"a statement", `{"_type":"https://in-toto.io/Statement/v1","error":{}}`, ""},
+		{"a key that begins so", `{"errorless":1}`, ""},
+		{"a text", `"error": 1`, ""},
+		{"no value", `{"error"`, ""},
 		{"JSON", `{"Error":"<Error>"}`, ""},
 		{"SPDX", "SPDXVersion: SPDX-2.3\n<?xml version='1.0'?>", ""},
 		{"a CHANGELOG", "<!-- BEGIN MUNGE: GENERATED_TOC -->\n<Error>", ""},
@@ -49,9 +58,10 @@ func FuzzInstead(f *testing.F) {
 	f.Add([]byte("<?xml version='1.0'?><!-- x --><Error><Code>NoSuchKey</Code></Error>"))
 	f.Add([]byte("<a:Error>"))
 	f.Add([]byte("{}"))
+	f.Add([]byte("{ \"errors\": []}"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		what := fetch.Instead(b)
-		if (fetch.LooksLikeHTML(b) || what != "") && !bytes.Contains(b, []byte("<")) || fetch.LooksLikeHTML(b) && what != "a web page" {
+		if (fetch.LooksLikeHTML(b) || what != "") && !bytes.ContainsAny(b, "<{") || fetch.LooksLikeHTML(b) && what != "a web page" {
 			t.Errorf("%q: %q", b, what)
 		}
 		if len(what) > 200 || strings.ContainsFunc(what, func(r rune) bool { return r < ' ' || r > '~' }) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
@@ -208,7 +209,7 @@ func parseChange(text []byte) (pendingDoc, error) {
 		return pendingDoc{}, err
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return pendingDoc{}, err
+		return pendingDoc{}, strictjson.Plain(err)
 	}
 	if doc.SchemaVersion != 1 {
 		return pendingDoc{}, fmt.Errorf("schemaVersion is %d, and this kverify reads 1", doc.SchemaVersion)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 const (
@@ -92,7 +93,7 @@ func parseManifest(body []byte) (*manifest, error) {
 	}
 	doc := new(Manifest)
 	if err := json.Unmarshal(body, doc); err != nil {
-		return nil, err
+		return nil, strictjson.Plain(err)
 	}
 	if doc.SchemaVersion != manifestVersion {
 		return nil, fmt.Errorf("schemaVersion is %d, and this kverify reads %d", doc.SchemaVersion, manifestVersion)
@@ -145,7 +146,7 @@ func parseIndex(body []byte) ([]name, error) {
 		Manifests     []descriptor `json:"manifests"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
-		return nil, err
+		return nil, strictjson.Plain(err)
 	}
 	if doc.SchemaVersion != 2 {
 		return nil, fmt.Errorf("schemaVersion is %d, not 2", doc.SchemaVersion)

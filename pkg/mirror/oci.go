@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 // maxNodes bounds what the names of one repository may reach: a thousand
@@ -276,7 +278,7 @@ func parseManifestBlob(body []byte) (m manifestBlob, err error) {
 		return m, err
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
-		return m, err
+		return m, strictjson.Plain(err)
 	}
 	if len(m.Manifests) > 0 && len(m.blobs()) > 0 {
 		return m, errors.New("both an index and an image manifest")

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 // answerLog answers the look-ups of Rekor v1 from the kept bundles: by identifier,
@@ -255,7 +257,7 @@ func readQuery(req *http.Request, q any) *answer {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(q); err != nil {
-		return plain(http.StatusBadRequest, "a look-up that is invalid or not understood: "+err.Error())
+		return plain(http.StatusBadRequest, "a look-up that is invalid or not understood: "+strictjson.Plain(err).Error())
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return plain(http.StatusBadRequest, "a look-up that is invalid: something follows it")

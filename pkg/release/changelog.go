@@ -123,6 +123,8 @@ func (c *Changelog) addTable(rows []tableRow) error {
 			err = c.addFile(header.cells, row)
 		case isImages:
 			err = c.addImage(header.cells, row)
+		case namesImage(row):
+			err = c.oddImage(row, "its table is headed "+quote(header.cells[0].text)+", not name and architectures")
 		case row.hasHash():
 			err = c.odd(row, "its table is headed "+quote(header.cells[0].text)+", not filename")
 		}
@@ -131,6 +133,11 @@ func (c *Changelog) addTable(rows []tableRow) error {
 		}
 	}
 	return nil
+}
+
+// namesImage reports whether the row begins with an image of a release.
+func namesImage(row tableRow) bool {
+	return strings.HasPrefix(row.cells[0].text, registryHost+"/") || strings.HasPrefix(row.cells[0].text, oldRegistryHost+"/")
 }
 
 // commonAlgorithm returns the strongest algorithm that every row has; none

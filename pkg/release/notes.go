@@ -218,29 +218,44 @@ var kinds = []struct{ prefix, kind string }{
 	{"urgent", "urgent"}, {"(no, really", "urgent"}, {"action required", "urgent"}, {"before upgrading", "urgent"},
 	{"important security", "security"}, {"security", "security"}, {"cve-", "security"},
 	{"known issue", "known-issue"},
-	{"deprecation", "deprecation"}, {"api change", "api-change"}, {"feature", "feature"}, {"design", "design"},
+	{"deprecat", "deprecation"}, {"api change", "api-change"}, {"design", "design"},
+	{"feature", "feature"}, {"new feature", "feature"}, {"notable feature", "feature"},
 	{"documentation", "documentation"}, {"failing test", "failing-test"},
-	{"bug", "bug"}, {"other (bug", "bug"}, {"other (cleanup", "cleanup"}, {"cleanup", "cleanup"},
-	{"dependenc", "dependency"}, // "Dependencies", and since v1.36 "Dependency"
+	{"bug", "bug"}, {"regression", "bug"}, {"other (bug", "bug"}, {"other (cleanup", "cleanup"}, {"cleanup", "cleanup"},
+	{"dependenc", "dependency"},                                                   // "Dependencies", and since v1.36 "Dependency"
+	{"external dependenc", "dependency"}, {"detailed go dependenc", "dependency"}, // v1.14 and before
 }
 
 // kind classifies the nearest heading that says anything: under "Dependencies"
-// stand "Added" and "Changed".
+// stand "Added" and "Changed". What stands under an urgent one is urgent, by
+// whatever heading it is sorted there.
 func (p headings) kind() string {
-	for i := len(p) - 1; i >= 0; i-- {
-		title := strings.ToLower(p[i].title)
-		for _, k := range kinds {
-			if strings.HasPrefix(title, k.prefix) {
-				return k.kind
-			}
+	kind := "other"
+	for _, h := range p {
+		switch k := kindOf(h.title); {
+		case k == "urgent":
+			return k
+		case k != "":
+			kind = k
 		}
 	}
-	return "other"
+	return kind
+}
+
+// kindOf is the kind that a heading names; empty for none.
+func kindOf(title string) string {
+	title = strings.ToLower(title)
+	for _, k := range kinds {
+		if strings.HasPrefix(title, k.prefix) {
+			return k.kind
+		}
+	}
+	return ""
 }
 
 // Compiled at the first use: a run that reads no notes starts without them.
 var (
-	prPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[#(\d{1,7})\]\(|\(#(\d{1,7})[,) ]`) })
+	prPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[#(\d{1,7})\]\(|(?:\(|, )#(\d{1,7})\b`) })
 	authorPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`) })
 	sigPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[SIG ([^\]\n]{1,400})\]`) })
 )

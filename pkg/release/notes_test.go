@@ -65,6 +65,45 @@ func TestDependencyHeadings(t *testing.T) {
 	}
 }
 
+// The nearest heading that says anything decides, but what is urgent is urgent by
+// whatever heading it is sorted there.
+func TestKindsOfHeadings(t *testing.T) {
+	for headings, want := range map[string]string{
+		"## Urgent Upgrade Notes\n\n### (No, really, you MUST read this before you upgrade)\n\n#### Deprecations": "urgent",
+		"## Urgent Upgrade Notes\n\n### Dependency":                                                               "urgent",
+		"## Urgent Upgrade Notes\n\n### Cluster Lifecycle":                                                        "urgent",
+		"## Before Upgrading\n\n#### Features":                                                                    "urgent",
+		"## Dependencies\n\n### Added":                                                                            "dependency",
+		"## External Dependencies":                                                                                "dependency",
+		"## Detailed go Dependency Changes\n\n### Changed":                                                        "dependency",
+		"## Changes by Kind\n\n### Uncategorized":                                                                 "other",
+		"## Changes by Kind\n\n### Regression":                                                                    "bug",
+		"## New Features":                                                                                         "feature",
+		"## Notable Features\n\n### Storage":                                                                      "feature",
+		"## Deprecated":                                                                                           "deprecation",
+		"## Deprecations and Removals\n\n### API Changes":                                                         "api-change",
+		"## Urgency": "other",
+	} {
+		notes := notesOf(t, "# v1.27.0\n\n"+headings+"\n\n- One.\n", "v1.27.0")
+		if len(notes) != 1 || notes[0].Kind != want {
+			t.Errorf("%q: %+v", headings, notes)
+		}
+	}
+}
+
+func TestPullRequestsOfANote(t *testing.T) {
+	for text, want := range map[string][]int{
+		"a ([#1](u), [#2](u), [@b](u)) [SIG C]": {1, 2},
+		"a (#1, #2, @b)":                        {1, 2},
+		"a (#1, #1, @b)":                        {1},
+		"a fix of #3 (#1, @b)":                  {1},
+	} {
+		if notes := notesOf(t, "# v1.27.0\n\n## Changes\n\n- "+text+"\n", "v1.27.0"); len(notes) != 1 || !slices.Equal(notes[0].PRs, want) {
+			t.Errorf("%q: %+v", text, notes)
+		}
+	}
+}
+
 func TestFieldNotes(t *testing.T) {
 	if notes := notesOf(t, string(fieldCase(t, "notes-heading-dependency.md")), "v1.37.0"); len(notes) != 1 || notes[0].Kind != "dependency" {
 		t.Errorf("%+v", notes)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/text"
 )
 
 // OddRow is a row of a CHANGELOG's downloads that is not of the form that it
@@ -137,10 +138,18 @@ func numberLines(rows []OddRow, source []byte) {
 // addStray takes a block among the downloads that is no table: lines in it that
 // hold a hash were meant as rows, and none reads them.
 func (c *Changelog) addStray(source []byte, block ast.Node) error {
-	lines := block.Lines()
-	if lines == nil {
-		return nil
-	}
+	return ast.Walk(block, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if n.Type() != ast.TypeBlock {
+			return ast.WalkSkipChildren, nil
+		}
+		if lines := n.Lines(); entering && lines != nil {
+			return ast.WalkContinue, c.addLines(source, lines)
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+func (c *Changelog) addLines(source []byte, lines *text.Segments) error {
 	for i := range lines.Len() {
 		segment := lines.At(i)
 		row := tableRow{line: segment.Start, text: strings.TrimSpace(string(segment.Value(source)))}

@@ -144,6 +144,8 @@ func TestChangelogRowsOutsideATable(t *testing.T) {
 		"hash alg and hash":   "binary | hash alg | hash\n--- | --- | ---\n`kubernetes.tar.gz` | sha512 | `" + sum + "`",
 		"no table":            "kubernetes.tar.gz | " + sum,
 		"a blank line inside": "filename | sha512 hash\n--- | ---\n\nkubernetes.tar.gz | " + sum,
+		"a list":              "- [kubernetes.tar.gz](https://dl.k8s.io/v1.27.2/kubernetes.tar.gz): `" + sum + "`",
+		"a list of lists":     "* Source\n    * kubernetes.tar.gz " + sum,
 		"a code block":        "    kubernetes.tar.gz | " + sum,
 		"an HTML table":       "<table>\n<tr><td>kubernetes.tar.gz</td><td>" + sum + "</td></tr>\n</table>",
 	} {
@@ -156,6 +158,18 @@ func TestChangelogRowsOutsideATable(t *testing.T) {
 				t.Errorf("odd %v, files %v", got.Odd, got.Files)
 			}
 		})
+	}
+}
+
+// Images in a table of another title are named, too.
+func TestChangelogImagesInAnotherTable(t *testing.T) {
+	text := "# v1.27.2\n\n## Downloads for v1.27.2\n\nimage | architecture\n--- | ---\n[registry.k8s.io/kube-proxy:v1.27.2](https://x) | [amd64](https://x)\n"
+	got, err := ParseChangelog([]byte(text), Version{1, 27, 2, ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows := got.OddImages(); len(rows) != 1 || !strings.Contains(rows[0].String(), `headed "image"`) {
+		t.Errorf("%v", rows)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/sbom"
 )
 
@@ -73,6 +74,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	if len(buckets) == 0 {
 		buckets = []string{ReleaseBucket}
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the mark of UTF-8
 	payload, err := unwrap(data)
 	if err != nil {
 		return nil, err
@@ -91,7 +93,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	}
 	var doc inTotoStatement
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", quote(err.Error()))
+		return nil, noProvenance("%v", strictjson.Plain(err))
 	}
 	if !strings.HasPrefix(doc.Type, "https://in-toto.io/Statement/v") {
 		return nil, noProvenance("its type %s is not that of an in-toto statement", quote(doc.Type))
@@ -142,7 +144,7 @@ func unwrap(data []byte) ([]byte, error) {
 		return nil, noProvenance("%v", err)
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, noProvenance("%s", quote(err.Error()))
+		return nil, noProvenance("%v", strictjson.Plain(err))
 	}
 	in := doc.DSSE
 	switch {
@@ -196,7 +198,8 @@ func (p *Provenance) place(subjects []inTotoSubject, v Version, buckets []string
 			return err
 		}
 		sums := sbom.Checksums{SHA1: s.Digest["sha1"], SHA256: s.Digest["sha256"], SHA512: s.Digest["sha512"]}
-		if sums.SHA256 == "" && sums.SHA512 == "" {
+		// What is no file of a release, such as a commit, claims nothing of one.
+		if path != "" && sums.SHA256 == "" && sums.SHA512 == "" {
 			return noProvenance("subject %s has neither sha256 nor sha512", quote(s.Name))
 		}
 		bad := func(sum string, n int) bool { return sum != "" && !isHex(sum, n) }
@@ -293,7 +296,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 	}
 	t, err := d.Token()
 	if err != nil {
-		return fmt.Errorf("no JSON: %s", quote(err.Error()))
+		return strictjson.Plain(err)
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
@@ -304,7 +307,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		if open == '{' {
 			t, err := d.Token()
 			if err != nil {
-				return fmt.Errorf("no JSON: %s", quote(err.Error()))
+				return strictjson.Plain(err)
 			}
 			key, _ := t.(string)
 			key = strings.ToLower(strings.ToUpper(key)) // as encoding/json folds letters
@@ -318,7 +321,7 @@ func uniqueValue(d *json.Decoder, depth int) error {
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("no JSON: %s", quote(err.Error()))
+		return strictjson.Plain(err)
 	}
 	return nil
 }

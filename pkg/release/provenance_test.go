@@ -172,6 +172,44 @@ func TestProvenanceRefuses(t *testing.T) {
 	}
 }
 
+// Errors are in words of a document, not of a program.
+func TestProvenanceErrorsArePlain(t *testing.T) {
+	good := string(provenanceOf(publishedAt + "x"))
+	subject := good[strings.Index(good, `"subject":`):]
+	with := func(list string) string { return `{"_type":"https://in-toto.io/Statement/v1","subject":` + list + "}" }
+	for name, c := range map[string][2]string{
+		"nothing":            {"", "is empty, or ends too early"},
+		"cut":                {good[:len(good)/2], "ends too early"},
+		"a list":             {"[]", "it is a JSON array, and should be an object"},
+		"a text":             {`"x"`, "it is a JSON string"},
+		"a web page":         {"<html>", "no JSON document"},
+		"UTF-16":             {"\xff\xfe{\x00", "no JSON document"},
+		"subjects in a map":  {with("{}"), `its "subject" cannot be of the kind object`},
+		"a digest in a list": {with(`[{"name":"x","digest":[]}]`), `its "digest" cannot be of the kind array`},
+		"a number for a sum": {with(`[{"name":"x","digest":{"sha256":1}}]`), `its "digest" cannot be of the kind number`},
+		"a number in front":  {`{"payloadType":1,"payload":""}`, `its "payloadType" cannot be of the kind number`},
+		"no base64":          {`{"payloadType":"application/vnd.in-toto+json","payload":"!"}`, "should be base64"},
+		"a null subject":     {with("[null]"), "none of its 1 subjects can be placed"},
+	} {
+		_, err := ParseProvenance([]byte(c[0]), version(t, "v1.27.2"))
+		if err == nil || !strings.Contains(err.Error(), c[1]) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, word := range []string{"Go ", "json: c", "struct", "inToto", "unmarshal", "EOF"} {
+			if strings.Contains(err.Error(), word) {
+				t.Errorf("%s: words of a program: %v", name, err)
+			}
+		}
+	}
+	// What is no file of the release needs no hash of one; and a mark is no fault.
+	marked := "\xef\xbb\xbf" + strings.Replace(good, subject, strings.Replace(subject, "[", `[{"name":"git+https://example.test/x","digest":{"gitCommit":"00"}},`, 1), 1)
+	p, err := ParseProvenance([]byte(marked), version(t, "v1.27.2"))
+	if err != nil || len(p.Subjects) != 2 || p.Subjects[0].Path != "" || p.Subjects[1].Path != "x" || p.Released() || len(p.Misplaced()) != 1 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
 // The edition of SLSA says where builder and build type stand; elsewhere they count for nothing.
 func TestProvenanceBuilder(t *testing.T) {
 	for _, c := range []struct{ kind, predicate, builder, buildType string }{

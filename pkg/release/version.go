@@ -95,7 +95,7 @@ const maxForeign = 128
 
 // Upstream finds the upstream version that s begins with, and what others added
 // to it: distributors a suffix ("v1.31.4-eks-2d5f260", "v1.29.6-gke.1038001",
-// "v1.30.4+k3s1", "v1.28.9+rke2r1"), packagers a revision ("1.28.9-2.1"), and
+// "v1.30.4+k3s1", "v1.28.9+rke2r1"), packagers a revision or an epoch ("1.28.9-2.1", "0:1.27.2-0"), and
 // those who build between releases a commit ("v1.28.0-alpha.1.45+0c0ffee"). rest
 // is empty for a version that is upstream's own. ok is false for anything else.
 //
@@ -104,6 +104,11 @@ const maxForeign = 128
 func Upstream(s string) (v Version, rest string, ok bool) {
 	if v, why := readVersion(s); why == "" {
 		return v, "", true
+	}
+	// Packages may have an epoch, as in "0:1.27.2-0"; upstream has none.
+	if epoch, packaged, found := strings.Cut(s, ":"); found && len(epoch) == 1 && epoch[0] >= '0' && epoch[0] <= '9' && !strings.Contains(packaged, ":") {
+		v, rest, ok = Upstream(packaged)
+		return v, epoch + ":" + rest, ok
 	}
 	core := s
 	if i := strings.IndexAny(s, "-+~"); i >= 0 {

@@ -79,7 +79,7 @@ func Read(name string, r io.Reader) (*File, error) {
 		return fail("not one report: %w", err)
 	}
 	if err := json.Unmarshal(body, &said); err != nil {
-		return fail("not a report: %w", err)
+		return fail("not a report: %w", strictjson.Plain(err))
 	}
 	rep := said.Report
 	rep.Saved = true

@@ -60,7 +60,12 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	return err
 }
 
-func write(w io.Writer, doc *spdx.Document, to Format) error {
+func write(w io.Writer, doc *spdx.Document, to Format) (err error) {
+	defer func() {
+		if recover() != nil { // as in read
+			err = errRuntime
+		}
+	}()
 	if to == JSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")

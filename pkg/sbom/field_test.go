@@ -174,6 +174,15 @@ func TestForeignDocumentsAreNamed(t *testing.T) {
 		"UTF-16, big":              {wide(plainHead, true, true), "it is UTF-16"},
 		"UTF-16 without a mark":    {wide(plainHead, false, false), "it is UTF-16"},
 		"UTF-16, big, no mark":     {wide(`{"spdxVersion":"SPDX-2.3"}`, true, false), "it is UTF-16"},
+		"UTF-16, after a comment":  {wide("# \u00fcber \u0416\u0416\u0416\n"+plainHead, false, false), "it is UTF-16"},
+		"CycloneDX as XML, marked": {[]byte("\xef\xbb\xbf<?xml version=\"1.0\"?>\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\"/>"), "it is CycloneDX, as XML"},
+		"a web page with a mark":   {[]byte("\xef\xbb\xbf<!DOCTYPE html><html>"), "it is a web page"},
+		"YAML with a mark":         {[]byte("\xef\xbb\xbf---\nspdxVersion: SPDX-2.3\n"), "it is SPDX as YAML"},
+		"some lines end with CR":   {[]byte(strings.Replace(strings.ReplaceAll(plainHead+onePackage, "\n", "\r"), "\r", "\n", 3)), "line 4: a carriage return stands within the value"},
+		"CR before a text":         {[]byte(plainHead + "DocumentComment: a\rPackageName: b\rPackageComment: <text>c\nd</text>\n"), "line 8: a carriage return stands within the value"},
+		"CR behind a text":         {[]byte(plainHead + "DocumentComment: <text>a\nb</text>\rPackageName: b\rSPDXID: SPDXRef-b\n"), "line 8: a carriage return stands within the value"},
+		"CR behind a short text":   {[]byte(plainHead + "DocumentComment: <text>a</text>\rPackageName: b\r\n"), "line 8: a carriage return stands within the value"},
+		"CR in a comment":          {[]byte(plainHead + "DocumentComment: a\rPackageName: b\rSPDXID: SPDXRef-b\n"), "line 8: a carriage return stands within the value"},
 		"UTF-32":                   {[]byte("\xff\xfe\x00\x00S\x00\x00\x00"), "it is UTF-32"},
 		"CycloneDX":                {[]byte(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}`), "it is CycloneDX 1.5"},
 		"CycloneDX as XML":         {[]byte("<?xml version=\"1.0\"?>\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\"/>"), "it is CycloneDX, as XML"},
@@ -200,6 +209,27 @@ func TestForeignDocumentsAreNamed(t *testing.T) {
 	}
 }
 
+// Within a text a carriage return is part of it, and at the end of a line it is none.
+func TestCarriageReturnsThatAreNoLineEnds(t *testing.T) {
+	doc, err := Parse([]byte(plainHead + "DocumentComment: <text>a\rb\r\nc</text>\r\r\n" + onePackage + "PackageVersion: 1 \r\r\n"))
+	if err != nil || len(doc.Packages) != 1 || doc.Packages[0].Version != "1" {
+		t.Errorf("%+v %v", doc, err)
+	}
+}
+
+// A document in JSON is what it is on lines as well, and behind a mark.
+func TestMarkedJSON(t *testing.T) {
+	lines := "{\n \"spdxVersion\": \"SPDX-2.3\",\n \"name\": \"small\",\n \"packages\": [{\"SPDXID\": \"SPDXRef-a\"}]\n}\n"
+	for _, mark := range []string{"", "\xef\xbb\xbf", "\xef\xbb\xbf\r\n", "\n"} {
+		for _, end := range []string{"\n", "\r\n", "\r", " "} {
+			doc, err := Parse([]byte(mark + strings.ReplaceAll(lines, "\n", end)))
+			if err != nil || doc.Name != "small" || len(doc.Packages) != 1 {
+				t.Errorf("%q %q: %+v %v", mark, end, doc, err)
+			}
+		}
+	}
+}
+
 // An error says where, and in words of a document.
 func TestErrorsNameLineAndElement(t *testing.T) {
 	json := `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"small","creationInfo":{"created":"","creators":[]},` + "\n"
@@ -215,7 +245,7 @@ func TestErrorsNameLineAndElement(t *testing.T) {
 		"no id":                    {plainHead + "PackageName: one\n", []string{"line 8", "does not have SPDX identifier"}},
 		"a null package":           {json + `"packages":[{"name":"a","SPDXID":"SPDXRef-a"},null]}`, []string{"packages[1] is null"}},
 		"a null file":              {json + `"files":[null]}`, []string{"null"}},
-		"a number for a name":      {json + `"packages":[{"name":1}]}`, []string{"name", "cannot be a number"}},
+		"a number for a name":      {json + `"packages":[{"name":1}]}`, []string{"name", "cannot be of the kind number"}},
 		"no JSON":                  {json + `"packages":[}`, []string{"line 2", "no JSON document"}},
 	} {
 		t.Run(name, func(t *testing.T) {

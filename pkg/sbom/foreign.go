@@ -29,7 +29,7 @@ const reads = "; kverify reads SPDX 2.2 and 2.3, as tag-value text or JSON in UT
 // encoding: nil if it may be SPDX of a version that is read.
 func foreign(data []byte) error {
 	is := func(what string) error { return &FormatError{Why: "it is " + what + reads} }
-	start := bytes.TrimLeft(data[:min(len(data), 4<<10)], " \t\r\n")
+	start := bytes.TrimLeft(bytes.TrimPrefix(data[:min(len(data), 4<<10)], bom), " \t\r\n")
 	lower := bytes.ToLower(start)
 	has := func(prefix string) bool { return bytes.HasPrefix(lower, []byte(prefix)) }
 	switch {
@@ -41,6 +41,8 @@ func foreign(data []byte) error {
 		return is("gzip, and wants unpacking")
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return is("a zip archive, and wants unpacking")
+	case bytes.HasPrefix(data, []byte("\xfd7zXZ\x00")), bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(data, []byte("BZh")):
+		return is("compressed, and wants unpacking")
 	case has("<!doctype html"), has("<html"):
 		return is("a web page")
 	case has("<") && bytes.Contains(lower, []byte("cyclonedx")):
@@ -49,6 +51,8 @@ func foreign(data []byte) error {
 		return is("SPDX as RDF")
 	case has("<?xml"), has("<rdf"), has("<bom"):
 		return is("XML")
+	case has("<"):
+		return is("XML or a web page")
 	case has("["):
 		return is("a JSON list")
 	}
@@ -68,22 +72,19 @@ func foreign(data []byte) error {
 
 func clean(s string) string { return fmt.Sprintf("%.40s", strings.Trim(s, `"', `)) }
 
-// everySecondIsZero tells UTF-16 that bears no mark.
+// everySecondIsZero tells UTF-16 that bears no mark: text of the SPDX format is
+// mostly ASCII, of which every second byte is then zero, and always the same.
 func everySecondIsZero(data []byte) bool {
-	const look = 16
-	if len(data) < look {
-		return false
-	}
-	for _, first := range []int{0, 1} {
-		all := true
-		for i := range look / 2 {
-			all = all && data[2*i+first] == 0 && data[2*i+1-first] != 0
-		}
-		if all {
-			return true
+	const look = 256
+	data = data[:min(len(data), look)]
+	var zeros [2]int
+	for i, c := range data {
+		if c == 0 {
+			zeros[i%2]++
 		}
 	}
-	return false
+	most := max(zeros[0], zeros[1])
+	return len(data) >= 16 && min(zeros[0], zeros[1]) == 0 && most >= len(data)/4
 }
 
 // opening is what tells a JSON document's kind.

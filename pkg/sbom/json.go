@@ -25,6 +25,9 @@ func readJSON(data []byte, most int) (*spdx.Document, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
+	if err := noNulls(data); err != nil {
+		return nil, err
+	}
 	var doc v2_3.Document
 	plain := dropUnreadable(data)
 	if err := json.Unmarshal(plain, &doc); err != nil {
@@ -45,31 +48,53 @@ func jsonError(data []byte, err error) error {
 	case errors.As(err, &syntax):
 		return &FormatError{Line: line(syntax.Offset), Why: "it is no JSON document: " + syntax.Error()}
 	case errors.As(err, &kind) && kind.Field != "":
-		return &FormatError{Why: fmt.Sprintf("%q cannot be a %s", clip(kind.Field), kind.Value)}
+		return &FormatError{Why: fmt.Sprintf("%q cannot be of the kind %s", clip(kind.Field), kind.Value)}
 	case errors.As(err, &kind):
-		return &FormatError{Why: "a " + kind.Value + " stands where it cannot stand"}
+		return &FormatError{Why: "a value of the kind " + kind.Value + " stands where it cannot stand"}
 	}
 	return &FormatError{Err: err}
 }
 
-// incomplete names the first element of a document that is null: the library
-// reads through it. It is asked only where the library failed so.
-func incomplete(data []byte) error {
-	var lists map[string]json.RawMessage
-	if Detect(data) == JSON && json.Unmarshal(data, &lists) == nil {
-		for _, name := range []string{"packages", "files", "relationships", "snippets", "annotations", "hasExtractedLicensingInfos", "externalDocumentRefs"} {
-			var list []json.RawMessage
-			if json.Unmarshal(lists[name], &list) != nil {
-				continue
-			}
-			for i, e := range list {
-				if string(e) == "null" {
-					return &FormatError{Why: fmt.Sprintf("%s[%d] is null: an element is missing there", name, i)}
+// noNulls refuses a list that holds null: the format knows no such element, and
+// the library reads through it, or drops it in silence. data is valid JSON.
+func noNulls(data []byte) error {
+	var open []byte // the brackets that are open
+	var name []byte // the last text in the document's own object
+	index := 0      // of the element in a list of that object
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; c {
+		case '"':
+			start := i + 1
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
 				}
 			}
+			if len(open) == 1 && i < len(data) {
+				name = data[start:i]
+			}
+		case '{', '[':
+			if open = append(open, c); len(open) == 2 {
+				index = 0
+			}
+		case '}', ']':
+			open = open[:max(len(open)-1, 0)]
+		case ',':
+			if len(open) == 2 {
+				index++
+			}
+		case 'n':
+			if len(open) == 0 || open[len(open)-1] != '[' {
+				continue
+			}
+			e := &FormatError{Line: 1 + bytes.Count(data[:i], []byte("\n"))}
+			if e.Why = fmt.Sprintf("%s[%d] is null: an element is missing there", clip(string(name)), index); len(open) != 2 {
+				e.Why = fmt.Sprintf("a list in %s holds null: an element is missing there", clip(string(name)))
+			}
+			return e
 		}
 	}
-	return &FormatError{Err: errRuntime}
+	return nil
 }
 
 // originators are the two members of a package that the library reads more

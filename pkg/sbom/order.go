@@ -232,6 +232,9 @@ const maxLocated = 200_000
 // it holds the one at fault.
 func (t *tags) locate(err error, parse func([]tv.TagValuePair) error) *FormatError {
 	out := &FormatError{Err: err}
+	if strings.Contains(err.Error(), "struct created") { // words of a program
+		out.Why, out.Err = "a tag of an annotation or a relationship stands before the one that begins it", nil
+	}
 	if len(t.pairs) > maxLocated {
 		return out
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -127,11 +128,34 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// A null relationship is dropped by the library; nothing else rests on it.
-func TestNullRelationship(t *testing.T) {
-	doc := parse(t, `{"spdxVersion":"SPDX-2.3","relationships":[null]}`)
-	if len(doc.Relationships) != 0 {
-		t.Errorf("%+v", doc)
+// What is null in a list is named, wherever it stands, and never dropped: the
+// library reads through some and forgets others.
+func TestNullElementsAreNamed(t *testing.T) {
+	const list = `{"spdxVersion":"SPDX-2.3","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: a"]},` + "\n" + `"name":"null, [null] and \"[null","comment":null,%}`
+	for text, say := range map[string]string{
+		`"packages":[null]`:        "packages[0] is null",
+		`"files":[null]`:           "files[0] is null",
+		`"relationships":[ null ]`: "relationships[0] is null",
+		`"annotations":[null]`:     "annotations[0] is null",
+		`"snippets":[null]`:        "snippets[0] is null",
+		`"hasExtractedLicensingInfos":[{"licenseId":"LicenseRef-1"},null]`: "hasExtractedLicensingInfos[1] is null",
+		`"externalDocumentRefs":[null]`:                                    "externalDocumentRefs[0] is null",
+		`"documentDescribes":[null]`:                                       "documentDescribes[0] is null",
+		`"packages":[{"SPDXID":"SPDXRef-a","checksums":[null]}]`:           "a list in packages holds null",
+		`"packages":[{"SPDXID":"SPDXRef-a","externalRefs":[null]}]`:        "a list in packages holds null",
+		`"packages":[{"SPDXID":"SPDXRef-a","annotations":[null]}]`:         "a list in packages holds null",
+	} {
+		data := []byte(strings.Replace(list, "%", text, 1))
+		_, err := Parse(data)
+		if !errors.As(err, new(*FormatError)) || !strings.Contains(err.Error(), "line 2: "+say) {
+			t.Errorf("%s: %v", text, err)
+		}
+		if err := Convert(io.Discard, data, TagValue); !errors.As(err, new(*FormatError)) {
+			t.Errorf("%s, converted: %v", text, err)
+		}
+	}
+	if _, err := Parse([]byte(strings.Replace(list, "%", `"packages":null,"relationships":[]`, 1))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -83,11 +83,10 @@ func read(data []byte, keep func(tag string) bool, most int) (doc *spdx.Document
 		return nil, err
 	}
 	data = plainBytes(data)
-	// The library dereferences what a hostile document may leave out, such as
-	// a package that is null.
+	// The library dereferences what a hostile document may leave out.
 	defer func() {
 		if recover() != nil {
-			doc, err = nil, incomplete(data)
+			doc, err = nil, &FormatError{Err: errRuntime}
 		}
 	}()
 	if Detect(data) == JSON {
@@ -161,7 +160,9 @@ func only(whole bool) func(tag string) bool {
 
 // tagValues splits text into pairs exactly as the library's first step does:
 // comments and empty lines are dropped, a value stands on its line or between
-// <text> and </text>, and what follows </text> on its line is dropped.
+// <text> and </text>, and what follows </text> on its line is dropped. A value
+// that may be several lines, as where only some end with a carriage return, is
+// an error: read as one it would swallow the rest.
 func tagValues(text string, keep func(tag string) bool, most int) (tags, error) {
 	var t tags
 	for n := 1; text != ""; n++ {
@@ -177,13 +178,17 @@ func tagValues(text string, keep func(tag string) bool, most int) (tags, error) 
 			return tags{}, &FormatError{Line: n, Why: fmt.Sprintf("no tag in %q", clip(line))}
 		}
 		tag = strings.TrimSpace(tag)
-		if _, after, ok := strings.Cut(value, "<text>"); ok {
-			value, text, n, ok = textValue(after, text, n)
-			if !ok {
+		before, after, isText := strings.Cut(value, "<text>")
+		behind := "" // what is dropped
+		if value = strings.TrimSpace(value); isText {
+			if value, behind, text, n, ok = textValue(after, text, n); !ok {
 				return tags{}, &FormatError{Line: n, Why: "a <text> is never closed"}
 			}
 		} else {
-			value = strings.TrimSpace(value)
+			before = value
+		}
+		if strings.Contains(before, "\r") || strings.Contains(strings.TrimRightFunc(behind, unicode.IsSpace), "\r") {
+			return tags{}, &FormatError{Line: start, Why: fmt.Sprintf("a carriage return stands within the value of %q, and line feeds end other lines: which of them ends this one cannot be told", clip(tag))}
 		}
 		if !keep(tag) {
 			continue
@@ -204,19 +209,19 @@ func tagValues(text string, keep func(tag string) bool, most int) (tags, error) 
 
 // textValue reads a value that began with <text>: after is the rest of its
 // line, rest the text behind that line, whose number is n. ok is false if the
-// value never ends; otherwise the value, the text behind its last line, and
-// that line's number come back.
-func textValue(after, rest string, n int) (value, behind string, line int, ok bool) {
-	if value, _, ok := strings.Cut(after, "</text>"); ok {
-		return value, rest, n, true
+// value never ends; otherwise the value, what follows it on its last line, the
+// text behind that line, and the line's number come back.
+func textValue(after, rest string, n int) (value, behind, text string, line int, ok bool) {
+	if value, behind, ok := strings.Cut(after, "</text>"); ok {
+		return value, behind, rest, n, true
 	}
-	tail, behind, ok := strings.Cut(rest, "</text>")
+	tail, rest, ok := strings.Cut(rest, "</text>")
 	if !ok {
-		return "", "", n, false
+		return "", "", "", n, false
 	}
 	value = after + "\n" + strings.ReplaceAll(tail, "\r\n", "\n")
-	_, behind = cutLine(behind) // what follows on that line is dropped
-	return value, behind, n + 1 + strings.Count(tail, "\n"), true
+	behind, text = cutLine(rest)
+	return value, behind, text, n + 1 + strings.Count(tail, "\n"), true
 }
 
 // cutLine splits off the first line, without its "\n" or "\r\n".

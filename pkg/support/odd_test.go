@@ -89,6 +89,27 @@ func TestScheduleReadsWhatIsWrittenByHand(t *testing.T) {
 	}
 }
 
+// Until 2022 the days of the next patch stood beside it.
+func TestScheduleDaysBesideNext(t *testing.T) {
+	const text = "schedules:\n- release: 1.20\n  next: 1.20.3\n  cherryPickDeadline: 2021-02-12\n  targetDate: %\n  endOfLifeDate: 2021-12-30\n"
+	for day, want := range map[string]support.Date{"2021-02-17": "2021-02-17", "TBD": "", "soon": ""} {
+		s, err := support.ParseSchedule([]byte(strings.Replace(text, "%", day, 1)))
+		if err != nil || len(s.Cycles) != 1 || s.Cycles[0].Next == nil || s.Cycles[0].Next.Date != want || s.Cycles[0].Next.CherryPickDeadline != "2021-02-12" {
+			t.Errorf("%s: %+v %v", day, s, err)
+		} else if (day == "soon") != (len(s.Odd) == 1) {
+			t.Errorf("%s: %q", day, s.Odd)
+		}
+	}
+}
+
+// What cannot be read of a final patch is named.
+func TestEndOfLifeOfAListOfFinals(t *testing.T) {
+	s, err := support.ParseEndOfLife([]byte("branches:\n- {release: 1.20, endOfLifeDate: 2022-02-28, finalPatchRelease: [1.20.15, 1.20.14]}\n"))
+	if err != nil || len(s.Cycles) != 1 || len(s.Cycles[0].Patches) != 0 || len(s.Odd) != 1 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
 // Of two finals of a minor the newest counts.
 func TestEndOfLifeOfTwoFinals(t *testing.T) {
 	s, err := support.ParseEndOfLife(fieldCase(t, "eol-two-finals.yaml"))

@@ -105,7 +105,7 @@ func ParseEndOfLife(data []byte) (*Schedule, error) {
 			r.leaveOut(n, f.name(), err)
 			continue
 		}
-		if text, _ := f.text("finalPatchRelease"); isVersion(text) {
+		if text, err := f.text("finalPatchRelease"); err != nil || isVersion(text) {
 			c.Patches = r.patches(c.Minor, []*yaml.Node{f["finalPatchRelease"]})
 			for i := range c.Patches {
 				c.Patches[i].Note = r.note(c.Minor, f)
@@ -133,6 +133,13 @@ func (r *reader) cycle(n *yaml.Node) (Cycle, bool) {
 		if err != nil {
 			r.leaveOut(n, "the next patch of "+c.Minor.String(), err)
 			continue
+		}
+		if n.Kind == yaml.ScalarNode { // until 2022 its days stood beside it
+			var late error
+			next.Date, next.CherryPickDeadline = f.day("targetDate", &err), f.day("cherryPickDeadline", &late)
+			if err = first(err, late); err != nil {
+				r.leaveOut(n, "a day of "+next.Version.String(), err)
+			}
 		}
 		if c.Next == nil || next.Version.Compare(c.Next.Version) < 0 {
 			c.Next = &next

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -149,13 +150,13 @@ func CheckVouch(manifest, bundle []byte) error {
 		return fmt.Errorf("its signature has more than %d bytes", maxVouch)
 	}
 	if err := registry.CheckJSON(bundle); err != nil {
-		return fmt.Errorf("its signature cannot be read: %w", err)
+		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	var b vouchBundle
 	dec := json.NewDecoder(bytes.NewReader(bundle))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&b); err != nil {
-		return fmt.Errorf("its signature cannot be read: %w", err)
+		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	if b.MediaType != vouchBundleType || len(b.Envelope.Signatures) != 1 {
 		return errors.New("its signature is no bundle of the form that a mirror has")
@@ -170,7 +171,7 @@ func CheckVouch(manifest, bundle []byte) error {
 	dec = json.NewDecoder(bytes.NewReader(b.Envelope.Payload))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
-		return fmt.Errorf("its signature cannot be read: %w", err)
+		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	if sum := sha256.Sum256(manifest); p.SHA256 != hex.EncodeToString(sum[:]) || p.Size != int64(len(manifest)) {
 		return errOtherList

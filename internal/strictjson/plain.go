@@ -1,0 +1,36 @@
+package strictjson
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Plain returns an error of encoding/json in words of a document: encoding/json
+// speaks of the program's own types. Any other error is returned as it is. The
+// cause stays what [errors.As] finds.
+func Plain(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var base base64.CorruptInputError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{Why: "it is no JSON document: it is empty, or ends too early", Err: err}
+	case errors.As(err, &kind):
+		why := "it is a JSON " + kind.Value + ", and should be an object"
+		if name := kind.Field[strings.LastIndex(kind.Field, ".")+1:]; name != "" {
+			why = fmt.Sprintf("its %.80q cannot be of the kind %s", name, kind.Value)
+		}
+		return &Error{Why: why, Offset: kind.Offset, Err: err}
+	case errors.As(err, &base):
+		return &Error{Why: "a value that should be base64 is none", Err: err}
+	case errors.As(err, &syntax):
+		return &Error{Why: fmt.Sprintf("it is no JSON document: %.120q", syntax.Error()), Offset: syntax.Offset, Err: err}
+	}
+	return err
+}
