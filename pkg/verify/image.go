@@ -132,6 +132,9 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 	ref := im.ref()
 	ref.Host = r.Policy.Images.Registry
 	m, err := r.Registry.Manifest(ctx, ref)
+	if err == nil {
+		r.placeLate(ctx, im, m)
+	}
 	if im.maybeChild(m, err) {
 		r.examineChild(ctx, im, m)
 		return
