@@ -181,8 +181,11 @@ func Merge(files []*File) (Report, error) {
 	if out.Results, err = join(files, out.Scope.Subjects); err != nil {
 		return Report{}, err
 	}
+	for _, r := range out.Results { // what one part says is absent, another may have seen
+		out.Scope.Absent = slices.DeleteFunc(out.Scope.Absent, func(a string) bool { return r.Platform != "" && a == r.Subject+" "+r.Platform })
+	}
 	for _, s := range out.Scope.Subjects {
-		if !slices.ContainsFunc(out.Results, func(r Result) bool { return r.Subject == s || r.Release == s || slices.Contains(r.SeenAs, s) }) {
+		if !slices.ContainsFunc(out.Results, func(r Result) bool { return r.speaksOf(s) }) {
 			return Report{}, &FileError{names(files), fmt.Errorf("%s was asked for, and no result speaks of it", s)}
 		}
 	}

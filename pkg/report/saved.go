@@ -206,6 +206,10 @@ func (r Report) complete() error {
 }
 
 func (r Result) speaksOf(asked string) bool {
+	// The manifest of one architecture is seen under its own name, without a digest.
+	if name, digest, pinned := strings.Cut(asked, "@"); pinned && r.Digest == digest && slices.Contains(r.SeenAs, name) {
+		return true
+	}
 	return r.Subject == asked || r.Release == asked || slices.Contains(r.SeenAs, asked) || strings.HasPrefix(r.Subject, asked+"/")
 }
 

@@ -321,7 +321,8 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 			continue
 		}
 		c := seen.verified(class, rule, at)
-		if c.Reason == report.Forged || c.Verdict == report.Unknown {
+		// One that is signed and cannot be read leaves the class open, inside too.
+		if c.Reason == report.Forged || c.Verdict == report.Unknown && c.Reason != report.Malformed {
 			continue
 		}
 		ref, err := registry.ParseRef(at.source)

@@ -155,12 +155,18 @@ func (a *attestations) read(ctx context.Context, names []string) {
 			a.err = err
 		}
 		for _, d := range from.list(list) {
-			if !slices.ContainsFunc(all, func(o referrer) bool { return o.Digest == d.Digest }) {
+			// What one of them lists as something else may be a bundle by the other's word.
+			if !slices.ContainsFunc(all, func(o referrer) bool { return o.Digest == d.Digest && mayBeBundle(o) == mayBeBundle(d) }) {
 				all = append(all, d)
 			}
 		}
 	}
 	a.take(ctx, ref, all, names)
+}
+
+// mayBeBundle says whether a referrer is listed as a bundle, or as nothing.
+func mayBeBundle(d referrer) bool {
+	return strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == ""
 }
 
 func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referrer, names []string) {
@@ -171,7 +177,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 	}
 	var these []referrer
 	for _, d := range list {
-		if strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == "" {
+		if mayBeBundle(d) {
 			these = append(these, d)
 		}
 	}
@@ -291,7 +297,7 @@ func (a *attestations) judge(class string) report.Check {
 	ofClass := func(predicateType string) bool {
 		return predicateType == "" || slices.Contains(rule.PredicateTypes, predicateType)
 	}
-	var good, bad *report.Check
+	var good, bad, open *report.Check
 	var others []string
 	keep := func(p **report.Check, c report.Check) {
 		if *p == nil || (*p).Verdict != report.Refuted && c.Verdict == report.Refuted {
@@ -309,8 +315,11 @@ func (a *attestations) judge(class string) report.Check {
 		c := a.verified(class, rule, at)
 		if c.Verdict == report.Verified {
 			keep(&good, c)
-		} else {
-			keep(&bad, c)
+			continue
+		}
+		keep(&bad, c)
+		if a.mightFail(class, rule, at) {
+			open = &c
 		}
 	}
 	switch {
@@ -326,6 +335,9 @@ func (a *attestations) judge(class string) report.Check {
 		return listed(c)
 	case good != nil && slices.ContainsFunc(a.broken, ofClass):
 		return unknown(report.Malformed, "one passed, and another that is listed as of this class cannot be read as a bundle: it might say otherwise")
+	case good != nil && open != nil:
+		open.Detail = "one passed, and another might say otherwise: " + open.Detail
+		return *open
 	case good != nil && !a.more:
 		return *good
 	case bad != nil:
@@ -340,6 +352,13 @@ func (a *attestations) judge(class string) report.Check {
 		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", len(a.broken), a.listed)
 	}
 	return unknown(report.Absent, "not available for this image (%s)", rule.Since)
+}
+
+// mightFail says whether a statement that does not count says that the image failed,
+// or cannot be read to the end, as far as its words go.
+func (a *attestations) mightFail(class string, rule trust.AttestationRule, at attestation) bool {
+	what, err := a.predicate(class, rule, at.sealed.statement)
+	return err != nil || what.verdict == report.Refuted || what.reason == report.Malformed
 }
 
 // listed corrects the reason of what was not there: it is listed, so that it is somewhere.

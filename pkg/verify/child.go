@@ -22,8 +22,25 @@ func (r *run) placed(ctx context.Context, ref registry.Ref) *image {
 	if !byDigest(ref) {
 		return r.named(ref)
 	}
+	return r.place(ctx, ref, r.needs(report.Binding))
+}
+
+// placeLate is placed where nothing is bound: what gives a digest to an architecture
+// is read only for one that is no index. No version is taken from it then.
+func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
+	if im.tag != "" || im.child != "" || r.Checks == nil || r.needs(report.Binding) || m.IsIndex() {
+		return
+	}
+	if late := r.place(ctx, r.refOf(im), true); late.tag != "" {
+		late.version = release.Version{}
+		*im = *late
+	}
+}
+
+// place is placed for a digest alone. It reads the promotion manifest if read is set.
+func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 	var hints []*release.Promotion
-	if r.needs(report.Binding) {
+	if read {
 		if src := r.shared.LoadPromotion(ctx, r.Fetch, ref.Repository); src.Err == nil && src.Value != nil {
 			hints = append(hints, src.Value)
 		}

@@ -207,3 +207,21 @@ func TestPlatformsAreCappedBeforeAnyRequest(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for fewer checks has a platform's digest alone judged with its index too,
+// and no version of what nobody bound.
+func TestPlatformByDigestWithFewerChecks(t *testing.T) {
+	w := world.New(world.Options{})
+	ref := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest("kube-proxy-arm64:" + version)}
+	v := verifier(t, w)
+	v.Checks = []string{report.Digest, report.Signature}
+	rep, err := v.References(t.Context(), []registry.Ref{ref})
+	if err != nil || rep.Verdict() != report.Verified || !rep.Scope.Partial {
+		t.Fatalf("%v %s\n%s", err, rep.Verdict(), failures(rep))
+	}
+	for _, res := range rep.Results {
+		if res.Release != "" {
+			t.Errorf("%s: said to be of %s", res.Subject, res.Release)
+		}
+	}
+}

@@ -35,7 +35,9 @@ type image struct {
 	// narrowed says that arches and oses are what a mirror holds, and not what the
 	// caller asked for.
 	narrowed bool
-	own      bool // asked for by the name of the repository that one architecture has for itself
+	left     []*platform  // that a mirror says it has not, so that they are not examined
+	other    report.Check // what one of them contradicts all the same
+	own      bool         // asked for by the name of the repository that one architecture has for itself
 	// early has for architectures that must be there the manifest that their own
 	// repository has under the tag: it is asked for before the index names any.
 	early map[string]func() (*registry.Manifest, error)
@@ -134,6 +136,9 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 	ref := im.ref()
 	ref.Host = r.Policy.Images.Registry
 	m, err := r.Registry.Manifest(ctx, ref)
+	if err == nil {
+		r.placeLate(ctx, im, m)
+	}
 	if im.maybeChild(m, err) {
 		r.examineChild(ctx, im, m)
 		return
@@ -178,9 +183,13 @@ func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, 
 		}
 		tasks = append(tasks, func() { r.examinePlatform(ctx, im, p) })
 	}
+	tasks = append(tasks, func() { r.reallyAbsent(ctx, im) })
 	par.Do(tasks...)
 	for _, p := range im.platforms {
 		r.inherit(im, p)
+	}
+	if im.other.Name != "" {
+		im.digestCheck = im.other
 	}
 }
 
@@ -227,6 +236,7 @@ func (im *image) list(r *run, idx *registry.Index) {
 			im.platforms = append(im.platforms, p)
 		case im.narrowed || r.held:
 			r.absent.add(r.subject(im) + " " + p.name)
+			im.left = append(im.left, p)
 		}
 	}
 	for _, arch := range im.expect {

@@ -1,10 +1,13 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // Held is what a mirror says that it was made for, of one release. It is the
@@ -80,6 +83,26 @@ func (r *run) narrowReference(im *image) {
 	}
 	if narrowed || len(oses) > 0 {
 		im.arches, im.oses, im.narrowed = arches, oses, true
+	}
+}
+
+// reallyAbsent looks for what a mirror's own list leaves out, under the name that
+// an architecture has for itself: another image there is one that the list hides.
+func (r *run) reallyAbsent(ctx context.Context, im *image) {
+	for _, p := range im.left {
+		if !im.narrowed || !im.core || im.tag == "" || !p.linux() {
+			continue
+		}
+		own := r.own(im, p.arch)
+		m, err := r.Registry.Manifest(ctx, own)
+		switch {
+		case fetch.Is(err, fetch.NotFound) || im.other.Verdict == report.Refuted:
+		case err != nil:
+			im.other = r.failed(report.Digest, fmt.Errorf("the mirror's list leaves it out, and something is there: %w", err))
+		case m.Digest != p.desc.Digest:
+			im.other = r.check(report.Digest, report.Refuted, report.Mismatch, "the mirror's list leaves out %s, and has %s under that name, but the index of %s says %s for %s",
+				own, m.Digest, r.subject(im), p.desc.Digest, p.name)
+		}
 	}
 }
 

@@ -60,7 +60,22 @@ func statementAttacks() []classAttack {
 			w.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+failed, status)
 		}
 	}
+	// The genuine summary, and another of these bytes.
+	beside := func(old, new string, how world.Signing) func(*world.World) {
+		return func(w *world.World) {
+			s := world.Statement(world.PredicateSummary, world.Summary(world.SummaryVerifier, "PASSED", "registry.k8s.io/kube-proxy@"+w.Digest(modernProxy), "SLSA_BUILD_LEVEL_3"),
+				"registry.k8s.io/kube-proxy", w.Digest(modernProxy))
+			w.PutReferrer(modernProxy, world.PredicateSummary, w.Sigstore().Attest(bytes.ReplaceAll(s, []byte(old), []byte(new)), how).Bundle("0.3"))
+		}
+	}
 	return []classAttack{
+		// One that passed, and one that cannot be read or judged.
+		{"PASSED, beside one with FAILED and PASSED under keys that fold", report.VSA, beside(`"verificationResult":"PASSED"`,
+			`"verificationResult":"FAILED","verificationRe`+longS+`ult":"PASSED"`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
+		{"PASSED, beside one of another result", report.VSA, beside(`"PASSED"`, `"WARNED"`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
+		{"PASSED, beside one with a list as its result", report.VSA, beside(`"PASSED"`, `["FAILED"]`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
+		{"PASSED, beside another that passed", report.VSA, beside("LEVEL_3", "LEVEL_2", summaries), report.Verified, "", "PASSED"},
+
 		// Keys that fold to one, and keys that are only nearly the right one.
 		{"FAILED under the key, PASSED under one with a long s", report.VSA, replaced(`"verificationResult":"PASSED"`,
 			`"verificationResult":"FAILED","verificationRe`+longS+`ult":"PASSED"`), report.Unknown, report.Malformed, ""},

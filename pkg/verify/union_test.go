@@ -147,6 +147,21 @@ func TestUnionReadsAStatementWhereItLies(t *testing.T) {
 	}
 }
 
+// What one place lists as something else is a statement all the same where the other
+// lists it as one.
+func TestUnionOfListsThatDisagree(t *testing.T) {
+	there := world.New(world.Options{Versions: []string{modern}})
+	also := there.Clone()
+	failed := also.AttestImage(modernProxy, world.PredicateSummary, world.Summary(world.SummaryVerifier, "FAILED", ""), world.Signing{Identity: world.Summaries})
+	digest := also.PutReferrer(modernProxy, world.PredicateSummary, failed)
+	m, _ := also.Manifest("kube-proxy@" + digest)
+	there.PutManifest("kube-proxy", m)
+	there.ListReferrer(modernProxy, map[string]any{"mediaType": m.MediaType, "digest": digest, "size": len(m.Body), "artifactType": "application/spdx+json"})
+	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != refuted {
+		t.Errorf("%s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+}
+
 // Images are never read from the second place.
 func TestUnionIsNotOfImages(t *testing.T) {
 	there := world.New(world.Options{Versions: []string{modern}})
