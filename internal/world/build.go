@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // build makes a world from nothing. Everything that is to be signed is
@@ -158,20 +160,20 @@ func (w *World) renderMarkers() {
 
 // signatures collects what is to be signed, and what to do with it then.
 type signatures struct {
-	requests []signRequest
+	requests []sigstore.Request
 	then     []func(w *World, first int, signed []*Signed)
 	at       []int
 	seen     map[string]bool
 }
 
-func (s *signatures) add(reqs []signRequest, then func(w *World, first int, signed []*Signed)) {
+func (s *signatures) add(reqs []sigstore.Request, then func(w *World, first int, signed []*Signed)) {
 	s.at = append(s.at, len(s.requests))
 	s.requests = append(s.requests, reqs...)
 	s.then = append(s.then, then)
 }
 
 func (s *signatures) finish(w *World) {
-	signed := w.sig.signAll(s.requests)
+	signed := w.sig.SignAll(s.requests)
 	for i, then := range s.then {
 		then(w, s.at[i], signed)
 	}
@@ -219,11 +221,11 @@ func (s *signatures) ofImage(r *release, im *image) {
 	sign := func(repo, name, digest string) {
 		n++
 		staging := "gcr.io/k8s-staging-kubernetes/" + name
-		trust := signRequest{simpleSigning(r.reference(name, n), digest, Signing{}), Signing{Identity: KrelTrust, Time: r.timeOf(im).Add(time.Hour)}}
-		layers := []signRequest{trust}
+		trust := sigstore.Request{Payload: sigstore.SimpleSigning(r.reference(name, n), digest, Signing{}), How: Signing{Identity: KrelTrust, Time: r.timeOf(im).Add(time.Hour)}}
+		layers := []sigstore.Request{trust}
 		if im.core {
-			staged := signRequest{simpleSigning(staging, digest, Signing{}), Signing{Identity: KrelStage, Time: r.timeOf(im)}}
-			layers = []signRequest{staged, trust}
+			staged := sigstore.Request{Payload: sigstore.SimpleSigning(staging, digest, Signing{}), How: Signing{Identity: KrelStage, Time: r.timeOf(im)}}
+			layers = []sigstore.Request{staged, trust}
 		}
 		s.add(layers, func(w *World, first int, signed []*Signed) {
 			w.putSignature(repo, digest, signed[first:first+len(layers)])
@@ -255,7 +257,7 @@ func (s *signatures) ofFiles(w *World, r *release) {
 	}
 	for _, path := range paths {
 		url := FileURL(r.version, path)
-		s.add([]signRequest{{w.File(url), Signing{Identity: KrelStage, Time: r.time}}}, func(w *World, first int, signed []*Signed) {
+		s.add([]sigstore.Request{{Payload: w.File(url), How: Signing{Identity: KrelStage, Time: r.time}}}, func(w *World, first int, signed []*Signed) {
 			w.putSignedFile(url, signed[first])
 		})
 	}

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // The hosts that a release is spread over.
@@ -13,7 +15,7 @@ const (
 	HostSBOM     = "sbom.k8s.io"
 	HostRaw      = "raw.githubusercontent.com"
 	HostRegistry = "registry.k8s.io"
-	HostRekor    = "rekor.sigstore.dev"
+	HostRekor    = sigstore.HostRekor
 	// Backends of the registry: manifests, signatures by tag, and blobs.
 	HostManifests  = "us-west1-docker.pkg.dev"
 	HostSignatures = "us-central1-docker.pkg.dev"

@@ -121,7 +121,7 @@ func (w *World) Clone() *World {
 	defer w.mu.RUnlock()
 	c := &World{
 		versions:  w.versions,
-		sig:       w.sig.clone(),
+		sig:       w.sig.Clone(),
 		releases:  w.releases,
 		history:   w.history,
 		files:     maps.Clone(w.files),
@@ -359,8 +359,6 @@ func splitRef(ref string) (repo, tag, digest string) {
 	}
 	return ref, tag, digest
 }
-
-func digestOf(b []byte) string { return "sha256:" + hexSHA256(b) }
 
 // sigTag is where cosign looks for the signatures of a digest.
 func sigTag(digest string) string { return strings.Replace(digest, ":", "-", 1) + ".sig" }
