@@ -40,3 +40,5 @@ func must(err error) {
 		panic(fmt.Sprintf("world: %v", err))
 	}
 }
+
+var sprintf = fmt.Sprintf

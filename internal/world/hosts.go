@@ -25,6 +25,9 @@ const (
 	HostForeign = "evil.example"
 )
 
+// HostTUF is where Sigstore's trusted root is published.
+const HostTUF = "tuf-repo-cdn.sigstore.dev"
+
 // Hosts are all hosts that the world answers for, the foreign one last.
 var Hosts = []string{
 	HostDL, HostCDN, HostSBOM, HostRaw, HostRegistry, HostRekor,

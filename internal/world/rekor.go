@@ -17,18 +17,6 @@ import (
 	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
-// Index is what /api/v1/index/retrieve answers, an experimental search by hash
-// beside the log, which nobody promises.
-type Index uint8
-
-const (
-	IndexPage  Index = iota // a web page with status 200, as reported of the public instance in August 2026
-	IndexWorks              // as it did for years
-	IndexEmpty              // "there is none", of everything
-	IndexGone               // 404, as of Rekor v2
-	IndexDown               // 503
-)
-
 // SetIndex chooses what the search index answers; the log itself is not touched.
 func (w *World) SetIndex(i Index) {
 	w.mu.Lock()

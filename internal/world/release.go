@@ -35,8 +35,6 @@ type file struct {
 	also   string // a second one, under which it is listed again
 }
 
-var sprintf = fmt.Sprintf
-
 // Days of the releases that have been asked for; others get a likely one.
 var releaseDays = map[string]string{
 	"v1.24.0": "2022-05-03", "v1.25.0": "2022-08-23", "v1.26.0": "2022-12-09",
