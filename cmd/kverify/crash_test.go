@@ -207,6 +207,7 @@ func spread[T any](list []T, n int) []T {
 // and leaves nothing over. `make test` tries a few endings of each quick command,
 // `make slow` more of every command, and `make crash` every one.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	c := newCrashes(t)
 	slow := os.Getenv("KVERIFY_SLOW_TESTS")
 	for _, op := range crashOps() {

@@ -68,6 +68,7 @@ var harmless = []string{"mirror config --ca-file"}
 // nobody writes to or reads from, one whose writer is silent, an endless device,
 // a directory.
 func TestNoPathHolds(t *testing.T) {
+	t.Parallel()
 	abs, err := filepath.Abs(sample)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 // TestNoSocket builds the program as users do and watches its system calls: a
 // run with a mirror alone opens no socket of any kind.
 func TestNoSocket(t *testing.T) {
+	t.Parallel()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("no strace here")

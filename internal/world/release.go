@@ -150,9 +150,9 @@ func (r *release) buildImages() {
 						{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}})
 				}
 				scripts := newLayer([]tarFile{{name: "run_e2e.sh", body: []byte("#!/bin/sh\nexit 0\n")}})
-				return []*layer{base, emptyLayer, scripts, emptyLayer, program}
+				return []*layer{base, emptyLayer(), scripts, emptyLayer(), program}
 			case "kube-proxy": // the same, and its SBOM says so in another way
-				return []*layer{base, emptyLayer, program, emptyLayer}
+				return []*layer{base, emptyLayer(), program, emptyLayer()}
 			}
 			runner := newLayer([]tarFile{{name: "go-runner", body: []byte("go-runner " + p.Architecture + "\n")}})
 			return []*layer{base, runner, program}
