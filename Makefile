@@ -3,9 +3,11 @@
 
 GO       ?= go
 BIN      := bin
-PKGS     ?= ./...
 # The race detector needs a C compiler; where there is none the tests run without it and say so.
 RACE     ?= $(if $(shell command -v cc gcc clang 2>/dev/null),-race)
+# Where goroutines meet: make test runs these under the race detector. Their tests
+# depend on little, so that not every package is built twice; make race takes all.
+MEETING  := ./internal/par ./pkg/fetch ./pkg/registry
 # One fuzz target runs this long under `make fuzz`.
 FUZZTIME ?= 20s
 SAMPLE   := testdata/sample
@@ -27,13 +29,27 @@ demo: build ## verify every image of the sample release, with no network
 	$(BIN)/kverify images v1.27.2 --mirror $(SAMPLE)/mirror --trusted-root $(SAMPLE)/trusted_root.json
 
 .PHONY: test
-test: ## run all tests under the race detector
+test: ## run the tests; under the race detector where goroutines meet
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
-	$(GO) test $(RACE) -timeout 15m $(PKGS)
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/(internal/par|pkg/fetch|pkg/registry)$$')
+	$(GO) test $(RACE) -timeout 15m $(MEETING)
+
+.PHONY: test-all
+test-all: race slow fuzz browser interop ## run everything that takes longer too, but for make crash
+
+.PHONY: race
+race: ## run all tests under the race detector
+	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
+	$(GO) test $(RACE) -timeout 30m ./...
 
 .PHONY: slow
-slow: ## kill every writing command everywhere, throttle a registry: the tests that take their time
-	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestThrottled|TestCorruption|TestCrash)$$' -timeout 3h -v ./cmd/kverify ./pkg/verify ./pkg/mirror
+slow: ## end every writing command in many places, change mirrors in every way, throttle a registry
+	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestThrottled|TestCorruption|TestCrash)$$' -timeout 30m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
+
+# Hours: make slow takes a spread of the same.
+.PHONY: crash
+crash: ## end every writing command at every one of its system calls
+	KVERIFY_SLOW_TESTS=all $(GO) test -count=1 -run '^TestCrash$$' -timeout 6h -v ./cmd/kverify
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html

@@ -73,6 +73,7 @@ func layPause(t *testing.T, dir string) {
 // TestRealSignature: a signature that Kubernetes made and not this project,
 // under the trusted root and the policy that are compiled in.
 func TestRealSignature(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	layPause(t, dir)
 	run := func(want int, args ...string) string {

@@ -37,14 +37,29 @@ type server struct {
 }
 
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu      sync.Mutex
+	b       bytes.Buffer
+	waiting chan struct{} // closed by the next write; nil if nobody waits
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.waiting != nil {
+		close(l.waiting)
+		l.waiting = nil
+	}
 	return l.b.Write(p)
+}
+
+// next returns what was written so far, and what is closed once there is more.
+func (l *lockedBuffer) next() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == nil {
+		l.waiting = make(chan struct{})
+	}
+	return l.b.String(), l.waiting
 }
 
 func (l *lockedBuffer) String() string {
@@ -91,13 +106,18 @@ func startServer(program, dir string, env []string, args ...string) (*server, er
 // says waits until the program has written what matches to stderr.
 func (s *server) says(pattern string) error {
 	re := regexp.MustCompile(pattern)
-	for range 3000 {
-		if re.MatchString(s.stderr.String()) {
+	limit := time.After(30 * time.Second)
+	for {
+		said, more := s.stderr.next()
+		if re.MatchString(said) {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-more:
+		case <-limit:
+			return fmt.Errorf("it never said %q, but: %s", pattern, said)
+		}
 	}
-	return fmt.Errorf("it never said %q, but: %s", pattern, s.stderr.String())
 }
 
 // serve: "serve kverify mirror serve DIR" starts a server for the script.
@@ -199,6 +219,7 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 // server is told to end, that nobody new is let in, and that a second signal
 // ends it at once.
 func TestServeDrains(t *testing.T) {
+	t.Parallel()
 	program, err := exec.LookPath("kverify")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ var circles = map[string]int{
 	"internal/cli":    34,
 	"internal/render": 6,
 	"internal/web":    2,
-	"internal/world":  23,
+	"internal/world":  3,
 	"pkg/fetch":       10,
 	"pkg/mirror":      27,
 	"pkg/registry":    13,

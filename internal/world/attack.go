@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // SignAs replaces the signatures of an image by new ones, a layer for each
@@ -15,7 +17,7 @@ func (w *World) SignAs(ref string, how ...Signing) []*Signed {
 	digest := w.Digest(ref)
 	var layers []*Signed
 	for _, h := range how {
-		payload := simpleSigning(HostRegistry+"/"+repo, digest, h)
+		payload := sigstore.SimpleSigning(HostRegistry+"/"+repo, digest, h)
 		layers = append(layers, w.sig.Sign(payload, h))
 	}
 	w.PutSignature(repo, digest, layers...)

@@ -1,12 +1,11 @@
 package world
 
 import (
-	"crypto/elliptic"
 	"encoding/json"
-	"encoding/pem"
-	"fmt"
 	"strings"
 	"time"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // Types of attestations that Kubernetes' promoter writes, and of builds.
@@ -26,56 +25,8 @@ const (
 	// StagingProject is where images are built: their provenance calls them by their name there.
 	StagingProject = "gcr.io/k8s-staging-kubernetes/"
 
-	mediaBundle  = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	payloadDSSE  = "application/vnd.in-toto+json"
 	ociIndexType = "application/vnd.oci.image.index.v1+json"
 )
-
-// Attested is a DSSE envelope around an in-toto statement, signed and logged.
-type Attested struct {
-	Signed      // its Payload is the statement, its signature the envelope's
-	payloadType string
-}
-
-// Attest signs a statement in a DSSE envelope (github.com/secure-systems-lab/dsse)
-// and logs it as dsse 0.0.1.
-func (s *Sigstore) Attest(statement []byte, how Signing) *Attested {
-	how.payloadType = orElse(how.payloadType, payloadDSSE)
-	return &Attested{*s.signAll([]signRequest{{statement, how}})[0], how.payloadType}
-}
-
-// preAuth is the pre-authentication encoding of DSSE, which is what is signed.
-func preAuth(payloadType string, payload []byte) []byte {
-	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
-}
-
-// dsseEntry is the canonical body of a log entry
-// (github.com/sigstore/rekor, pkg/types/dsse/v0.0.1).
-func (s *Signed) dsseEntry(payloadType string) []byte {
-	return fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"dsse","spec":{"envelopeHash":{"algorithm":"sha256","value":"%s"},"payloadHash":{"algorithm":"sha256","value":"%s"},"signatures":[{"signature":"%s","verifier":"%s"}]}}`,
-		hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload), b64(s.Signature), b64(s.CertificatePEM()))
-}
-
-// intotoEntry is the canonical body of an older form of entry
-// (github.com/sigstore/rekor, pkg/types/intoto/v0.0.2): without the payload.
-func (s *Signed) intotoEntry(payloadType string, signer []byte) []byte {
-	return fmt.Appendf(nil, `{"apiVersion":"0.0.2","kind":"intoto","spec":{"content":{"envelope":{"payloadType":"%s","signatures":[{"publicKey":"%s","sig":"%s"}]},"hash":{"algorithm":"sha256","value":"%s"},"payloadHash":{"algorithm":"sha256","value":"%s"}}}}`,
-		payloadType, b64(signer), b64([]byte(b64(s.Signature))), hexSHA256(compactJSON(s.envelope(payloadType))), hexSHA256(s.Payload))
-}
-
-func (s *Signed) envelope(payloadType string) any {
-	type m = map[string]any
-	return m{"payload": s.Payload, "payloadType": payloadType, "signatures": []m{{"sig": s.Signature}}}
-}
-
-// Bundle is the envelope as a Sigstore bundle, versions as in [Signed.Bundle].
-func (a *Attested) Bundle(version string) []byte {
-	var b map[string]json.RawMessage
-	must(json.Unmarshal(a.Signed.Bundle(version), &b))
-	delete(b, "messageSignature")
-	b["dsseEnvelope"] = compactJSON(a.envelope(a.payloadType))
-	return compactJSON(b)
-}
 
 // Statement writes an in-toto statement about images: names without tag and
 // their digests, in turn.
@@ -143,7 +94,7 @@ func (w *World) PutReferrer(ref, predicateType string, bundle []byte) string {
 	if !ok {
 		panic("world: no image " + ref)
 	}
-	kind := mediaBundle
+	kind := sigstore.MediaBundle
 	var typed struct {
 		MediaType string `json:"mediaType"`
 	}
@@ -211,49 +162,6 @@ func (w *World) TagReferrers(ref string) {
 	list := w.files[key]
 	delete(w.files, key)
 	w.putManifest(repo, Manifest{ociIndexType, list}, strings.Replace(digest, ":", "-", 1))
-}
-
-// SignWithKey signs bytes with a key of that name instead of a certificate, and
-// logs it. It returns a bundle of version 0.3 and the public key in PEM.
-func (s *Sigstore) SignWithKey(name string, payload []byte) (bundle, publicKey []byte) {
-	type m = map[string]any
-	key := deriveKey(elliptic.P256(), s.seed, "key", name)
-	publicKey = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(&key.PublicKey)})
-	signature := sign256(key, payload)
-	body := fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},"signature":{"content":"%s","publicKey":{"content":"%s"}}}}`,
-		hexSHA256(payload), b64(signature), b64(publicKey))
-	e := s.Log.enter(s.Log.reserve(1), "hashedrekord", "0.0.1", body, hexSHA256(payload), Signed2023.Unix())
-	signed := &Signed{Payload: payload, Signature: signature, Entry: e, log: s.Log}
-	signed.Certificate = s.Root // for the form only; taken out below
-	var b m
-	must(json.Unmarshal(signed.Bundle("0.3"), &b))
-	material := b["verificationMaterial"].(m)
-	delete(material, "certificate")
-	material["publicKey"] = m{"hint": "a key"}
-	return compactJSON(b), publicKey
-}
-
-// AttestWithKey signs a statement with a key of that name, logged as intoto in a
-// tree of its own under an origin without a tree id. Nothing says when.
-func (s *Sigstore) AttestWithKey(name string, statement []byte) (bundle, publicKey []byte) {
-	type m = map[string]any
-	key := deriveKey(elliptic.P256(), s.seed, "key", name)
-	publicKey = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki(&key.PublicKey)})
-	signed := &Signed{Payload: statement, Signature: sign256(key, preAuth(payloadDSSE, statement))}
-	body := signed.intotoEntry(payloadDSSE, publicKey)
-	p := s.Log.Alone(body)
-	return compactJSON(m{
-		"mediaType": mediaBundle,
-		"verificationMaterial": m{
-			"publicKey": m{"hint": "a key"},
-			"tlogEntries": []m{{
-				"logIndex": "0", "logId": m{"keyId": s.Log.id[:]}, "kindVersion": m{"kind": "intoto", "version": "0.0.2"},
-				"integratedTime": "0", "canonicalizedBody": body,
-				"inclusionProof": m{"logIndex": "0", "rootHash": p.RootHash, "treeSize": "1", "hashes": []string{}, "checkpoint": m{"envelope": p.Checkpoint}},
-			}},
-		},
-		"dsseEnvelope": signed.envelope(payloadDSSE),
-	}), publicKey
 }
 
 // When the promoter began to write attestations.

@@ -1,11 +1,55 @@
 package world
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
+
+// Options choose what is in a world. The zero value holds v1.27.1 and v1.27.2.
+type Options struct {
+	// Versions, such as "v1.24.0" or "v1.28.2". Architectures, images, hosts
+	// and signatures are those of the version's time.
+	Versions []string
+	// Seed of keys and contents. Two seeds make two worlds that agree on nothing.
+	Seed string
+	// ImagesOnly leaves out files and documents, which take most of the time:
+	// for a registry of some hundred releases.
+	ImagesOnly bool
+	// LayerBytes is added to the program's layer of every core image, in bytes
+	// that do not compress, for tests that have to take their time. Zero adds none.
+	LayerBytes int
+}
+
+var built = struct {
+	sync.Mutex
+	worlds map[string]*World
+}{worlds: map[string]*World{}}
+
+// New builds a world, or takes one that this process has built before: it is
+// the caller's own either way. The first one costs some tenths of a second.
+func New(o Options) *World {
+	if len(o.Versions) == 0 {
+		o.Versions = []string{"v1.27.1", "v1.27.2"}
+	}
+	o.Versions = slices.Clone(o.Versions)
+	slices.SortFunc(o.Versions, compareVersions)
+	o.Versions = slices.Compact(o.Versions)
+	built.Lock()
+	defer built.Unlock()
+	key := fmt.Sprintf("%q %v %d", append(o.Versions, o.Seed), o.ImagesOnly, o.LayerBytes)
+	w, ok := built.worlds[key]
+	if !ok {
+		w = build(o)
+		built.worlds[key] = w
+	}
+	return w.Clone()
+}
 
 // build makes a world from nothing. Everything that is to be signed is
 // collected first and signed in one batch, in which the log's order is fixed.
@@ -158,20 +202,20 @@ func (w *World) renderMarkers() {
 
 // signatures collects what is to be signed, and what to do with it then.
 type signatures struct {
-	requests []signRequest
+	requests []sigstore.Request
 	then     []func(w *World, first int, signed []*Signed)
 	at       []int
 	seen     map[string]bool
 }
 
-func (s *signatures) add(reqs []signRequest, then func(w *World, first int, signed []*Signed)) {
+func (s *signatures) add(reqs []sigstore.Request, then func(w *World, first int, signed []*Signed)) {
 	s.at = append(s.at, len(s.requests))
 	s.requests = append(s.requests, reqs...)
 	s.then = append(s.then, then)
 }
 
 func (s *signatures) finish(w *World) {
-	signed := w.sig.signAll(s.requests)
+	signed := w.sig.SignAll(s.requests)
 	for i, then := range s.then {
 		then(w, s.at[i], signed)
 	}
@@ -219,11 +263,11 @@ func (s *signatures) ofImage(r *release, im *image) {
 	sign := func(repo, name, digest string) {
 		n++
 		staging := "gcr.io/k8s-staging-kubernetes/" + name
-		trust := signRequest{simpleSigning(r.reference(name, n), digest, Signing{}), Signing{Identity: KrelTrust, Time: r.timeOf(im).Add(time.Hour)}}
-		layers := []signRequest{trust}
+		trust := sigstore.Request{Payload: sigstore.SimpleSigning(r.reference(name, n), digest, Signing{}), How: Signing{Identity: KrelTrust, Time: r.timeOf(im).Add(time.Hour)}}
+		layers := []sigstore.Request{trust}
 		if im.core {
-			staged := signRequest{simpleSigning(staging, digest, Signing{}), Signing{Identity: KrelStage, Time: r.timeOf(im)}}
-			layers = []signRequest{staged, trust}
+			staged := sigstore.Request{Payload: sigstore.SimpleSigning(staging, digest, Signing{}), How: Signing{Identity: KrelStage, Time: r.timeOf(im)}}
+			layers = []sigstore.Request{staged, trust}
 		}
 		s.add(layers, func(w *World, first int, signed []*Signed) {
 			w.putSignature(repo, digest, signed[first:first+len(layers)])
@@ -255,36 +299,8 @@ func (s *signatures) ofFiles(w *World, r *release) {
 	}
 	for _, path := range paths {
 		url := FileURL(r.version, path)
-		s.add([]signRequest{{w.File(url), Signing{Identity: KrelStage, Time: r.time}}}, func(w *World, first int, signed []*Signed) {
+		s.add([]sigstore.Request{{Payload: w.File(url), How: Signing{Identity: KrelStage, Time: r.time}}}, func(w *World, first int, signed []*Signed) {
 			w.putSignedFile(url, signed[first])
 		})
 	}
-}
-
-// putSignature stores a `.sig` manifest with a layer for each signature.
-func (w *World) putSignature(repo, digest string, layers []*Signed) {
-	type signedLayer struct {
-		descriptor
-		Annotations map[string]string `json:"annotations"`
-	}
-	m := struct {
-		SchemaVersion int           `json:"schemaVersion"`
-		MediaType     string        `json:"mediaType"`
-		Config        descriptor    `json:"config"`
-		Layers        []signedLayer `json:"layers"`
-	}{SchemaVersion: 2, MediaType: mediaOCI}
-	var ids []string
-	for _, l := range layers {
-		ids = append(ids, w.putBlob(l.Payload))
-		m.Layers = append(m.Layers, signedLayer{describe(mediaSigning, l.Payload, nil), l.Annotations()})
-	}
-	type fields = map[string]any
-	config := compactJSON(fields{
-		"architecture": "", "os": "", "created": "0001-01-01T00:00:00Z", "config": fields{},
-		"history": []fields{{"created": "0001-01-01T00:00:00Z"}},
-		"rootfs":  fields{"type": "layers", "diff_ids": ids},
-	})
-	w.putBlob(config)
-	m.Config = describe(mediaOCIConf, config, nil)
-	w.putManifest(repo, Manifest{mediaOCI, compactJSON(m)}, sigTag(digest))
 }

@@ -2,7 +2,6 @@ package world
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -75,63 +74,6 @@ func (r *release) changelogSection(b *strings.Builder, dropped func(image, arch 
 	fmt.Fprintf(b, "\n## Changelog since %s\n\n## Changes by Kind\n\n### Bug or Regression\n\n", r.previous())
 	fmt.Fprintf(b, "- Something in %s works again. ([#%d](https://github.com/kubernetes/kubernetes/pull/%[2]d), [@nobody](https://github.com/nobody)) [SIG CLI and Node]\n\n", r.version, 100000+100*r.v[1]+r.v[2])
 	b.WriteString("## Dependencies\n\n### Added\n_Nothing has changed._\n\n### Changed\n_Nothing has changed._\n\n### Removed\n_Nothing has changed._\n\n")
-}
-
-// promoted is a row of a promotion manifest.
-type promoted struct{ image, digest, tag string }
-
-// promotions are the rows that promote a release, by staging project.
-func (r *release) promotions() map[string][]promoted {
-	rows := map[string][]promoted{}
-	for _, im := range r.images {
-		switch im.name {
-		case "etcd", "coredns/coredns":
-			name := im.name[strings.LastIndexByte(im.name, '/')+1:]
-			project := "k8s-staging-" + name
-			rows[project] = append(rows[project], promoted{name, im.list.Digest(), im.tag})
-			continue
-		}
-		rows[core] = append(rows[core], promoted{im.name, im.list.Digest(), im.tag})
-		for _, p := range im.platforms {
-			if im.core {
-				rows[core] = append(rows[core], promoted{im.name + "-" + p.Architecture, p.manifest.Digest(), im.tag})
-			}
-		}
-	}
-	return rows
-}
-
-const core = "k8s-staging-kubernetes"
-
-var otherTags = map[string]string{"pause": "3.2", "etcd": "3.4.13-0", "coredns": "v1.8.0"}
-
-// promotionYAML renders a promotion manifest: by image, and within it by tag,
-// compared as text. Every image has a row of another version too.
-func promotionYAML(rows []promoted) []byte {
-	rows = slices.Clone(rows)
-	for _, r := range slices.Clone(rows) {
-		tag := "v1.27.16" // as text before v1.27.2
-		if other, ok := otherTags[r.image]; ok {
-			tag = other
-		}
-		if !slices.ContainsFunc(rows, func(p promoted) bool { return p.image == r.image && p.tag == tag }) {
-			rows = append(rows, promoted{r.image, digestOf([]byte("other " + r.image)), tag})
-		}
-	}
-	slices.SortFunc(rows, func(a, b promoted) int {
-		return strings.Compare(a.image+"\x00"+a.tag+a.digest, b.image+"\x00"+b.tag+b.digest)
-	})
-	rows = slices.Compact(rows)
-	var b strings.Builder
-	last := ""
-	for _, r := range rows {
-		if r.image != last {
-			fmt.Fprintf(&b, "- name: %s\n  dmap:\n", r.image)
-			last = r.image
-		}
-		fmt.Fprintf(&b, "    %q: [%q]\n", r.digest, r.tag)
-	}
-	return []byte(b.String())
 }
 
 // schedule and endOfLife are the website's data files as of the middle of

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // The hosts that a release is spread over.
@@ -13,7 +15,7 @@ const (
 	HostSBOM     = "sbom.k8s.io"
 	HostRaw      = "raw.githubusercontent.com"
 	HostRegistry = "registry.k8s.io"
-	HostRekor    = "rekor.sigstore.dev"
+	HostRekor    = sigstore.HostRekor
 	// Backends of the registry: manifests, signatures by tag, and blobs.
 	HostManifests  = "us-west1-docker.pkg.dev"
 	HostSignatures = "us-central1-docker.pkg.dev"
@@ -22,6 +24,9 @@ const (
 	// https://evil.example/dl.k8s.io/release/v1.27.2/... is that file.
 	HostForeign = "evil.example"
 )
+
+// HostTUF is where Sigstore's trusted root is published.
+const HostTUF = "tuf-repo-cdn.sigstore.dev"
 
 // Hosts are all hosts that the world answers for, the foreign one last.
 var Hosts = []string{

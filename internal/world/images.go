@@ -140,7 +140,7 @@ func binaryPath(name string, p platform) string {
 }
 
 // An empty layer is what an instruction without files leaves: a tar of two zero blocks.
-var emptyLayer = newLayer(nil)
+var emptyLayer = sync.OnceValue(func() *layer { return newLayer(nil) })
 
 type tarFile struct {
 	name string

@@ -13,18 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// Index is what /api/v1/index/retrieve answers, an experimental search by hash
-// beside the log, which nobody promises.
-type Index uint8
-
-const (
-	IndexPage  Index = iota // a web page with status 200, as reported of the public instance in August 2026
-	IndexWorks              // as it did for years
-	IndexEmpty              // "there is none", of everything
-	IndexGone               // 404, as of Rekor v2
-	IndexDown               // 503
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // SetIndex chooses what the search index answers; the log itself is not touched.
@@ -69,7 +59,7 @@ func (w *World) rekor(r *http.Request, u *url.URL, body []byte) *answer {
 }
 
 func (w *World) oneEntry(want func(*Entry) bool) *answer {
-	for _, e := range w.sig.Log.find(want) {
+	for _, e := range w.sig.Log.Find(want) {
 		return reply(http.StatusOK, "application/json", compactJSON(w.logEntry(e)))
 	}
 	return rekorError(http.StatusNotFound, "entry not found")
@@ -94,7 +84,7 @@ func (w *World) searchIndex(body []byte) *answer {
 	}
 	uuids := []string{}
 	hash := strings.TrimPrefix(q.Hash, "sha256:")
-	for _, e := range w.sig.Log.find(func(e *Entry) bool { return e.Hash == hash }) {
+	for _, e := range w.sig.Log.Find(func(e *Entry) bool { return e.Hash == hash }) {
 		uuids = append(uuids, e.UUID())
 	}
 	return reply(http.StatusOK, "application/json", compactJSON(uuids))
@@ -122,11 +112,11 @@ func (w *World) searchLog(body []byte) *answer {
 		if err != nil {
 			return rekorError(http.StatusBadRequest, err.Error())
 		}
-		leaf := leafHash(canonical)
+		leaf := sigstore.LeafHash(canonical)
 		leaves = append(leaves, hex.EncodeToString(leaf[:]))
 	}
 	entries := []map[string]any{}
-	for _, e := range w.sig.Log.find(func(e *Entry) bool {
+	for _, e := range w.sig.Log.Find(func(e *Entry) bool {
 		return slices.Contains(q.LogIndexes, e.LogIndex()) || slices.Contains(leaves, e.LeafHash()) ||
 			slices.ContainsFunc(q.EntryUUIDs, func(id string) bool { return sameUUID(id, e) })
 	}) {
@@ -168,7 +158,7 @@ func canonicalEntry(raw []byte) ([]byte, error) {
 	if key, ok := cert.PublicKey.(*ecdsa.PublicKey); err != nil || !ok || !ecdsa.VerifyASN1(key, sum, e.Spec.Signature.Content) {
 		return nil, fmt.Errorf("verifying signature: invalid signature when validating ASN.1 encoded signature")
 	}
-	return (&Signed{Signature: e.Spec.Signature.Content, Certificate: cert}).rekordOf(hex.EncodeToString(sum)), nil
+	return sigstore.HashedRekord(hex.EncodeToString(sum), e.Spec.Signature.Content, sigstore.CertificatePEM(cert.Raw)), nil
 }
 
 // sameUUID accepts an identifier with and without the tree id.

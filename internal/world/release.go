@@ -35,8 +35,6 @@ type file struct {
 	also   string // a second one, under which it is listed again
 }
 
-var sprintf = fmt.Sprintf
-
 // Days of the releases that have been asked for; others get a likely one.
 var releaseDays = map[string]string{
 	"v1.24.0": "2022-05-03", "v1.25.0": "2022-08-23", "v1.26.0": "2022-12-09",
@@ -152,9 +150,9 @@ func (r *release) buildImages() {
 						{name: binaryPath(name, p), body: r.binary(name, p.OS, p.Architecture)}})
 				}
 				scripts := newLayer([]tarFile{{name: "run_e2e.sh", body: []byte("#!/bin/sh\nexit 0\n")}})
-				return []*layer{base, emptyLayer, scripts, emptyLayer, program}
+				return []*layer{base, emptyLayer(), scripts, emptyLayer(), program}
 			case "kube-proxy": // the same, and its SBOM says so in another way
-				return []*layer{base, emptyLayer, program, emptyLayer}
+				return []*layer{base, emptyLayer(), program, emptyLayer()}
 			}
 			runner := newLayer([]tarFile{{name: "go-runner", body: []byte("go-runner " + p.Architecture + "\n")}})
 			return []*layer{base, runner, program}

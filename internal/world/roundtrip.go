@@ -1,7 +1,6 @@
 package world
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,13 +14,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Request is one that the world has seen.
-type Request struct {
-	Method, URL   string // the URL without its query
-	Authorization string
-	Status        int // of the response; 0 if there was none
-}
 
 // maxRequestBody is far more than any look-up needs.
 const maxRequestBody = 1 << 20
@@ -117,22 +109,6 @@ func (w *World) known(host string) bool {
 	return false
 }
 
-// ranged answers "bytes=N-", what a resumed download asks for (RFC 9110, 14).
-func (a *answer) ranged(header string) {
-	var from int
-	if n, err := fmt.Sscanf(header, "bytes=%d-", &from); n != 1 || err != nil || fmt.Sprintf("bytes=%d-", from) != header {
-		return
-	}
-	if from < 0 || from >= len(a.body) {
-		a.status, a.body, a.length = http.StatusRequestedRangeNotSatisfiable, nil, 0
-		return
-	}
-	a.status = http.StatusPartialContent
-	a.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(a.body)-1, len(a.body)))
-	a.body = a.body[from:]
-	a.length = int64(len(a.body))
-}
-
 // tlsState is that of a connection whose certificate was verified for the
 // host: everybody can have one for a name of their own.
 func (w *World) tlsState(u *url.URL) *tls.ConnectionState {
@@ -151,55 +127,6 @@ func (w *World) tlsState(u *url.URL) *tls.ConnectionState {
 	}
 	return state
 }
-
-// bodyReader is a body with an attacker on the line.
-type bodyReader struct {
-	ctx  context.Context
-	a    *answer
-	sent int64
-}
-
-func (b *bodyReader) Close() error { return nil }
-
-func (b *bodyReader) Read(p []byte) (int, error) {
-	if err := b.ctx.Err(); err != nil {
-		return 0, err
-	}
-	rest, end := b.a.rest(b.sent)
-	if len(rest) == 0 {
-		return 0, end
-	}
-	n := copy(p, rest)
-	b.sent += int64(n)
-	return n, nil
-}
-
-// rest is what follows the first n bytes of a body, and how it ends.
-func (a *answer) rest(n int64) ([]byte, error) {
-	if a.endless {
-		if a.length >= 0 && n >= a.length {
-			return nil, io.EOF
-		}
-		chunk := filler[n%int64(len(filler)):]
-		if a.length >= 0 {
-			chunk = chunk[:min(int64(len(chunk)), a.length-n)]
-		}
-		return chunk, nil
-	}
-	body := a.body
-	if a.cut >= 0 && a.cut < len(body) {
-		body = body[:a.cut]
-	}
-	if n < int64(len(body)) {
-		return body[n:], nil
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
-	return nil, io.EOF
-}
-
-var filler = bytes.Repeat([]byte("FileName: bin/linux/amd64/kubectl\n"), 2000)
 
 var errReset = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 

@@ -9,38 +9,6 @@ import (
 	"strings"
 )
 
-// answer is a response before it travels.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	// What an attack makes of it, see [Fault].
-	length  int64 // announced Content-Length; -1: none
-	cut     int   // bytes sent before err; -1: all
-	err     error // how the body ends; nil: well
-	endless bool  // the body is repeated for ever, or up to length
-}
-
-func reply(status int, contentType string, body []byte) *answer {
-	return &answer{
-		status: status, body: body, cut: -1, length: int64(len(body)),
-		header: http.Header{"Content-Type": {contentType}, "Server": {"kverify-test-world"}},
-	}
-}
-
-// What nginx says with a redirect: 138 bytes for a 302.
-const nginxFound = "<html>\r\n<head><title>302 Found</title></head>\r\n<body>\r\n<center><h1>302 Found</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
-
-func redirectTo(status int, location string) *answer {
-	body := nginxFound
-	if status == http.StatusTemporaryRedirect {
-		body = fmt.Sprintf("<a href=%q>Temporary Redirect</a>.\n\n", location)
-	}
-	a := reply(status, "text/html; charset=utf-8", []byte(body))
-	a.header.Set("Location", location)
-	return a
-}
-
 // route answers a request as the world would if nobody interfered.
 func (w *World) route(r *http.Request, u *url.URL, body []byte) *answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && u.Host != HostRekor {
@@ -201,8 +169,4 @@ func (w *World) backend(u *url.URL) *answer {
 		}
 	}
 	return ociError(http.StatusNotFound, "MANIFEST_UNKNOWN", "Failed to fetch "+ref)
-}
-
-func ociError(status int, code, message string) *answer {
-	return reply(status, "application/json", compactJSON(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}))
 }

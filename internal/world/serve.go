@@ -17,6 +17,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/kverify/kverify/internal/world/sigstore"
 )
 
 // ServeHTTP implements [http.Handler]: the host is the request's own.
@@ -156,7 +158,7 @@ func (w *World) TLSConfig() *tls.Config {
 }
 
 // CAPEM is the certificate of the CA that made the listener's.
-func CAPEM() []byte { return certificatePEM(serverCA().cert.Raw) }
+func CAPEM() []byte { return sigstore.CertificatePEM(serverCA().cert.Raw) }
 
 // CertificatePEM is the listener's certificate with its CA, and its key, for a
 // server of another make.
@@ -166,7 +168,7 @@ func CertificatePEM() (cert, key []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cert = append(certificatePEM(c.Certificate[0]), certificatePEM(c.Certificate[1])...)
+	cert = append(sigstore.CertificatePEM(c.Certificate[0]), sigstore.CertificatePEM(c.Certificate[1])...)
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
@@ -176,9 +178,9 @@ type authority struct {
 }
 
 var serverCA = sync.OnceValue(func() authority {
-	key := deriveKey(elliptic.P256(), "tls ca")
+	key := sigstore.DeriveKey(elliptic.P256(), "tls ca")
 	t := &x509.Certificate{
-		SerialNumber:          serial("tls ca"),
+		SerialNumber:          sigstore.Serial("tls ca"),
 		Subject:               pkix.Name{CommonName: "kverify test world TLS CA"},
 		NotBefore:             Opened,
 		NotAfter:              Opened.AddDate(30, 0, 0),
@@ -186,14 +188,14 @@ var serverCA = sync.OnceValue(func() authority {
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
-	return authority{mustCertificate(x509.CreateCertificate(nil, t, t, &key.PublicKey, key)), key}
+	return authority{sigstore.MustCertificate(x509.CreateCertificate(nil, t, t, &key.PublicKey, key)), key}
 })
 
 var serverCertificate = sync.OnceValue(func() *tls.Certificate {
 	ca := serverCA()
-	key := deriveKey(elliptic.P256(), "tls leaf")
-	leaf := mustCertificate(x509.CreateCertificate(nil, &x509.Certificate{
-		SerialNumber: serial("tls leaf"),
+	key := sigstore.DeriveKey(elliptic.P256(), "tls leaf")
+	leaf := sigstore.MustCertificate(x509.CreateCertificate(nil, &x509.Certificate{
+		SerialNumber: sigstore.Serial("tls leaf"),
 		NotBefore:    Opened,
 		NotAfter:     Opened.AddDate(30, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature,

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// HostTUF is where Sigstore's trusted root is published.
-const HostTUF = "tuf-repo-cdn.sigstore.dev"
-
 // TUF is a repository of The Update Framework with one target, as Sigstore's
 // own: consistent snapshots, three of five keys for root and targets, one for
 // snapshot and timestamp. Every field may be changed before [TUF.Publish].

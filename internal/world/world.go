@@ -29,7 +29,6 @@
 package world
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,20 +37,24 @@ import (
 	"time"
 )
 
-// Options choose what is in a world. The zero value holds v1.27.1 and v1.27.2.
-type Options struct {
-	// Versions, such as "v1.24.0" or "v1.28.2". Architectures, images, hosts
-	// and signatures are those of the version's time.
-	Versions []string
-	// Seed of keys and contents. Two seeds make two worlds that agree on nothing.
-	Seed string
-	// ImagesOnly leaves out files and documents, which take most of the time:
-	// for a registry of some hundred releases.
-	ImagesOnly bool
-	// LayerBytes is added to the program's layer of every core image, in bytes
-	// that do not compress, for tests that have to take their time. Zero adds none.
-	LayerBytes int
+// Request is one that the world has seen.
+type Request struct {
+	Method, URL   string // the URL without its query
+	Authorization string
+	Status        int // of the response; 0 if there was none
 }
+
+// Index is what /api/v1/index/retrieve answers, an experimental search by hash
+// beside the log, which nobody promises.
+type Index uint8
+
+const (
+	IndexPage  Index = iota // a web page with status 200, as reported of the public instance in August 2026
+	IndexWorks              // as it did for years
+	IndexEmpty              // "there is none", of everything
+	IndexGone               // 404, as of Rekor v2
+	IndexDown               // 503
+)
 
 // World is one release, or several, and how they are served. All methods may
 // be called from several goroutines.
@@ -80,40 +83,6 @@ type World struct {
 	standIns  map[string]StandIn // by host
 }
 
-// Manifest is a manifest as a registry holds it.
-type Manifest struct {
-	MediaType string
-	Body      []byte
-}
-
-// Digest is "sha256:" and the hex of the body's hash.
-func (m Manifest) Digest() string { return digestOf(m.Body) }
-
-var built = struct {
-	sync.Mutex
-	worlds map[string]*World
-}{worlds: map[string]*World{}}
-
-// New builds a world, or takes one that this process has built before: it is
-// the caller's own either way. The first one costs some tenths of a second.
-func New(o Options) *World {
-	if len(o.Versions) == 0 {
-		o.Versions = []string{"v1.27.1", "v1.27.2"}
-	}
-	o.Versions = slices.Clone(o.Versions)
-	slices.SortFunc(o.Versions, compareVersions)
-	o.Versions = slices.Compact(o.Versions)
-	built.Lock()
-	defer built.Unlock()
-	key := fmt.Sprintf("%q %v %d", append(o.Versions, o.Seed), o.ImagesOnly, o.LayerBytes)
-	w, ok := built.worlds[key]
-	if !ok {
-		w = build(o)
-		built.worlds[key] = w
-	}
-	return w.Clone()
-}
-
 // Clone returns a world with the same contents, faults and settings, and no
 // requests counted. Bytes are shared, and never written to.
 func (w *World) Clone() *World {
@@ -121,7 +90,7 @@ func (w *World) Clone() *World {
 	defer w.mu.RUnlock()
 	c := &World{
 		versions:  w.versions,
-		sig:       w.sig.clone(),
+		sig:       w.sig.Clone(),
 		releases:  w.releases,
 		history:   w.history,
 		files:     maps.Clone(w.files),
@@ -348,31 +317,4 @@ func (w *World) PutBlobAt(digest string, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.blobs[digest] = body
-}
-
-// splitRef reads "[registry.k8s.io/]repo[:tag][@digest]".
-func splitRef(ref string) (repo, tag, digest string) {
-	ref = strings.TrimPrefix(ref, HostRegistry+"/")
-	ref, digest, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i >= 0 {
-		ref, tag = ref[:i], ref[i+1:]
-	}
-	return ref, tag, digest
-}
-
-func digestOf(b []byte) string { return "sha256:" + hexSHA256(b) }
-
-// sigTag is where cosign looks for the signatures of a digest.
-func sigTag(digest string) string { return strings.Replace(digest, ":", "-", 1) + ".sig" }
-
-func compareVersions(a, b string) int {
-	x, y := parseVersion(a), parseVersion(b)
-	return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]), cmp.Compare(x[2], y[2]))
-}
-
-func parseVersion(s string) (v [3]int) {
-	if n, err := fmt.Sscanf(s, "v%d.%d.%d", &v[0], &v[1], &v[2]); n != 3 || fmt.Sprintf("v%d.%d.%d", v[0], v[1], v[2]) != s {
-		panic(fmt.Sprintf("world: version %q is not like v1.27.2 (%v)", s, err))
-	}
-	return v
 }

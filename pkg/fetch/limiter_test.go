@@ -251,10 +251,21 @@ func TestLimiterCancelLeavesNothingBehind(t *testing.T) {
 // HTTP/1 a pool stays warm.
 func TestConnections(t *testing.T) {
 	for _, h2 := range []bool{true, false} {
-		var now, most atomic.Int32
+		const together = 32
+		var now atomic.Int32
+		met := make(chan struct{})
+		meet := sync.OnceFunc(func() { close(met) })
 		n := newInternet(t, h2, []string{"registry.k8s.io"}, func(w http.ResponseWriter, r *http.Request) {
-			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(20 * time.Millisecond)
+			if now.Add(1) >= together {
+				meet()
+			}
+			select { // nobody is answered before so many have asked
+			case <-met:
+			case <-r.Context().Done():
+			case <-time.After(30 * time.Second):
+				t.Errorf("HTTP/2 %t: only %d side by side", h2, now.Load())
+				meet()
+			}
 			now.Add(-1)
 			io.WriteString(w, "x")
 		})
@@ -267,11 +278,10 @@ func TestConnections(t *testing.T) {
 			}, nil)
 		}
 		conns := n.conns.Load()
-		if h2 && conns != 1 || !h2 && conns > fetch.DefaultInFlight {
+		// HTTP/1 puts a connection back a moment after its answer was read, and who
+		// asks in that moment opens another. Bursts without a pool would open 192.
+		if h2 && conns != 1 || !h2 && conns > 2*fetch.DefaultInFlight {
 			t.Errorf("HTTP/2 %t: %d connections", h2, conns)
-		}
-		if most.Load() < 32 {
-			t.Errorf("HTTP/2 %t: only %d side by side", h2, most.Load())
 		}
 	}
 }

@@ -1,11 +1,8 @@
-package world
+package sigstore
 
 import (
 	"bytes"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
 	"slices"
@@ -20,42 +17,6 @@ type Stamp struct {
 	By    *Sigstore // the signing's CA if nil
 	Of    []byte    // what is stamped; the signature if nil
 	Embed bool      // put the authority's certificate into the token
-}
-
-// Object identifiers of RFC 5652 (CMS), RFC 3161 and RFC 5035.
-var (
-	oidSignedData    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
-	oidContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
-	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
-	oidSigningTime   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 5}
-	oidTSTInfo       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}
-	oidSigningCertV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
-	oidSHA256        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
-	oidECDSASHA256   = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
-	oidTimeStamping  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
-	oidStampPolicy   = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2}
-)
-
-// NewAuthority makes the timestamp authority's root and certificate anew, the
-// latter valid until a time: what was stamped before names the old one.
-func (s *Sigstore) NewAuthority(until time.Time) {
-	s.StampKey = deriveKey(elliptic.P256(), s.seed, "timestamps")
-	rootKey := deriveKey(elliptic.P256(), s.seed, "timestamp root")
-	organization := []string{"kverify test, not sigstore.dev"}
-	root := &x509.Certificate{
-		SerialNumber: serial(s.seed, "timestamp root"), Subject: pkix.Name{Organization: organization, CommonName: "kverify-test-tsa-selfsigned"},
-		NotBefore: Opened, NotAfter: Opened.AddDate(30, 0, 0), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		BasicConstraintsValid: true, IsCA: true, SubjectKeyId: keyID(&rootKey.PublicKey),
-	}
-	s.StampRoot = mustCertificate(x509.CreateCertificate(nil, root, root, &rootKey.PublicKey, rootKey))
-	leaf := &x509.Certificate{
-		SerialNumber: serial(s.seed, "timestamps"), Subject: pkix.Name{Organization: organization, CommonName: "kverify-test-tsa"},
-		NotBefore: Opened, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature,
-		SubjectKeyId: keyID(&s.StampKey.PublicKey), AuthorityKeyId: s.StampRoot.SubjectKeyId,
-		// RFC 3161, 2.3: the purpose alone, and critical.
-		ExtraExtensions: []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: der([]asn1.ObjectIdentifier{oidTimeStamping})}},
-	}
-	s.StampLeaf = mustCertificate(x509.CreateCertificate(nil, leaf, s.StampRoot, &s.StampKey.PublicKey, rootKey))
 }
 
 type algorithm struct{ Algorithm asn1.ObjectIdentifier }
@@ -84,7 +45,7 @@ func (s *Sigstore) Timestamp(message []byte, at time.Time, embed bool) []byte {
 	}{1, oidStampPolicy, struct {
 		Hash  algorithm
 		Value []byte
-	}{algorithm{oidSHA256}, sum[:]}, serial(s.seed, string(message), at.String()), at.UTC().Truncate(time.Second)})
+	}{algorithm{oidSHA256}, sum[:]}, Serial(s.seed, string(message), at.String()), at.UTC().Truncate(time.Second)})
 	digest := sha256.Sum256(info)
 	type attribute struct {
 		Type   asn1.ObjectIdentifier

@@ -1,4 +1,4 @@
-package world
+package sigstore
 
 import (
 	"crypto/ed25519"
@@ -45,7 +45,7 @@ func newTiles(seed string) *Tiles {
 	return t
 }
 
-func (t *Tiles) clone() *Tiles {
+func (t *Tiles) Clone() *Tiles {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return &Tiles{Origin: t.Origin, key: t.key, bodies: slices.Clip(t.bodies)}
@@ -77,7 +77,7 @@ func (e *Tile) Prove() *Proof {
 	defer t.mu.Unlock()
 	var leaves [][32]byte
 	for _, b := range t.bodies {
-		leaves = append(leaves, leafHash(b))
+		leaves = append(leaves, LeafHash(b))
 	}
 	root := treeHash(leaves)
 	p := &Proof{LogIndex: e.Index, TreeSize: int64(len(leaves)), RootHash: root[:], Hashes: inclusion(leaves, int(e.Index))}
@@ -95,13 +95,4 @@ func (t *Tiles) Checkpoint(origin string, size int64, root []byte) string {
 // Cosign is a line of signature under a checkpoint's text.
 func (t *Tiles) Cosign(text string) string {
 	return fmt.Sprintf("\u2014 %s %s\n", t.Origin, b64(append(slices.Clone(t.ID()[:4]), ed25519.Sign(t.key, []byte(text))...)))
-}
-
-// hashedRekord2 is the canonical body of an entry
-// (github.com/sigstore/rekor-tiles, api/proto/rekor/v2/hashedrekord.proto).
-// Of a DSSE envelope it has the hash of what is signed, as of any message.
-func (s *Signed) hashedRekord2(message []byte) []byte {
-	sum := sha256.Sum256(message)
-	return fmt.Appendf(nil, `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"%s"},"signature":{"content":"%s","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","x509Certificate":{"rawBytes":"%s"}}}}}}`,
-		b64(sum[:]), b64(s.Signature), b64(s.Certificate.Raw))
 }

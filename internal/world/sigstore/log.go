@@ -1,4 +1,4 @@
-package world
+package sigstore
 
 import (
 	"crypto/ecdsa"
@@ -10,6 +10,9 @@ import (
 	"slices"
 	"sync"
 )
+
+// HostRekor is the origin of the log.
+const HostRekor = "rekor.sigstore.dev"
 
 // Rekor v1 is made of shards. An entry has an index in its shard's tree and
 // another one over all shards; its identifier is the shard's tree id followed
@@ -51,7 +54,7 @@ func (e *Entry) LogIndex() int64 { return e.TreeIndex + shardOffset + int64(e.sh
 
 // LeafHash is the hash of the entry's leaf, hex.
 func (e *Entry) LeafHash() string {
-	h := leafHash(e.Body)
+	h := LeafHash(e.Body)
 	return hex.EncodeToString(h[:])
 }
 
@@ -73,12 +76,12 @@ func newLog(key *ecdsa.PrivateKey) *Log {
 	return &Log{key: key, id: sha256.Sum256(spki(&key.PublicKey))}
 }
 
-func (l *Log) clone() *Log {
+func (l *Log) Clone() *Log {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	c := &Log{key: l.key, id: l.id, shard: l.shard, entries: slices.Clip(l.entries)}
 	for _, o := range l.others {
-		c.others = append(c.others, o.clone())
+		c.others = append(c.others, o.Clone())
 	}
 	return c
 }
@@ -146,14 +149,14 @@ func (l *Log) Promise(e *Entry) []byte {
 	return sign256(l.key, payload)
 }
 
-// find returns the entries of every shard that satisfy a condition: the shard
+// Find returns the entries of every shard that satisfy a condition: the shard
 // that is written to last, as Rekor answers.
-func (l *Log) find(want func(*Entry) bool) []*Entry {
+func (l *Log) Find(want func(*Entry) bool) []*Entry {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	var found []*Entry
 	for _, o := range l.others {
-		found = append(found, o.find(want)...)
+		found = append(found, o.Find(want)...)
 	}
 	for _, e := range l.entries {
 		if e != nil && want(e) {
@@ -174,7 +177,7 @@ func (l *Log) Prove(e *Entry) *Proof {
 		if e == nil { // reserved by a batch that is still being signed
 			break
 		}
-		leaves = append(leaves, leafHash(e.Body))
+		leaves = append(leaves, LeafHash(e.Body))
 	}
 	l.mu.RUnlock()
 	root := treeHash(leaves)
@@ -191,7 +194,7 @@ func (l *Log) Prove(e *Entry) *Proof {
 // Alone proves an entry in a tree that holds nothing else, under an origin
 // without a tree id, as a private log may write it.
 func (l *Log) Alone(body []byte) *Proof {
-	root := leafHash(body)
+	root := LeafHash(body)
 	text := fmt.Sprintf("%s\n1\n%s\n", HostRekor, b64(root[:]))
 	sig := append(slices.Clone(l.id[:4]), sign256(l.key, []byte(text))...)
 	return &Proof{TreeSize: 1, RootHash: root[:], Checkpoint: fmt.Sprintf("%s\n\u2014 %s %s\n", text, HostRekor, b64(sig))}
@@ -203,44 +206,4 @@ func (l *Log) checkpoint(size int64, root []byte) string {
 	text := fmt.Sprintf("%s - %d\n%d\n%s\n", HostRekor, uint64(treeID)+uint64(l.shard), size, b64(root))
 	sig := append(slices.Clone(l.id[:4]), sign256(l.key, []byte(text))...)
 	return fmt.Sprintf("%s\n\u2014 %s %s\n", text, HostRekor, base64.StdEncoding.EncodeToString(sig))
-}
-
-// Merkle tree hashes, RFC 6962, 2.1.
-func leafHash(body []byte) [32]byte { return sha256.Sum256(append([]byte{0}, body...)) }
-
-func nodeHash(left, right [32]byte) [32]byte {
-	return sha256.Sum256(slices.Concat([]byte{1}, left[:], right[:]))
-}
-
-func treeHash(leaves [][32]byte) [32]byte {
-	switch len(leaves) {
-	case 0:
-		return sha256.Sum256(nil)
-	case 1:
-		return leaves[0]
-	}
-	k := split(len(leaves))
-	return nodeHash(treeHash(leaves[:k]), treeHash(leaves[k:]))
-}
-
-func inclusion(leaves [][32]byte, i int) [][]byte {
-	if len(leaves) < 2 {
-		return nil
-	}
-	k := split(len(leaves))
-	if i < k {
-		sibling := treeHash(leaves[k:])
-		return append(inclusion(leaves[:k], i), sibling[:])
-	}
-	sibling := treeHash(leaves[:k])
-	return append(inclusion(leaves[k:], i-k), sibling[:])
-}
-
-// split is the largest power of two below n.
-func split(n int) int {
-	k := 1
-	for k*2 < n {
-		k *= 2
-	}
-	return k
 }
