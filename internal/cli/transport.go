@@ -15,6 +15,7 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -185,7 +186,7 @@ func vouched(set *settings) (*verify.Vouched, error) {
 	if err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, plainError(err))
 	}
-	if _, err := verify.ParseKey(text); err != nil {
+	if _, err := sigstore.ParseKey(text); err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, err)
 	}
 	if err := set.outside("--key", set.key, false); err != nil {

@@ -317,7 +317,7 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestation) (Admission, error) {
 	for _, class := range attestationChecks {
 		rule := r.Policy.Attestations[class]
-		if !slices.Contains(rule.PredicateTypes, at.sealed.statement.PredicateType) || at.sealed.identity != r.Policy.Identities[rule.Identity] {
+		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) || at.bundle.Identity() != r.Policy.Identities[rule.Identity] {
 			continue
 		}
 		c := seen.verified(class, rule, at)

@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -88,7 +89,7 @@ type attestations struct {
 type attestation struct {
 	source string
 	from   source
-	sealed *sealed
+	bundle *sigstore.Bundle
 }
 
 // referrer is one that is listed, and where.
@@ -172,7 +173,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 			a.broken = append(a.broken, these[i].Annotations[predicateAnnotation])
 		case f.err != nil:
 			a.unread = append(a.unread, f.err)
-		case f.sealed != nil:
+		case f.bundle != nil:
 			a.bundles = append(a.bundles, f.attestation)
 		}
 	}
@@ -214,14 +215,14 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 	if err != nil {
 		return attestation{}, false, err
 	}
-	s, err := openBundle(body)
+	s, err := sigstore.ParseBundle(body)
 	if err != nil {
 		return attestation{}, true, err
 	}
-	if s.statement == nil {
+	if s.Statement() == nil {
 		return attestation{}, false, nil // a message signature is no attestation
 	}
-	return attestation{source: of.String(), from: from, sealed: s}, false, nil
+	return attestation{source: of.String(), from: from, bundle: s}, false, nil
 }
 
 // noList is the check where somebody did not answer what refers to the image.
@@ -267,11 +268,11 @@ func (a *attestations) judge(class string) report.Check {
 		}
 	}
 	for _, at := range a.bundles {
-		if !slices.Contains(rule.PredicateTypes, at.sealed.statement.PredicateType) {
+		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) {
 			continue
 		}
-		if at.sealed.identity != a.Policy.Identities[rule.Identity] {
-			others = append(others, fmt.Sprintf("%.80q", at.sealed.identity.Subject))
+		if at.bundle.Identity() != a.Policy.Identities[rule.Identity] {
+			others = append(others, fmt.Sprintf("%.80q", at.bundle.Identity().Subject))
 			continue
 		}
 		c := a.verified(class, rule, at)
@@ -320,38 +321,38 @@ func listed(c report.Check) report.Check {
 
 // verified proves one attestation whose certificate claims the right signer.
 func (a *attestations) verified(class string, rule trust.AttestationRule, at attestation) report.Check {
-	s, who := at.sealed, a.Policy.Identities[rule.Identity]
+	s, who := at.bundle, a.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		c := a.check(class, v, reason, format, args...)
-		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.statement.PredicateType}}}
+		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.Statement().PredicateType}}}
 		return c
 	}
 	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
-	d := artifactDigest{"sha256", sum}
-	if !s.statement.names(d) {
-		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.says())
+	d := sigstore.Digest{Algorithm: "sha256", Sum: sum}
+	if !s.Statement().Names(d) {
+		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.About())
 	}
-	if reason, detail := s.cannotTell(a.Root, signer{identity: who}); reason != "" {
+	if reason, detail := s.Undecidable(a.Root, sigstore.Signer{Identity: who}); reason != "" {
 		return say(report.Unknown, reason, "%s", detail)
 	}
-	p, err := s.verify(a.Root, signer{identity: who}, ofDigest(d))
+	p, err := s.Verify(a.Root, sigstore.Signer{Identity: who}, d)
 	if err != nil {
 		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
 	}
-	for _, sub := range s.statement.Subject {
+	for _, sub := range s.Statement().Subject {
 		if sub.Digest["sha256"] == hex.EncodeToString(sum) && !a.subjectAllowed(rule, sub.Name) {
 			return say(report.Refuted, report.Mismatch, "it speaks of %.200q, which is not a name of %s", sub.Name, a.im.name)
 		}
 	}
-	what, err := a.predicate(class, rule, s.statement)
+	what, err := a.predicate(class, rule, s.Statement())
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "its predicate cannot be read: %v", err)
 	}
 	if what.record != nil {
 		a.records = append(a.records, what.record)
 	}
-	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.when(), what.detail, at.from.from())
-	for k, f := range p.fields {
+	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.When(), what.detail, at.from.from())
+	for k, f := range p.Fields {
 		c.Evidence[0].Fields[k] = f
 	}
 	c.Evidence[0].Fields["rule"] = rule.Identity

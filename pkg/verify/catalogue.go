@@ -7,6 +7,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -70,7 +71,7 @@ type former struct {
 	*trust.FormerRule
 	*trust.Catalogue
 	identity trust.Identity
-	cosign   *cosignVerifier
+	cosign   *sigstore.SignatureVerifier
 	children sync.Map // digests that a catalogued index names
 }
 
@@ -82,7 +83,7 @@ func newFormer(v *Verifier) (*former, error) {
 	}
 	f := &former{FormerRule: rule, Catalogue: v.Catalogue, identity: v.Policy.Identities[rule.Identity]}
 	var err error
-	f.cosign, err = newCosignVerifier(v.Root, f.identity)
+	f.cosign, err = sigstore.NewSignatureVerifier(v.Root, f.identity)
 	return f, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // BundleSuffix is what a kept bundle has behind the name of its file.
@@ -238,8 +239,8 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 	}
 	proved := false
 	err = guard(func() {
-		s, err := openBundle(text)
-		proved = err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), s.b, sum) == nil
+		b, err := sigstore.ParseLogged(text, sum)
+		proved = err == nil && b.Verify(f.Root, f.Policy.FileIdentity()) == nil
 	})
 	return err == nil && proved
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // judge is the one table that maps errors to verdicts. Only a contradiction
@@ -20,7 +21,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		version *release.WrongVersionError
 		wire    *fetch.Error
 		crash   *par.Panic
-		differs *mismatchError
+		differs *sigstore.MismatchError
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
 		noFiles *release.NoFilesError

@@ -66,15 +66,6 @@ func Unpack(layer []byte, limit int64, program string) error {
 	return fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
 }
 
-// The readers of what strangers write, which fuzz targets call without the
-// cryptography that follows.
-var (
-	ReadBundle    = func(b []byte) error { _, err := openBundle(b); return err }
-	ReadStamp     = func(b []byte) error { _, err := parseStamp(b); return err }
-	ReadStatement = func(b []byte) (*statement, error) { return parseStatement(b) }
-	ReadPayload   = parsePayload
-)
-
 // ReadFileForm reads a manifest as that of a file kept as an OCI artifact; ok is
 // false for one that does not say that it is.
 func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string, ok bool, err error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -27,7 +28,7 @@ func undecided(reason report.Reason, format string, args ...any) says {
 
 // predicate reads what an attestation of a class says of an image. The error
 // says that it cannot be read.
-func (a *attestations) predicate(class string, rule trust.AttestationRule, s *statement) (says, error) {
+func (a *attestations) predicate(class string, rule trust.AttestationRule, s *sigstore.Statement) (says, error) {
 	p, err := readMembers(s.Predicate)
 	if err != nil {
 		return says{}, err
@@ -71,7 +72,7 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 // promotion reads a promotion record of kubernetes-sigs/promo-tools, in both of
 // its forms. One that `kpromo sigcheck` wrote later names no manifest and no source:
 // it says that somebody promoted this digest, and binds it to no version (rule 11).
-func (a *attestations) promotion(p *members, s *statement) says {
+func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
 	if digest := p.text("digest"); digest != "" && digest != a.im.digest {
 		return contradicted(", but it records the promotion of %.80s", digest)
 	}

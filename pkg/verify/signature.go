@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 const (
@@ -90,11 +90,11 @@ type search struct {
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
-	fetched  int      // payloads that were asked for
-	overflow bool     // there is more than is looked at
-	later    []layer  // of other names, which are looked at if none of the right one holds
-	others   []string // whose signatures were passed over
-	broken   int      // layers that cannot be read
+	fetched  int                  // payloads that were asked for
+	overflow bool                 // there is more than is looked at
+	later    []sigstore.Signature // of other names, which are looked at if none of the right one holds
+	others   []string             // whose signatures were passed over
+	broken   int                  // layers that cannot be read
 }
 
 func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
@@ -122,7 +122,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			break
 		}
 		// Every one of them was read, and none is of this name: one that is genuine tells it.
-		found := s.prove(ctx, &s.later[i], s.read[s.later[i].digest])
+		found := s.prove(ctx, &s.later[i], s.read[s.later[i].Payload])
 		if found.signature.Verdict == report.Verified {
 			wrongName = &found
 			break
@@ -149,16 +149,16 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 // payload is of this image. It returns the first that holds.
 func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found signed, ok bool) {
 	for _, d := range layers {
-		l, err := parseLayer(d)
+		l, err := sigstore.ParseSignature(d)
 		if err != nil {
 			s.broken++
 			continue
 		}
-		if l.identity != s.Policy.ImageIdentity() && !s.former.counts(l.identity, s.name, s.arch, s.digest) {
+		if l.Identity != s.Policy.ImageIdentity() && !s.former.counts(l.Identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
-		found := s.layer(ctx, l, d.Annotations[bundleAnnotation])
+		found := s.layer(ctx, l)
 		switch {
 		case found.holds():
 			return found, true
@@ -181,25 +181,25 @@ func (s *search) keep(c report.Check) {
 	}
 }
 
-func (s *search) nameOf(l *layer) string {
-	if key := s.Policy.IdentityName(l.identity); key != "" {
+func (s *search) nameOf(l *sigstore.Signature) string {
+	if key := s.Policy.IdentityName(l.Identity); key != "" {
 		return key
 	}
-	return fmt.Sprintf("%.80q", l.identity.Subject)
+	return fmt.Sprintf("%.80q", l.Identity.Subject)
 }
 
 // layer verifies one signature whose certificate claims the right identity, unless
 // it is of another name: that is put off, and the result is empty.
-func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
+func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	say := s.sayer()
 	who := s.whose(l)
-	switch err := l.parseBundle(bundle); {
-	case errors.Is(err, errNoEntry):
+	switch err := l.ReadEntry(); {
+	case errors.Is(err, sigstore.ErrNoEntry):
 		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.integratedTime, 0); l.identity != s.Policy.ImageIdentity() && !s.former.Holds(at) {
+	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.Policy.ImageIdentity() && !s.former.Holds(at) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.former.From, s.former.To)
 	}
 	body, err := s.payload(ctx, l)
@@ -210,7 +210,7 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 	if err != nil {
 		return signed{signature: s.failed(report.Signature, err), reference: s.noReference("no signature verified")}
 	}
-	reference, digest, err := parsePayload(body)
+	reference, digest, err := sigstore.ParsePayload(body)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "the payload of a signature by %s cannot be read: %v", who, err)
 	}
@@ -229,8 +229,8 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 }
 
 // whose is the policy's name for the identity that a layer's certificate claims.
-func (s *search) whose(l *layer) string {
-	if l.identity != s.Policy.ImageIdentity() {
+func (s *search) whose(l *sigstore.Signature) string {
+	if l.Identity != s.Policy.ImageIdentity() {
 		return s.former.Identity
 	}
 	return s.Policy.Images.Identity
@@ -244,25 +244,25 @@ func (s *search) sayer() func(report.Verdict, report.Reason, string, ...any) sig
 }
 
 // prove verifies the signature of a layer whose payload names this digest.
-func (s *search) prove(ctx context.Context, l *layer, body []byte) signed {
+func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) signed {
 	say := s.sayer()
 	who, judge := s.whose(l), s.cosign
-	if l.identity != s.Policy.ImageIdentity() {
+	if l.Identity != s.Policy.ImageIdentity() {
 		judge = s.former.cosign
 	}
-	var differs *mismatchError
-	switch err := l.ofThis(); {
+	var differs *sigstore.MismatchError
+	switch err := l.EntryMatches(); {
 	case errors.As(err, &differs):
 		return say(report.Refuted, report.Forged, "a signature by %s: %v", who, err)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", who, err)
 	}
-	if id, _ := hex.DecodeString(l.logID); !s.Root.KnowsLog(id) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.logID)
+	if !l.LogKnown(s.Root) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.LogID)
 	}
 	s.verified++
-	if err := judge.verify(ctx, l, body, s.digest); err != nil {
-		if what := unknownAuthority(s.Root, l.cert); what != "" {
+	if err := judge.Verify(ctx, l, body, s.digest); err != nil {
+		if what := l.UnknownAuthority(s.Root); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
 		}
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", who, err)
@@ -271,24 +271,24 @@ func (s *search) prove(ctx context.Context, l *layer, body []byte) signed {
 }
 
 // proved is the result of a signature that verified: it holds, unless it is of another name.
-func (s *search) proved(l *layer, who string, body []byte) (out signed) {
-	logged := time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339)
+func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out signed) {
+	logged := time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	out.signature = s.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
 	out.signature.Evidence = []report.Evidence{s.source, {
-		What: "signature", Source: s.source.Source, Digest: l.digest,
+		What: "signature", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{
-			"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": who,
-			"logIndex": strconv.FormatInt(l.logIndex, 10), "logID": l.logID, "integratedTime": logged,
+			"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": who,
+			"logIndex": strconv.FormatInt(l.LogIndex, 10), "logID": l.LogID, "integratedTime": logged,
 		},
 	}}
-	reference, _, err := parsePayload(body)
+	reference, _, err := sigstore.ParsePayload(body)
 	if err == nil && s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		out.reference = s.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
 		out.reference = s.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
-	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.digest,
+	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{"docker-reference": reference}}}
 	return out
 }
@@ -296,22 +296,23 @@ func (s *search) proved(l *layer, who string, body []byte) (out signed) {
 // errOverflow says that a payload was not read, because enough were.
 var errOverflow = errors.New("more payloads than are read")
 
-func (s *search) payload(ctx context.Context, l *layer) ([]byte, error) {
-	if b, ok := s.read[l.digest]; ok {
+func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, error) {
+	if b, ok := s.read[l.Payload]; ok {
 		return b, nil
 	}
-	b := s.payloads.rebuild(l.digest, s.digest, s.Policy.References(s.name, s.arch))
+	b := s.payloads.Rebuild(l.Payload, s.digest, s.Policy.References(s.name, s.arch))
 	if b == nil {
 		if s.fetched == maxPayloads {
 			return nil, errOverflow
 		}
 		s.fetched++
 		var err error
-		if b, err = s.getPayload(ctx, s.from.client, s.repository, l); err != nil {
+		if b, err = s.from.client.Blob(ctx, s.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
 			return nil, err
 		}
+		s.payloads.Learn(b)
 	}
-	s.read[l.digest] = b
+	s.read[l.Payload] = b
 	return b, nil
 }
 

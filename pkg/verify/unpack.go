@@ -19,6 +19,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // Limits of what is read of one image. The largest of a release, conformance,
@@ -146,7 +147,7 @@ func (r *rootfs) add(compressed io.Reader, mediaType, diffID string) error {
 		return err
 	}
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != diffID {
-		return &mismatchError{"a layer unpacks to other bytes than the config says", diffID, got}
+		return &sigstore.MismatchError{What: "a layer unpacks to other bytes than the config says", Want: diffID, Got: got}
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -97,11 +98,11 @@ func usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(f
 // run is one call of Images or References.
 type run struct {
 	*Verifier
-	cosign   *cosignVerifier
+	cosign   *sigstore.SignatureVerifier
 	required []string
 	partial  bool
 	omitted  []string
-	payloads *payloads
+	payloads *sigstore.Payloads
 	kept     *kept
 	former   *former
 	shared   *release.Shared // nil where one release is examined
@@ -136,7 +137,7 @@ func (v *Verifier) begin() (*run, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &run{Verifier: &c, payloads: new(payloads), kept: new(kept), absent: new(absences)}
+	r := &run{Verifier: &c, payloads: new(sigstore.Payloads), kept: new(kept), absent: new(absences)}
 	r.required = slices.Clone(c.Policy.Required)
 	if c.Checks != nil {
 		r.required = slices.Clone(c.Checks)
@@ -171,7 +172,7 @@ func (v *Verifier) begin() (*run, error) {
 	if r.former, err = newFormer(&c); err != nil {
 		return nil, err
 	}
-	if r.cosign, err = newCosignVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
+	if r.cosign, err = sigstore.NewSignatureVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // An operator vouches for what was carried in by signing a mirror's list of
@@ -88,7 +89,7 @@ func ReadVouched(path string, key, manifest, bundle []byte) (*Vouched, error) {
 }
 
 func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
-	public, err := ParseKey(key)
+	public, err := sigstore.ParseKey(key)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 	if err := json.Unmarshal(bundle, &b); err != nil {
 		return nil, err
 	}
-	if err := verifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)); err != nil {
+	if err := sigstore.VerifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)); err != nil {
 		return nil, errors.New("the signature of its MANIFEST.json is not by this key")
 	}
 	if other != nil { // genuine, and of another list
@@ -187,7 +188,7 @@ type Operator struct {
 
 // ReadOperator reads a private key as cosign generate-key-pair writes it.
 func ReadOperator(key, password []byte) (*Operator, error) {
-	sign, public, err := loadSigner(key, password)
+	sign, public, err := sigstore.LoadPrivateKey(key, password)
 	if err != nil {
 		return nil, err
 	}
@@ -254,5 +255,5 @@ func (v *Vouched) Key() report.Source { return v.key }
 func (o *Operator) Made(manifest, bundle []byte) bool {
 	var b vouchBundle
 	return CheckVouch(manifest, bundle) == nil && json.Unmarshal(bundle, &b) == nil &&
-		verifyMessage(o.public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)) == nil
+		sigstore.VerifyMessage(o.public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)) == nil
 }
