@@ -23,7 +23,7 @@ const (
 // layers is the import order: a package imports only packages of lines above
 // its own. An arrow never points back.
 var layers = [][]string{
-	{"internal/bounds", "internal/par", "internal/strictjson"},
+	{"internal/bounds", "internal/layer", "internal/par", "internal/strictjson"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},
 	{"pkg/support"},
@@ -59,7 +59,7 @@ var homes = map[string][]string{
 	"github.com/theupdateframework/go-tuf/v2":    {"pkg/trust/update.go"},
 	"github.com/spdx/tools-golang":               {"pkg/sbom"},
 	"go.yaml.in/yaml/v3":                         {"pkg/trust/strict.go", "pkg/support/parse.go", "pkg/support/yaml.go"},
-	"github.com/klauspost/compress":              {"pkg/verify/unpack.go"},
+	"github.com/klauspost/compress":              {"internal/layer"},
 	"github.com/yuin/goldmark":                   {"pkg/release"},
 	"sigs.k8s.io/yaml":                           {"pkg/release", "pkg/trust", "internal/render"},
 	"github.com/spf13/cobra":                     {"internal/cli"},
