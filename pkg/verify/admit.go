@@ -199,12 +199,6 @@ func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []re
 	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
 }
 
-func (r *run) refOf(im *image) registry.Ref {
-	ref := im.ref()
-	ref.Host = r.Policy.Images.Registry
-	return ref
-}
-
 // carry mints what one image is admitted for. The errors are of referrers that
 // the registry lists and does not give.
 func (r *run) carry(ctx context.Context, im *image, results []report.Result, referrers bool) (CarriedImage, []error) {

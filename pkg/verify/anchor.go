@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -63,7 +64,7 @@ func (f *Files) findAnchor(ctx context.Context) report.Check {
 			case signed && t.says == contradicts && differs == "":
 				differs = name + ": " + t.detail
 			case left == "":
-				left = name + ": " + cmpOr(t.detail, p.signed.signature.Detail)
+				left = name + ": " + cmp.Or(t.detail, p.signed.signature.Detail)
 			}
 		}
 	}
@@ -73,7 +74,7 @@ func (f *Files) findAnchor(ctx context.Context) report.Check {
 	case differs != "":
 		return say(report.Unknown, report.NoClaim, "no image of %s matches the SBOM: %s", f.Version, differs)
 	case left != "" || matched == 0:
-		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmpOr(left, "there is none"))
+		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmp.Or(left, "there is none"))
 	}
 	c := say(report.Verified, "", "the SBOM's layers are those of all %d images, which %s signed", matched, f.Policy.Images.Identity)
 	c.Evidence = []report.Evidence{{What: "SBOM", Source: f.facts.rel.SBOM.URL, Digest: f.facts.rel.SBOM.Digest}}

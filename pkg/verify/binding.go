@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,28 +10,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
-
-// tie is what one document says of whether a digest is this version.
-type tie struct {
-	says     int // affirms, contradicts, or silent
-	strength report.Strength
-	detail   string
-	source   string
-	digest   string   // of the document
-	tags     []string // that it gives the digest, where no tag was asked for
-}
-
-const (
-	silent = iota
-	affirms
-	contradicts
-)
-
-func (t tie) strong() bool { return t.strength != report.Carried }
-
-func (t tie) evidence() report.Evidence {
-	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{"says": t.detail}}
-}
 
 // bind decides, for every image and platform, whether a claim that counts ties
 // its digest to the version. The keys are *image and *platform.
@@ -79,17 +58,6 @@ func (b *batch) ownTies(im *image, p *platform) []tie {
 		return nil
 	}
 	return []tie{b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest), b.catalogueTie(im, "linux/"+p.arch, p.desc.Digest)}
-}
-
-// pick returns the first tie that says so; of the affirming ones only those
-// that count.
-func pick(says int, ts ...tie) (tie, bool) {
-	for _, t := range ts {
-		if t.says == says && (says != affirms || t.strong()) {
-			return t, true
-		}
-	}
-	return tie{}, false
 }
 
 // layerTie holds the signed SBOM's layers of one image and architecture
@@ -184,7 +152,7 @@ func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []ti
 	against, isAgainst := pick(contradicts, append(slices.Clone(own), index...)...)
 	mine, isMine := pick(affirms, own...)
 	above, isAbove := pick(affirms, index...)
-	tied := cmpOr(mine.detail, above.detail)
+	tied := cmp.Or(mine.detail, above.detail)
 	var c report.Check
 	switch {
 	case isAgainst:
@@ -246,12 +214,12 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 }
 
 func (b *batch) refuted(im *image, t tie) report.Check {
-	return b.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmpOr(im.tag, im.pin), t.detail, t.source)
+	return b.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.
 func (b *batch) unbound(im *image, ts ...tie) report.Check {
-	what := cmpOr(im.tag, "any release")
+	what := cmp.Or(im.tag, "any release")
 	var weak []string
 	for _, t := range ts {
 		if t.says == affirms {
@@ -277,11 +245,4 @@ func ties(ts ...tie) []report.Evidence {
 		}
 	}
 	return out
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

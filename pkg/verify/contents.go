@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -93,7 +94,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 	case p.diffIDs == nil || len(p.blobs) != len(p.diffIDs):
 		return unknown(report.NoClaim, "its manifest or config could not be read")
 	case b.facts == nil || !b.facts.usable():
-		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmpOr(im.tag, "any release"))
+		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmp.Or(im.tag, "any release"))
 	}
 	total := int64(0)
 	for _, d := range p.blobs {

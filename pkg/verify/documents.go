@@ -7,27 +7,9 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// facts are a release's own documents, and how far each is to be believed.
-type facts struct {
-	*run
-	version release.Version
-	rel     *release.Release
-	sbom    sbomFacts
-
-	provenance provenanceFacts
-}
-
-type sbomFacts struct {
-	signature, binding report.Check
-	signed             bool // both hold: its claims are signed claims
-	papers             papers
-	bundle             []byte // that proves the signature; nil if it does not hold
-}
 
 // load reads the documents of a release that say what its images are.
 func (r *run) load(ctx context.Context, v release.Version) *facts {
@@ -75,19 +57,6 @@ func (f *facts) judgeSBOM(ctx context.Context, beside papers) {
 	f.sbom.signed = f.sbom.signature.Verdict == report.Verified && f.sbom.binding.Verdict == report.Verified
 }
 
-// usable says whether the SBOM can be read and speaks of this version, whoever
-// signed it.
-func (f *facts) usable() bool {
-	return f != nil && f.rel != nil && f.rel.SBOM.Err == nil && f.sbom.binding.Verdict == report.Verified
-}
-
-func strength(o fetch.Origin) report.Strength {
-	if o == fetch.Published {
-		return report.Published
-	}
-	return report.Carried
-}
-
 // list is one document's list of the images of the release.
 type list struct {
 	evidence report.Evidence
@@ -118,12 +87,6 @@ func (f *facts) lists() []list {
 		add(c.URL, c.Digest, f.strengthOf(c.URL, c.Digest, c.Origin), c.Value.Images)
 	}
 	return out
-}
-
-// signedSince says whether this version is one whose files are always signed.
-func (f *facts) signedSince() bool {
-	since, err := release.ParseVersion(f.Policy.Files.SignedSince)
-	return err != nil || f.version.Compare(since) >= 0
 }
 
 // results reports the documents that were judged as subjects of their own. The

@@ -23,9 +23,6 @@ import (
 // BundleSuffix is what a kept bundle has behind the name of its file.
 const BundleSuffix = ".sigstore.json"
 
-// maxKept caps a bundle that is compared with a new one.
-const maxKept = 1 << 20
-
 // Target is a file of the release, and where it goes.
 type Target struct {
 	Path string // in the release, such as "bin/linux/amd64/kubectl"

@@ -67,19 +67,3 @@ func (r *run) failed(name string, err error) report.Check {
 	v, reason := judge(err)
 	return r.check(name, v, reason, "%v", err)
 }
-
-// guard runs f and returns its panic, if any, as an error: a hostile input must
-// cost its own subject, not the run.
-func guard(f func()) (err error) {
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case *par.Panic:
-			err = v
-		default:
-			err = &par.Panic{Value: v}
-		}
-	}()
-	f()
-	return nil
-}

@@ -328,13 +328,6 @@ func documentName(c StrongClaim) string {
 	return string(c.Document)
 }
 
-func brief(sum string) string {
-	if len(sum) > 12 {
-		return sum[:12] + "..."
-	}
-	return sum
-}
-
 // unread are the documents that claim something about files, exist, and could
 // not be read. What is absent claims nothing. The SBOM is the binding's.
 func (f *Files) unread(p string) (errs []error) {

@@ -6,6 +6,9 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
+// maxKept caps a bundle that is compared with a new one.
+const maxKept = 1 << 20
+
 // kept are log entries that stand beside files on disk, by what they are of.
 // They are hints: an entry proves itself or is looked up.
 type kept struct {

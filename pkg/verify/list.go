@@ -250,15 +250,6 @@ func (f *facts) claims() []StrongClaim {
 	return out
 }
 
-// sbomStrength is the strength of what the SBOM says: it speaks through its
-// signature only.
-func (f *facts) sbomStrength() report.Strength {
-	if f.sbom.signed {
-		return report.Signed
-	}
-	return report.Carried
-}
-
 // archives are the SBOM's claims on the image archives that are published
 // beside the binaries, as bin/linux/ARCH/IMAGE.tar.
 func (f *facts) archives() []StrongClaim {
@@ -320,3 +311,7 @@ func (it *Listed) settle() {
 func (r *run) loadAll(ctx context.Context, v release.Version) *facts {
 	return r.loadDocuments(ctx, v, release.Options{})
 }
+
+// None is what to say where a listing does not have what was asked for: err
+// itself, or an [*UnreadError] if documents could not be read.
+func (l *Listing) None(err error) error { return notFound(err, l.Unread) }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,13 +80,13 @@ func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
 	if name := p.text("destination", "name"); name != "" && !a.names(name) {
 		return contradicted(", but to %.200q, which is not a name of %s", name, a.im.name)
 	}
-	destination := cmpOr(cmpOr(p.text("dstRef"), p.text("destination", "name")), p.text("buildDefinition", "externalParameters", "destination"))
+	destination := cmp.Or(cmp.Or(p.text("dstRef"), p.text("destination", "name")), p.text("buildDefinition", "externalParameters", "destination"))
 	if destination != "" && !a.names(destination) {
 		return contradicted(", but to %.200q, which is not a name of %s", destination, a.im.name)
 	}
 	r := &record{tags: p.texts("tags"), manifest: p.text("manifest", "name"), repository: p.text("manifest", "uri"),
 		commit: p.text("manifest", "digest", "gitCommit"), destination: destination}
-	detail := ": promoted to " + cmpOr(fmt.Sprintf("%.200s", destination), s.Subject[0].Name)
+	detail := ": promoted to " + cmp.Or(fmt.Sprintf("%.200s", destination), s.Subject[0].Name)
 	if r.manifest == "" && r.repository == "" && r.commit == "" {
 		detail += "; it names no promotion manifest, and binds no version"
 	}
@@ -96,8 +97,8 @@ func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
 // sign a statement may sign one about builds of any kind: builder and kind of build
 // are the policy's.
 func built(p *members, rule trust.AttestationRule) says {
-	builder := cmpOr(p.text("runDetails", "builder", "id"), p.text("builder", "id"))
-	kind := cmpOr(p.text("buildDefinition", "buildType"), p.text("buildType"))
+	builder := cmp.Or(p.text("runDetails", "builder", "id"), p.text("builder", "id"))
+	kind := cmp.Or(p.text("buildDefinition", "buildType"), p.text("buildType"))
 	switch {
 	case !slices.Contains(rule.Builders, builder):
 		return undecided(report.Untrusted, ", but built by %.150q, which the policy does not name", builder)

@@ -10,14 +10,6 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
-// provenanceFacts are what was found out about a release's provenance.json. It
-// is a document that claims, no subject: what is wrong with its signature takes
-// the weight from its claims and nothing else.
-type provenanceFacts struct {
-	signed bool   // by whom the policy names, with all that rule 32 demands, beside a signed SBOM
-	note   string // what a reader should know of it; empty for a plain statement
-}
-
 // judgeProvenance proves a provenance that is signed in place (rule 32). It comes
 // after the SBOM, without which it vouches for nothing.
 func (f *facts) judgeProvenance() {

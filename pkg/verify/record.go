@@ -10,17 +10,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// record is a promotion record whose signature was verified: what it says of
-// where it was promoted from, and by which manifest
-// (github.com/kubernetes-sigs/promo-tools, docs/promotion-predicate.md).
-type record struct {
-	tags                         []string
-	manifest, repository, commit string // path, "git+https://github.com/kubernetes/k8s.io", 40 hex digits
-	destination                  string
-
-	source release.Source[*release.Promotion] // that manifest at that commit
-}
-
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // readRecords reads the promotion manifests that records name. A record tells

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/registry"
@@ -101,30 +100,4 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	// Once interrupted, one still says of each image that it was not looked at.
 	par.Map(ctx, len(batches), min(atOnce, r.Jobs), one, func(i int) { one(ctx, i) })
 	return r.report(ctx, report.Scope{Subjects: subjects}, versions, slices.Concat(results...)), nil
-}
-
-// named makes an image out of a name. One of a release is known by its tag and
-// by the policy's inventory.
-func (r *run) named(ref registry.Ref) *image {
-	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
-	v, err := release.ParseVersion(ref.Tag)
-	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
-		return im
-	}
-	images, arches, known := r.Policy.Least(v.Minor)
-	name, arch := ref.Repository, ""
-	for _, a := range arches {
-		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {
-			name, arch = base, a
-		}
-	}
-	if !known || !slices.Contains(images, name) {
-		return im
-	}
-	im.version, im.core, im.expect = v, true, arches
-	if arch != "" { // the same manifest as the index names for that architecture
-		im.name, im.arches, im.expect = name, []string{arch}, []string{arch}
-		im.pin, im.platformPin, im.own = "", ref.Digest, true
-	}
-	return im
 }

@@ -26,20 +26,6 @@ const (
 	maxPayloads = 64
 )
 
-// signed is what was found out about the signature of one digest.
-type signed struct {
-	signature report.Check
-	reference report.Check
-	absent    bool   // whoever was asked says that there is none
-	where     string // who says so
-
-	// The manifest that signature and reference were read from.
-	at        registry.Ref
-	manifest  string // digest
-	mediaType string
-	size      int64
-}
-
 // signatureAt looks up and verifies those of a digest in one repository at one source.
 func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, name, arch string) signed {
 	ref := r.signatureRef(of.Repository, of.Digest)
@@ -74,10 +60,6 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 		found = through(m)
 	}
 	return found
-}
-
-func (r *run) noReference(why string) report.Check {
-	return report.Check{Name: report.Reference, Required: r.needs(report.Reference), Reason: report.NoClaim, Detail: why}
 }
 
 // search goes through the layers of one ".sig" manifest.
@@ -316,10 +298,26 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 	return b, nil
 }
 
-// short is a digest as a person reads it.
-func short(digest string) string {
-	if i := strings.IndexByte(digest, ':'); i >= 0 && len(digest) > i+13 {
-		return digest[:i+13]
+// imageSignature looks up and verifies the ".sig" signatures of a digest in
+// one repository, at every source. name and arch say which docker-references are right for it:
+// name is the image's path, arch the architecture if the digest is that of one
+// platform, else empty.
+//
+// One signature that satisfies every rule is enough, whatever else is there. If
+// there is none, a contradiction (a signature of the right identity that does
+// not verify) outweighs a lack, and what could not be read outweighs an absence.
+func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch string) signed {
+	var out signed
+	for i, from := range r.sources() {
+		found := r.signatureAt(ctx, from, registry.Ref{Repository: repository, Digest: digest}, name, arch)
+		if i == 0 {
+			out = found
+		} else {
+			out = out.or(found)
+		}
+		if out.holds() {
+			break
+		}
 	}
-	return digest
+	return out
 }

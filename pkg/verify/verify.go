@@ -169,7 +169,7 @@ func (v *Verifier) begin() (*run, error) {
 	// In report order, each once.
 	r.required = slices.DeleteFunc(slices.Clone(report.CheckNames), func(n string) bool { return !r.needs(n) })
 	var err error
-	if r.former, err = newFormer(&c); err != nil {
+	if r.former, err = newFormer(c.Policy, c.Root, c.Catalogue); err != nil {
 		return nil, err
 	}
 	if r.cosign, err = sigstore.NewSignatureVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
