@@ -74,7 +74,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 
 // attestations are the Sigstore bundles that refer to one image.
 type attestations struct {
-	*run
+	run     *run
 	im      *image
 	err     error // the first list that could not be read
 	lists   int   // that could
@@ -112,9 +112,9 @@ func (a *attestations) read(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
-	ref := registry.Ref{Host: a.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
+	ref := registry.Ref{Host: a.run.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
 	var all []referrer
-	for _, from := range a.sources() {
+	for _, from := range a.run.sources() {
 		list, err := from.client.Referrers(ctx, ref)
 		_, reason := judge(err)
 		switch {
@@ -136,7 +136,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
-		wanted = append(wanted, a.Policy.Attestations[n].PredicateTypes...)
+		wanted = append(wanted, a.run.Policy.Attestations[n].PredicateTypes...)
 	}
 	var these []referrer
 	for _, d := range list {
@@ -183,7 +183,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 // its digest says that it is the same.
 func (a *attestations) one(ctx context.Context, ref registry.Ref, d referrer) (out attestation, broken bool, err error) {
 	out, broken, err = a.oneFrom(ctx, d.from, ref, d.Descriptor)
-	for _, from := range a.sources() {
+	for _, from := range a.run.sources() {
 		if err == nil && !broken {
 			break
 		}
@@ -227,7 +227,7 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 
 // noList is the check where somebody did not answer what refers to the image.
 func (a *attestations) noList(class string) report.Check {
-	c := a.failed(class, a.err)
+	c := a.run.failed(class, a.err)
 	var wire *fetch.Error
 	if errors.As(a.err, &wire) && c.Reason == report.Absent {
 		c.Reason = report.Unreachable // the registry has not said that there are none
@@ -250,9 +250,9 @@ func (a *attestations) unlisted() bool {
 // except that one that says the image failed outweighs it, and that one which is
 // listed and could not be read might say so (rule 14).
 func (a *attestations) judge(class string) report.Check {
-	rule := a.Policy.Attestations[class]
+	rule := a.run.Policy.Attestations[class]
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
-		return a.check(class, report.Unknown, reason, format, args...)
+		return a.run.check(class, report.Unknown, reason, format, args...)
 	}
 	if a.err != nil && a.lists == 0 {
 		return a.noList(class)
@@ -271,7 +271,7 @@ func (a *attestations) judge(class string) report.Check {
 		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) {
 			continue
 		}
-		if at.bundle.Identity() != a.Policy.Identities[rule.Identity] {
+		if at.bundle.Identity() != a.run.Policy.Identities[rule.Identity] {
 			others = append(others, fmt.Sprintf("%.80q", at.bundle.Identity().Subject))
 			continue
 		}
@@ -288,7 +288,7 @@ func (a *attestations) judge(class string) report.Check {
 	case good != nil && a.unlisted(), good == nil && bad == nil && a.err != nil:
 		return a.noList(class)
 	case len(a.unread) > 0 && good != nil:
-		c := a.failed(class, a.unread[0])
+		c := a.run.failed(class, a.unread[0])
 		if c.Verdict == report.Unknown {
 			c.Detail = "one passed, and another that is listed could not be read, which might say otherwise: " + c.Detail
 		}
@@ -304,7 +304,7 @@ func (a *attestations) judge(class string) report.Check {
 	case len(others) > 0:
 		return unknown(report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
 	case len(a.unread) > 0:
-		return listed(a.failed(class, a.unread[0]))
+		return listed(a.run.failed(class, a.unread[0]))
 	case len(a.broken) > 0:
 		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", len(a.broken), a.listed)
 	}
@@ -321,9 +321,9 @@ func listed(c report.Check) report.Check {
 
 // verified proves one attestation whose certificate claims the right signer.
 func (a *attestations) verified(class string, rule trust.AttestationRule, at attestation) report.Check {
-	s, who := at.bundle, a.Policy.Identities[rule.Identity]
+	s, who := at.bundle, a.run.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		c := a.check(class, v, reason, format, args...)
+		c := a.run.check(class, v, reason, format, args...)
 		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.Statement().PredicateType}}}
 		return c
 	}
@@ -332,10 +332,10 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	if !s.Statement().Names(d) {
 		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.About())
 	}
-	if reason, detail := s.Undecidable(a.Root, sigstore.Signer{Identity: who}); reason != "" {
+	if reason, detail := s.Undecidable(a.run.Root, sigstore.Signer{Identity: who}); reason != "" {
 		return say(report.Unknown, reason, "%s", detail)
 	}
-	p, err := s.Verify(a.Root, sigstore.Signer{Identity: who}, d)
+	p, err := s.Verify(a.run.Root, sigstore.Signer{Identity: who}, d)
 	if err != nil {
 		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
 	}

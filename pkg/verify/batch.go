@@ -8,7 +8,7 @@ import (
 
 // batch is the images of one release that are examined together.
 type batch struct {
-	*run
+	run   *run
 	req   Request
 	known bool // the policy knows the least that this minor holds
 	// everything reads all documents, not only those that speak of images.

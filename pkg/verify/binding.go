@@ -18,7 +18,7 @@ import (
 // diff_ids is inferred, so one image that matches in full calibrates the rule
 // for the others (rule 13).
 func (b *batch) bind() map[any]report.Check {
-	if !b.needs(report.Binding) {
+	if !b.run.needs(report.Binding) {
 		return nil
 	}
 	out := map[any]report.Check{}
@@ -123,7 +123,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	if src == nil || src.Err != nil || digest == "" {
 		return tie{}
 	}
-	t := tie{source: src.URL, digest: src.Digest, strength: b.strengthOf(src.URL, src.Digest, src.Origin)}
+	t := tie{source: src.URL, digest: src.Digest, strength: b.run.strengthOf(src.URL, src.Digest, src.Origin)}
 	name = release.PromotionName(name)
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {
@@ -147,7 +147,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 
 func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
 	if p.desc.Digest == "" {
-		return b.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
+		return b.run.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
 	}
 	against, isAgainst := pick(contradicts, append(slices.Clone(own), index...)...)
 	mine, isMine := pick(affirms, own...)
@@ -158,18 +158,18 @@ func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []ti
 	case isAgainst:
 		c = b.refuted(im, against)
 	case layers.says == contradicts && (isMine || isAbove):
-		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
 	case layers.says == contradicts && calibrated:
 		c = b.refuted(im, layers)
 	case layers.says == contradicts:
-		c = b.check(report.Binding, report.Unknown, report.NoClaim,
+		c = b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)
 	case layers.says == affirms && layers.strong():
-		c = b.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
 	case isMine:
-		c = b.check(report.Binding, report.Verified, "", "%s", mine.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s", mine.detail)
 	case isAbove:
-		c = b.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
 	default:
 		c = b.unbound(im, slices.Concat([]tie{layers}, own, index)...)
 	}
@@ -197,15 +197,15 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 	var c report.Check
 	switch {
 	case im.digest == "":
-		return b.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
 	case isAgainst:
 		c = b.refuted(im, against)
 	case isTied:
-		c = b.check(report.Binding, report.Verified, "", "%s", tied.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s", tied.detail)
 	case refuted != "":
-		c = b.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
+		c = b.run.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
 	case present > 0 && verified == present && im.signed.signature.Verdict == report.Verified:
-		c = b.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
+		c = b.run.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
 	default:
 		c = b.unbound(im, index...)
 	}
@@ -214,7 +214,7 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 }
 
 func (b *batch) refuted(im *image, t tie) report.Check {
-	return b.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
+	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.
@@ -229,10 +229,10 @@ func (b *batch) unbound(im *image, ts ...tie) report.Check {
 	slices.Sort(weak)
 	switch weak = slices.Compact(weak); {
 	case len(weak) > 0:
-		return b.check(report.Binding, report.Unknown, report.NoClaim,
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"nothing strong ties this digest to %s: %s says so, but was carried here rather than signed or read from its publisher", what, strings.Join(weak, " and "))
 	default:
-		return b.check(report.Binding, report.Unknown, report.NoClaim,
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"nothing strong ties this digest to %s: no signed SBOM, no published promotion manifest and no row of the built-in catalogue names it", what)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // of a digest as its promotion manifest listed them, all of them, so that a
 // digest of other tags contradicts; a tag that it does not know says nothing.
 func (b *batch) catalogueTie(im *image, platform, digest string) tie {
-	c := b.Catalogue
+	c := b.run.Catalogue
 	if c == nil || digest == "" {
 		return tie{}
 	}

@@ -71,7 +71,7 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		var part *fetch.Part
 		var err error
 		par.Do(
-			func() { part, err = f.Fetch.Save(ctx, req) },
+			func() { part, err = f.run.Fetch.Save(ctx, req) },
 			func() {
 				if b == nil {
 					b = f.ask(ctx, t.Path)
@@ -196,7 +196,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
 	bundle := bundleBeside(root, t.Name)
-	f.kept.add("sha256:"+sums.SHA256, bundle)
+	f.run.kept.add("sha256:"+sums.SHA256, bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil
@@ -237,7 +237,7 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 	proved := false
 	err = guard(func() {
 		b, err := sigstore.ParseLogged(text, sum)
-		proved = err == nil && b.Verify(f.Root, f.Policy.FileIdentity()) == nil
+		proved = err == nil && b.Verify(f.run.Root, f.run.Policy.FileIdentity()) == nil
 	})
 	return err == nil && proved
 }
@@ -245,7 +245,7 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 // notSaved is the result of a file that could not be fetched or written.
 func (f *Files) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.failed(report.Digest, err)
+	c := f.run.failed(report.Digest, err)
 	var local *fetch.FileError
 	if errors.As(err, &local) {
 		c.Reason = report.Incomplete
@@ -258,7 +258,7 @@ func (f *Files) notSaved(t Target, err error) report.Result {
 // Skipped is the result of a file that a run did not come to.
 func (f *Files) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
 	return res
 }
 

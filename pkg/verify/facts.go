@@ -7,7 +7,7 @@ import (
 
 // facts are a release's own documents, and how far each is to be believed.
 type facts struct {
-	*run
+	run     *run
 	version release.Version
 	rel     *release.Release
 	sbom    sbomFacts
@@ -47,6 +47,6 @@ func (f *facts) sbomStrength() report.Strength {
 
 // signedSince says whether this version is one whose files are always signed.
 func (f *facts) signedSince() bool {
-	since, err := release.ParseVersion(f.Policy.Files.SignedSince)
+	since, err := release.ParseVersion(f.run.Policy.Files.SignedSince)
 	return err != nil || f.version.Compare(since) >= 0
 }

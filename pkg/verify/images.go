@@ -36,14 +36,14 @@ func (v *Verifier) Images(ctx context.Context, req Request) (report.Report, erro
 // all examines what the policy expects while the documents are read, and then
 // what those add.
 func (b *batch) all(ctx context.Context) error {
-	needed := b.documents() || !b.covers()
+	needed := b.run.documents() || !b.covers()
 	par.Do(
 		func() {
 			switch {
 			case b.everything:
-				b.facts = b.loadAll(ctx, b.req.Version)
+				b.facts = b.run.loadAll(ctx, b.req.Version)
 			case needed:
-				b.facts = b.load(ctx, b.req.Version)
+				b.facts = b.run.load(ctx, b.req.Version)
 			}
 		},
 		func() { b.examine(ctx, b.least) },
@@ -91,12 +91,12 @@ func (b *batch) start() error {
 
 func (b *batch) image(name string) *image {
 	im := &image{name: name, tag: b.req.Version.String(), version: b.req.Version, core: true, arches: b.req.Arches}
-	b.narrow(im, b.lists[name])
+	b.run.narrow(im, b.lists[name])
 	for _, a := range b.lists[name] {
 		if len(im.arches) == 0 || slices.Contains(im.arches, a) {
 			im.expect = append(im.expect, a)
-		} else if im.narrowed || b.held {
-			b.absent.add(b.subject(im) + " linux/" + a)
+		} else if im.narrowed || b.run.held {
+			b.run.absent.add(b.run.subject(im) + " linux/" + a)
 		}
 	}
 	return im
@@ -154,8 +154,8 @@ func (b *batch) late(im *image) {
 	}
 	for _, a := range b.image(im.name).expect {
 		if !slices.ContainsFunc(im.platforms, func(p *platform) bool { return p.arch == a && p.linux() }) {
-			p := &platform{arch: a, name: "linux/" + a, signed: b.notLookedAt()}
-			p.digestCheck = b.check(report.Digest, report.Unknown, report.Incomplete,
+			p := &platform{arch: a, name: "linux/" + a, signed: b.run.notLookedAt()}
+			p.digestCheck = b.run.check(report.Digest, report.Unknown, report.Incomplete,
 				"the index does not name linux/%s, which the release's own lists do", a)
 			im.platforms = append(im.platforms, p)
 		}
@@ -163,12 +163,12 @@ func (b *batch) late(im *image) {
 }
 
 func (b *batch) examine(ctx context.Context, images []*image) {
-	b.Progress.add(len(images))
-	par.Map(ctx, len(images), b.Jobs, func(ctx context.Context, i int) {
+	b.run.Progress.add(len(images))
+	par.Map(ctx, len(images), b.run.Jobs, func(ctx context.Context, i int) {
 		b.run.examine(ctx, images[i])
 	}, func(i int) {
-		images[i].digestCheck = b.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
-		images[i].signed = b.notLookedAt()
+		images[i].digestCheck = b.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		images[i].signed = b.run.notLookedAt()
 	})
 	b.images = append(b.images, images...)
 	slices.SortStableFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
@@ -182,14 +182,14 @@ func (b *batch) results() []report.Result {
 		if b.facts.neverReleased(b.images) {
 			return []report.Result{b.neverReleased()}
 		}
-		if b.needs(report.Inventory) {
+		if b.run.needs(report.Inventory) {
 			out = append(out, b.inventory())
 		}
 		out = append(out, b.facts.results()...)
 	}
 	bound := b.bind()
 	for _, im := range b.images {
-		out = append(out, b.imageResults(im, bound)...)
+		out = append(out, b.run.imageResults(im, bound)...)
 	}
 	return out
 }

@@ -99,7 +99,7 @@ func (f *facts) listing() *Listing {
 	}
 	for _, images := range f.lists() {
 		for _, im := range images.images {
-			it := item(f.Policy.Images.Registry+"/"+im.Name+":"+f.version.String(), true)
+			it := item(f.run.Policy.Images.Registry+"/"+im.Name+":"+f.version.String(), true)
 			for _, p := range im.Platforms {
 				if !slices.Contains(it.Platforms, p) {
 					it.Platforms = append(it.Platforms, p)
@@ -238,9 +238,9 @@ func (f *facts) claims() []StrongClaim {
 		case release.DocSBOM:
 			s = f.sbomStrength()
 		case release.DocChangelog:
-			s = f.strengthOf(c.URL, f.rel.Changelog.Digest, c.Origin)
+			s = f.run.strengthOf(c.URL, f.rel.Changelog.Digest, c.Origin)
 		case release.DocPromotion:
-			s = f.strengthOf(c.URL, f.rel.Promotion.Digest, c.Origin)
+			s = f.run.strengthOf(c.URL, f.rel.Promotion.Digest, c.Origin)
 		}
 		out = append(out, StrongClaim{c, s})
 	}

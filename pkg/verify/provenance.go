@@ -39,7 +39,7 @@ func joinNotes(a, b string) string {
 }
 
 func (f *facts) sealedProvenance(p *release.Provenance) provenanceFacts {
-	who := sigstore.Signer{Identity: f.Policy.FileIdentity()}
+	who := sigstore.Signer{Identity: f.run.Policy.FileIdentity()}
 	only := func(format string, args ...any) provenanceFacts {
 		return provenanceFacts{note: "its claims can only refute: " + fmt.Sprintf(format, args...)}
 	}
@@ -51,19 +51,19 @@ func (f *facts) sealedProvenance(p *release.Provenance) provenanceFacts {
 	if s.Statement() == nil || !bytes.Equal(s.Payload(), p.Statement) {
 		return only("two readers of its bundle find two statements")
 	}
-	if _, detail := s.Undecidable(f.Root, who); detail != "" {
+	if _, detail := s.Undecidable(f.run.Root, who); detail != "" {
 		return only("%s", detail)
 	}
 	first, err := hex.DecodeString(p.Subjects[0].SHA256)
 	if err != nil || len(first) == 0 {
 		return only("its first subject has no sha256")
 	}
-	proof, err := s.Verify(f.Root, who, sigstore.Digest{Algorithm: "sha256", Sum: first})
+	proof, err := s.Verify(f.run.Root, who, sigstore.Digest{Algorithm: "sha256", Sum: first})
 	if err != nil {
-		return only("a signature that claims to be by %s does not verify: %v", f.Policy.Files.Identity, err)
+		return only("a signature that claims to be by %s does not verify: %v", f.run.Policy.Files.Identity, err)
 	}
-	by := fmt.Sprintf("signed in place by %s%s", f.Policy.Files.Identity, proof.When())
-	if why := f.Policy.Files.Provenance.Counts(p); why != "" {
+	by := fmt.Sprintf("signed in place by %s%s", f.run.Policy.Files.Identity, proof.When())
+	if why := f.run.Policy.Files.Provenance.Counts(p); why != "" {
 		return only("%s, but %s", by, why)
 	}
 	if !f.sbom.signed {

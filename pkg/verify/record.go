@@ -16,7 +16,7 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // that somebody promoted a digest; which tag it was given, and that a reviewed
 // manifest said so, only the two together do (rule 11).
 func (b *batch) readRecords(ctx context.Context) {
-	if !b.needs(report.Binding) {
+	if !b.run.needs(report.Binding) {
 		return
 	}
 	read := map[string]release.Source[*release.Promotion]{}
@@ -29,7 +29,7 @@ func (b *batch) readRecords(ctx context.Context) {
 			url := release.PromotionAt(im.name, r.commit)
 			src, ok := read[url]
 			if !ok && len(read) < maxCommits {
-				src = release.LoadPromotionAt(ctx, b.Fetch, im.name, r.commit)
+				src = release.LoadPromotionAt(ctx, b.run.Fetch, im.name, r.commit)
 				read[url] = src
 			}
 			r.source = src

@@ -79,8 +79,8 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		b := batches[i]
 		par.Do(
 			func() {
-				if (b.needs(report.Binding) || b.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
-					b.facts = b.load(ctx, b.req.Version)
+				if (b.run.needs(report.Binding) || b.run.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
+					b.facts = b.run.load(ctx, b.req.Version)
 				}
 			},
 			func() { b.examine(ctx, b.least) },
@@ -93,7 +93,7 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		}
 		bound := b.bind()
 		for _, im := range b.images {
-			results[i] = append(results[i], b.imageResults(im, bound)...)
+			results[i] = append(results[i], b.run.imageResults(im, bound)...)
 		}
 		batches[i] = nil // what the report does not hold is not kept
 	}

@@ -64,7 +64,7 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 
 // search goes through the layers of one ".sig" manifest.
 type search struct {
-	*run
+	run                            *run
 	from                           source
 	repository, digest, name, arch string
 	source                         report.Evidence
@@ -81,9 +81,9 @@ type search struct {
 
 func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	fail := func(reason report.Reason, format string, args ...any) signed {
-		c := s.check(report.Signature, report.Unknown, reason, format, args...)
+		c := s.run.check(report.Signature, report.Unknown, reason, format, args...)
 		c.Evidence = []report.Evidence{s.source}
-		return signed{signature: c, reference: s.noReference("no signature verified")}
+		return signed{signature: c, reference: s.run.noReference("no signature verified")}
 	}
 	if len(m.Body) > maxSignatureManifest {
 		return fail(report.Limit, "%s is %d bytes, more than the %d that are read", s.where(), len(m.Body), maxSignatureManifest)
@@ -113,16 +113,16 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	}
 	switch {
 	case s.overflow:
-		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.Policy.Images.Identity, s.where())
+		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.run.Policy.Images.Identity, s.where())
 	case wrongName != nil:
 		return *wrongName
 	case s.best.Name != "":
 		s.best.Evidence = append(s.best.Evidence, s.source)
-		return signed{signature: s.best, reference: s.noReference("no signature verified")}
+		return signed{signature: s.best, reference: s.run.noReference("no signature verified")}
 	case len(s.others) > 0:
 		slices.Sort(s.others)
 		return fail(report.Untrusted, "no %s signature among the %d at %s (%s); promotion may be unfinished: try later",
-			s.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
+			s.run.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
 	}
 	return fail(report.Malformed, "none of the %d layers at %s can be read as a signature", len(img.Layers), s.where())
 }
@@ -136,7 +136,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 			s.broken++
 			continue
 		}
-		if l.Identity != s.Policy.ImageIdentity() && !s.former.counts(l.Identity, s.name, s.arch, s.digest) {
+		if l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.counts(l.Identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
@@ -153,7 +153,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 
 // where names the signature manifest as it was asked for.
 func (s *search) where() string {
-	return s.from.says(s.signatureRef(s.repository, s.digest))
+	return s.from.says(s.run.signatureRef(s.repository, s.digest))
 }
 
 // keep remembers the failure of a layer, a contradiction over a lack.
@@ -164,7 +164,7 @@ func (s *search) keep(c report.Check) {
 }
 
 func (s *search) nameOf(l *sigstore.Signature) string {
-	if key := s.Policy.IdentityName(l.Identity); key != "" {
+	if key := s.run.Policy.IdentityName(l.Identity); key != "" {
 		return key
 	}
 	return fmt.Sprintf("%.80q", l.Identity.Subject)
@@ -181,8 +181,8 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.Policy.ImageIdentity() && !s.former.Holds(at) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.former.From, s.former.To)
+	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.Holds(at) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.former.From, s.run.former.To)
 	}
 	body, err := s.payload(ctx, l)
 	if errors.Is(err, errOverflow) {
@@ -190,7 +190,7 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 		return signed{}
 	}
 	if err != nil {
-		return signed{signature: s.failed(report.Signature, err), reference: s.noReference("no signature verified")}
+		return signed{signature: s.run.failed(report.Signature, err), reference: s.run.noReference("no signature verified")}
 	}
 	reference, digest, err := sigstore.ParsePayload(body)
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	if digest != s.digest {
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest (expected %s, found %.80s): it was copied here", who, s.digest, digest)
 	}
-	if !s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	if !s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		s.later = append(s.later, *l)
 		return signed{}
 	}
@@ -212,25 +212,25 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 
 // whose is the policy's name for the identity that a layer's certificate claims.
 func (s *search) whose(l *sigstore.Signature) string {
-	if l.Identity != s.Policy.ImageIdentity() {
-		return s.former.Identity
+	if l.Identity != s.run.Policy.ImageIdentity() {
+		return s.run.former.Identity
 	}
-	return s.Policy.Images.Identity
+	return s.run.Policy.Images.Identity
 }
 
 // sayer makes results of a signature that does not hold.
 func (s *search) sayer() func(report.Verdict, report.Reason, string, ...any) signed {
 	return func(v report.Verdict, reason report.Reason, format string, args ...any) signed {
-		return signed{signature: s.check(report.Signature, v, reason, format, args...), reference: s.noReference("no signature verified")}
+		return signed{signature: s.run.check(report.Signature, v, reason, format, args...), reference: s.run.noReference("no signature verified")}
 	}
 }
 
 // prove verifies the signature of a layer whose payload names this digest.
 func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) signed {
 	say := s.sayer()
-	who, judge := s.whose(l), s.cosign
-	if l.Identity != s.Policy.ImageIdentity() {
-		judge = s.former.cosign
+	who, judge := s.whose(l), s.run.cosign
+	if l.Identity != s.run.Policy.ImageIdentity() {
+		judge = s.run.former.cosign
 	}
 	var differs *sigstore.MismatchError
 	switch err := l.EntryMatches(); {
@@ -239,12 +239,12 @@ func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) 
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", who, err)
 	}
-	if !l.LogKnown(s.Root) {
+	if !l.LogKnown(s.run.Root) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.LogID)
 	}
 	s.verified++
 	if err := judge.Verify(ctx, l, body, s.digest); err != nil {
-		if what := l.UnknownAuthority(s.Root); what != "" {
+		if what := l.UnknownAuthority(s.run.Root); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
 		}
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", who, err)
@@ -255,7 +255,7 @@ func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) 
 // proved is the result of a signature that verified: it holds, unless it is of another name.
 func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out signed) {
 	logged := time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339)
-	out.signature = s.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
+	out.signature = s.run.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
 	out.signature.Evidence = []report.Evidence{s.source, {
 		What: "signature", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{
@@ -264,10 +264,10 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 		},
 	}}
 	reference, _, err := sigstore.ParsePayload(body)
-	if err == nil && s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
-		out.reference = s.check(report.Reference, report.Verified, "", "signed as %s", reference)
+	if err == nil && s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+		out.reference = s.run.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
-		out.reference = s.check(report.Reference, report.Refuted, report.Mismatch,
+		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
 	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
@@ -282,17 +282,17 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 	if b, ok := s.read[l.Payload]; ok {
 		return b, nil
 	}
-	b := s.payloads.Rebuild(l.Payload, s.digest, s.Policy.References(s.name, s.arch))
+	b := s.run.payloads.Rebuild(l.Payload, s.digest, s.run.Policy.References(s.name, s.arch))
 	if b == nil {
 		if s.fetched == maxPayloads {
 			return nil, errOverflow
 		}
 		s.fetched++
 		var err error
-		if b, err = s.from.client.Blob(ctx, s.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
+		if b, err = s.from.client.Blob(ctx, s.run.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
 			return nil, err
 		}
-		s.payloads.Learn(b)
+		s.run.payloads.Learn(b)
 	}
 	s.read[l.Payload] = b
 	return b, nil

@@ -88,7 +88,7 @@ func (im *image) asksFor(d registry.Descriptor) bool {
 func (b *batch) leftOut(images bool) {
 	for name := range b.lists {
 		if !images || !b.wanted(name) {
-			b.absent.add(fmt.Sprintf("%s/%s:%s", b.Policy.Images.Registry, name, b.req.Version))
+			b.run.absent.add(fmt.Sprintf("%s/%s:%s", b.run.Policy.Images.Registry, name, b.req.Version))
 		}
 	}
 }
