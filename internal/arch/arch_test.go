@@ -29,6 +29,7 @@ var layers = [][]string{
 	{"pkg/support"},
 	{"pkg/trust"},
 	{"pkg/sigstore"},
+	{"pkg/vouch"},
 	{"pkg/verify"},
 	{"pkg/mirror"},
 	{"internal/render"},

@@ -25,6 +25,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // Verifier verifies releases and images. Its fields are set before its first
@@ -42,8 +43,8 @@ type Verifier struct {
 	// under a root that shares Sigstore's public instance with the embedded root;
 	// under any other it is not asked, since it speaks of that instance's images.
 	Catalogue *trust.Catalogue
-	// Vouched is what an operator vouches for; nil is nothing. See [ReadVouched].
-	Vouched *Vouched
+	// Vouched is what an operator vouches for; nil is nothing. See [vouch.Read].
+	Vouched *vouch.Word
 
 	// Sparse is what the mirror that is read says it was made for, of each release;
 	// nil where no mirror answers for the registry. See [Held].
@@ -217,7 +218,7 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 		Interrupted: ctx.Err() != nil, Results: results,
 	}
 	if r.Vouched != nil {
-		key := r.Vouched.key
+		key := r.Vouched.Key()
 		rep.OperatorKey = &key
 	}
 	for i := range rep.Results {
@@ -229,4 +230,13 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 		}
 	}
 	return rep
+}
+
+// strengthOf says how much the word of a document counts that was read from
+// url and has that digest.
+func (r *run) strengthOf(url, digest string, o fetch.Origin) report.Strength {
+	if s := strength(o); s == report.Published || !r.Vouched.Published(url, digest) {
+		return s
+	}
+	return report.Vouched
 }

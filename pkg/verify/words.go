@@ -45,3 +45,11 @@ func strength(o fetch.Origin) report.Strength {
 	}
 	return report.Carried
 }
+
+// read words how a document was read.
+func read(s report.Strength) string {
+	if s == report.Vouched {
+		return "vouched for by the operator's key"
+	}
+	return "read from its publisher"
+}
