@@ -23,11 +23,13 @@ const (
 // layers is the import order: a package imports only packages of lines above
 // its own. An arrow never points back.
 var layers = [][]string{
-	{"internal/bounds", "internal/par", "internal/strictjson"},
+	{"internal/bounds", "internal/layer", "internal/par", "internal/strictjson"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},
 	{"pkg/support"},
 	{"pkg/trust"},
+	{"pkg/sigstore"},
+	{"pkg/vouch"},
 	{"pkg/verify"},
 	{"pkg/mirror"},
 	{"internal/render"},
@@ -43,37 +45,35 @@ var apart = []string{"internal/world", "internal/arch"}
 // homes says which packages, or files, may import what is not ours. What is
 // not in the list may be imported nowhere; the longest prefix decides.
 var homes = map[string][]string{
-	"github.com/google/go-containerregistry":                 {"pkg/registry", "pkg/verify"},
-	"github.com/google/go-containerregistry/pkg/v1/remote":   {"pkg/registry"},
-	"github.com/sigstore/cosign/v2":                          {"pkg/verify/cosign.go"},
-	"github.com/sigstore/sigstore-go":                        {"pkg/trust"},
-	"github.com/sigstore/sigstore-go/pkg/root":               {"pkg/trust", "pkg/verify"},
-	"github.com/sigstore/sigstore-go/pkg/bundle":             {"pkg/verify/bundle.go", "pkg/verify/kept.go"},
-	"github.com/sigstore/sigstore-go/pkg/verify":             {"pkg/verify/bundle.go"},
-	"github.com/sigstore/sigstore-go/pkg/tlog":               {"pkg/verify/older.go"},
-	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate": {"pkg/verify"},
-	"github.com/sigstore/protobuf-specs":                     {"pkg/trust", "pkg/verify/bundle.go", "pkg/verify/kept.go"},
-	"github.com/sigstore/sigstore/pkg/signature":             {"pkg/verify/bundle.go", "pkg/verify/cosign.go", "pkg/verify/older.go"},
-	"github.com/digitorus/pkcs7":                             {"pkg/verify/stamps.go"},
-	"github.com/digitorus/timestamp":                         {"pkg/verify/stamps.go"},
-	"google.golang.org/protobuf":                             {"pkg/trust"},
-	"github.com/theupdateframework/go-tuf/v2":                {"pkg/trust/update.go"},
-	"github.com/spdx/tools-golang":                           {"pkg/sbom"},
-	"go.yaml.in/yaml/v3":                                     {"pkg/trust/strict.go", "pkg/support/parse.go", "pkg/support/yaml.go"},
-	"github.com/klauspost/compress":                          {"pkg/verify/unpack.go"},
-	"github.com/yuin/goldmark":                               {"pkg/release"},
-	"sigs.k8s.io/yaml":                                       {"pkg/release", "pkg/trust", "internal/render"},
-	"github.com/spf13/cobra":                                 {"internal/cli"},
-	"github.com/spf13/pflag":                                 {"internal/cli"},
-	"github.com/schollz/progressbar/v3":                      {"internal/cli"},
-	"golang.org/x/term":                                      {"internal/cli"},
-	"net":                                                    {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
-	"crypto/tls":                                             {"pkg/fetch", "internal/cli/mirror_tls.go"},
-	"os/exec":                                                {"pkg/registry/helper.go"}, // credential helpers
-	"unsafe":                                                 {},
-	"log":                                                    {"internal/cli/mirror_tls.go"}, // what net/http's server takes
-	"log/slog":                                               {},
-	"testing":                                                {},
+	"github.com/google/go-containerregistry":     {"pkg/registry"},
+	"github.com/sigstore/cosign/v2":              {"pkg/sigstore"},
+	"github.com/sigstore/sigstore-go":            {"pkg/trust"},
+	"github.com/sigstore/sigstore-go/pkg/root":   {"pkg/trust", "pkg/sigstore"},
+	"github.com/sigstore/sigstore-go/pkg/bundle": {"pkg/sigstore"},
+	"github.com/sigstore/sigstore-go/pkg/verify": {"pkg/sigstore"},
+	"github.com/sigstore/sigstore-go/pkg/tlog":   {"pkg/sigstore"},
+	"github.com/sigstore/protobuf-specs":         {"pkg/trust", "pkg/sigstore"},
+	"github.com/sigstore/sigstore/pkg/signature": {"pkg/sigstore"},
+	"github.com/digitorus/pkcs7":                 {"pkg/sigstore"},
+	"github.com/digitorus/timestamp":             {"pkg/sigstore"},
+	"google.golang.org/protobuf":                 {"pkg/trust"},
+	"github.com/theupdateframework/go-tuf/v2":    {"pkg/trust/update.go"},
+	"github.com/spdx/tools-golang":               {"pkg/sbom"},
+	"go.yaml.in/yaml/v3":                         {"pkg/trust/strict.go", "pkg/support/parse.go", "pkg/support/yaml.go"},
+	"github.com/klauspost/compress":              {"internal/layer"},
+	"github.com/yuin/goldmark":                   {"pkg/release"},
+	"sigs.k8s.io/yaml":                           {"pkg/release", "pkg/trust", "internal/render"},
+	"github.com/spf13/cobra":                     {"internal/cli"},
+	"github.com/spf13/pflag":                     {"internal/cli"},
+	"github.com/schollz/progressbar/v3":          {"internal/cli"},
+	"golang.org/x/term":                          {"internal/cli"},
+	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
+	"crypto/tls":                                 {"pkg/fetch", "internal/cli/mirror_tls.go"},
+	"os/exec":                                    {"pkg/registry/helper.go"}, // credential helpers
+	"unsafe":                                     {},
+	"log":                                        {"internal/cli/mirror_tls.go"}, // what net/http's server takes
+	"log/slog":                                   {},
+	"testing":                                    {},
 }
 
 // starters are the files that may start goroutines, with the reason.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -130,7 +131,7 @@ func (b *bundleFlags) signer(ctx context.Context, a *verify.Artifact) error {
 	if err != nil {
 		return usagef("--key %s: %w; give a public key in PEM", b.key, plainError(err))
 	}
-	if a.Key, err = verify.ParseKey(text); err != nil {
+	if a.Key, err = sigstore.ParseKey(text); err != nil {
 		return usagef("--key %s: %w; give a public key in PEM", b.key, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/support"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // The exit codes, the same for every command and output format.
@@ -54,8 +55,8 @@ func exitCode(ctx context.Context, err error, earned int) int {
 	case earned != exitVerified:
 		return earned
 	}
-	var vouch *verify.VouchError
-	if errors.As(err, &vouch) && vouch.Refuted {
+	var word *vouch.Error
+	if errors.As(err, &word) && word.Refuted {
 		return exitRefuted
 	}
 	return exitUnknown

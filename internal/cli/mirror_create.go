@@ -18,6 +18,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // order is what a mirror was asked for.
@@ -367,7 +368,7 @@ func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
 }
 
 // operator reads the key that signs the mirror's list.
-func (a *app) operator(ctx context.Context, path, dir string) (*verify.Operator, error) {
+func (a *app) operator(ctx context.Context, path, dir string) (*vouch.Operator, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -383,7 +384,7 @@ func (a *app) operator(ctx context.Context, path, dir string) (*verify.Operator,
 		}
 		fmt.Fprintln(a.stderr)
 	}
-	o, err := verify.ReadOperator(text, password)
+	o, err := vouch.ReadOperator(text, password)
 	if err != nil {
 		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // imageHost is the registry whose names kverify verifies. A stand-in for it is
@@ -174,7 +176,7 @@ func (a *app) also(set *settings) *verify.Also {
 
 // vouched reads what the operator of a mirror vouches for by a key. The key is
 // a judge too, and may not lie in what it judges.
-func vouched(set *settings) (*verify.Vouched, error) {
+func vouched(set *settings) (*vouch.Word, error) {
 	if set.key == "" {
 		return nil, nil
 	}
@@ -185,7 +187,7 @@ func vouched(set *settings) (*verify.Vouched, error) {
 	if err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, plainError(err))
 	}
-	if _, err := verify.ParseKey(text); err != nil {
+	if _, err := sigstore.ParseKey(text); err != nil {
 		return nil, usagef("--key %s: %w; give a public key in PEM", set.key, err)
 	}
 	if err := set.outside("--key", set.key, false); err != nil {
@@ -200,7 +202,7 @@ func vouched(set *settings) (*verify.Vouched, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verify.ReadVouched(set.key, text, list, signature)
+	return vouch.Read(set.key, text, list, signature)
 }
 
 // cache chooses where bytes are kept between runs. A mirror is a directory

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // lists holds the mirror's lists to their checksums, and to each other. What is
@@ -36,7 +36,7 @@ func (a *audit) lists() {
 	}
 	a.noIndex = texts[layoutFile] == nil || texts[indexFile] == nil
 	if sig, list := texts[signatureFile], texts[manifestFile]; sig != nil && list != nil {
-		if err := verify.CheckVouch(list, sig); err != nil {
+		if err := vouch.Check(list, sig); err != nil {
 			a.note(signatureFile, report.Refuted, report.Mismatch, "%v", err)
 		}
 	}

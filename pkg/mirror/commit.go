@@ -17,6 +17,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // Made says what a run has done to a mirror's lists.
@@ -200,7 +201,7 @@ func (m *Maker) current() (*Manifest, []byte, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if !m.Operator.Made(body, signature) {
+		if !m.Operator.Signed(body, signature) {
 			parsed.doc.disown()
 		}
 	}
@@ -305,12 +306,12 @@ func (m *Maker) writeLists(c *change, all *Manifest, before []byte) (made Made, 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return made, err
 	}
-	if fits := had && verify.CheckVouch(text, signature) == nil; !fits {
+	if fits := had && vouch.Check(text, signature) == nil; !fits {
 		c.remove(signatureFile)
 		signature, made.Unsigned = nil, had && m.Operator == nil
 	}
-	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Made(text, signature)) {
-		if signature, err = m.Operator.Vouch(text); err != nil {
+	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Signed(text, signature)) {
+		if signature, err = m.Operator.Sign(text); err != nil {
 			return made, fmt.Errorf("MANIFEST.json could not be signed: %w", err)
 		}
 	}

@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -26,9 +26,6 @@ type LayerError struct {
 func (e *LayerError) Error() string {
 	return fmt.Sprintf("the layer %s unpacks to %s, but the config says %s", e.Digest, e.Got, e.Want)
 }
-
-// errLayerType is wrapped where a layer is packed in a way that is not read.
-var errLayerType = errors.New("a layer that is packed in an unknown way")
 
 // unpacked says what a layer must unpack to.
 type unpacked struct {
@@ -62,7 +59,7 @@ func isConfig(mediaType string) bool {
 
 // hashLayer reads bytes to their end and hashes them, packed and unpacked. want
 // without diffIDs hashes them packed alone. The error is one of reading, or a
-// [*LayerError], or wraps errLayerType; whether the digest is right the caller
+// [*LayerError], or wraps [layer.ErrType]; whether the digest is right the caller
 // says, and first.
 func hashLayer(r io.Reader, digest string, want unpacked) (sum string, err error) {
 	packed := sha256.New()
@@ -96,18 +93,14 @@ func (r *readErrors) Read(p []byte) (int, error) {
 }
 
 func unpack(source io.Reader, digest string, want unpacked) error {
-	plain := source
-	switch {
-	case strings.HasSuffix(want.mediaType, ".tar.gzip"), strings.HasSuffix(want.mediaType, "+gzip"):
-		z, err := gzip.NewReader(source)
-		if err != nil {
-			return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
-		}
-		plain = z
-	case strings.HasSuffix(want.mediaType, ".tar"):
-	default:
-		return fmt.Errorf("%s: %w: %.80q", digest, errLayerType, want.mediaType)
+	plain, err := layer.Decompress(source, want.mediaType)
+	if errors.Is(err, layer.ErrType) {
+		return fmt.Errorf("%s: %w", digest, err)
 	}
+	if err != nil {
+		return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
+	}
+	defer func() { _ = plain.Close() }()
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(plain, maxLayer+1))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // MakerOptions say how a mirror is made. Dir and Verifier are needed.
@@ -30,7 +31,7 @@ type MakerOptions struct {
 	Refresh  bool
 	Attempts int              // see [fetch.SaveRequest]
 	Tool     report.Tool      // named in MANIFEST.json
-	Operator *verify.Operator // signs MANIFEST.json; nil signs nothing
+	Operator *vouch.Operator  // signs MANIFEST.json; nil signs nothing
 	Now      func() time.Time // for MANIFEST.json's date only; nil means time.Now
 
 	idle bool // nothing will be written, and so nothing is completed

@@ -19,6 +19,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // outside is a verifier that has a world for the internet.
@@ -33,7 +34,7 @@ func outside(t testing.TB, w *world.World) *verify.Verifier {
 }
 
 // inside verifies a whole mirror, by its bytes alone.
-func inside(t testing.TB, w *world.World, path string, vouched *verify.Vouched) report.Report {
+func inside(t testing.TB, w *world.World, path string, vouched *vouch.Word) report.Report {
 	t.Helper()
 	root, err := trust.ParseRoot(w.TrustedRootJSON())
 	if err != nil {

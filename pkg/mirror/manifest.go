@@ -101,7 +101,7 @@ func (d *Dir) Manifest() *Manifest {
 }
 
 // Vouch returns the bytes of MANIFEST.json and of its signature, either nil if
-// it is not there, for [verify.ReadVouched].
+// it is not there, for [vouch.Read].
 func (d *Dir) Vouch() (manifest, signature []byte, err error) {
 	if manifest, err = d.readIf(manifestFile, maxManifestFile); err == nil {
 		signature, err = d.readIf(signatureFile, maxBundle)

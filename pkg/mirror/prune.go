@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // PruneOptions say what a mirror shall go on holding.
@@ -19,7 +20,7 @@ type PruneOptions struct {
 	Dir      string
 	Keep     []release.Version // none keeps every release that is listed
 	DryRun   bool
-	Operator *verify.Operator // signs MANIFEST.json again; nil signs nothing
+	Operator *vouch.Operator  // signs MANIFEST.json again; nil signs nothing
 	Now      func() time.Time // nil means time.Now
 }
 

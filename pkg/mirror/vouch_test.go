@@ -14,27 +14,27 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/verify"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // operator makes a pair of keys as cosign does.
-func operator(t testing.TB) (o *verify.Operator, public []byte) {
+func operator(t testing.TB) (o *vouch.Operator, public []byte) {
 	t.Helper()
 	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte("x"), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = verify.ReadOperator(pair.PrivateBytes, []byte("x")); err != nil {
+	if o, err = vouch.ReadOperator(pair.PrivateBytes, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := verify.ReadOperator(pair.PrivateBytes, []byte("y")); err == nil {
+	if _, err := vouch.ReadOperator(pair.PrivateBytes, []byte("y")); err == nil {
 		t.Fatal("another password opens the key")
 	}
 	return o, pair.PublicBytes
 }
 
 // vouches reads what a key vouches for in a mirror.
-func vouches(t testing.TB, dir string, key []byte) (*verify.Vouched, error) {
+func vouches(t testing.TB, dir string, key []byte) (*vouch.Word, error) {
 	t.Helper()
 	d, err := mirror.Open(dir)
 	if err != nil {
@@ -45,7 +45,7 @@ func vouches(t testing.TB, dir string, key []byte) (*verify.Vouched, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verify.ReadVouched("operator.pub", key, list, signature)
+	return vouch.Read("operator.pub", key, list, signature)
 }
 
 // withPause wants little of a release, and pause, which has no signed SBOM.
@@ -81,7 +81,7 @@ func TestVouch(t *testing.T) {
 	if in.OperatorKey == nil || in.OperatorKey.Path != "operator.pub" {
 		t.Errorf("the report does not name the key: %+v", in.OperatorKey)
 	}
-	var refused *verify.VouchError
+	var refused *vouch.Error
 	if _, err := vouches(t, dir, stranger); !errors.As(err, &refused) || refused.Refuted {
 		t.Errorf("with another's key: %v", err)
 	}
@@ -136,7 +136,7 @@ func TestVouchAttacks(t *testing.T) {
 	t.Run("the list was edited after it was signed", func(t *testing.T) {
 		dir := made(t, w, withPause("v1.27.2"))
 		edit(t, dir, func(m map[string]any) { m["note"] = "x" })
-		var refused *verify.VouchError
+		var refused *vouch.Error
 		if _, err := vouches(t, dir, key); !errors.As(err, &refused) || !refused.Refuted {
 			t.Errorf("%v", err)
 		}
@@ -145,7 +145,7 @@ func TestVouchAttacks(t *testing.T) {
 	t.Run("a claim recorded as carried is not lifted", func(t *testing.T) {
 		dir := made(t, w, withPause("v1.27.2"))
 		text := edit(t, dir, func(m map[string]any) { origin(m, "carried") })
-		signature, err := o.Vouch(text)
+		signature, err := o.Sign(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func TestVouchAttacks(t *testing.T) {
 			text = strings.ReplaceAll(text, "kube-proxy:v1.27.2", "kube-proxy:v1.27.1")
 			put(t, dir, name, strings.ReplaceAll(text, "kube-proxy:X", "kube-proxy:v1.27.2"))
 		}
-		signature, err := o.Vouch([]byte(contents(t, dir)["MANIFEST.json"]))
+		signature, err := o.Sign([]byte(contents(t, dir)["MANIFEST.json"]))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -127,9 +127,9 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 		results = b.results()
 	} else {
 		if c.Files {
-			b.facts = b.loadAll(ctx, c.Version)
+			b.facts = b.run.loadAll(ctx, c.Version)
 		} else {
-			b.facts = b.load(ctx, c.Version)
+			b.facts = b.run.load(ctx, c.Version)
 		}
 		results = b.facts.results()
 		if b.facts.neverReleased(nil) {
@@ -197,12 +197,6 @@ func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []re
 		return report.Report{}, err
 	}
 	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
-}
-
-func (r *run) refOf(im *image) registry.Ref {
-	ref := im.ref()
-	ref.Host = r.Policy.Images.Registry
-	return ref
 }
 
 // carry mints what one image is admitted for. The errors are of referrers that
@@ -317,7 +311,7 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestation) (Admission, error) {
 	for _, class := range attestationChecks {
 		rule := r.Policy.Attestations[class]
-		if !slices.Contains(rule.PredicateTypes, at.sealed.statement.PredicateType) || at.sealed.identity != r.Policy.Identities[rule.Identity] {
+		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) || at.bundle.Identity() != r.Policy.Identities[rule.Identity] {
 			continue
 		}
 		c := seen.verified(class, rule, at)
@@ -385,21 +379,21 @@ func (b *batch) carryDocuments(ctx context.Context, other *batch) (docs []Carrie
 func (f *facts) checksums(ctx context.Context, d *CarriedDocument) report.Check {
 	sums := fetch.Sum(d.Body)
 	for _, s := range [][2]string{{".sha256", sums.SHA256}, {".sha512", sums.SHA512}} {
-		resp, err := f.Fetch.Get(ctx, d.URL+s[0], maxChecksum)
+		resp, err := f.run.Fetch.Get(ctx, d.URL+s[0], maxChecksum)
 		switch {
 		case fetch.Is(err, fetch.NotFound):
 			continue
 		case err != nil:
-			return f.failed(report.Digest, fmt.Errorf("a checksum beside it: %w", err))
+			return f.run.failed(report.Digest, fmt.Errorf("a checksum beside it: %w", err))
 		}
 		said, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
 		if said != s[1] {
 			if _, err := hex.DecodeString(said); err != nil || len(said) != len(s[1]) {
-				return f.check(report.Digest, report.Unknown, report.Malformed, "%s%s is no checksum", d.URL, s[0])
+				return f.run.check(report.Digest, report.Unknown, report.Malformed, "%s%s is no checksum", d.URL, s[0])
 			}
-			return f.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
+			return f.run.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
 		}
 		d.Beside[s[0]] = resp.Body
 	}
-	return f.check(report.Digest, report.Verified, "", "the checksums beside it are its own")
+	return f.run.check(report.Digest, report.Verified, "", "the checksums beside it are its own")
 }

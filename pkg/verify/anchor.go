@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -17,7 +18,7 @@ func (f *Files) anchored(ctx context.Context) report.Check {
 	f.anchorOnce.Do(func() {
 		f.Load(ctx)
 		if err := guard(func() { f.anchor = f.findAnchor(ctx) }); err != nil {
-			f.anchor = f.failed(report.Anchor, err)
+			f.anchor = f.run.failed(report.Anchor, err)
 		}
 	})
 	return f.anchor
@@ -25,23 +26,23 @@ func (f *Files) anchored(ctx context.Context) report.Check {
 
 func (f *Files) findAnchor(ctx context.Context) report.Check {
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		return f.check(report.Anchor, v, reason, format, args...)
+		return f.run.check(report.Anchor, v, reason, format, args...)
 	}
 	if !f.facts.usable() || f.facts.sbomStrength() != report.Signed {
 		return say(report.Unknown, report.NoClaim, "there is no signed SBOM of %s to hold against its images", f.Version)
 	}
-	v := *f.Verifier
+	v := *f.run.Verifier
 	v.Checks, v.Require, v.Progress = []string{report.Digest, report.Signature, report.Reference, report.Binding}, nil, nil
 	r, err := v.start()
 	if err != nil {
-		return f.failed(report.Anchor, err)
+		return f.run.failed(report.Anchor, err)
 	}
 	b := newBatch(r, Request{Version: f.Version})
 	if err := b.start(); err != nil {
-		return f.failed(report.Anchor, err)
+		return f.run.failed(report.Anchor, err)
 	}
 	if err := b.all(ctx); err != nil {
-		return f.failed(report.Anchor, err)
+		return f.run.failed(report.Anchor, err)
 	}
 	if b.facts == nil || b.facts.rel.SBOM.Digest != f.facts.rel.SBOM.Digest {
 		return say(report.Unknown, report.Mismatch, "the SBOM changed while it was read")
@@ -63,7 +64,7 @@ func (f *Files) findAnchor(ctx context.Context) report.Check {
 			case signed && t.says == contradicts && differs == "":
 				differs = name + ": " + t.detail
 			case left == "":
-				left = name + ": " + cmpOr(t.detail, p.signed.signature.Detail)
+				left = name + ": " + cmp.Or(t.detail, p.signed.signature.Detail)
 			}
 		}
 	}
@@ -73,16 +74,16 @@ func (f *Files) findAnchor(ctx context.Context) report.Check {
 	case differs != "":
 		return say(report.Unknown, report.NoClaim, "no image of %s matches the SBOM: %s", f.Version, differs)
 	case left != "" || matched == 0:
-		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmpOr(left, "there is none"))
+		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmp.Or(left, "there is none"))
 	}
-	c := say(report.Verified, "", "the SBOM's layers are those of all %d images, which %s signed", matched, f.Policy.Images.Identity)
+	c := say(report.Verified, "", "the SBOM's layers are those of all %d images, which %s signed", matched, f.run.Policy.Images.Identity)
 	c.Evidence = []report.Evidence{{What: "SBOM", Source: f.facts.rel.SBOM.URL, Digest: f.facts.rel.SBOM.Digest}}
 	return c
 }
 
 // askAnchor looks for it while the files travel, if it was asked for.
 func (f *Files) askAnchor(ctx context.Context) {
-	if f.needs(report.Anchor) {
+	if f.run.needs(report.Anchor) {
 		f.anchored(ctx)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -202,7 +203,7 @@ func TestBundles(t *testing.T) {
 	keyed, publicKey := s.SignWithKey("one", body)
 	_, otherKey := s.SignWithKey("two", body)
 	key := func(pem []byte) any {
-		k, err := verify.ParseKey(pem)
+		k, err := sigstore.ParseKey(pem)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/trust"
@@ -54,26 +53,4 @@ func (r *run) applies(rule trust.Rule, im *image) bool {
 		return slices.ContainsFunc(im.boundTo, func(v release.Version) bool { return at.Applies(base, v) })
 	}
 	return released || len(rule.Images) > 0
-}
-
-// versionOf reads a tag that is a release's version.
-func versionOf(tag string) (release.Version, bool) {
-	v, err := release.ParseVersion(tag)
-	return v, err == nil && strings.HasPrefix(tag, "v") && v.Major == 1
-}
-
-// boundVersions are the versions that claims which count give a digest.
-func boundVersions(ts []tie) []release.Version {
-	var out []release.Version
-	for _, t := range ts {
-		if t.says != affirms || !t.strong() {
-			continue
-		}
-		for _, tag := range t.tags {
-			if v, ok := versionOf(tag); ok {
-				out = append(out, v)
-			}
-		}
-	}
-	return out
 }

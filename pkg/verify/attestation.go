@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -105,7 +106,7 @@ func (im *image) attestedOf(key any) []report.Check {
 
 // attestations are the Sigstore bundles that refer to one image.
 type attestations struct {
-	*run
+	run     *run
 	im      *image
 	err     error // the first list that could not be read
 	lists   int   // that could
@@ -120,7 +121,7 @@ type attestations struct {
 type attestation struct {
 	source string
 	from   source
-	sealed *sealed
+	bundle *sigstore.Bundle
 }
 
 // referrer is one that is listed, and where.
@@ -143,9 +144,9 @@ func (a *attestations) read(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
-	ref := registry.Ref{Host: a.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
+	ref := registry.Ref{Host: a.run.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
 	var all []referrer
-	for _, from := range a.sources() {
+	for _, from := range a.run.sources() {
 		list, err := from.client.Referrers(ctx, ref)
 		_, reason := judge(err)
 		switch {
@@ -173,7 +174,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
-		wanted = append(wanted, a.Policy.Attestations[n].PredicateTypes...)
+		wanted = append(wanted, a.run.Policy.Attestations[n].PredicateTypes...)
 	}
 	var these []referrer
 	for _, d := range list {
@@ -210,7 +211,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 			a.broken = append(a.broken, these[i].Annotations[predicateAnnotation])
 		case f.err != nil:
 			a.unread = append(a.unread, f.err)
-		case f.sealed != nil:
+		case f.bundle != nil:
 			a.bundles = append(a.bundles, f.attestation)
 		}
 	}
@@ -220,7 +221,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 // its digest says that it is the same.
 func (a *attestations) one(ctx context.Context, ref registry.Ref, d referrer) (out attestation, broken bool, err error) {
 	out, broken, err = a.oneFrom(ctx, d.from, ref, d.Descriptor)
-	for _, from := range a.sources() {
+	for _, from := range a.run.sources() {
 		if err == nil && !broken {
 			break
 		}
@@ -252,19 +253,19 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 	if err != nil {
 		return attestation{}, false, err
 	}
-	s, err := openBundle(body)
+	s, err := sigstore.ParseBundle(body)
 	if err != nil {
 		return attestation{}, true, err
 	}
-	if s.statement == nil {
+	if s.Statement() == nil {
 		return attestation{}, false, nil // a message signature is no attestation
 	}
-	return attestation{source: of.String(), from: from, sealed: s}, false, nil
+	return attestation{source: of.String(), from: from, bundle: s}, false, nil
 }
 
 // noList is the check where somebody did not answer what refers to the image.
 func (a *attestations) noList(class string) report.Check {
-	c := a.failed(class, a.err)
+	c := a.run.failed(class, a.err)
 	var wire *fetch.Error
 	if errors.As(a.err, &wire) && c.Reason == report.Absent {
 		c.Reason = report.Unreachable // the registry has not said that there are none
@@ -287,9 +288,9 @@ func (a *attestations) unlisted() bool {
 // except that one that says the image failed outweighs it, and that one which is
 // listed and could not be read might say so (rule 14).
 func (a *attestations) judge(class string) report.Check {
-	rule := a.Policy.Attestations[class]
+	rule := a.run.Policy.Attestations[class]
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
-		return a.check(class, report.Unknown, reason, format, args...)
+		return a.run.check(class, report.Unknown, reason, format, args...)
 	}
 	if a.err != nil && a.lists == 0 {
 		return a.noList(class)
@@ -305,11 +306,11 @@ func (a *attestations) judge(class string) report.Check {
 		}
 	}
 	for _, at := range a.bundles {
-		if !slices.Contains(rule.PredicateTypes, at.sealed.statement.PredicateType) {
+		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) {
 			continue
 		}
-		if at.sealed.identity != a.Policy.Identities[rule.Identity] {
-			others = append(others, fmt.Sprintf("%.80q", at.sealed.identity.Subject))
+		if at.bundle.Identity() != a.run.Policy.Identities[rule.Identity] {
+			others = append(others, fmt.Sprintf("%.80q", at.bundle.Identity().Subject))
 			continue
 		}
 		c := a.verified(class, rule, at)
@@ -328,7 +329,7 @@ func (a *attestations) judge(class string) report.Check {
 	case good != nil && a.unlisted(), good == nil && bad == nil && a.err != nil:
 		return a.noList(class)
 	case len(a.unread) > 0 && good != nil:
-		c := a.failed(class, a.unread[0])
+		c := a.run.failed(class, a.unread[0])
 		if c.Verdict == report.Unknown {
 			c.Detail = "one passed, and another that is listed could not be read, which might say otherwise: " + c.Detail
 		}
@@ -347,7 +348,7 @@ func (a *attestations) judge(class string) report.Check {
 	case len(others) > 0:
 		return unknown(report.Untrusted, "none by %s; there is one by %s", rule.Identity, strings.Join(others, ", "))
 	case len(a.unread) > 0:
-		return listed(a.failed(class, a.unread[0]))
+		return listed(a.run.failed(class, a.unread[0]))
 	case len(a.broken) > 0:
 		return unknown(report.Malformed, "%d of the %d referrers of this image cannot be read as bundles, and no other is of this class", len(a.broken), a.listed)
 	}
@@ -357,7 +358,7 @@ func (a *attestations) judge(class string) report.Check {
 // mightFail says whether a statement that does not count says that the image failed,
 // or cannot be read to the end, as far as its words go.
 func (a *attestations) mightFail(class string, rule trust.AttestationRule, at attestation) bool {
-	what, err := a.predicate(class, rule, at.sealed.statement)
+	what, err := a.predicate(class, rule, at.bundle.Statement())
 	return err != nil || what.verdict == report.Refuted || what.reason == report.Malformed
 }
 
@@ -371,38 +372,38 @@ func listed(c report.Check) report.Check {
 
 // verified proves one attestation whose certificate claims the right signer.
 func (a *attestations) verified(class string, rule trust.AttestationRule, at attestation) report.Check {
-	s, who := at.sealed, a.Policy.Identities[rule.Identity]
+	s, who := at.bundle, a.run.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		c := a.check(class, v, reason, format, args...)
-		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.statement.PredicateType}}}
+		c := a.run.check(class, v, reason, format, args...)
+		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.Statement().PredicateType}}}
 		return c
 	}
 	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
-	d := artifactDigest{"sha256", sum}
-	if !s.statement.names(d) {
-		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.says())
+	d := sigstore.Digest{Algorithm: "sha256", Sum: sum}
+	if !s.Statement().Names(d) {
+		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.About())
 	}
-	if reason, detail := s.cannotTell(a.Root, signer{identity: who}); reason != "" {
+	if reason, detail := s.Undecidable(a.run.Root, sigstore.Signer{Identity: who}); reason != "" {
 		return say(report.Unknown, reason, "%s", detail)
 	}
-	p, err := s.verify(a.Root, signer{identity: who}, ofDigest(d))
+	p, err := s.Verify(a.run.Root, sigstore.Signer{Identity: who}, d)
 	if err != nil {
 		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
 	}
-	for _, sub := range s.statement.Subject {
+	for _, sub := range s.Statement().Subject {
 		if sub.Digest["sha256"] == hex.EncodeToString(sum) && !a.subjectAllowed(rule, sub.Name) {
 			return say(report.Refuted, report.Mismatch, "it speaks of %.200q, which is not a name of %s", sub.Name, a.im.name)
 		}
 	}
-	what, err := a.predicate(class, rule, s.statement)
+	what, err := a.predicate(class, rule, s.Statement())
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "its predicate cannot be read: %v", err)
 	}
 	if what.record != nil {
 		a.records = append(a.records, what.record)
 	}
-	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.when(), what.detail, at.from.from())
-	for k, f := range p.fields {
+	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.When(), what.detail, at.from.from())
+	for k, f := range p.Fields {
 		c.Evidence[0].Fields[k] = f
 	}
 	c.Evidence[0].Fields["rule"] = rule.Identity

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/registry"
@@ -58,35 +56,6 @@ func (r *run) examineBeside(ctx context.Context, im *image, p *platform, beside 
 	case other.Name != "":
 		p.digestCheck = other
 	}
-}
-
-// absences are the names and platforms that are not where a run reads, and that
-// it does not speak of.
-type absences struct {
-	mu   sync.Mutex
-	seen map[string]bool
-}
-
-func (a *absences) add(names ...string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.seen == nil {
-		a.seen = map[string]bool{}
-	}
-	for _, n := range names {
-		a.seen[n] = true
-	}
-}
-
-func (a *absences) list() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []string
-	for n := range a.seen {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // notes are remarks on an image that change no verdict.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,28 +11,6 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// tie is what one document says of whether a digest is this version.
-type tie struct {
-	says     int // affirms, contradicts, or silent
-	strength report.Strength
-	detail   string
-	source   string
-	digest   string   // of the document
-	tags     []string // that it gives the digest, where no tag was asked for
-}
-
-const (
-	silent = iota
-	affirms
-	contradicts
-)
-
-func (t tie) strong() bool { return t.strength != report.Carried }
-
-func (t tie) evidence() report.Evidence {
-	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{"says": t.detail}}
-}
-
 // bind decides, for every image and platform, whether a claim that counts ties
 // its digest to the version. The keys are *image and *platform.
 //
@@ -39,7 +18,7 @@ func (t tie) evidence() report.Evidence {
 // diff_ids is inferred, so one image that matches in full calibrates the rule
 // for the others (rule 13).
 func (b *batch) bind() map[any]report.Check {
-	if !b.needs(report.Binding) {
+	if !b.run.needs(report.Binding) {
 		return nil
 	}
 	out := map[any]report.Check{}
@@ -79,17 +58,6 @@ func (b *batch) ownTies(im *image, p *platform) []tie {
 		return nil
 	}
 	return []tie{b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest), b.catalogueTie(im, "linux/"+p.arch, p.desc.Digest)}
-}
-
-// pick returns the first tie that says so; of the affirming ones only those
-// that count.
-func pick(says int, ts ...tie) (tie, bool) {
-	for _, t := range ts {
-		if t.says == says && (says != affirms || t.strong()) {
-			return t, true
-		}
-	}
-	return tie{}, false
 }
 
 // layerTie holds the signed SBOM's layers of one image and architecture
@@ -155,7 +123,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	if src == nil || src.Err != nil || digest == "" {
 		return tie{}
 	}
-	t := tie{source: src.URL, digest: src.Digest, strength: b.strengthOf(src.URL, src.Digest, src.Origin)}
+	t := tie{source: src.URL, digest: src.Digest, strength: b.run.strengthOf(src.URL, src.Digest, src.Origin)}
 	name = release.PromotionName(name)
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {
@@ -179,29 +147,29 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 
 func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
 	if p.desc.Digest == "" {
-		return b.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
+		return b.run.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
 	}
 	against, isAgainst := pick(contradicts, append(slices.Clone(own), index...)...)
 	mine, isMine := pick(affirms, own...)
 	above, isAbove := pick(affirms, index...)
-	tied := cmpOr(mine.detail, above.detail)
+	tied := cmp.Or(mine.detail, above.detail)
 	var c report.Check
 	switch {
 	case isAgainst:
 		c = b.refuted(im, against)
 	case layers.says == contradicts && (isMine || isAbove):
-		c = b.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
 	case layers.says == contradicts && calibrated:
 		c = b.refuted(im, layers)
 	case layers.says == contradicts:
-		c = b.check(report.Binding, report.Unknown, report.NoClaim,
+		c = b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)
 	case layers.says == affirms && layers.strong():
-		c = b.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
 	case isMine:
-		c = b.check(report.Binding, report.Verified, "", "%s", mine.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s", mine.detail)
 	case isAbove:
-		c = b.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
 	default:
 		c = b.unbound(im, slices.Concat([]tie{layers}, own, index)...)
 	}
@@ -229,15 +197,15 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 	var c report.Check
 	switch {
 	case im.digest == "":
-		return b.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim, "there is nothing to bind")
 	case isAgainst:
 		c = b.refuted(im, against)
 	case isTied:
-		c = b.check(report.Binding, report.Verified, "", "%s", tied.detail)
+		c = b.run.check(report.Binding, report.Verified, "", "%s", tied.detail)
 	case refuted != "":
-		c = b.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
+		c = b.run.check(report.Binding, report.Refuted, report.Mismatch, "its %s is not that of %s", refuted, im.tag)
 	case present > 0 && verified == present && im.signed.signature.Verdict == report.Verified:
-		c = b.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
+		c = b.run.check(report.Binding, report.Verified, "", "the signed index names %d platforms, each tied to %s", present, im.tag)
 	default:
 		c = b.unbound(im, index...)
 	}
@@ -246,12 +214,12 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 }
 
 func (b *batch) refuted(im *image, t tie) report.Check {
-	return b.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmpOr(im.tag, im.pin), t.detail, t.source)
+	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.
 func (b *batch) unbound(im *image, ts ...tie) report.Check {
-	what := cmpOr(im.tag, "any release")
+	what := cmp.Or(im.tag, "any release")
 	var weak []string
 	for _, t := range ts {
 		if t.says == affirms {
@@ -261,10 +229,10 @@ func (b *batch) unbound(im *image, ts ...tie) report.Check {
 	slices.Sort(weak)
 	switch weak = slices.Compact(weak); {
 	case len(weak) > 0:
-		return b.check(report.Binding, report.Unknown, report.NoClaim,
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"nothing strong ties this digest to %s: %s says so, but was carried here rather than signed or read from its publisher", what, strings.Join(weak, " and "))
 	default:
-		return b.check(report.Binding, report.Unknown, report.NoClaim,
+		return b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"nothing strong ties this digest to %s: no signed SBOM, no published promotion manifest and no row of the built-in catalogue names it", what)
 	}
 }
@@ -277,11 +245,4 @@ func ties(ts ...tie) []report.Evidence {
 		}
 	}
 	return out
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

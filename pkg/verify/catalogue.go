@@ -3,7 +3,6 @@ package verify
 import (
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -14,7 +13,7 @@ import (
 // of a digest as its promotion manifest listed them, all of them, so that a
 // digest of other tags contradicts; a tag that it does not know says nothing.
 func (b *batch) catalogueTie(im *image, platform, digest string) tie {
-	c := b.Catalogue
+	c := b.run.Catalogue
 	if c == nil || digest == "" {
 		return tie{}
 	}
@@ -62,50 +61,4 @@ func (b *batch) child(name string) (image, platform string) {
 		}
 	}
 	return name, trust.IndexRow
-}
-
-// former is an identity that once signed in the place of the one that the policy
-// demands, and what it counts for (rule 18).
-type former struct {
-	*trust.FormerRule
-	*trust.Catalogue
-	identity trust.Identity
-	cosign   *cosignVerifier
-	children sync.Map // digests that a catalogued index names
-}
-
-// newFormer returns nil where the policy knows no such identity, or no catalogue is at hand.
-func newFormer(v *Verifier) (*former, error) {
-	rule := v.Policy.Images.Formerly
-	if rule == nil || v.Catalogue == nil {
-		return nil, nil
-	}
-	f := &former{FormerRule: rule, Catalogue: v.Catalogue, identity: v.Policy.Identities[rule.Identity]}
-	var err error
-	f.cosign, err = newCosignVerifier(v.Root, f.identity)
-	return f, err
-}
-
-// inherit takes over the platforms of an index that is in the catalogue: what it
-// names is catalogued with it.
-func (f *former) inherit(im *image) {
-	if f == nil || len(f.Tags(im.name, trust.IndexRow, im.digest)) == 0 {
-		return
-	}
-	for _, p := range im.platforms {
-		f.children.Store(im.name+"@"+p.desc.Digest, true)
-	}
-}
-
-// counts says whether a signature of this identity may count for the digest of
-// an image, or of one of its architectures. When it was made is asked later.
-func (f *former) counts(id trust.Identity, name, arch, digest string) bool {
-	if f == nil || id != f.identity {
-		return false
-	}
-	if arch == "" {
-		return len(f.Tags(name, trust.IndexRow, digest)) > 0
-	}
-	_, child := f.children.Load(name + "@" + digest)
-	return child || len(f.Tags(name, "linux/"+arch, digest)) > 0
 }

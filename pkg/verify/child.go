@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
@@ -180,7 +182,7 @@ func (r *run) strayCheck(im *image, bound map[any]report.Check) report.Check {
 // is nowhere.
 func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 	c := r.failed(report.Digest, err)
-	digest := cmpOr(im.child, im.pin)
+	digest := cmp.Or(im.child, im.pin)
 	if digest == "" || c.Reason != report.Absent {
 		return c
 	}
@@ -200,4 +202,30 @@ func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 func (r *run) imageID(digest, platform string) report.Check {
 	return r.check(report.Digest, report.Unknown, report.NoClaim,
 		"%s is an image id: the digest of the config of its %s, and of no manifest; name the manifest's digest, as RepoDigests has it", short(digest), platform)
+}
+
+// named makes an image out of a name. One of a release is known by its tag and
+// by the policy's inventory.
+func (r *run) named(ref registry.Ref) *image {
+	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
+	v, err := release.ParseVersion(ref.Tag)
+	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
+		return im
+	}
+	images, arches, known := r.Policy.Least(v.Minor)
+	name, arch := ref.Repository, ""
+	for _, a := range arches {
+		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {
+			name, arch = base, a
+		}
+	}
+	if !known || !slices.Contains(images, name) {
+		return im
+	}
+	im.version, im.core, im.expect = v, true, arches
+	if arch != "" { // the same manifest as the index names for that architecture
+		im.name, im.arches, im.expect = name, []string{arch}, []string{arch}
+		im.pin, im.platformPin, im.own = "", ref.Digest, true
+	}
+	return im
 }

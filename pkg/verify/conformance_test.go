@@ -15,6 +15,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -402,7 +403,7 @@ func TestConformance(t *testing.T) {
 			a := verify.Artifact{Bundle: c.bundle, Identity: google(world.KrelTrust)}
 			if c.key != nil {
 				a.Identity = trust.Identity{}
-				if a.Key, err = verify.ParseKey(c.key); err != nil {
+				if a.Key, err = sigstore.ParseKey(c.key); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -422,7 +423,7 @@ func TestConformance(t *testing.T) {
 func TestKeyAndIdentity(t *testing.T) {
 	s := world.NewSigstore("x")
 	bundle, pem := s.SignWithKey("one", conformanceBody)
-	key, err := verify.ParseKey(pem)
+	key, err := sigstore.ParseKey(pem)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -25,23 +26,23 @@ func (b *batch) contents(ctx context.Context) {
 	}
 	var jobs []job
 	for _, im := range b.images {
-		if _, made := b.asks(im, report.Contents); !made {
+		if _, made := b.run.asks(im, report.Contents); !made {
 			continue
 		}
 		for _, p := range im.platforms {
 			jobs = append(jobs, job{im, p})
 		}
 	}
-	par.Map(ctx, len(jobs), min(b.Jobs, maxUnpacking), func(ctx context.Context, i int) {
+	par.Map(ctx, len(jobs), min(b.run.Jobs, maxUnpacking), func(ctx context.Context, i int) {
 		j := jobs[i]
 		if err := guard(func() { j.p.contents = b.inside(ctx, j.im, j.p) }); err != nil {
-			j.p.contents = b.failed(report.Contents, err)
+			j.p.contents = b.run.failed(report.Contents, err)
 		}
 	}, func(i int) {
-		jobs[i].p.contents = b.check(report.Contents, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		jobs[i].p.contents = b.run.check(report.Contents, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
 	})
 	for _, im := range b.images {
-		required, made := b.asks(im, report.Contents)
+		required, made := b.run.asks(im, report.Contents)
 		if !made {
 			continue
 		}
@@ -56,7 +57,7 @@ func (b *batch) contents(ctx context.Context) {
 // contentsOf joins those of an image's platforms.
 func (b *batch) contentsOf(im *image) report.Check {
 	if len(im.platforms) == 0 {
-		return b.check(report.Contents, report.Unknown, report.NoClaim, "there is no platform to look into")
+		return b.run.check(report.Contents, report.Unknown, report.NoClaim, "there is no platform to look into")
 	}
 	verified := 0
 	var worst report.Check
@@ -72,7 +73,7 @@ func (b *batch) contentsOf(im *image) report.Check {
 	if verified < len(im.platforms) {
 		return worst
 	}
-	c := b.check(report.Contents, report.Verified, "", "of each of its %d platforms: %s", verified, im.platforms[0].contents.Detail)
+	c := b.run.check(report.Contents, report.Verified, "", "of each of its %d platforms: %s", verified, im.platforms[0].contents.Detail)
 	c.Evidence = im.platforms[0].contents.Evidence
 	return c
 }
@@ -80,9 +81,9 @@ func (b *batch) contentsOf(im *image) report.Check {
 // inside unpacks one platform's image and judges its programs.
 func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check {
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
-		return b.check(report.Contents, report.Unknown, reason, format, args...)
+		return b.run.check(report.Contents, report.Unknown, reason, format, args...)
 	}
-	programs := b.Policy.Contents[im.name]
+	programs := b.run.Policy.Contents[im.name]
 	switch {
 	case len(programs) == 0:
 		return unknown(report.NoClaim, "does not apply: the policy knows no program in %s that a release signs as a file", im.name)
@@ -93,7 +94,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 	case p.diffIDs == nil || len(p.blobs) != len(p.diffIDs):
 		return unknown(report.NoClaim, "its manifest or config could not be read")
 	case b.facts == nil || !b.facts.usable():
-		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmpOr(im.tag, "any release"))
+		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmp.Or(im.tag, "any release"))
 	}
 	total := int64(0)
 	for _, d := range p.blobs {
@@ -105,7 +106,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 	fs.ctx = ctx
 	for i, d := range p.blobs {
 		if err := b.unpack(ctx, fs, p, i); err != nil {
-			c := b.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
+			c := b.run.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
 			return c
 		}
 	}
@@ -120,7 +121,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 		n, err := fs.at(file)
 		switch {
 		case err != nil:
-			return b.failed(report.Contents, err)
+			return b.run.failed(report.Contents, err)
 		case n == nil:
 			return unknown(report.Incomplete, "there is no %s in the image", file)
 		case n.link != "":
@@ -132,13 +133,13 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.sha256, Fields: map[string]string{"sha512": n.sha512}},
 			report.Evidence{What: "claim", Source: b.facts.rel.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{"says": path}})
 		if n.sha256 != want256 || n.sha512 != want512 {
-			c := b.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.sha256, path, im.version, want256)
+			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.sha256, path, im.version, want256)
 			c.Evidence = seen
 			return c
 		}
 		says = append(says, fmt.Sprintf("%s is %s of %s", file, path, im.version))
 	}
-	c := b.check(report.Contents, report.Verified, "", "%s", strings.Join(says, "; "))
+	c := b.run.check(report.Contents, report.Verified, "", "%s", strings.Join(says, "; "))
 	if !b.facts.sbom.signed {
 		c = unknown(report.NoClaim, "%s by an SBOM whose signature does not hold", strings.Join(says, "; "))
 	}
@@ -148,7 +149,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 
 // unpack streams one layer, and reads it to its end whatever is in it.
 func (b *batch) unpack(ctx context.Context, fs *rootfs, p *platform, i int) error {
-	body, err := b.Registry.OpenBlob(ctx, b.Policy.Images.Registry, p.repository, p.blobs[i])
+	body, err := b.run.Registry.OpenBlob(ctx, b.run.Policy.Images.Registry, p.repository, p.blobs[i])
 	if err != nil {
 		return err
 	}

@@ -7,27 +7,9 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// facts are a release's own documents, and how far each is to be believed.
-type facts struct {
-	*run
-	version release.Version
-	rel     *release.Release
-	sbom    sbomFacts
-
-	provenance provenanceFacts
-}
-
-type sbomFacts struct {
-	signature, binding report.Check
-	signed             bool // both hold: its claims are signed claims
-	papers             papers
-	bundle             []byte // that proves the signature; nil if it does not hold
-}
 
 // load reads the documents of a release that say what its images are.
 func (r *run) load(ctx context.Context, v release.Version) *facts {
@@ -59,33 +41,20 @@ func (r *run) loadDocuments(ctx context.Context, v release.Version, o release.Op
 func (f *facts) judgeSBOM(ctx context.Context, beside papers) {
 	src := f.rel.SBOM
 	if src.Body == nil {
-		f.sbom.signature = f.failed(report.Signature, src.Err)
-		f.sbom.binding = f.failed(report.Binding, src.Err)
+		f.sbom.signature = f.run.failed(report.Signature, src.Err)
+		f.sbom.binding = f.run.failed(report.Binding, src.Err)
 		return
 	}
 	f.sbom.papers = beside
-	f.sbom.signature, f.sbom.bundle = f.signatureOf(ctx, src.URL, sha256.Sum256(src.Body), beside)
+	f.sbom.signature, f.sbom.bundle = f.run.signatureOf(ctx, src.URL, sha256.Sum256(src.Body), beside)
 	said := report.Evidence{What: "document", Source: src.URL, Digest: src.Digest}
 	if src.Err != nil {
-		f.sbom.binding = f.failed(report.Binding, src.Err)
+		f.sbom.binding = f.run.failed(report.Binding, src.Err)
 	} else {
-		f.sbom.binding = f.check(report.Binding, report.Verified, "", "its name, its namespace and every image in it say %s", f.version)
+		f.sbom.binding = f.run.check(report.Binding, report.Verified, "", "its name, its namespace and every image in it say %s", f.version)
 	}
 	f.sbom.binding.Evidence = []report.Evidence{said}
 	f.sbom.signed = f.sbom.signature.Verdict == report.Verified && f.sbom.binding.Verdict == report.Verified
-}
-
-// usable says whether the SBOM can be read and speaks of this version, whoever
-// signed it.
-func (f *facts) usable() bool {
-	return f != nil && f.rel != nil && f.rel.SBOM.Err == nil && f.sbom.binding.Verdict == report.Verified
-}
-
-func strength(o fetch.Origin) report.Strength {
-	if o == fetch.Published {
-		return report.Published
-	}
-	return report.Carried
 }
 
 // list is one document's list of the images of the release.
@@ -115,22 +84,16 @@ func (f *facts) lists() []list {
 		}
 	}
 	if c := f.rel.Changelog; c.Err == nil && c.Value != nil {
-		add(c.URL, c.Digest, f.strengthOf(c.URL, c.Digest, c.Origin), c.Value.Images)
+		add(c.URL, c.Digest, f.run.strengthOf(c.URL, c.Digest, c.Origin), c.Value.Images)
 	}
 	return out
-}
-
-// signedSince says whether this version is one whose files are always signed.
-func (f *facts) signedSince() bool {
-	since, err := release.ParseVersion(f.Policy.Files.SignedSince)
-	return err != nil || f.version.Compare(since) >= 0
 }
 
 // results reports the documents that were judged as subjects of their own. The
 // SBOM of a release from before file signing is none, unless it is signed all
 // the same: nothing rests on it then.
 func (f *facts) results() []report.Result {
-	if !f.needs(report.Binding) {
+	if !f.run.needs(report.Binding) {
 		return nil
 	}
 	if !f.signedSince() && f.sbom.signature.Reason == report.Absent && f.sbom.binding.Verdict != report.Refuted {
@@ -156,7 +119,7 @@ func (f *facts) neverReleased(images []*image) bool {
 }
 
 func (b *batch) neverReleased() report.Result {
-	c := b.check(report.Inventory, report.Unknown, report.NotReleased,
+	c := b.run.check(report.Inventory, report.Unknown, report.NotReleased,
 		"%v; neither its SBOM nor any of its images exist", b.facts.rel.NotReleased())
 	c.Required = true
 	return report.Result{Subject: b.req.Version.String(), Kind: "release", Release: b.req.Version.String(), Checks: []report.Check{c}}
@@ -165,7 +128,7 @@ func (b *batch) neverReleased() report.Result {
 // readPromotions reads the promotion manifests of images that are not of the
 // release itself, each once.
 func (b *batch) readPromotions(ctx context.Context) {
-	if !b.needs(report.Binding) {
+	if !b.run.needs(report.Binding) {
 		return
 	}
 	b.promotions = map[string]*release.Source[*release.Promotion]{}
@@ -174,7 +137,7 @@ func (b *batch) readPromotions(ctx context.Context) {
 			continue
 		}
 		if url := release.PromotionURL(im.name); b.promotions[url] == nil {
-			src := b.shared.LoadPromotion(ctx, b.Fetch, im.name)
+			src := b.run.shared.LoadPromotion(ctx, b.run.Fetch, im.name)
 			b.promotions[url] = &src
 		}
 	}

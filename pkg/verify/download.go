@@ -17,13 +17,11 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // BundleSuffix is what a kept bundle has behind the name of its file.
 const BundleSuffix = ".sigstore.json"
-
-// maxKept caps a bundle that is compared with a new one.
-const maxKept = 1 << 20
 
 // Target is a file of the release, and where it goes.
 type Target struct {
@@ -73,7 +71,7 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		var part *fetch.Part
 		var err error
 		par.Do(
-			func() { part, err = f.Fetch.Save(ctx, req) },
+			func() { part, err = f.run.Fetch.Save(ctx, req) },
 			func() {
 				if b == nil {
 					b = f.ask(ctx, t.Path)
@@ -198,7 +196,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
 	bundle := bundleBeside(root, t.Name)
-	f.kept.add("sha256:"+sums.SHA256, bundle)
+	f.run.kept.add("sha256:"+sums.SHA256, bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil
@@ -238,8 +236,8 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 	}
 	proved := false
 	err = guard(func() {
-		s, err := openBundle(text)
-		proved = err == nil && verifyBundle(f.Root, f.Policy.FileIdentity(), s.b, sum) == nil
+		b, err := sigstore.ParseLogged(text, sum)
+		proved = err == nil && b.Verify(f.run.Root, f.run.Policy.FileIdentity()) == nil
 	})
 	return err == nil && proved
 }
@@ -247,7 +245,7 @@ func (f *Files) proves(text []byte, sums fetch.Sums) bool {
 // notSaved is the result of a file that could not be fetched or written.
 func (f *Files) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.failed(report.Digest, err)
+	c := f.run.failed(report.Digest, err)
 	var local *fetch.FileError
 	if errors.As(err, &local) {
 		c.Reason = report.Incomplete
@@ -260,7 +258,7 @@ func (f *Files) notSaved(t Target, err error) report.Result {
 // Skipped is the result of a file that a run did not come to.
 func (f *Files) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
 	return res
 }
 

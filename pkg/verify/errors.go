@@ -9,6 +9,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // judge is the one table that maps errors to verdicts. Only a contradiction
@@ -20,7 +21,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		version *release.WrongVersionError
 		wire    *fetch.Error
 		crash   *par.Panic
-		differs *mismatchError
+		differs *sigstore.MismatchError
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
 		noFiles *release.NoFilesError
@@ -65,20 +66,4 @@ func judge(err error) (report.Verdict, report.Reason) {
 func (r *run) failed(name string, err error) report.Check {
 	v, reason := judge(err)
 	return r.check(name, v, reason, "%v", err)
-}
-
-// guard runs f and returns its panic, if any, as an error: a hostile input must
-// cost its own subject, not the run.
-func guard(f func()) (err error) {
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case *par.Panic:
-			err = v
-		default:
-			err = &par.Panic{Value: v}
-		}
-	}()
-	f()
-	return nil
 }

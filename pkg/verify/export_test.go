@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // Attestations judges the referrers of one digest, with the list given, under
@@ -67,15 +68,6 @@ func Unpack(layer []byte, limit int64, program string) error {
 	return fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
 }
 
-// The readers of what strangers write, which fuzz targets call without the
-// cryptography that follows.
-var (
-	ReadBundle    = func(b []byte) error { _, err := openBundle(b); return err }
-	ReadStamp     = func(b []byte) error { _, err := parseStamp(b); return err }
-	ReadStatement = func(b []byte) (*statement, error) { return parseStatement(b) }
-	ReadPayload   = parsePayload
-)
-
 // ReadFileForm reads a manifest as that of a file kept as an OCI artifact; ok is
 // false for one that does not say that it is.
 func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string, ok bool, err error) {
@@ -102,7 +94,7 @@ func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := oneCertificate(cert)
+	detached, err := sigstore.ParseDetached(sum, sig, cert)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +102,7 @@ func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) 
 	if err := json.Unmarshal(answer, &found); err != nil {
 		return nil, err
 	}
-	list, err := r.count(detached{"https://dl.k8s.io/x", sum[:], string(sig), c}, found)
+	list, err := sigstore.CountEntries(r.Root, detached, found)
 	for _, e := range list {
 		times = append(times, e.IntegratedTime)
 	}

@@ -15,7 +15,7 @@ import (
 // says that there is no signature at all.
 func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-		return f.check(report.Binding, v, reason, format, args...)
+		return f.run.check(report.Binding, v, reason, format, args...)
 	}
 	if f.facts.rel == nil {
 		return f.facts.sbom.binding
@@ -34,7 +34,7 @@ func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 		case errors.As(err, &none):
 			unlisted = f.facts.sbom.signed
 		case err != nil:
-			return f.failed(report.Binding, err)
+			return f.run.failed(report.Binding, err)
 		case sha256 != sums.SHA256 || sha512 != sums.SHA512:
 			c := say(report.Refuted, report.Mismatch, "this is not %s of %s: the SBOM names other bytes (sha256 %s)", p, f.Version, brief(sha256))
 			c.Evidence = e
@@ -58,7 +58,7 @@ func (f *Files) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 	}
 	switch s := f.facts.sbom.signature; {
 	case src.Err != nil && f.facts.signedSince():
-		return f.failed(report.Binding, fmt.Errorf("no signed SBOM ties it to %s: %w", f.Version, src.Err))
+		return f.run.failed(report.Binding, fmt.Errorf("no signed SBOM ties it to %s: %w", f.Version, src.Err))
 	case src.Err == nil && s.Verdict != report.Verified && f.facts.signedSince():
 		return say(s.Verdict, s.Reason, "no signed SBOM ties it to %s: %s", f.Version, s.Detail)
 	case unsigned && strings.HasPrefix(p, "bin/"):

@@ -26,9 +26,9 @@ import (
 // It may be used by several goroutines. Judging waits for the documents, which
 // [Files.Load] reads.
 type Files struct {
-	*run
 	Version release.Version
 
+	run     *run
 	once    sync.Once
 	facts   *facts
 	listing *Listing
@@ -59,7 +59,7 @@ func (v *Verifier) Files(version release.Version) (*Files, error) {
 // Load reads the release's documents, once, and lists what it holds.
 func (f *Files) Load(ctx context.Context) *Listing {
 	f.once.Do(func() {
-		f.learn(f.loadDocuments(ctx, f.Version, release.Options{Want: []release.Document{
+		f.learn(f.run.loadDocuments(ctx, f.Version, release.Options{Want: []release.Document{
 			release.DocSBOM, release.DocChangelog, release.DocSHA256SUMS, release.DocSHA512SUMS, release.DocProvenance,
 		}}))
 	})
@@ -135,7 +135,7 @@ func (f *Files) ask(ctx context.Context, p string) *beside {
 		return func() { sums[i], raw[i], errs[i] = f.checksum(ctx, p, algorithm, digits) }
 	}
 	par.Do(
-		func() { b.papers = f.papers(ctx, url) },
+		func() { b.papers = f.run.papers(ctx, url) },
 		get(0, "sha256", 64), get(1, "sha512", 128),
 		func() { f.Load(ctx) },
 		func() { f.askAnchor(ctx) },
@@ -158,12 +158,12 @@ func (f *Files) ask(ctx context.Context, p string) *beside {
 func (f *Files) sign(ctx context.Context, url, sum string, p papers) (report.Check, []byte) {
 	var raw [sha256.Size]byte
 	if n, err := hex.Decode(raw[:], []byte(sum)); err != nil || n != len(raw) {
-		return f.check(report.Signature, report.Unknown, report.Malformed, "no sha256"), nil
+		return f.run.check(report.Signature, report.Unknown, report.Malformed, "no sha256"), nil
 	}
 	var c report.Check
 	var bundle []byte
-	if err := guard(func() { c, bundle = f.signatureOf(ctx, url, raw, p) }); err != nil {
-		return f.failed(report.Signature, err), nil
+	if err := guard(func() { c, bundle = f.run.signatureOf(ctx, url, raw, p) }); err != nil {
+		return f.run.failed(report.Signature, err), nil
 	}
 	return c, bundle
 }
@@ -174,7 +174,7 @@ const maxChecksum = 1 << 10
 // checksum reads the .sha256 or .sha512 beside a file.
 func (f *Files) checksum(ctx context.Context, p, algorithm string, digits int) (StrongClaim, []byte, error) {
 	url := f.Version.FileURL(p) + "." + algorithm
-	resp, err := f.Fetch.Get(ctx, url, maxChecksum)
+	resp, err := f.run.Fetch.Get(ctx, url, maxChecksum)
 	if err != nil {
 		return StrongClaim{}, nil, err
 	}
@@ -222,22 +222,22 @@ func (f *Files) judge(ctx context.Context, p string, sums fetch.Sums, b *beside)
 		// reach the CHANGELOG and the signed SBOM.
 		signature.Reason = report.OtherBytes
 		signature.Detail = fmt.Sprintf("the signature by %s is for other bytes, while all %d claims agree on these: the release was signed wrongly, or the signature is another build's; see \"kverify help incidents\"",
-			f.Policy.Files.Identity, len(digest.Evidence))
+			f.run.Policy.Files.Identity, len(digest.Evidence))
 	}
 	absent := signature.Reason == report.Absent && fetch.Is(b.papers.err, fetch.NotFound)
 	if absent && !f.facts.signedSince() {
 		signature.Required = false
-		signature.Detail = fmt.Sprintf("%s is from before file signing (%s), and has none", f.Version, f.Policy.Files.SignedSince)
+		signature.Detail = fmt.Sprintf("%s is from before file signing (%s), and has none", f.Version, f.run.Policy.Files.SignedSince)
 	}
 	if row, ok := f.uncompared(p); ok {
 		out.Result.Notes = append(out.Result.Notes, fmt.Sprintf("not compared with %s, where its row could not be read: %s", path.Base(f.facts.rel.Changelog.URL), row))
 	}
 	binding := f.bind(p, sums, absent)
 	out.Result.Checks = []report.Check{digest, signature}
-	if f.needs(report.Binding) {
+	if f.run.needs(report.Binding) {
 		out.Result.Checks = append(out.Result.Checks, binding)
 	}
-	if f.needs(report.Anchor) {
+	if f.run.needs(report.Anchor) {
 		out.Result.Checks = append(out.Result.Checks, f.anchored(ctx))
 	}
 	if signature.Verdict == report.Verified {
@@ -291,20 +291,20 @@ func (f *Files) digest(p string, sums fetch.Sums, b *beside) report.Check {
 			if len(agree) > 0 {
 				text += fmt.Sprintf("; %d other documents agree with the bytes", len(agree))
 			}
-			return f.check(report.Digest, report.Refuted, report.Mismatch, "%s", text)
+			return f.run.check(report.Digest, report.Refuted, report.Mismatch, "%s", text)
 		}
 		for _, err := range append(f.unread(p), b.errs...) {
-			return f.failed(report.Digest, fmt.Errorf("a claim about it could not be read: %w", err))
+			return f.run.failed(report.Digest, fmt.Errorf("a claim about it could not be read: %w", err))
 		}
 		if len(agree) == 0 {
-			return f.check(report.Digest, report.Unknown, report.NoClaim, "no document of %s names this file", f.Version)
+			return f.run.check(report.Digest, report.Unknown, report.NoClaim, "no document of %s names this file", f.Version)
 		}
 		names := make([]string, 0, len(agree))
 		for name := range agree {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		return f.check(report.Digest, report.Verified, "", "%d documents agree: %s", len(names), strings.Join(names, ", "))
+		return f.run.check(report.Digest, report.Verified, "", "%d documents agree: %s", len(names), strings.Join(names, ", "))
 	}()
 	c.Evidence = evidence
 	return c
@@ -326,13 +326,6 @@ func documentName(c StrongClaim) string {
 		return path.Base(c.URL)
 	}
 	return string(c.Document)
-}
-
-func brief(sum string) string {
-	if len(sum) > 12 {
-		return sum[:12] + "..."
-	}
-	return sum
 }
 
 // unread are the documents that claim something about files, exist, and could
@@ -371,11 +364,11 @@ func (f *Files) Report(ctx context.Context, names, platforms []string, results [
 		documents := f.facts.results()
 		for i := range documents {
 			// Rule 9: for files alone the SBOM is not anchored in the images, unless that was asked for.
-			if !f.needs(report.Anchor) {
+			if !f.run.needs(report.Anchor) {
 				documents[i].Notes = append(documents[i].Notes, "its images were not examined here, so that it rests on its own signature; \"--require anchor\" holds it against them")
 			}
 		}
 		all = append(documents, all...)
 	}
-	return f.report(ctx, scope, []release.Version{f.Version}, all)
+	return f.run.report(ctx, scope, []release.Version{f.Version}, all)
 }

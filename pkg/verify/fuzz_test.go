@@ -103,47 +103,6 @@ func FuzzBundle(f *testing.F) {
 	})
 }
 
-// FuzzReadBundle is the reader of bundles alone, without cryptography.
-func FuzzReadBundle(f *testing.F) {
-	s := world.NewSigstore("fuzz")
-	for _, v := range []string{"0.1", "0.3"} {
-		f.Add(s.Sign([]byte("x"), world.Signing{Stamps: []world.Stamp{{Embed: true}}}).Bundle(v))
-	}
-	f.Add(s.Attest(world.Statement("https://example.com/p", nil, "it", sum(nil)), world.Signing{Tiled: true}).Bundle("0.3"))
-	f.Fuzz(func(_ *testing.T, b []byte) { _ = verify.ReadBundle(b) })
-}
-
-// FuzzReadStamp is the reader of RFC 3161 timestamps, ASN.1 by strangers.
-func FuzzReadStamp(f *testing.F) {
-	s := world.NewSigstore("fuzz")
-	for _, embed := range []bool{false, true} {
-		f.Add(s.Timestamp([]byte("x"), world.Signed2023, embed))
-	}
-	f.Fuzz(func(_ *testing.T, b []byte) { _ = verify.ReadStamp(b) })
-}
-
-func FuzzReadStatement(f *testing.F) {
-	f.Add(world.Statement("https://example.com/p", map[string]any{"a": []any{1, "x"}}, "it", sum(nil)))
-	f.Add([]byte(`{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"x","subject":[{"name":"a","digest":{"sha256":"00"}}],"Subject":[]}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := verify.ReadStatement(b)
-		if err == nil && (len(s.Subject) == 0 || s.PredicateType == "" || !strings.HasPrefix(s.Type, "https://in-toto.io/Statement/v")) {
-			t.Errorf("read: %q", b)
-		}
-	})
-}
-
-func FuzzReadPayload(f *testing.F) {
-	f.Add(payloadOf("registry.k8s.io/kube-proxy", sum(nil)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		// What it gives is compared exactly: an empty reference is no name of any image.
-		reference, _, err := verify.ReadPayload(b)
-		if err == nil && (!json.Valid(b) || reference != "" && trust.EmbeddedPolicy().ReferenceAllowed(reference, "other", "")) {
-			t.Errorf("read %q from %q", reference, b)
-		}
-	})
-}
-
 // signatureShelf is a ".sig" manifest of kube-proxy with its payloads, and a
 // verifier that sees nothing else.
 func signatureShelf(t testing.TB) (v *verify.Verifier, s shelf, path, digest string, manifest world.Manifest) {

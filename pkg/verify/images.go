@@ -11,13 +11,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// Request is what Images is asked for.
-type Request struct {
-	Version release.Version
-	Names   []string // image names such as "kube-proxy"; none means every image of the release
-	Arches  []string // architectures such as "arm64"; none means all
-}
-
 // Images verifies the images of a release: each index, each of its platforms,
 // and the per-architecture repositories. The results stand in a fixed order,
 // whatever came first over the network.
@@ -43,14 +36,14 @@ func (v *Verifier) Images(ctx context.Context, req Request) (report.Report, erro
 // all examines what the policy expects while the documents are read, and then
 // what those add.
 func (b *batch) all(ctx context.Context) error {
-	needed := b.documents() || !b.covers()
+	needed := b.run.documents() || !b.covers()
 	par.Do(
 		func() {
 			switch {
 			case b.everything:
-				b.facts = b.loadAll(ctx, b.req.Version)
+				b.facts = b.run.loadAll(ctx, b.req.Version)
 			case needed:
-				b.facts = b.load(ctx, b.req.Version)
+				b.facts = b.run.load(ctx, b.req.Version)
 			}
 		},
 		func() { b.examine(ctx, b.least) },
@@ -81,47 +74,6 @@ func (b *batch) covers() bool {
 	return b.known
 }
 
-// batch is the images of one release that are examined together.
-type batch struct {
-	*run
-	req   Request
-	known bool // the policy knows the least that this minor holds
-	// everything reads all documents, not only those that speak of images.
-	everything bool
-	// mine chooses the images of a shard; nil means all.
-	mine func(name string) bool
-
-	least  []*image // what the policy expects, within the request
-	images []*image // everything examined
-	facts  *facts   // what the release's own documents say; nil if they are not needed
-	// promotions are the manifests that list images which are not of the release itself, by URL.
-	promotions map[string]*release.Source[*release.Promotion]
-	lists      map[string][]string
-}
-
-func newBatch(r *run, req Request) *batch {
-	b := &batch{run: r, req: req, lists: map[string][]string{}}
-	images, arches, known := r.Policy.Least(req.Version.Minor)
-	b.known = known && req.Version.Major == 1
-	if b.known {
-		for _, name := range images {
-			b.expect(name, arches...)
-		}
-	}
-	return b
-}
-
-// expect adds to the set of what must be there. Lists only add to one another:
-// whoever serves one cannot shrink the set (rule 2).
-func (b *batch) expect(name string, arches ...string) {
-	for _, a := range arches {
-		if !slices.Contains(b.lists[name], a) {
-			b.lists[name] = append(b.lists[name], a)
-		}
-	}
-	slices.Sort(b.lists[name])
-}
-
 // start chooses what can be examined before any document was read.
 func (b *batch) start() error {
 	for i, n := range b.req.Names {
@@ -137,18 +89,14 @@ func (b *batch) start() error {
 	return nil
 }
 
-func (b *batch) wanted(name string) bool {
-	return len(b.req.Names) == 0 || slices.Contains(b.req.Names, name)
-}
-
 func (b *batch) image(name string) *image {
 	im := &image{name: name, tag: b.req.Version.String(), version: b.req.Version, core: true, arches: b.req.Arches}
-	b.narrow(im, b.lists[name])
+	b.run.narrow(im, b.lists[name])
 	for _, a := range b.lists[name] {
 		if len(im.arches) == 0 || slices.Contains(im.arches, a) {
 			im.expect = append(im.expect, a)
-		} else if im.narrowed || b.held {
-			b.absent.add(b.subject(im) + " linux/" + a)
+		} else if im.narrowed || b.run.held {
+			b.run.absent.add(b.run.subject(im) + " linux/" + a)
 		}
 	}
 	return im
@@ -206,8 +154,8 @@ func (b *batch) late(im *image) {
 	}
 	for _, a := range b.image(im.name).expect {
 		if !slices.ContainsFunc(im.platforms, func(p *platform) bool { return p.arch == a && p.linux() }) {
-			p := &platform{arch: a, name: "linux/" + a, signed: b.notLookedAt()}
-			p.digestCheck = b.check(report.Digest, report.Unknown, report.Incomplete,
+			p := &platform{arch: a, name: "linux/" + a, signed: b.run.notLookedAt()}
+			p.digestCheck = b.run.check(report.Digest, report.Unknown, report.Incomplete,
 				"the index does not name linux/%s, which the release's own lists do", a)
 			im.platforms = append(im.platforms, p)
 		}
@@ -215,12 +163,12 @@ func (b *batch) late(im *image) {
 }
 
 func (b *batch) examine(ctx context.Context, images []*image) {
-	b.Progress.add(len(images))
-	par.Map(ctx, len(images), b.Jobs, func(ctx context.Context, i int) {
+	b.run.Progress.add(len(images))
+	par.Map(ctx, len(images), b.run.Jobs, func(ctx context.Context, i int) {
 		b.run.examine(ctx, images[i])
 	}, func(i int) {
-		images[i].digestCheck = b.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
-		images[i].signed = b.notLookedAt()
+		images[i].digestCheck = b.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		images[i].signed = b.run.notLookedAt()
 	})
 	b.images = append(b.images, images...)
 	slices.SortStableFunc(b.images, func(x, y *image) int { return strings.Compare(x.name, y.name) })
@@ -234,14 +182,14 @@ func (b *batch) results() []report.Result {
 		if b.facts.neverReleased(b.images) {
 			return []report.Result{b.neverReleased()}
 		}
-		if b.needs(report.Inventory) {
+		if b.run.needs(report.Inventory) {
 			out = append(out, b.inventory())
 		}
 		out = append(out, b.facts.results()...)
 	}
 	bound := b.bind()
 	for _, im := range b.images {
-		out = append(out, b.imageResults(im, bound)...)
+		out = append(out, b.run.imageResults(im, bound)...)
 	}
 	return out
 }

@@ -20,7 +20,7 @@ func (b *batch) inventory() report.Result {
 		res.Notes = append(res.Notes, fmt.Sprintf("the promotion manifest was not read: %v", p.Promotion.Err))
 	}
 	if b.facts.rel != nil && !b.facts.signedSince() && b.facts.sbom.signature.Reason == report.Absent {
-		res.Notes = append(res.Notes, fmt.Sprintf("files of %s are from before file signing (%s): its SBOM has no signature", b.req.Version, b.Policy.Files.SignedSince))
+		res.Notes = append(res.Notes, fmt.Sprintf("files of %s are from before file signing (%s): its SBOM has no signature", b.req.Version, b.run.Policy.Files.SignedSince))
 	}
 	return res
 }
@@ -28,17 +28,17 @@ func (b *batch) inventory() report.Result {
 func (b *batch) inventoryCheck() report.Check {
 	rel := b.facts.rel
 	if rel == nil {
-		return b.check(report.Inventory, report.Unknown, report.Internal, "%s", b.facts.sbom.signature.Detail)
+		return b.run.check(report.Inventory, report.Unknown, report.Internal, "%s", b.facts.sbom.signature.Detail)
 	}
 	if rel.Changelog.Err != nil {
-		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.Changelog.Err))
+		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.Changelog.Err))
 	}
 	// An image whose row could not be read may be one that nothing else lists.
 	if rows := rel.Changelog.Value.OddImages(); len(rows) > 0 {
-		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", &release.OddRowError{Version: b.req.Version, Rows: rows}))
+		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", &release.OddRowError{Version: b.req.Version, Rows: rows}))
 	}
 	if rel.SBOM.Err != nil && b.facts.signedSince() {
-		return b.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))
+		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))
 	}
 	var missing []string
 	images, platforms := 0, 0
@@ -58,17 +58,17 @@ func (b *batch) inventoryCheck() report.Check {
 	var c report.Check
 	switch {
 	case images == 0 || platforms == 0 && len(missing) == 0:
-		c = b.check(report.Inventory, report.Unknown, report.Incomplete, "nothing of this release was found to examine")
+		c = b.run.check(report.Inventory, report.Unknown, report.Incomplete, "nothing of this release was found to examine")
 	case len(missing) > 0:
 		slices.Sort(missing)
-		c = b.check(report.Inventory, report.Unknown, report.Incomplete, "missing: %s", strings.Join(missing, ", "))
+		c = b.run.check(report.Inventory, report.Unknown, report.Incomplete, "missing: %s", strings.Join(missing, ", "))
 	default:
-		c = b.check(report.Inventory, report.Verified, "", "%d images with %d platforms, nothing missing", images, platforms)
+		c = b.run.check(report.Inventory, report.Verified, "", "%d images with %d platforms, nothing missing", images, platforms)
 	}
 	if b.known {
 		embedded := report.Embedded
-		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.Policy.Name,
-			Digest: b.Policy.Source().Digest, Strength: &embedded})
+		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.run.Policy.Name,
+			Digest: b.run.Policy.Source().Digest, Strength: &embedded})
 	}
 	for _, l := range b.facts.lists() {
 		c.Evidence = append(c.Evidence, l.evidence)

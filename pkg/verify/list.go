@@ -99,7 +99,7 @@ func (f *facts) listing() *Listing {
 	}
 	for _, images := range f.lists() {
 		for _, im := range images.images {
-			it := item(f.Policy.Images.Registry+"/"+im.Name+":"+f.version.String(), true)
+			it := item(f.run.Policy.Images.Registry+"/"+im.Name+":"+f.version.String(), true)
 			for _, p := range im.Platforms {
 				if !slices.Contains(it.Platforms, p) {
 					it.Platforms = append(it.Platforms, p)
@@ -238,9 +238,9 @@ func (f *facts) claims() []StrongClaim {
 		case release.DocSBOM:
 			s = f.sbomStrength()
 		case release.DocChangelog:
-			s = f.strengthOf(c.URL, f.rel.Changelog.Digest, c.Origin)
+			s = f.run.strengthOf(c.URL, f.rel.Changelog.Digest, c.Origin)
 		case release.DocPromotion:
-			s = f.strengthOf(c.URL, f.rel.Promotion.Digest, c.Origin)
+			s = f.run.strengthOf(c.URL, f.rel.Promotion.Digest, c.Origin)
 		}
 		out = append(out, StrongClaim{c, s})
 	}
@@ -248,15 +248,6 @@ func (f *facts) claims() []StrongClaim {
 		out = append(out, f.archives()...)
 	}
 	return out
-}
-
-// sbomStrength is the strength of what the SBOM says: it speaks through its
-// signature only.
-func (f *facts) sbomStrength() report.Strength {
-	if f.sbom.signed {
-		return report.Signed
-	}
-	return report.Carried
 }
 
 // archives are the SBOM's claims on the image archives that are published
@@ -320,3 +311,7 @@ func (it *Listed) settle() {
 func (r *run) loadAll(ctx context.Context, v release.Version) *facts {
 	return r.loadDocuments(ctx, v, release.Options{})
 }
+
+// None is what to say where a listing does not have what was asked for: err
+// itself, or an [*UnreadError] if documents could not be read.
+func (l *Listing) None(err error) error { return notFound(err, l.Unread) }

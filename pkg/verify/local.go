@@ -117,7 +117,7 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	for _, f := range list {
 		subjects = append(subjects, f.Shown)
 	}
-	return first.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
+	return first.run.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
 var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
@@ -162,17 +162,17 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 		return l.result(sums, c), release.Version{}
 	}
 	if errors.Is(err, errManyReleases) {
-		return say(r.first.check(report.Digest, report.Unknown, report.Limit, "%v", err))
+		return say(r.first.run.check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
-		return say(r.first.failed(report.Digest, err))
+		return say(r.first.run.failed(report.Digest, err))
 	}
 	if len(hints) == 0 {
-		return say(r.first.check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
+		return say(r.first.run.check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
 	}
 	for _, v := range hints {
 		f := r.known[v]
-		f.kept.add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
+		f.run.kept.add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
 		if found := f.Find(ctx, sums); len(found) > 0 {
 			return f.local(ctx, l, sums, found), v
 		}
@@ -192,9 +192,9 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 	}
 	none := fmt.Errorf("no file of %s has these bytes", strings.Join(names, " or "))
 	if len(unread) > 0 {
-		return say(f.check(report.Digest, report.Unknown, report.Unreachable, "%v", notFound(none, unread)))
+		return say(f.run.check(report.Digest, report.Unknown, report.Unreachable, "%v", notFound(none, unread)))
 	}
-	return say(f.check(report.Digest, report.Unknown, report.NoClaim,
+	return say(f.run.check(report.Digest, report.Unknown, report.NoClaim,
 		"%v; if it is of another release, name it with --release VERSION", none))
 }
 
@@ -217,7 +217,7 @@ func (f *Files) local(ctx context.Context, l LocalFile, sums fetch.Sums, found [
 		}
 		chosen = slices.DeleteFunc(slices.Clone(chosen), func(p string) bool { return !slices.Contains(list, p) })
 		if len(chosen) == 0 {
-			res := l.result(sums, f.check(report.Digest, report.Refuted, report.Mismatch,
+			res := l.result(sums, f.run.check(report.Digest, report.Refuted, report.Mismatch,
 				"its name is that of %s of %s, but its bytes are those of %s (sha256 %s)", orMore(list), f.Version, orMore(found), brief(sums.SHA256)))
 			res.Release, res.SeenAs = f.Version.String(), []string{f.Version.FileURL(found[0])}
 			return res
@@ -246,7 +246,7 @@ func (f *Files) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
 		if len(list) == 0 || unclaimed || !whole && len(f.facts.unread()) > 0 {
 			continue
 		}
-		res := l.result(sums, f.check(report.Digest, report.Refuted, report.Mismatch,
+		res := l.result(sums, f.run.check(report.Digest, report.Refuted, report.Mismatch,
 			"this is no %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", path.Base(local), f.Version, len(list), brief(sums.SHA256)))
 		res.Release = f.Version.String()
 		return res, true

@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -27,7 +29,7 @@ func undecided(reason report.Reason, format string, args ...any) says {
 
 // predicate reads what an attestation of a class says of an image. The error
 // says that it cannot be read.
-func (a *attestations) predicate(class string, rule trust.AttestationRule, s *statement) (says, error) {
+func (a *attestations) predicate(class string, rule trust.AttestationRule, s *sigstore.Statement) (says, error) {
 	p, err := readMembers(s.Predicate)
 	if err != nil {
 		return says{}, err
@@ -71,20 +73,20 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 // promotion reads a promotion record of kubernetes-sigs/promo-tools, in both of
 // its forms. One that `kpromo sigcheck` wrote later names no manifest and no source:
 // it says that somebody promoted this digest, and binds it to no version (rule 11).
-func (a *attestations) promotion(p *members, s *statement) says {
+func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
 	if digest := p.text("digest"); digest != "" && digest != a.im.digest {
 		return contradicted(", but it records the promotion of %.80s", digest)
 	}
 	if name := p.text("destination", "name"); name != "" && !a.names(name) {
 		return contradicted(", but to %.200q, which is not a name of %s", name, a.im.name)
 	}
-	destination := cmpOr(cmpOr(p.text("dstRef"), p.text("destination", "name")), p.text("buildDefinition", "externalParameters", "destination"))
+	destination := cmp.Or(cmp.Or(p.text("dstRef"), p.text("destination", "name")), p.text("buildDefinition", "externalParameters", "destination"))
 	if destination != "" && !a.names(destination) {
 		return contradicted(", but to %.200q, which is not a name of %s", destination, a.im.name)
 	}
 	r := &record{tags: p.texts("tags"), manifest: p.text("manifest", "name"), repository: p.text("manifest", "uri"),
 		commit: p.text("manifest", "digest", "gitCommit"), destination: destination}
-	detail := ": promoted to " + cmpOr(fmt.Sprintf("%.200s", destination), s.Subject[0].Name)
+	detail := ": promoted to " + cmp.Or(fmt.Sprintf("%.200s", destination), s.Subject[0].Name)
 	if r.manifest == "" && r.repository == "" && r.commit == "" {
 		detail += "; it names no promotion manifest, and binds no version"
 	}
@@ -95,8 +97,8 @@ func (a *attestations) promotion(p *members, s *statement) says {
 // sign a statement may sign one about builds of any kind: builder and kind of build
 // are the policy's.
 func built(p *members, rule trust.AttestationRule) says {
-	builder := cmpOr(p.text("runDetails", "builder", "id"), p.text("builder", "id"))
-	kind := cmpOr(p.text("buildDefinition", "buildType"), p.text("buildType"))
+	builder := cmp.Or(p.text("runDetails", "builder", "id"), p.text("builder", "id"))
+	kind := cmp.Or(p.text("buildDefinition", "buildType"), p.text("buildType"))
 	switch {
 	case !slices.Contains(rule.Builders, builder):
 		return undecided(report.Untrusted, ", but built by %.150q, which the policy does not name", builder)
@@ -113,7 +115,7 @@ func (a *attestations) names(name string) bool {
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 		name = name[:i]
 	}
-	return a.Policy.ReferenceAllowed(name, a.im.name, "")
+	return a.run.Policy.ReferenceAllowed(name, a.im.name, "")
 }
 
 // subjectAllowed says whether a subject of the image's digest may have that name
@@ -142,12 +144,12 @@ func (a *attestations) ownNames() []string {
 	if !a.im.single {
 		return []string{a.im.name}
 	}
-	base, arch := a.Policy.SplitArch(a.im.name)
+	base, arch := a.run.Policy.SplitArch(a.im.name)
 	if arch != "" {
 		return []string{a.im.name, base}
 	}
 	names := []string{a.im.name}
-	for _, arch := range a.Policy.Architectures() {
+	for _, arch := range a.run.Policy.Architectures() {
 		names = append(names, a.im.name+"-"+arch)
 	}
 	return names

@@ -7,15 +7,8 @@ import (
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
-
-// provenanceFacts are what was found out about a release's provenance.json. It
-// is a document that claims, no subject: what is wrong with its signature takes
-// the weight from its claims and nothing else.
-type provenanceFacts struct {
-	signed bool   // by whom the policy names, with all that rule 32 demands, beside a signed SBOM
-	note   string // what a reader should know of it; empty for a plain statement
-}
 
 // judgeProvenance proves a provenance that is signed in place (rule 32). It comes
 // after the SBOM, without which it vouches for nothing.
@@ -46,31 +39,31 @@ func joinNotes(a, b string) string {
 }
 
 func (f *facts) sealedProvenance(p *release.Provenance) provenanceFacts {
-	who := signer{identity: f.Policy.FileIdentity()}
+	who := sigstore.Signer{Identity: f.run.Policy.FileIdentity()}
 	only := func(format string, args ...any) provenanceFacts {
 		return provenanceFacts{note: "its claims can only refute: " + fmt.Sprintf(format, args...)}
 	}
-	s, err := openBundle(f.rel.Provenance.Body)
+	s, err := sigstore.ParseBundle(f.rel.Provenance.Body)
 	if err != nil {
 		return only("it is not a Sigstore bundle that can be verified: %v", err)
 	}
 	// What was read must be what was signed, whoever of the two readers is more lenient.
-	if s.statement == nil || !bytes.Equal(s.b.GetDsseEnvelope().GetPayload(), p.Statement) {
+	if s.Statement() == nil || !bytes.Equal(s.Payload(), p.Statement) {
 		return only("two readers of its bundle find two statements")
 	}
-	if _, detail := s.cannotTell(f.Root, who); detail != "" {
+	if _, detail := s.Undecidable(f.run.Root, who); detail != "" {
 		return only("%s", detail)
 	}
 	first, err := hex.DecodeString(p.Subjects[0].SHA256)
 	if err != nil || len(first) == 0 {
 		return only("its first subject has no sha256")
 	}
-	proof, err := s.verify(f.Root, who, ofDigest(artifactDigest{"sha256", first}))
+	proof, err := s.Verify(f.run.Root, who, sigstore.Digest{Algorithm: "sha256", Sum: first})
 	if err != nil {
-		return only("a signature that claims to be by %s does not verify: %v", f.Policy.Files.Identity, err)
+		return only("a signature that claims to be by %s does not verify: %v", f.run.Policy.Files.Identity, err)
 	}
-	by := fmt.Sprintf("signed in place by %s%s", f.Policy.Files.Identity, proof.when())
-	if why := f.Policy.Files.Provenance.Counts(p); why != "" {
+	by := fmt.Sprintf("signed in place by %s%s", f.run.Policy.Files.Identity, proof.When())
+	if why := f.run.Policy.Files.Provenance.Counts(p); why != "" {
 		return only("%s, but %s", by, why)
 	}
 	if !f.sbom.signed {

@@ -10,24 +10,13 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// record is a promotion record whose signature was verified: what it says of
-// where it was promoted from, and by which manifest
-// (github.com/kubernetes-sigs/promo-tools, docs/promotion-predicate.md).
-type record struct {
-	tags                         []string
-	manifest, repository, commit string // path, "git+https://github.com/kubernetes/k8s.io", 40 hex digits
-	destination                  string
-
-	source release.Source[*release.Promotion] // that manifest at that commit
-}
-
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // readRecords reads the promotion manifests that records name. A record tells
 // that somebody promoted a digest; which tag it was given, and that a reviewed
 // manifest said so, only the two together do (rule 11).
 func (b *batch) readRecords(ctx context.Context) {
-	if !b.needs(report.Binding) {
+	if !b.run.needs(report.Binding) {
 		return
 	}
 	read := map[string]release.Source[*release.Promotion]{}
@@ -40,7 +29,7 @@ func (b *batch) readRecords(ctx context.Context) {
 			url := release.PromotionAt(im.name, r.commit)
 			src, ok := read[url]
 			if !ok && len(read) < maxCommits {
-				src = release.LoadPromotionAt(ctx, b.Fetch, im.name, r.commit)
+				src = release.LoadPromotionAt(ctx, b.run.Fetch, im.name, r.commit)
 				read[url] = src
 			}
 			r.source = src

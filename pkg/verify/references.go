@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/registry"
@@ -80,8 +79,8 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		b := batches[i]
 		par.Do(
 			func() {
-				if (b.needs(report.Binding) || b.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
-					b.facts = b.load(ctx, b.req.Version)
+				if (b.run.needs(report.Binding) || b.run.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
+					b.facts = b.run.load(ctx, b.req.Version)
 				}
 			},
 			func() { b.examine(ctx, b.least) },
@@ -94,37 +93,11 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		}
 		bound := b.bind()
 		for _, im := range b.images {
-			results[i] = append(results[i], b.imageResults(im, bound)...)
+			results[i] = append(results[i], b.run.imageResults(im, bound)...)
 		}
 		batches[i] = nil // what the report does not hold is not kept
 	}
 	// Once interrupted, one still says of each image that it was not looked at.
 	par.Map(ctx, len(batches), min(atOnce, r.Jobs), one, func(i int) { one(ctx, i) })
 	return r.report(ctx, report.Scope{Subjects: subjects}, versions, slices.Concat(results...)), nil
-}
-
-// named makes an image out of a name. One of a release is known by its tag and
-// by the policy's inventory.
-func (r *run) named(ref registry.Ref) *image {
-	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
-	v, err := release.ParseVersion(ref.Tag)
-	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
-		return im
-	}
-	images, arches, known := r.Policy.Least(v.Minor)
-	name, arch := ref.Repository, ""
-	for _, a := range arches {
-		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {
-			name, arch = base, a
-		}
-	}
-	if !known || !slices.Contains(images, name) {
-		return im
-	}
-	im.version, im.core, im.expect = v, true, arches
-	if arch != "" { // the same manifest as the index names for that architecture
-		im.name, im.arches, im.expect = name, []string{arch}, []string{arch}
-		im.pin, im.platformPin, im.own = "", ref.Digest, true
-	}
-	return im
 }

@@ -3,10 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // rekorURL is the public-good transparency log that Kubernetes' file signatures
@@ -33,52 +31,19 @@ const (
 	// maxFound caps the answer of a search: anyone may log any hash, and a flood
 	// of entries must not cost more than this.
 	maxFound = 1 << 20
-	// maxEntries caps the entries that are read after a search, when none of the
-	// found has the very id that this signature's entry must have.
-	maxEntries = 20
 	// retrieveAtOnce is Rekor's own limit on one retrieval.
 	retrieveAtOnce = 10
 	// maxEntry caps one retrieval: each entry is about 8 KB with its proof.
 	maxEntry = 1 << 20
 )
 
-// logEntry is a Rekor v1 log entry as its API returns it.
-// https://github.com/sigstore/rekor/blob/main/openapi.yaml
-type logEntry struct {
-	Body           string `json:"body"` // base64 of the canonical entry
-	IntegratedTime int64  `json:"integratedTime"`
-	LogID          string `json:"logID"` // hex
-	LogIndex       int64  `json:"logIndex"`
-	Verification   struct {
-		SignedEntryTimestamp []byte          `json:"signedEntryTimestamp"`
-		InclusionProof       *inclusionProof `json:"inclusionProof"`
-	} `json:"verification"`
-
-	canonical []byte
-}
-
-type inclusionProof struct {
-	Checkpoint string   `json:"checkpoint"`
-	Hashes     []string `json:"hashes"` // hex
-	LogIndex   int64    `json:"logIndex"`
-	RootHash   string   `json:"rootHash"` // hex
-	TreeSize   int64    `json:"treeSize"`
-}
-
-// lookUpError says why no entry of the log counts.
-type lookUpError struct {
-	reason report.Reason
-	text   string
-}
-
-func (e *lookUpError) Error() string { return e.text }
-
-func noEntry(reason report.Reason, format string, args ...any) *lookUpError {
-	return &lookUpError{reason, fmt.Sprintf(format, args...)}
+// noEntry says why no entry of the log counts.
+func noEntry(reason report.Reason, format string, args ...any) *sigstore.EntryError {
+	return &sigstore.EntryError{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
 // lookUp asks the log for the entry of exactly this signature, and returns the
-// entries that count (see count), the earliest first, at least one.
+// entries that count ([sigstore.CountEntries]), the earliest first, at least one.
 //
 // The log is asked for the entry that it must have, which is one request and
 // finds it in every shard. Only where that gave nothing that counts is the search
@@ -86,8 +51,8 @@ func noEntry(reason report.Reason, format string, args ...any) *lookUpError {
 // That the log has none is its own word alone: an empty list, from its own host,
 // in answer to the proposed entry.
 //
-// The errors are *lookUpError and those of the fetch.
-func (r *run) lookUp(ctx context.Context, s detached) ([]*logEntry, error) {
+// The errors are *sigstore.EntryError and those of the fetch.
+func (r *run) lookUp(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	first, err := r.proposed(ctx, s)
 	if len(first) > 0 {
 		return first, nil
@@ -100,8 +65,8 @@ func (r *run) lookUp(ctx context.Context, s detached) ([]*logEntry, error) {
 		return second, nil
 	}
 	// An entry that was found and does not count says more than that none was found.
-	var why *lookUpError
-	if errors.As(other, &why) && (why.reason == report.Untrusted || why.reason == report.Limit) {
+	var why *sigstore.EntryError
+	if errors.As(other, &why) && (why.Reason == report.Untrusted || why.Reason == report.Limit) {
 		return nil, other
 	}
 	return nil, err
@@ -122,20 +87,16 @@ func final(err error) bool {
 
 // proposed asks the log with the entry itself, which it makes canonical and
 // looks up in all of its shards.
-func (r *run) proposed(ctx context.Context, s detached) ([]*logEntry, error) {
-	question, err := s.proposal()
-	if err != nil {
-		return nil, err
-	}
+func (r *run) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	var found []map[string]json.RawMessage
-	direct, err := r.ask(ctx, rekorEntries, map[string]any{"entries": []any{question}}, maxEntry, &found)
+	direct, err := r.ask(ctx, rekorEntries, map[string]any{"entries": []any{s.Proposal()}}, maxEntry, &found)
 	switch {
 	case fetch.Is(err, fetch.NotFound): // of the address, not of the entry
 		return nil, noEntry(report.Unreachable, "POST %s%s: status 404, which is of the address and not of the entry; check the --endpoint, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
 	case err != nil:
 		return nil, err
 	case len(found) > 0:
-		return r.count(s, found)
+		return sigstore.CountEntries(r.Root, s, found)
 	case found == nil:
 		return nil, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
 	case !direct:
@@ -144,30 +105,16 @@ func (r *run) proposed(ctx context.Context, s detached) ([]*logEntry, error) {
 	return nil, noEntry(report.Absent, "the log has no entry for these bytes by this signature and certificate")
 }
 
-// proposal is the entry as it would be sent to be logged.
-func (s detached) proposal() (*hashedRekord, error) {
-	sig, err := base64.StdEncoding.DecodeString(s.signature)
-	if err != nil {
-		return nil, err
-	}
-	e := new(hashedRekord)
-	e.APIVersion, e.Kind = "0.0.1", "hashedrekord"
-	e.Spec.Data.Hash.Algorithm, e.Spec.Data.Hash.Value = "sha256", fmt.Sprintf("%x", s.sum)
-	e.Spec.Signature.Content = sig
-	e.Spec.Signature.PublicKey.Content = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Raw})
-	return e, nil
-}
-
 // searched asks the search index by hash and the log for what was found. Nothing
 // that the index says is absence.
-func (r *run) searched(ctx context.Context, s detached) ([]*logEntry, error) {
+func (r *run) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	var ids []string
-	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": s.digest()}, maxFound, &ids); err != nil {
+	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": s.Digest()}, maxFound, &ids); err != nil {
 		return nil, err
 	}
-	flooded := len(ids) > maxEntries
+	flooded := len(ids) > sigstore.MaxEntries
 	var all []map[string]json.RawMessage
-	for ids = ids[:min(len(ids), maxEntries)]; len(ids) > 0; {
+	for ids = ids[:min(len(ids), sigstore.MaxEntries)]; len(ids) > 0; {
 		n := min(len(ids), retrieveAtOnce)
 		var found []map[string]json.RawMessage
 		if _, err := r.ask(ctx, rekorEntries, map[string][]string{"entryUUIDs": ids[:n]}, maxEntry, &found); err != nil {
@@ -175,22 +122,11 @@ func (r *run) searched(ctx context.Context, s detached) ([]*logEntry, error) {
 		}
 		ids, all = ids[n:], append(all, found...)
 	}
-	list, err := r.count(s, all)
+	list, err := sigstore.CountEntries(r.Root, s, all)
 	if len(list) == 0 && flooded {
-		return nil, noEntry(report.Limit, "the log has more than %d entries for these bytes, and the first are not of this signature", maxEntries)
+		return nil, noEntry(report.Limit, "the log has more than %d entries for these bytes, and the first are not of this signature", sigstore.MaxEntries)
 	}
 	return list, err
-}
-
-// isOf says whether the entry is of exactly this signature (rule 16), and
-// fills in the decoded body.
-func (e *logEntry) isOf(digest, signature string, cert *x509.Certificate) bool {
-	var err error
-	if e.canonical, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-		return false
-	}
-	h, err := parseHashedRekord(e.canonical)
-	return err == nil && h.is(digest, signature, cert) == nil
 }
 
 // ask sends a question to the log and reads the answer. direct is whether the

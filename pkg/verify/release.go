@@ -90,14 +90,14 @@ func (f *facts) fileClaims(it Listed) (report.Check, string) {
 	who = slices.Compact(who)
 	switch {
 	case it.Conflict != "":
-		c = f.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
+		c = f.run.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
 	case it.ambiguous != nil:
-		c = f.failed(report.Binding, it.ambiguous)
+		c = f.run.failed(report.Binding, it.ambiguous)
 	case strong != "":
 		algorithm, _, _ := strings.Cut(digest, ":")
-		c = f.check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
+		c = f.run.check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
 	default:
-		c = f.check(report.Binding, report.Unknown, report.NoClaim,
+		c = f.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"only %s names it, which cannot vouch for a file: no signed SBOM and no published CHANGELOG does", strings.Join(who, ", "))
 	}
 	seen := map[string]bool{}

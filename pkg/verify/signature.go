@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 const (
@@ -25,20 +25,6 @@ const (
 	// out the signatures of other digests.
 	maxPayloads = 64
 )
-
-// signed is what was found out about the signature of one digest.
-type signed struct {
-	signature report.Check
-	reference report.Check
-	absent    bool   // whoever was asked says that there is none
-	where     string // who says so
-
-	// The manifest that signature and reference were read from.
-	at        registry.Ref
-	manifest  string // digest
-	mediaType string
-	size      int64
-}
 
 // signatureAt looks up and verifies those of a digest in one repository at one source.
 func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, name, arch string) signed {
@@ -76,13 +62,9 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 	return found
 }
 
-func (r *run) noReference(why string) report.Check {
-	return report.Check{Name: report.Reference, Required: r.needs(report.Reference), Reason: report.NoClaim, Detail: why}
-}
-
 // search goes through the layers of one ".sig" manifest.
 type search struct {
-	*run
+	run                            *run
 	from                           source
 	repository, digest, name, arch string
 	source                         report.Evidence
@@ -90,18 +72,18 @@ type search struct {
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
-	fetched  int      // payloads that were asked for
-	overflow bool     // there is more than is looked at
-	later    []layer  // of other names, which are looked at if none of the right one holds
-	others   []string // whose signatures were passed over
-	broken   int      // layers that cannot be read
+	fetched  int                  // payloads that were asked for
+	overflow bool                 // there is more than is looked at
+	later    []sigstore.Signature // of other names, which are looked at if none of the right one holds
+	others   []string             // whose signatures were passed over
+	broken   int                  // layers that cannot be read
 }
 
 func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	fail := func(reason report.Reason, format string, args ...any) signed {
-		c := s.check(report.Signature, report.Unknown, reason, format, args...)
+		c := s.run.check(report.Signature, report.Unknown, reason, format, args...)
 		c.Evidence = []report.Evidence{s.source}
-		return signed{signature: c, reference: s.noReference("no signature verified")}
+		return signed{signature: c, reference: s.run.noReference("no signature verified")}
 	}
 	if len(m.Body) > maxSignatureManifest {
 		return fail(report.Limit, "%s is %d bytes, more than the %d that are read", s.where(), len(m.Body), maxSignatureManifest)
@@ -122,7 +104,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			break
 		}
 		// Every one of them was read, and none is of this name: one that is genuine tells it.
-		found := s.prove(ctx, &s.later[i], s.read[s.later[i].digest])
+		found := s.prove(ctx, &s.later[i], s.read[s.later[i].Payload])
 		if found.signature.Verdict == report.Verified {
 			wrongName = &found
 			break
@@ -131,16 +113,16 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	}
 	switch {
 	case s.overflow:
-		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.Policy.Images.Identity, s.where())
+		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.run.Policy.Images.Identity, s.where())
 	case wrongName != nil:
 		return *wrongName
 	case s.best.Name != "":
 		s.best.Evidence = append(s.best.Evidence, s.source)
-		return signed{signature: s.best, reference: s.noReference("no signature verified")}
+		return signed{signature: s.best, reference: s.run.noReference("no signature verified")}
 	case len(s.others) > 0:
 		slices.Sort(s.others)
 		return fail(report.Untrusted, "no %s signature among the %d at %s (%s); promotion may be unfinished: try later",
-			s.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
+			s.run.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
 	}
 	return fail(report.Malformed, "none of the %d layers at %s can be read as a signature", len(img.Layers), s.where())
 }
@@ -149,16 +131,16 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 // payload is of this image. It returns the first that holds.
 func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found signed, ok bool) {
 	for _, d := range layers {
-		l, err := parseLayer(d)
+		l, err := sigstore.ParseSignature(d)
 		if err != nil {
 			s.broken++
 			continue
 		}
-		if l.identity != s.Policy.ImageIdentity() && !s.former.counts(l.identity, s.name, s.arch, s.digest) {
+		if l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.counts(l.Identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
-		found := s.layer(ctx, l, d.Annotations[bundleAnnotation])
+		found := s.layer(ctx, l)
 		switch {
 		case found.holds():
 			return found, true
@@ -171,7 +153,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 
 // where names the signature manifest as it was asked for.
 func (s *search) where() string {
-	return s.from.says(s.signatureRef(s.repository, s.digest))
+	return s.from.says(s.run.signatureRef(s.repository, s.digest))
 }
 
 // keep remembers the failure of a layer, a contradiction over a lack.
@@ -181,26 +163,26 @@ func (s *search) keep(c report.Check) {
 	}
 }
 
-func (s *search) nameOf(l *layer) string {
-	if key := s.Policy.IdentityName(l.identity); key != "" {
+func (s *search) nameOf(l *sigstore.Signature) string {
+	if key := s.run.Policy.IdentityName(l.Identity); key != "" {
 		return key
 	}
-	return fmt.Sprintf("%.80q", l.identity.Subject)
+	return fmt.Sprintf("%.80q", l.Identity.Subject)
 }
 
 // layer verifies one signature whose certificate claims the right identity, unless
 // it is of another name: that is put off, and the result is empty.
-func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
+func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	say := s.sayer()
 	who := s.whose(l)
-	switch err := l.parseBundle(bundle); {
-	case errors.Is(err, errNoEntry):
+	switch err := l.ReadEntry(); {
+	case errors.Is(err, sigstore.ErrNoEntry):
 		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.integratedTime, 0); l.identity != s.Policy.ImageIdentity() && !s.former.Holds(at) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.former.From, s.former.To)
+	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.Holds(at) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.former.From, s.run.former.To)
 	}
 	body, err := s.payload(ctx, l)
 	if errors.Is(err, errOverflow) {
@@ -208,16 +190,16 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 		return signed{}
 	}
 	if err != nil {
-		return signed{signature: s.failed(report.Signature, err), reference: s.noReference("no signature verified")}
+		return signed{signature: s.run.failed(report.Signature, err), reference: s.run.noReference("no signature verified")}
 	}
-	reference, digest, err := parsePayload(body)
+	reference, digest, err := sigstore.ParsePayload(body)
 	if err != nil {
 		return say(report.Unknown, report.Malformed, "the payload of a signature by %s cannot be read: %v", who, err)
 	}
 	if digest != s.digest {
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest (expected %s, found %.80s): it was copied here", who, s.digest, digest)
 	}
-	if !s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	if !s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		s.later = append(s.later, *l)
 		return signed{}
 	}
@@ -229,40 +211,40 @@ func (s *search) layer(ctx context.Context, l *layer, bundle string) signed {
 }
 
 // whose is the policy's name for the identity that a layer's certificate claims.
-func (s *search) whose(l *layer) string {
-	if l.identity != s.Policy.ImageIdentity() {
-		return s.former.Identity
+func (s *search) whose(l *sigstore.Signature) string {
+	if l.Identity != s.run.Policy.ImageIdentity() {
+		return s.run.former.Identity
 	}
-	return s.Policy.Images.Identity
+	return s.run.Policy.Images.Identity
 }
 
 // sayer makes results of a signature that does not hold.
 func (s *search) sayer() func(report.Verdict, report.Reason, string, ...any) signed {
 	return func(v report.Verdict, reason report.Reason, format string, args ...any) signed {
-		return signed{signature: s.check(report.Signature, v, reason, format, args...), reference: s.noReference("no signature verified")}
+		return signed{signature: s.run.check(report.Signature, v, reason, format, args...), reference: s.run.noReference("no signature verified")}
 	}
 }
 
 // prove verifies the signature of a layer whose payload names this digest.
-func (s *search) prove(ctx context.Context, l *layer, body []byte) signed {
+func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) signed {
 	say := s.sayer()
-	who, judge := s.whose(l), s.cosign
-	if l.identity != s.Policy.ImageIdentity() {
-		judge = s.former.cosign
+	who, judge := s.whose(l), s.run.cosign
+	if l.Identity != s.run.Policy.ImageIdentity() {
+		judge = s.run.former.cosign
 	}
-	var differs *mismatchError
-	switch err := l.ofThis(); {
+	var differs *sigstore.MismatchError
+	switch err := l.EntryMatches(); {
 	case errors.As(err, &differs):
 		return say(report.Refuted, report.Forged, "a signature by %s: %v", who, err)
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", who, err)
 	}
-	if id, _ := hex.DecodeString(l.logID); !s.Root.KnowsLog(id) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.logID)
+	if !l.LogKnown(s.run.Root) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.LogID)
 	}
 	s.verified++
-	if err := judge.verify(ctx, l, body, s.digest); err != nil {
-		if what := unknownAuthority(s.Root, l.cert); what != "" {
+	if err := judge.Verify(ctx, l, body, s.digest); err != nil {
+		if what := l.UnknownAuthority(s.run.Root); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
 		}
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", who, err)
@@ -271,24 +253,24 @@ func (s *search) prove(ctx context.Context, l *layer, body []byte) signed {
 }
 
 // proved is the result of a signature that verified: it holds, unless it is of another name.
-func (s *search) proved(l *layer, who string, body []byte) (out signed) {
-	logged := time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339)
-	out.signature = s.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
+func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out signed) {
+	logged := time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339)
+	out.signature = s.run.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
 	out.signature.Evidence = []report.Evidence{s.source, {
-		What: "signature", Source: s.source.Source, Digest: l.digest,
+		What: "signature", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{
-			"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": who,
-			"logIndex": strconv.FormatInt(l.logIndex, 10), "logID": l.logID, "integratedTime": logged,
+			"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": who,
+			"logIndex": strconv.FormatInt(l.LogIndex, 10), "logID": l.LogID, "integratedTime": logged,
 		},
 	}}
-	reference, _, err := parsePayload(body)
-	if err == nil && s.Policy.ReferenceAllowed(reference, s.name, s.arch) {
-		out.reference = s.check(report.Reference, report.Verified, "", "signed as %s", reference)
+	reference, _, err := sigstore.ParsePayload(body)
+	if err == nil && s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+		out.reference = s.run.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
-		out.reference = s.check(report.Reference, report.Refuted, report.Mismatch,
+		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
-	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.digest,
+	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{"docker-reference": reference}}}
 	return out
 }
@@ -296,29 +278,46 @@ func (s *search) proved(l *layer, who string, body []byte) (out signed) {
 // errOverflow says that a payload was not read, because enough were.
 var errOverflow = errors.New("more payloads than are read")
 
-func (s *search) payload(ctx context.Context, l *layer) ([]byte, error) {
-	if b, ok := s.read[l.digest]; ok {
+func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, error) {
+	if b, ok := s.read[l.Payload]; ok {
 		return b, nil
 	}
-	b := s.payloads.rebuild(l.digest, s.digest, s.Policy.References(s.name, s.arch))
+	b := s.run.payloads.Rebuild(l.Payload, s.digest, s.run.Policy.References(s.name, s.arch))
 	if b == nil {
 		if s.fetched == maxPayloads {
 			return nil, errOverflow
 		}
 		s.fetched++
 		var err error
-		if b, err = s.getPayload(ctx, s.from.client, s.repository, l); err != nil {
+		if b, err = s.from.client.Blob(ctx, s.run.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
 			return nil, err
 		}
+		s.run.payloads.Learn(b)
 	}
-	s.read[l.digest] = b
+	s.read[l.Payload] = b
 	return b, nil
 }
 
-// short is a digest as a person reads it.
-func short(digest string) string {
-	if i := strings.IndexByte(digest, ':'); i >= 0 && len(digest) > i+13 {
-		return digest[:i+13]
+// imageSignature looks up and verifies the ".sig" signatures of a digest in
+// one repository, at every source. name and arch say which docker-references are right for it:
+// name is the image's path, arch the architecture if the digest is that of one
+// platform, else empty.
+//
+// One signature that satisfies every rule is enough, whatever else is there. If
+// there is none, a contradiction (a signature of the right identity that does
+// not verify) outweighs a lack, and what could not be read outweighs an absence.
+func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch string) signed {
+	var out signed
+	for i, from := range r.sources() {
+		found := r.signatureAt(ctx, from, registry.Ref{Repository: repository, Digest: digest}, name, arch)
+		if i == 0 {
+			out = found
+		} else {
+			out = out.or(found)
+		}
+		if out.holds() {
+			break
+		}
 	}
-	return digest
+	return out
 }

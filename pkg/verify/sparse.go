@@ -10,19 +10,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// Held is what a mirror says that it was made for, of one release. It is the
-// word of whoever serves the mirror: it may narrow an image to architectures,
-// as long as one that is expected is among them, and never leaves out an image
-// or a file (rules 2, 26). What it leaves out stands in the report's scope.
-type Held struct {
-	Release string   // "v1.27.2"
-	Images  bool     // images of the release at all
-	Names   []string // of them, such as "kube-proxy"; none means all
-	Arches  []string // none means all
-	OSes    []string // systems, of those of Also; none means all
-	Also    []string // images that are not of the release, by name
-}
-
 // narrow takes over the architectures that a mirror says it has of an image of a
 // release. Who asks for some by a flag is asked for exactly those.
 func (r *run) narrow(im *image, expected []string) {
@@ -124,7 +111,7 @@ func (im *image) asksFor(d registry.Descriptor) bool {
 func (b *batch) leftOut(images bool) {
 	for name := range b.lists {
 		if !images || !b.wanted(name) {
-			b.absent.add(fmt.Sprintf("%s/%s:%s", b.Policy.Images.Registry, name, b.req.Version))
+			b.run.absent.add(fmt.Sprintf("%s/%s:%s", b.run.Policy.Images.Registry, name, b.req.Version))
 		}
 	}
 }

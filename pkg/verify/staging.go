@@ -2,12 +2,12 @@ package verify
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"time"
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // staging looks in the image's ".sig" manifest for the signature that it got
@@ -66,20 +66,20 @@ func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
-	verifier, err := newCosignVerifier(r.Root, who)
+	verifier, err := sigstore.NewSignatureVerifier(r.Root, who)
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
 	last, tried := r.check(report.Staging, report.Unknown, report.Absent, "no %s signature among the %d at %s", rule, len(img.Layers), where), 0
 	for _, d := range img.Layers {
-		l, err := parseLayer(d)
-		if err != nil || l.identity != who {
+		l, err := sigstore.ParseSignature(d)
+		if err != nil || l.Identity != who {
 			continue
 		}
 		if tried++; tried > maxVerified {
 			return r.check(report.Staging, report.Unknown, report.Limit, "more than %d signatures by %s, none of the first %d holds", maxVerified, rule, maxVerified)
 		}
-		c := r.stagingLayer(ctx, from, im, l, d.Annotations[bundleAnnotation], verifier)
+		c := r.stagingLayer(ctx, from, im, l, verifier)
 		if c.Verdict == report.Verified {
 			c.Evidence[0].Source = ref.String()
 			return c
@@ -90,33 +90,33 @@ func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *
 }
 
 // stagingLayer verifies one signature whose certificate claims to be of the staging identity.
-func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *layer, bundle string, verifier *cosignVerifier) report.Check {
+func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigstore.Signature, verifier *sigstore.SignatureVerifier) report.Check {
 	rule := r.Policy.Images.Staging
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		return r.check(report.Staging, v, reason, format, args...)
 	}
-	if err := l.parseBundle(bundle); err != nil {
+	if err := l.ReadEntry(); err != nil {
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", rule, err)
 	}
-	body, err := from.client.Blob(ctx, r.Policy.Images.Registry, im.name, l.digest, maxPayload)
+	body, err := from.client.Blob(ctx, r.Policy.Images.Registry, im.name, l.Payload, sigstore.MaxPayload)
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
-	reference, digest, err := parsePayload(body)
+	reference, digest, err := sigstore.ParsePayload(body)
 	switch {
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "the payload of a signature by %s: %v", rule, err)
 	case digest != im.digest:
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest, %.80s", rule, digest)
 	}
-	if id, _ := hex.DecodeString(l.logID); !r.Root.KnowsLog(id) || unknownAuthority(r.Root, l.cert) != "" {
+	if !l.LogKnown(r.Root) || l.UnknownAuthority(r.Root) != "" {
 		return say(report.Unknown, report.Untrusted, "a signature by %s is under a log or CA that the trusted root does not know", rule)
 	}
-	if err := verifier.verify(ctx, l, body, im.digest); err != nil {
+	if err := verifier.Verify(ctx, l, body, im.digest); err != nil {
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
 	}
-	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.integratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
-	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.digest, Fields: map[string]string{
-		"identity": l.identity.Subject, "issuer": l.identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
+	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
+	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.Payload, Fields: map[string]string{
+		"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
 	return c
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -14,11 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // Limits of what is read of one image. The largest of a release, conformance,
@@ -101,9 +99,12 @@ func (c *counted) Read(p []byte) (int, error) {
 func (r *rootfs) add(compressed io.Reader, mediaType, diffID string) error {
 	r.layer++
 	r.hidden = map[string]bool{}
-	raw, err := decompressor(compressed, mediaType)
+	raw, err := layer.Decompress(compressed, mediaType)
+	if errors.Is(err, layer.ErrType) {
+		return odd("a layer of the type %.80q, which nothing here unpacks", mediaType)
+	}
 	if err != nil {
-		return err
+		return asOdd(err)
 	}
 	defer raw.Close()
 	sum := sha256.New()
@@ -146,7 +147,7 @@ func (r *rootfs) add(compressed io.Reader, mediaType, diffID string) error {
 		return err
 	}
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != diffID {
-		return &mismatchError{"a layer unpacks to other bytes than the config says", diffID, got}
+		return &sigstore.MismatchError{What: "a layer unpacks to other bytes than the config says", Want: diffID, Got: got}
 	}
 	return nil
 }
@@ -161,27 +162,6 @@ func asOdd(err error) error {
 		return err
 	}
 	return odd("it cannot be unpacked: %v", err)
-}
-
-func decompressor(compressed io.Reader, mediaType string) (io.ReadCloser, error) {
-	switch {
-	case strings.HasSuffix(mediaType, ".tar.gzip"), strings.HasSuffix(mediaType, ".tar+gzip"):
-		z, err := gzip.NewReader(bufio.NewReaderSize(compressed, 64<<10))
-		if err != nil {
-			return nil, asOdd(err)
-		}
-		return z, nil
-	case strings.HasSuffix(mediaType, ".tar+zstd"), strings.HasSuffix(mediaType, ".tar.zstd"):
-		// One goroutine's work, in a window that a hostile frame cannot choose.
-		z, err := zstd.NewReader(compressed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(64<<20))
-		if err != nil {
-			return nil, asOdd(err)
-		}
-		return z.IOReadCloser(), nil
-	case strings.HasSuffix(mediaType, ".tar"):
-		return io.NopCloser(compressed), nil
-	}
-	return nil, odd("a layer of the type %.80q, which nothing here unpacks", mediaType)
 }
 
 const whiteout, opaque = ".wh.", ".wh..wh..opq"

@@ -22,10 +22,6 @@ func (e *UnreadError) Error() string {
 	return fmt.Sprintf("as far as could be read, %v; but not everything could be read: %s; run it again when it can be", e.Err, strings.Join(e.Unread, "; "))
 }
 
-// None is what to say where a listing does not have what was asked for: err
-// itself, or an [*UnreadError] if documents could not be read.
-func (l *Listing) None(err error) error { return notFound(err, l.Unread) }
-
 func notFound(err error, unread []string) error {
 	if len(unread) == 0 {
 		return err

@@ -23,7 +23,9 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/vouch"
 )
 
 // Verifier verifies releases and images. Its fields are set before its first
@@ -41,8 +43,8 @@ type Verifier struct {
 	// under a root that shares Sigstore's public instance with the embedded root;
 	// under any other it is not asked, since it speaks of that instance's images.
 	Catalogue *trust.Catalogue
-	// Vouched is what an operator vouches for; nil is nothing. See [ReadVouched].
-	Vouched *Vouched
+	// Vouched is what an operator vouches for; nil is nothing. See [vouch.Read].
+	Vouched *vouch.Word
 
 	// Sparse is what the mirror that is read says it was made for, of each release;
 	// nil where no mirror answers for the registry. See [Held].
@@ -97,11 +99,11 @@ func usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(f
 // run is one call of Images or References.
 type run struct {
 	*Verifier
-	cosign   *cosignVerifier
+	cosign   *sigstore.SignatureVerifier
 	required []string
 	partial  bool
 	omitted  []string
-	payloads *payloads
+	payloads *sigstore.Payloads
 	kept     *kept
 	former   *former
 	shared   *release.Shared // nil where one release is examined
@@ -136,7 +138,7 @@ func (v *Verifier) begin() (*run, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	r := &run{Verifier: &c, payloads: new(payloads), kept: new(kept), absent: new(absences)}
+	r := &run{Verifier: &c, payloads: new(sigstore.Payloads), kept: new(kept), absent: new(absences)}
 	r.required = slices.Clone(c.Policy.Required)
 	if c.Checks != nil {
 		r.required = slices.Clone(c.Checks)
@@ -168,10 +170,10 @@ func (v *Verifier) begin() (*run, error) {
 	// In report order, each once.
 	r.required = slices.DeleteFunc(slices.Clone(report.CheckNames), func(n string) bool { return !r.needs(n) })
 	var err error
-	if r.former, err = newFormer(&c); err != nil {
+	if r.former, err = newFormer(c.Policy, c.Root, c.Catalogue); err != nil {
 		return nil, err
 	}
-	if r.cosign, err = newCosignVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
+	if r.cosign, err = sigstore.NewSignatureVerifier(c.Root, c.Policy.ImageIdentity()); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -216,7 +218,7 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 		Interrupted: ctx.Err() != nil, Results: results,
 	}
 	if r.Vouched != nil {
-		key := r.Vouched.key
+		key := r.Vouched.Key()
 		rep.OperatorKey = &key
 	}
 	for i := range rep.Results {
@@ -228,4 +230,13 @@ func (r *run) report(ctx context.Context, scope report.Scope, versions []release
 		}
 	}
 	return rep
+}
+
+// strengthOf says how much the word of a document counts that was read from
+// url and has that digest.
+func (r *run) strengthOf(url, digest string, o fetch.Origin) report.Strength {
+	if s := strength(o); s == report.Published || !r.Vouched.Published(url, digest) {
+		return s
+	}
+	return report.Vouched
 }

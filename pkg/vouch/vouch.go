@@ -1,4 +1,6 @@
-package verify
+// Package vouch is an operator's word for what was carried in: the signature of a
+// mirror's list of contents, made ([Operator.Sign]) and read again ([Read]).
+package vouch
 
 import (
 	"bytes"
@@ -15,6 +17,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // An operator vouches for what was carried in by signing a mirror's list of
@@ -23,19 +26,19 @@ import (
 // is kept as a Sigstore bundle:
 // https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 const (
-	vouchType       = "application/vnd.kverify.mirror.manifest.v1+json"
-	vouchBundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	// maxVouch caps the bundle, which has about 600 bytes.
-	maxVouch = 16 << 10
+	manifestType = "application/vnd.kverify.mirror.manifest.v1+json"
+	bundleType   = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	// maxSignature caps the bundle, which has about 600 bytes.
+	maxSignature = 16 << 10
 )
 
-// vouchPayload is what is signed: which list it is.
-type vouchPayload struct {
+// payloadForm is what is signed: which list it is.
+type payloadForm struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
 
-type vouchBundle struct {
+type bundleForm struct {
 	MediaType string `json:"mediaType"`
 	Material  struct {
 		PublicKey struct {
@@ -51,17 +54,17 @@ type vouchBundle struct {
 	} `json:"dsseEnvelope"`
 }
 
-// Vouched is what an operator vouches for: of the documents of a mirror those
+// Word is what an operator vouches for: of the documents of a mirror those
 // that were published when the mirror was made, each for the digest that it had
 // then. It lifts the origin of exactly these, and nothing else: no signature
 // that is missing, and nothing that was unknown.
-type Vouched struct {
+type Word struct {
 	published map[string]string // URL -> sha256 in hex
 	key       report.Source
 }
 
-// VouchError says why a mirror's list is not vouched for by a key.
-type VouchError struct {
+// Error says why a mirror's list is not vouched for by a key.
+type Error struct {
 	Key string // path of the key
 	Err error
 	// Refuted says that what is there contradicts the signature, and is not
@@ -69,27 +72,27 @@ type VouchError struct {
 	Refuted bool
 }
 
-func (e *VouchError) Error() string {
+func (e *Error) Error() string {
 	return fmt.Sprintf("the mirror is not vouched for by %s: %v; it is judged without a key if you leave out --key", e.Key, e.Err)
 }
 
 // Unwrap gives the cause.
-func (e *VouchError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// ReadVouched reads a mirror's MANIFEST.json and its signature, and holds them
+// Read reads a mirror's MANIFEST.json and its signature, and holds them
 // under a public key (PEM), which was read from path. The error is a
-// [*VouchError].
-func ReadVouched(path string, key, manifest, bundle []byte) (*Vouched, error) {
-	v, err := readVouched(key, manifest, bundle)
+// [*Error].
+func Read(path string, key, manifest, bundle []byte) (*Word, error) {
+	v, err := read(key, manifest, bundle)
 	if err != nil {
-		return nil, &VouchError{path, err, errors.Is(err, errOtherList)}
+		return nil, &Error{path, err, errors.Is(err, errOtherList)}
 	}
 	v.key.Path = path
 	return v, nil
 }
 
-func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
-	public, err := ParseKey(key)
+func read(key, manifest, bundle []byte) (*Word, error) {
+	public, err := sigstore.ParseKey(key)
 	if err != nil {
 		return nil, err
 	}
@@ -100,15 +103,15 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 	if len(bundle) == 0 {
 		return nil, errors.New("its MANIFEST.json is not signed")
 	}
-	other := CheckVouch(manifest, bundle)
+	other := Check(manifest, bundle)
 	if other != nil && !errors.Is(other, errOtherList) {
 		return nil, other
 	}
-	var b vouchBundle
+	var b bundleForm
 	if err := json.Unmarshal(bundle, &b); err != nil {
 		return nil, err
 	}
-	if err := verifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)); err != nil {
+	if err := sigstore.VerifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(manifestType, b.Envelope.Payload)); err != nil {
 		return nil, errors.New("the signature of its MANIFEST.json is not by this key")
 	}
 	if other != nil { // genuine, and of another list
@@ -128,7 +131,7 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(der)
-	v := &Vouched{published: map[string]string{}, key: report.Source{Digest: "sha256:" + hex.EncodeToString(sum[:])}}
+	v := &Word{published: map[string]string{}, key: report.Source{Digest: "sha256:" + hex.EncodeToString(sum[:])}}
 	for _, f := range m.Files {
 		if _, twice := v.published[f.URL]; twice {
 			return nil, fmt.Errorf("MANIFEST.json lists %.200q twice", f.URL)
@@ -142,32 +145,32 @@ func readVouched(key, manifest, bundle []byte) (*Vouched, error) {
 
 var errOtherList = errors.New("its MANIFEST.json is not the one that was signed")
 
-// CheckVouch says whether a bundle is, byte for byte, in the form in which a
+// Check says whether a bundle is, byte for byte, in the form in which a
 // mirror's signature is kept, and speaks of this MANIFEST.json. By whom it is,
-// [ReadVouched] says.
-func CheckVouch(manifest, bundle []byte) error {
-	if len(bundle) > maxVouch {
-		return fmt.Errorf("its signature has more than %d bytes", maxVouch)
+// [Read] says.
+func Check(manifest, bundle []byte) error {
+	if len(bundle) > maxSignature {
+		return fmt.Errorf("its signature has more than %d bytes", maxSignature)
 	}
 	if err := registry.CheckJSON(bundle); err != nil {
 		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
-	var b vouchBundle
+	var b bundleForm
 	dec := json.NewDecoder(bytes.NewReader(bundle))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&b); err != nil {
 		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
-	if b.MediaType != vouchBundleType || len(b.Envelope.Signatures) != 1 {
+	if b.MediaType != bundleType || len(b.Envelope.Signatures) != 1 {
 		return errors.New("its signature is no bundle of the form that a mirror has")
 	}
-	if b.Envelope.PayloadType != vouchType {
+	if b.Envelope.PayloadType != manifestType {
 		return fmt.Errorf("the signature is of %.80q, not of a mirror's list", b.Envelope.PayloadType)
 	}
 	if again, err := json.Marshal(b); err != nil || !bytes.Equal(append(again, '\n'), bundle) {
 		return errors.New("its signature is written in another way than it was made")
 	}
-	var p vouchPayload
+	var p payloadForm
 	dec = json.NewDecoder(bytes.NewReader(b.Envelope.Payload))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
@@ -188,7 +191,7 @@ type Operator struct {
 
 // ReadOperator reads a private key as cosign generate-key-pair writes it.
 func ReadOperator(key, password []byte) (*Operator, error) {
-	sign, public, err := loadSigner(key, password)
+	sign, public, err := sigstore.LoadPrivateKey(key, password)
 	if err != nil {
 		return nil, err
 	}
@@ -200,20 +203,20 @@ func ReadOperator(key, password []byte) (*Operator, error) {
 	return &Operator{sign, public, base64.StdEncoding.EncodeToString(sum[:])}, nil
 }
 
-// Vouch signs a MANIFEST.json, and returns what stands beside it.
-func (o *Operator) Vouch(manifest []byte) ([]byte, error) {
+// Sign signs a MANIFEST.json, and returns what stands beside it.
+func (o *Operator) Sign(manifest []byte) ([]byte, error) {
 	sum := sha256.Sum256(manifest)
-	payload, err := json.Marshal(vouchPayload{hex.EncodeToString(sum[:]), int64(len(manifest))})
+	payload, err := json.Marshal(payloadForm{hex.EncodeToString(sum[:]), int64(len(manifest))})
 	if err != nil {
 		return nil, err
 	}
-	sig, err := o.sign(preAuth(vouchType, payload))
+	sig, err := o.sign(preAuth(manifestType, payload))
 	if err != nil {
 		return nil, err
 	}
-	b := vouchBundle{MediaType: vouchBundleType}
+	b := bundleForm{MediaType: bundleType}
 	b.Material.PublicKey.Hint = o.hint
-	b.Envelope.Payload, b.Envelope.PayloadType = payload, vouchType
+	b.Envelope.Payload, b.Envelope.PayloadType = payload, manifestType
 	b.Envelope.Signatures = make([]struct {
 		Sig []byte `json:"sig"`
 	}, 1)
@@ -227,33 +230,23 @@ func preAuth(payloadType string, payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
 
-// strengthOf says how much the word of a document counts that was read from
-// url and has that digest.
-func (r *run) strengthOf(url, digest string, o fetch.Origin) report.Strength {
-	if s := strength(o); s == report.Published || r.Vouched == nil {
-		return s
+// Published says whether the operator vouches that the document at a URL was
+// published with this digest ("sha256:<hex>"). A nil Word vouches for nothing.
+func (v *Word) Published(url, digest string) bool {
+	if v == nil {
+		return false
 	}
-	if sum, ok := r.Vouched.published[url]; ok && digest == "sha256:"+sum {
-		return report.Vouched
-	}
-	return report.Carried
-}
-
-// read words how a document was read.
-func read(s report.Strength) string {
-	if s == report.Vouched {
-		return "vouched for by the operator's key"
-	}
-	return "read from its publisher"
+	sum, ok := v.published[url]
+	return ok && digest == "sha256:"+sum
 }
 
 // Key is a public key as a report names it.
-func (v *Vouched) Key() report.Source { return v.key }
+func (v *Word) Key() report.Source { return v.key }
 
-// Made says whether a signature of a MANIFEST.json is this operator's. What another
+// Signed says whether a signature of a MANIFEST.json is this operator's. What another
 // list says was published, the operator does not vouch for.
-func (o *Operator) Made(manifest, bundle []byte) bool {
-	var b vouchBundle
-	return CheckVouch(manifest, bundle) == nil && json.Unmarshal(bundle, &b) == nil &&
-		verifyMessage(o.public, b.Envelope.Signatures[0].Sig, preAuth(vouchType, b.Envelope.Payload)) == nil
+func (o *Operator) Signed(manifest, bundle []byte) bool {
+	var b bundleForm
+	return Check(manifest, bundle) == nil && json.Unmarshal(bundle, &b) == nil &&
+		sigstore.VerifyMessage(o.public, b.Envelope.Signatures[0].Sig, preAuth(manifestType, b.Envelope.Payload)) == nil
 }

@@ -1,4 +1,4 @@
-package verify
+package sigstore
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 // writes, under a checkpoint whose origin is a plain name and no tree id: a
 // private log may do so. sigstore-go takes such an entry for one of the newer log,
 // and refuses it.
-func (s *sealed) plainOrigin() bool {
+func (s *Bundle) plainOrigin() bool {
 	entries := s.b.GetVerificationMaterial().GetTlogEntries()
 	if len(entries) != 1 || s.promised || entries[0].GetInclusionProof() == nil {
 		return false
@@ -34,7 +34,7 @@ func (s *sealed) plainOrigin() bool {
 // that the root knows under that origin, the entry is in its tree, and it has
 // this signature, this key and this content. It says nothing about time, so that
 // it is for signatures by a key that the caller named.
-func (s *sealed) verifyPlainOrigin(r *trust.Root, key crypto.PublicKey) error {
+func (s *Bundle) verifyPlainOrigin(r *trust.Root, key crypto.PublicKey) error {
 	e := s.b.GetVerificationMaterial().GetTlogEntries()[0]
 	log, ok := r.Material.RekorLogs()[hex.EncodeToString(e.GetLogId().GetKeyId())]
 	if !ok {
@@ -69,7 +69,7 @@ func (s *sealed) verifyPlainOrigin(r *trust.Root, key crypto.PublicKey) error {
 		return errors.New("the log entry is of another key")
 	}
 	var logged []byte
-	want := s.digest.sum
+	want := s.digest.Sum
 	if s.statement != nil {
 		sum := sha256.Sum256(s.b.GetDsseEnvelope().GetPayload())
 		want = sum[:]

@@ -1,4 +1,4 @@
-package verify
+package sigstore
 
 import (
 	"bytes"
@@ -21,63 +21,68 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// cosignVerifier verifies legacy ".sig" layers with cosign's own code. It is
-// immutable, and shared by all workers.
+// SignatureVerifier verifies ".sig" layers of one identity with cosign's own code.
+// It is immutable, and safe for use by several goroutines.
 //
 // cosign's zero values are unsafe (no identity accepts any signer), so that this
 // is the one place where its options are made.
-type cosignVerifier struct{ opts *cosign.CheckOpts }
+type SignatureVerifier struct{ opts *cosign.CheckOpts }
 
-func newCosignVerifier(root *trust.Root, id trust.Identity) (*cosignVerifier, error) {
+// NewSignatureVerifier returns one for exactly this issuer and subject, neither of
+// which may be empty.
+func NewSignatureVerifier(root *trust.Root, id trust.Identity) (*SignatureVerifier, error) {
 	if id.Issuer == "" || id.Subject == "" {
 		return nil, errors.New("an identity without issuer or subject would accept any signer")
 	}
-	return &cosignVerifier{&cosign.CheckOpts{
+	return &SignatureVerifier{&cosign.CheckOpts{
 		TrustedMaterial: root.Material,
 		Identities:      []cosign.Identity{{Issuer: id.Issuer, Subject: id.Subject}},
 	}}, nil
 }
 
-// verify checks, for one layer: that its log entry is of this very signature,
-// certificate and payload; the certificate's chain to the trusted root, its
-// SCT, issuer and subject; that the log signed the entry; that the certificate
-// was valid when it did; the signature over the payload; and that the payload
-// names digest ("sha256:<hex>").
+// Verify proves one signature over a payload that names a digest ("sha256:<hex>").
+// The entry of s has been read.
 //
 // The steps are those of cosign.VerifyImageSignature, each by cosign's own
 // function, but for the comparison of the entry with the signature: cosign
 // parses and validates the entry anew for each of its fields, four times in all,
 // which takes longer than the arithmetic. The entry was parsed strictly in
-// layer.parseBundle. A test holds every answer against VerifyImageSignature's.
-func (c *cosignVerifier) verify(ctx context.Context, l *layer, payload []byte, digest string) error {
-	if err := l.ofThis(); err != nil {
+// [Signature.ReadEntry]. A test holds every answer against VerifyImageSignature's.
+func (c *SignatureVerifier) Verify(ctx context.Context, s *Signature, payload []byte, digest string) error {
+	// The log entry is of this very signature, certificate and payload.
+	if err := s.EntryMatches(); err != nil {
 		return err
 	}
-	if sum := sha256.Sum256(payload); l.digest != "sha256:"+hex.EncodeToString(sum[:]) {
+	if sum := sha256.Sum256(payload); s.Payload != "sha256:"+hex.EncodeToString(sum[:]) {
 		return errors.New("the payload is not the one that was signed")
 	}
-	if _, named, err := parsePayload(payload); err != nil {
+	// The payload names the digest.
+	if _, named, err := ParsePayload(payload); err != nil {
 		return err
 	} else if named != digest {
-		return &mismatchError{"the payload names another digest", digest, named}
+		return &MismatchError{"the payload names another digest", digest, named}
 	}
-	verifier, err := cosign.ValidateAndUnpackCert(l.cert, c.opts)
+	// The certificate: chain to the trusted root, SCT, issuer and subject.
+	verifier, err := cosign.ValidateAndUnpackCert(s.cert, c.opts)
 	if err != nil {
 		return err
 	}
-	logged := time.Unix(l.integratedTime, 0)
-	key, err := logKey(c.opts.TrustedMaterial, l.logID, logged)
+	// The log signed the entry, with the key that it had then.
+	logged := time.Unix(s.IntegratedTime, 0)
+	key, err := logKey(c.opts.TrustedMaterial, s.LogID, logged)
 	if err != nil {
 		return err
 	}
-	entry := bundle.RekorPayload{Body: l.body, IntegratedTime: l.integratedTime, LogIndex: l.logIndex, LogID: l.logID}
-	if err := cosign.VerifySET(entry, l.set, key); err != nil {
+	entry := bundle.RekorPayload{Body: s.body, IntegratedTime: s.IntegratedTime, LogIndex: s.LogIndex, LogID: s.LogID}
+	if err := cosign.VerifySET(entry, s.promise, key); err != nil {
 		return err
 	}
-	if err := cosign.CheckExpiry(l.cert, logged); err != nil {
+	// The certificate was valid when it did.
+	if err := cosign.CheckExpiry(s.cert, logged); err != nil {
 		return err
 	}
-	signature, err := base64.StdEncoding.DecodeString(l.signature)
+	// The signature is over the payload.
+	signature, err := base64.StdEncoding.DecodeString(s.signature)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (c *cosignVerifier) verify(ctx context.Context, l *layer, payload []byte, d
 }
 
 // logKey is the key of a transparency log, which must have been the log's at
-// the time: a key with no start of validity is no key.
+// the time: a key without a start of validity does not count.
 func logKey(material root.TrustedMaterial, id string, at time.Time) (*ecdsa.PublicKey, error) {
 	log, ok := material.RekorLogs()[id]
 	if !ok {
@@ -104,9 +109,9 @@ func logKey(material root.TrustedMaterial, id string, at time.Time) (*ecdsa.Publ
 	return key, nil
 }
 
-// promised verifies the signed entry timestamp by the key that the log had then.
-func (r *run) promised(e *logEntry, at time.Time) error {
-	key, err := logKey(r.Root.Material, e.LogID, at)
+// verifyPromise verifies the signed entry timestamp by the key that the log had then.
+func verifyPromise(r *trust.Root, e *LogEntry, at time.Time) error {
+	key, err := logKey(r.Material, e.LogID, at)
 	if err != nil {
 		return err
 	}
@@ -114,9 +119,10 @@ func (r *run) promised(e *logEntry, at time.Time) error {
 	return cosign.VerifySET(entry, e.Verification.SignedEntryTimestamp, key)
 }
 
-// loadSigner reads a private key that cosign wrote. Its errors are short and
-// hold nothing of the key.
-func loadSigner(key, password []byte) (sign func([]byte) ([]byte, error), public crypto.PublicKey, err error) {
+// LoadPrivateKey reads a private key as "cosign generate-key-pair" writes it, and
+// returns what signs a message with it. Its errors are short and hold nothing of the
+// key.
+func LoadPrivateKey(key, password []byte) (sign func([]byte) ([]byte, error), public crypto.PublicKey, err error) {
 	signer, err := cosign.LoadPrivateKey(key, password, &[]signature.LoadOption{})
 	if err != nil {
 		return nil, nil, err

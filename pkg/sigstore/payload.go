@@ -1,24 +1,22 @@
-package verify
+package sigstore
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/kverify/kverify/pkg/registry"
 )
 
-// payloads saves requests for simple signing payloads. A payload is known in
+// Payloads saves requests for simple signing payloads. A payload is known in
 // all but a few words: the docker-reference, which is one of a closed list, the
 // digest that it signs, and what the signer's tool adds, which is the same for
 // all images that it signed together. A payload that is put together from these
 // is used only if it hashes to the digest that the signature manifest names:
-// then it is that payload.
-type payloads struct {
+// then it is that payload. The zero value is ready, and safe for use by several
+// goroutines.
+type Payloads struct {
 	mu       sync.Mutex
 	optional []string // JSON of "optional", as seen in this run
 }
@@ -26,16 +24,9 @@ type payloads struct {
 // maxOptional caps how many forms of "optional" are tried. A release has one.
 const maxOptional = 4
 
-// getPayload fetches the payload of a layer that could not be rebuilt.
-func (r *run) getPayload(ctx context.Context, from *registry.Client, repository string, l *layer) ([]byte, error) {
-	b, err := from.Blob(ctx, r.Policy.Images.Registry, repository, l.digest, maxPayload)
-	if err == nil {
-		r.payloads.learn(b)
-	}
-	return b, err
-}
-
-func (p *payloads) rebuild(digest, subject string, references []string) []byte {
+// Rebuild returns the payload of this digest ("sha256:<hex>"), if it signs subject
+// under one of the references; nil if it is another, which must be fetched.
+func (p *Payloads) Rebuild(digest, subject string, references []string) []byte {
 	p.mu.Lock()
 	optionals := append([]string{"null"}, p.optional...)
 	p.mu.Unlock()
@@ -61,8 +52,8 @@ func (p *payloads) rebuild(digest, subject string, references []string) []byte {
 	return nil
 }
 
-// learn remembers what the signer's tool added to a payload.
-func (p *payloads) learn(payload []byte) {
+// Learn remembers what the signer's tool added to a payload.
+func (p *Payloads) Learn(payload []byte) {
 	var s struct {
 		Optional json.RawMessage `json:"optional"`
 	}

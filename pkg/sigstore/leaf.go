@@ -1,4 +1,4 @@
-package verify
+package sigstore
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,7 @@ import (
 // inclusion proof. sigstore-go rebuilds such an entry from the bundle's own
 // signature, certificate and digest, proves that, and does not look at the body: a
 // bundle would verify with a body, and an index in its proof, that are of nothing.
-func (s *sealed) sameLeaves() error {
+func (s *Bundle) sameLeaves() error {
 	for i, e := range s.b.GetVerificationMaterial().GetTlogEntries() {
 		if e.GetKindVersion().GetVersion() != "0.0.2" || e.GetKindVersion().GetKind() == "intoto" {
 			continue

@@ -1,4 +1,4 @@
-package verify
+package sigstore
 
 import (
 	"context"
@@ -19,15 +19,15 @@ import (
 )
 
 // whole is what cosign says of a layer when it is asked in one call.
-func (c *cosignVerifier) whole(ctx context.Context, l *layer, payload []byte, digest string) error {
+func (c *SignatureVerifier) whole(ctx context.Context, l *Signature, payload []byte, digest string) error {
 	h, err := v1.NewHash(digest)
 	if err != nil {
 		return err
 	}
 	sig, err := static.NewSignature(payload, l.signature,
 		static.WithCertChain(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.cert.Raw}), nil),
-		static.WithBundle(&bundle.RekorBundle{SignedEntryTimestamp: l.set, Payload: bundle.RekorPayload{
-			Body: l.body, IntegratedTime: l.integratedTime, LogIndex: l.logIndex, LogID: l.logID}}))
+		static.WithBundle(&bundle.RekorBundle{SignedEntryTimestamp: l.promise, Payload: bundle.RekorPayload{
+			Body: l.body, IntegratedTime: l.IntegratedTime, LogIndex: l.LogIndex, LogID: l.LogID}}))
 	if err != nil {
 		return err
 	}
@@ -49,26 +49,26 @@ func payloadOf(digest string) []byte {
 
 // bothAnswer says what verify and what cosign say of one layer; read is false
 // if it is no layer at all.
-func bothAnswer(t *testing.T, c *cosignVerifier, subject string, payload []byte, sig, cert, entry string) (read bool, ours, theirs error) {
+func bothAnswer(t *testing.T, c *SignatureVerifier, subject string, payload []byte, sig, cert, entry string) (read bool, ours, theirs error) {
 	t.Helper()
 	sum := sha256.Sum256(payload)
-	l, err := parseLayer(registry.Descriptor{
+	l, err := ParseSignature(registry.Descriptor{
 		MediaType: simpleSigningType, Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: int64(len(payload)),
-		Annotations: map[string]string{signatureAnnotation: sig, certificateAnnotation: cert},
+		Annotations: map[string]string{signatureAnnotation: sig, certificateAnnotation: cert, bundleAnnotation: entry},
 	})
-	if err != nil || l.parseBundle(entry) != nil {
+	if err != nil || l.ReadEntry() != nil {
 		return false, nil, nil //nolint:nilerr // it is no layer
 	}
-	return true, c.verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject)
+	return true, c.Verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject)
 }
 
-func judgeOf(tb testing.TB, w *world.World) *cosignVerifier {
+func judgeOf(tb testing.TB, w *world.World) *SignatureVerifier {
 	tb.Helper()
 	root, err := trust.ParseRoot(w.TrustedRootJSON())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c, err := newCosignVerifier(root, trust.EmbeddedPolicy().ImageIdentity())
+	c, err := NewSignatureVerifier(root, trust.EmbeddedPolicy().ImageIdentity())
 	if err != nil {
 		tb.Fatal(err)
 	}

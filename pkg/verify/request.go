@@ -1,0 +1,34 @@
+package verify
+
+import (
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+)
+
+// Request is what Images is asked for.
+type Request struct {
+	Version release.Version
+	Names   []string // image names such as "kube-proxy"; none means every image of the release
+	Arches  []string // architectures such as "arm64"; none means all
+}
+
+// Held is what a mirror says that it was made for, of one release. It is the
+// word of whoever serves the mirror: it may narrow an image to architectures,
+// as long as one that is expected is among them, and never leaves out an image
+// or a file (rules 2, 26). What it leaves out stands in the report's scope.
+type Held struct {
+	Release string   // "v1.27.2"
+	Images  bool     // images of the release at all
+	Names   []string // of them, such as "kube-proxy"; none means all
+	Arches  []string // none means all
+	OSes    []string // systems, of those of Also; none means all
+	Also    []string // images that are not of the release, by name
+}
+
+// Also is a second place where what is signed about images may lie: signatures and
+// bundles are of a digest, and prove it wherever they lie (rule 14). Images are
+// never read from it.
+type Also struct {
+	Registry *registry.Client
+	Name     string // for messages, such as "the mirror ./m"
+}
