@@ -74,6 +74,10 @@ func FuzzChangelog(f *testing.F) {
 						t.Errorf("%+v", m)
 					}
 				}
+				if len(c.Files)+len(c.Images) == 0 {
+					continue // nothing but rows that were left out
+				}
+				c.Odd = nil // they are not written again
 				again, err := ParseChangelog(renderChangelog(c), v)
 				if err != nil || fmt.Sprint(again) != fmt.Sprint(c) {
 					t.Errorf("written again it reads otherwise: %v\n%v\n%v", err, c, again)
@@ -165,6 +169,8 @@ func FuzzPromotion(f *testing.F) {
 	d := "sha256:" + strings.Repeat("a", 64)
 	f.Add([]byte("- name: pause\n  dmap:\n    \"" + d + "\": [\"3.9\", \"3.9.1\"]\n"))
 	f.Add([]byte("# c\n\n- name: coredns/coredns\n  dmap:\n- name: x.y\n  dmap:\n    \"" + d + "\": []\n"))
+	f.Add([]byte("#\xff\n- name: a"))
+	f.Add([]byte("# c\r- name: a\n- name: b\n# \u2028- name: c\n"))
 	f.Add([]byte("- dmap: {\"" + d + "\": [\"3.9\"]}\n  name: pause\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 64<<10 {

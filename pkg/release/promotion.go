@@ -88,7 +88,15 @@ func promotionLines(text string) (p *Promotion, ok bool, err error) {
 	var digests map[string][]string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if line == "" || line[0] == '#' {
+		if line == "" {
+			continue
+		}
+		if line[0] == '#' {
+			// What is not plain may be no comment to YAML, or end one: it breaks
+			// lines at CR, NEL, LS and PS, and refuses bytes that are no UTF-8.
+			if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }) {
+				return nil, false, nil
+			}
 			continue
 		}
 		if rest, isDigest := strings.CutPrefix(line, `    "`); isDigest && open {

@@ -121,3 +121,16 @@ func BenchmarkPromotionYAML(b *testing.B) {
 		}
 	}
 }
+
+// What YAML does not take for a comment is none to the line reader either: it
+// must not pass over what another reader sees.
+func TestPromotionCommentsAreThoseOfYAML(t *testing.T) {
+	for _, text := range []string{"# c\r- name: a\n- name: b\n", "# c\u2028- name: a\n- name: b\n", "# c\u2029- name: a\n", "# c\u0085- name: a\n", "#\xff\n- name: b\n", "#\x00\n- name: b\n"} {
+		if _, ok, _ := promotionLines(text); ok {
+			t.Errorf("%q is read line by line", text)
+		}
+	}
+	if p, ok, err := promotionLines("# c\td\n- name: b\n  dmap:\n"); !ok || err != nil || len(p.Images()) != 1 {
+		t.Errorf("%v %v %v", p, ok, err)
+	}
+}
