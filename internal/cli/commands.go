@@ -64,8 +64,7 @@ func (a *app) images() *cobra.Command {
 	var flags shared
 	var lot many
 	var arches []string
-	var c *cobra.Command
-	c = &cobra.Command{
+	c := &cobra.Command{
 		Use:   "images VERSION [NAME...]",
 		Short: "Verify the images of a release",
 		Long: `Verifies every image of a release: the index, each platform, and the

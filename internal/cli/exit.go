@@ -99,7 +99,7 @@ type stopped struct{ signal os.Signal }
 func (s stopped) Error() string { return "stopped by " + s.signal.String() }
 
 // Is makes it an end of the run's context, wherever a cause is looked at.
-func (s stopped) Is(target error) bool { return target == context.Canceled } //nolint:errorlint // errors.Is asks so
+func (s stopped) Is(target error) bool { return target == context.Canceled }
 
 func (s stopped) code() int {
 	if s.signal == syscall.SIGTERM {

@@ -59,9 +59,6 @@ func (c *certificate) read(ctx context.Context) error {
 	return nil
 }
 
-// maxPEM caps a certificate with its chain, and a key.
-const maxPEM = 1 << 20
-
 func (c *certificate) newest() (t time.Time) {
 	for _, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil && info.ModTime().After(t) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -246,7 +245,7 @@ func TestOpeningDoesNotWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	within("a silent pipe", 2*time.Second, func() error { _, err := fetch.ReadInput(ctx, pipe, 10); return err })
-	if _, err := io.WriteString(silent, "0123456789ab"); err != nil {
+	if _, err := silent.WriteString("0123456789ab"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fetch.ReadInput(t.Context(), pipe, 10); !errors.Is(err, fetch.ErrTooBig) {

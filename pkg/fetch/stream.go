@@ -26,7 +26,7 @@ func (c *Client) Open(ctx context.Context, r Request) (*Stream, error) {
 	if r.Limit <= 0 {
 		r.Limit = DefaultLimit
 	}
-	resp, e, _, err := c.open(withLimit(ctx, r.Limit), &r)
+	resp, e, _, err := c.open(withLimit(ctx, r.Limit), &r) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func clearName(root *os.Root, temp string) bool {
 		if err != nil {
 			return errors.Is(err, fs.ErrNotExist)
 		}
-		defer f.Close() //nolint:errcheck // nothing was written
+		defer f.Close()
 		if lock(f) != nil {
 			return false
 		}

@@ -18,7 +18,7 @@ func TestNewFileKnowsWhatWasLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer root.Close()
+		t.Cleanup(func() { _ = root.Close() })
 		killed := func() { // its file is closed, as by the end of the process, and nothing else done
 			f, err := fetch.Create(root, name, 0o644)
 			if err != nil {

@@ -45,7 +45,7 @@ func TestChangeCountsAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer root.Close()
+		t.Cleanup(func() { _ = root.Close() })
 		c := &change{root: root}
 		c.put("MANIFEST.json", []byte("new"))
 		c.put("oci/index.json", []byte("new"))

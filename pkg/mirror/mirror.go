@@ -101,7 +101,7 @@ func (d *Dir) readLists() (err error) {
 	d.log = sync.OnceValues(d.readLog)
 	if d.change, err = d.readChange(); err != nil {
 		d.broken[manifestFile], d.broken["oci"] = err, err
-		return nil
+		return nil //nolint:nilerr // what is broken is said where it is read
 	}
 	if d.change != nil {
 		d.fsys = newPending(d.fsys, d.change)

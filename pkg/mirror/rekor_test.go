@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -160,7 +161,7 @@ func FuzzProposedEntry(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := canonicalEntry(body); err != nil || string(again) != string(body) {
+		if again, err := canonicalEntry(body); err != nil || !bytes.Equal(again, body) {
 			t.Errorf("%q became %q: %v", body, again, err)
 		}
 	})

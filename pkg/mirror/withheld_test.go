@@ -15,8 +15,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-const proxySig = "registry.k8s.io/kube-proxy:sha256-"
-
 // A tag is not set while its signature cannot be put, nor that of one of its platforms.
 func TestPushTagNeedsItsSignature(t *testing.T) {
 	w := world.New(world.Options{})

@@ -73,12 +73,13 @@ func (t *KubeadmTable) Text() []byte {
 	last := ""
 	for _, v := range t.Versions() {
 		images := t.tags[v]
-		line := v.MinorString()
+		words := []string{v.MinorString()}
 		for _, name := range kubeadmNames {
 			if tag := images[name]; tag != "" {
-				line += " " + name + "=" + tag
+				words = append(words, name+"="+tag)
 			}
 		}
+		line := strings.Join(words, " ")
 		if line != last {
 			if last != "" {
 				b.WriteByte('\n')

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -52,7 +53,7 @@ func FuzzKubeadmTable(f *testing.F) {
 			return
 		}
 		again, err := ParseKubeadmTable(table.Text())
-		if err != nil || string(again.Text()) != string(table.Text()) {
+		if err != nil || !bytes.Equal(again.Text(), table.Text()) {
 			t.Errorf("it does not read back: %v", err)
 		}
 	})

@@ -18,7 +18,8 @@ func TestChangelogOddRowIsLeftOutAndNamed(t *testing.T) {
 	at := strings.Index(good, "# v1.27.2\n\n\n## Downloads")
 	head, section := good[:at], good[at:]
 	const row = "[kubernetes-src.tar.gz](https://dl.k8s.io/v1.27.2/kubernetes-src.tar.gz) | "
-	src := section[strings.Index(section, row):][:len(row)+128]
+	_, rest, _ := strings.Cut(section, row)
+	src := row + rest[:128]
 	sum := src[len(row):]
 	for name, c := range map[string]struct {
 		is, say string
@@ -80,8 +81,9 @@ func TestChangelogOddRowBesideAGoodOne(t *testing.T) {
 	good := string(testdata(t, "changelog-1.27.md"))
 	v := version(t, "v1.27.2")
 	at := strings.Index(good, "# v1.27.2\n\n\n## Downloads")
-	row := good[at:][strings.Index(good[at:], "[kubernetes-src.tar.gz]"):]
-	row = row[:strings.Index(row, "\n")+1]
+	_, row, _ := strings.Cut(good[at:], "[kubernetes-src.tar.gz]")
+	row, _, _ = strings.Cut(row, "\n")
+	row = "[kubernetes-src.tar.gz]" + row + "\n"
 	twice := func(second string) string { return good[:at] + strings.Replace(good[at:], row, row+second, 1) }
 
 	got, err := ParseChangelog([]byte(twice(row)), v)

@@ -16,7 +16,7 @@ type tags struct {
 
 func (t *tags) add(tag, value string, line int) {
 	t.pairs = append(t.pairs, tv.TagValuePair{Tag: tag, Value: value})
-	t.lines = append(t.lines, int32(line)) //nolint:gosec // MaxBytes bounds lines
+	t.lines = append(t.lines, int32(line)) // MaxBytes bounds lines
 }
 
 func (t *tags) addAll(other tags) {

@@ -205,5 +205,6 @@ func EntryOf(raw []byte) (*LogEntry, error) {
 		}
 		out.Verification.InclusionProof = proof
 	}
-	return out, out.read()
+	err := out.read()
+	return out, err
 }

@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -56,7 +57,7 @@ func included(leaf [sha256.Size]byte, index, size int64, path [][]byte, root []b
 		}
 		fn, sn = fn>>1, sn>>1
 	}
-	return sn == 0 && string(r[:]) == string(root)
+	return sn == 0 && bytes.Equal(r[:], root)
 }
 
 func node256(left, right []byte) [sha256.Size]byte {

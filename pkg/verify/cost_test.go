@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -155,8 +156,8 @@ func TestTrustDocumentsAreBoundedByTheirCost(t *testing.T) {
 	} {
 		body := []byte(text)
 		for what, read := range map[string]func() error{
-			"bundle":    func() error { return verify.ReadBundle(body) },
-			"statement": func() error { _, err := verify.ReadStatement(body[:min(len(body), 4<<20)]); return err }, // no more is read
+			"bundle":    func() error { _, err := sigstore.ParseBundle(body); return err },
+			"statement": func() error { _, err := sigstore.ParseStatement(body[:min(len(body), 4<<20)]); return err }, // no more is read
 			"policy":    func() error { _, err := trust.ParsePolicy(body); return err },
 			"root":      func() error { _, err := trust.ParseRoot(body); return err },
 		} {

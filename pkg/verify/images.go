@@ -215,8 +215,8 @@ func (r *run) imageResults(im *image, bound map[any]report.Check) []report.Resul
 			res.Checks = append(res.Checks, inside)
 		}
 		for _, c := range im.attestedOf(key) {
-			made := false
-			if c.Required, made = r.asks(im, c.Name); made {
+			required, made := r.asks(im, c.Name)
+			if c.Required = required; made {
 				res.Checks = append(res.Checks, c)
 			}
 		}

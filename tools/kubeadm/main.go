@@ -25,7 +25,7 @@ const source = "kubernetes/minikube @eb25dbc70370, pkg/minikube/constants/consta
 func main() {
 	if err := run(os.Args[1:], os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "kubeadm:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
