@@ -205,6 +205,6 @@ func EntryOf(raw []byte) (*LogEntry, error) {
 		}
 		out.Verification.InclusionProof = proof
 	}
-	err := out.read()
+	err = out.read()
 	return out, err
 }

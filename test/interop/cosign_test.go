@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func TestCosignAsksTheServedLog(t *testing.T) {
 		}
 		cmd := exec.CommandContext(t.Context(), client, "verify-blob", name, "--signature", name+".sig", "--certificate", name+".cert", "--rekor-url", at,
 			"--certificate-identity", world.KrelStage, "--certificate-oidc-issuer", world.Google)
-		cmd.Env = append(keys, "HOME="+dir, "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1")
+		cmd.Env = append(slices.Clone(keys), "HOME="+dir, "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1")
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
