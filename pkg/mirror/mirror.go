@@ -26,8 +26,10 @@
 // beyond that the last bytes are withheld and the read fails. A digest is
 // answered only in a repository where a name of oci/index.json reaches it.
 //
-// MANIFEST.json is unsigned: it can make a read fail, and never makes anything
-// verified. Responses have no TLS state, so nothing read here can pass for
+// MANIFEST.json can make a read fail, and never makes anything verified by
+// itself. If an operator signed it (MANIFEST.json.sigstore.json), and whoever
+// reads the mirror names the key, it lifts what it recorded as published when
+// the mirror was made, and nothing else (rule 24 of docs/trust.md). Responses have no TLS state, so nothing read here can pass for
 // what a publisher's own host said.
 package mirror
 

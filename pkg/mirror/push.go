@@ -68,7 +68,7 @@ const (
 	Wanted                  // it would be written, were this no dry run
 )
 
-// Pushed is what a push did.
+// PushResult is what a push did.
 type PushResult struct {
 	Copies []Copy // by name
 	// Blobs by how they came there, and the bytes of those that were sent. In a

@@ -12,8 +12,9 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
-// judge is the one table that maps errors to verdicts. Only a contradiction
-// refutes; whatever could not be fetched or read is Unknown.
+// judge maps the errors of what is verified to verdicts; mirror has its own for
+// what lies on disk. Only a contradiction refutes; whatever could not be fetched
+// or read is Unknown.
 func judge(err error) (report.Verdict, report.Reason) {
 	var (
 		digest  *registry.DigestError

@@ -3,8 +3,10 @@
 // [trust.Policy] and a [trust.Root], by the rules of docs/trust.md.
 //
 // It says how strong a claim is: signed (in a document whose signature was
-// verified here), published (read over https from its publisher's own host) or
-// carried (everything else, which can refute and never verify).
+// verified here), embedded (in the catalogue that is compiled in), published
+// (read over https from its publisher's own host), vouched (published once, by
+// the word of an operator) or carried (everything else, which can refute and
+// never verify).
 //
 // A [Verifier] speaks to the world through the clients that it is given, so
 // that the same code judges a live registry, a mirror directory without any
