@@ -160,3 +160,32 @@ func TestProvenanceOfAChild(t *testing.T) {
 		t.Errorf("of another image's child: %s %s", c.Verdict, c.Detail)
 	}
 }
+
+// A summary of the platform that was asked for, which failed, is not covered by
+// that of its index, which passed.
+func TestSummaryOfAPlatformItself(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{modern}})
+	child := w.Digest("kube-proxy-arm64:" + modern)
+	w.AttestImage("kube-proxy@"+child, world.PredicateSummary, world.Summary(world.SummaryVerifier, "FAILED", "registry.k8s.io/kube-proxy"),
+		world.Signing{Identity: world.Summaries})
+	for _, tag := range []string{"", modern} {
+		v := verifier(t, w)
+		v.Require = []string{report.VSA}
+		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: tag, Digest: child}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, res := range rep.Results {
+			want := report.Verified
+			if res.Digest == child {
+				want = report.Refuted
+			}
+			if c, ok := res.Check(report.VSA); res.Kind == "image" && (!ok || c.Verdict != want) {
+				t.Errorf("tag %q: %s %s: %s %s", tag, res.Subject, res.Platform, c.Verdict, c.Detail)
+			}
+		}
+		if rep.Verdict() != report.Refuted {
+			t.Errorf("tag %q: %s", tag, rep.Verdict())
+		}
+	}
+}
