@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"pkg/registry", "pkg/release"},
 	{"pkg/support"},
 	{"pkg/trust"},
+	{"pkg/sight"},
 	{"pkg/sigstore"},
 	{"pkg/vouch"},
 	{"pkg/verify"},

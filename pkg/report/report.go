@@ -186,7 +186,11 @@ type Result struct {
 	Digest string `json:"digest,omitempty"`
 	// SeenAs lists other names under which the same digest was seen.
 	SeenAs []string `json:"seenAs,omitempty"`
-	Checks []Check  `json:"checks"`
+	// Places are where it was seen, where it was seen and not fetched: at most
+	// [MaxPlaces], and MorePlaces counts the rest.
+	Places     []Place `json:"places,omitempty"`
+	MorePlaces int     `json:"morePlaces,omitempty"`
+	Checks     []Check `json:"checks"`
 	// Incidents are what is on record of exactly these bytes, where a check that
 	// they explain is not verified.
 	Incidents []Incident `json:"incidents,omitempty"`
