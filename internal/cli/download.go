@@ -37,7 +37,7 @@ type wish struct {
 	dir, layout                string
 }
 
-func (a *app) download() *cobra.Command {
+func (a *app) downloadCommand() *cobra.Command {
 	var flags shared
 	var w wish
 	c := &cobra.Command{

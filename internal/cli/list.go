@@ -17,7 +17,7 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-func (a *app) list() *cobra.Command {
+func (a *app) listCommand() *cobra.Command {
 	var flags shared
 	var want selection
 	c := &cobra.Command{
@@ -40,7 +40,7 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 			"kverify list v1.27.2 -o wide -o json=files.json  # whole checksums; and for a program",
 		),
 		Args: needs(1, -1, "a version", "kverify list v1.27.2"),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.list(ctx, want, args) }),
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.list(ctx, want, args) }),
 		ValidArgsFunction: completeVersions(false, func([]string) []string {
 			images, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
 			return append(images, "kubeadm", "kubelet", "kubectl-convert")
@@ -63,12 +63,7 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 // kinds are those of release.FileInfo.
 var kinds = []string{"source", "client", "server", "node", "test", "binary", "archive", "image", "document", "other"}
 
-func newestMinor() int {
-	newest, _ := release.Snapshot()
-	return newest[0].Minor
-}
-
-func (r *reader) list(ctx context.Context, want selection, args []string) error {
+func (r *readOnlyRun) list(ctx context.Context, want selection, args []string) error {
 	want.names = unique(args[1:])
 	if err := chosen("kind", want.kind, kinds); err != nil {
 		return err
@@ -85,7 +80,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 	if err != nil {
 		return err
 	}
-	r.code = verdictExit[l.Verdict]
+	r.app.code = verdictExit[l.Verdict]
 	for _, note := range l.Notes {
 		r.remark("%s", note)
 	}
@@ -93,7 +88,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 	if l.Items, err = want.of(l); err != nil {
 		return err
 	}
-	if _, err := r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	if _, err := r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Listing(w, l, format, o)
 	}); err != nil {
 		return err
@@ -103,7 +98,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 }
 
 // conclude says on stderr what the rows do not.
-func (r *reader) conclude(l *verify.Listing, all []verify.Listed) {
+func (r *readOnlyRun) conclude(l *verify.Listing, all []verify.Listed) {
 	files, bare, conflicts, hidden := 0, 0, 0, 0
 	for _, it := range all {
 		if it.Conflict != "" {
@@ -125,10 +120,10 @@ func (r *reader) conclude(l *verify.Listing, all []verify.Listed) {
 		r.remark("%s left out: it is pulled by name, and -o name lists it", count(bare, "image"))
 	}
 	if conflicts > 0 {
-		r.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
+		r.app.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
 	}
 	if l.Verdict == report.Refuted && conflicts == 0 {
-		r.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
+		r.app.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
 	}
 }
 

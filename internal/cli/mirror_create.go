@@ -28,12 +28,14 @@ type order struct {
 	refs         []registry.Ref
 	oses, arches []string
 
-	dir, archive, base, signKey  string
+	dir                          string
+	archive                      archiving
+	signKey                      string
 	all, kubeadm, source         bool
 	allowUnknown, refresh, noRun bool
 }
 
-func (a *app) mirrorCreate() *cobra.Command {
+func (a *app) mirrorCreateCommand() *cobra.Command {
 	var flags shared
 	var o order
 	c := &cobra.Command{
@@ -76,8 +78,8 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.BoolVar(&o.source, "with-source", false, "also the source tarballs")
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "keep what could not be proved, outside of what is served, and go on")
 	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
-	f.StringVar(&o.archive, "archive", "", "then write the mirror into this `FILE`, a tar archive")
-	f.StringVar(&o.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
+	f.StringVar(&o.archive.file, "archive", "", "then write the mirror into this `FILE`, a tar archive")
+	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(ownFlag(c))
@@ -95,10 +97,10 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 		return usagef("--all and --os or --arch contradict each other; give one of them")
 	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
 		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
-	case o.base != "" && o.archive == "":
+	case o.archive.base != "" && o.archive.file == "":
 		return usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
-	if err := o.ready(); err != nil {
+	if err := o.archive.ready(o.dir); err != nil {
 		return err
 	}
 	for _, arg := range unique(args) {
@@ -263,8 +265,8 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	}
 	m.Sweep()
 	a.code = verdictExit[all.Verdict()]
-	if o.archive != "" && listed == len(wishes) {
-		if err := a.pack(ctx, set, o); err != nil {
+	if o.archive.file != "" && listed == len(wishes) {
+		if err := a.pack(ctx, set, o.dir, o.archive); err != nil {
 			return err
 		}
 	}

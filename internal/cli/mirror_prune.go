@@ -12,7 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-func (a *app) mirrorPrune() *cobra.Command {
+func (a *app) mirrorPruneCommand() *cobra.Command {
 	var keep []string
 	var dry, quiet bool
 	var signKey string

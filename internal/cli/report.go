@@ -5,77 +5,17 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
-	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/support"
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// many are the flags of a command that may be asked for many subjects.
-type many struct {
-	allSupported bool
-	shard        string
-}
-
-// releases turns the arguments of images into versions, and names of images.
-func (m *many) releases(ctx context.Context, a *app, v *verify.Verifier, args []string) (versions []release.Version, names []string, err error) {
-	switch {
-	case m.allSupported:
-		now := time.Now
-		if v.Now != nil {
-			now = v.Now
-		}
-		for _, c := range slices.Backward(support.Embedded().Supported(now())) {
-			list, err := release.Range(c.Minor.String() + ".." + c.Minor.String())
-			if err != nil {
-				return nil, nil, err
-			}
-			versions = append(versions, list...)
-		}
-		if len(versions) == 0 {
-			return nil, nil, usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")
-		}
-		return versions, args, nil
-	case release.IsRange(args[0]):
-		versions, err = release.Range(args[0])
-		return versions, args[1:], err
-	}
-	version, err := a.resolve(ctx, v.Fetch, args[0])
-	if err == nil {
-		a.sayLater(advise(version))
-	}
-	return []release.Version{version}, args[1:], err
-}
-
-// part reads --shard; nil is the whole.
-func (m *many) part() (*report.Shard, error) {
-	if m.shard == "" {
-		return nil, nil
-	}
-	index, count, ok := strings.Cut(m.shard, "/")
-	i, err := strconv.Atoi(index)
-	n, err2 := strconv.Atoi(count)
-	if !ok || err != nil || err2 != nil || n < 1 || n > maxShards || i < 0 || i >= n {
-		return nil, usagef("--shard %q is no part of a whole; write --shard I/N with I from 0 to N-1, such as 0/4 to 3/4", m.shard)
-	}
-	return &report.Shard{Index: i, Count: n}, nil
-}
-
-// maxShards is what an indexed Job of Kubernetes takes (completions of 100,000
-// at most); more than there are subjects is refused in any case.
-const maxShards = 100_000
-
-func (a *app) report() *cobra.Command {
-	var out []string
-	var quiet, verbose, noColor bool
+func (a *app) reportCommand() *cobra.Command {
+	var flags shared
 	var subject string
 	c := &cobra.Command{
 		Use:   "report FILE...",
@@ -98,44 +38,32 @@ written is refused.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			a.running = true
-			if quiet && verbose {
-				return usagef("--quiet and --verbose contradict each other; give one of them")
-			}
-			set := &settings{ctx: c.Context(), shared: shared{quiet: quiet, verbose: verbose, noColor: noColor}}
-			var err error
-			if set.outputs, err = outputs(out, nil); err != nil {
-				return err
-			}
-			var files []*report.File
-			for _, name := range args {
-				f, err := readReport(c.Context(), name)
-				if err != nil {
-					return err
-				}
-				files = append(files, f)
-			}
-			r := files[0].Report
-			if len(files) > 1 {
-				if r, err = report.Merge(files); err != nil {
-					return err
-				}
-			}
-			a.code = verdictExit[r.Verdict()]
-			if !c.Flags().Changed("subject") {
-				return a.write(r, set)
-			}
-			return a.tell(r, subject, set)
-		},
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.running = true
+		if flags.quiet && flags.verbose {
+			return usagef("--quiet and --verbose contradict each other; give one of them")
+		}
+		set := &settings{ctx: c.Context(), shared: flags}
+		var err error
+		if set.outputs, err = flags.output.read(); err != nil {
+			return err
+		}
+		r, err := readReports(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		a.code = verdictExit[r.Verdict()]
+		if !c.Flags().Changed("subject") {
+			return a.write(r, set)
+		}
+		return a.tell(r, subject, set)
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
-	f.StringArrayVarP(&out, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
-	f.BoolVarP(&quiet, "quiet", "q", false, "only what failed, and the verdict")
-	f.BoolVarP(&verbose, "verbose", "v", false, "whole digests and evidence in the table, and every subject in words")
-	f.BoolVar(&noColor, "no-color", false, "no colours")
+	flags.output.addReport(f)
+	flags.addTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
 	return c
 }
 
@@ -151,6 +79,22 @@ func (a *app) tell(r report.Report, subject string, set *settings) error {
 		return usagef("--subject: %w; name one of these", none)
 	}
 	return err
+}
+
+// readReports reads saved reports, and merges several into one.
+func readReports(ctx context.Context, names []string) (report.Report, error) {
+	var files []*report.File
+	for _, name := range names {
+		f, err := readReport(ctx, name)
+		if err != nil {
+			return report.Report{}, err
+		}
+		files = append(files, f)
+	}
+	if len(files) == 1 {
+		return files[0].Report, nil
+	}
+	return report.Merge(files)
 }
 
 func readReport(ctx context.Context, name string) (*report.File, error) {

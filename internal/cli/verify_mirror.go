@@ -14,44 +14,24 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// withMirrors lets verify take a mirror: a directory, or a tar archive of one.
-func (a *app) withMirrors(c *cobra.Command, flags *shared) *cobra.Command {
-	c.Long += `
-
-Or verifies a whole mirror, WHAT being its directory or a tar archive of it: every
-blob, every layer, every signature and file again from its bytes, that everything is
-there that was asked for, and that nothing else is. It opens no socket.`
-	c.Example += "\n" + withExamples("kverify verify ./mirror  # everything in a mirror, offline",
-		"kverify verify ./mirror.tar --key cosign.pub  # and what its operator vouches for")
-	judge := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
-		is, err := isMirror(args)
-		if err != nil || !is {
-			if err == nil {
-				return judge(c, args)
-			}
-			a.running = true
-			return err
+// verifyMirror verifies a mirror, a directory or a tar archive of one, by its own bytes.
+func (a *app) verifyMirror(c *cobra.Command, flags *shared, args []string) error {
+	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
+		if c.Flags().Changed(flag) {
+			return usagef("--%s does not go with a mirror, of which everything is verified, and by its own bytes; leave it out", flag)
 		}
-		a.running = true
-		for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
-			if c.Flags().Changed(flag) {
-				return usagef("--%s does not go with a mirror, of which everything is verified, and by its own bytes; leave it out", flag)
-			}
-		}
-		if err := c.Flags().Set("mirror", args[0]); err != nil {
-			return err
-		}
-		return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-			dir, err := mirror.Open(args[0])
-			if err != nil {
-				return report.Report{}, err
-			}
-			defer dir.Close() //nolint:errcheck // only read
-			return dir.Verify(ctx, v)
-		})(c, args)
 	}
-	return c
+	if err := c.Flags().Set("mirror", args[0]); err != nil {
+		return err
+	}
+	return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+		dir, err := mirror.Open(args[0])
+		if err != nil {
+			return report.Report{}, err
+		}
+		defer dir.Close() //nolint:errcheck // only read
+		return dir.Verify(ctx, v)
+	})(c, args)
 }
 
 // isMirror says whether WHAT is a mirror, which stands alone. A directory that
