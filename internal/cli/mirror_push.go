@@ -133,7 +133,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	verified := dir.Verified(judged)
-	network := named(set, fetch.Options{Header: commitTime}, base.Host)
+	network := set.namedHosts(commitTime, base.Host)
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}

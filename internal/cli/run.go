@@ -52,7 +52,7 @@ func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifi
 		}
 		if set.endpoints[imageHost] == nil && !slices.ContainsFunc(args, isLocal) {
 			// Policy and trusted root are read while this travels.
-			set.soon = func(ahead *fetch.Ahead) { ahead.Connect(ctx, imageHost) }
+			set.onNetwork = func(live *fetch.Live) { live.Connect(ctx, imageHost) }
 		}
 		v, err := a.verifier(set)
 		if err != nil {

@@ -27,9 +27,9 @@ type settings struct {
 	judged    []string // directories that are verified; see outside
 	sparse    []verify.Held
 	dir       *mirror.Dir // the mirror, once it is open
-	// soon is told of what connects ahead, as soon as there is a network; nil
+	// onNetwork is told of the network, as soon as there is one; nil
 	// where no host is sure to be asked.
-	soon func(*fetch.Ahead)
+	onNetwork func(*fetch.Live)
 }
 
 // read checks what a flag's own type cannot.

@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -12,34 +12,32 @@ import (
 
 // transport assembles the one transport of the run:
 //
-//	no --mirror           Trace -> Endpoints -> live
+//	no --mirror           Trace -> Live
 //	--mirror              Trace -> Dir
-//	--mirror, --endpoint  Trace -> Endpoints -> Split: stand-ins live, all else Dir
+//	--mirror, --endpoint  Trace -> Endpoints -> Split: stand-ins Live, all else Dir
 //
 // A run with a mirror alone has no transport that could open a socket.
 func (a *app) transport(set *settings) (http.RoundTripper, error) {
-	bottom, err := a.bottom(set)
-	if err != nil {
-		return nil, err
+	transport, err := a.untraced(set)
+	if err == nil && set.verbose {
+		transport = &fetch.Trace{Next: transport, W: a.stderr}
 	}
-	urls := map[string]*url.URL{}
-	for host, base := range set.endpoints {
-		if host != imageHost {
-			urls[host] = base
-		}
-	}
-	if len(urls) > 0 {
-		bottom = &fetch.Endpoints{Next: bottom, Hosts: urls, Login: a.login(a.keychain(set.ctx))}
-	}
-	if set.verbose {
-		bottom = &fetch.Trace{Next: bottom, W: a.stderr}
-	}
-	return bottom, nil
+	return transport, err
 }
 
-func (a *app) bottom(set *settings) (http.RoundTripper, error) {
+func (a *app) untraced(set *settings) (http.RoundTripper, error) {
+	// A stand-in for the registry is mapped at the image's name, by the registry's
+	// client; stand-ins for other hosts are mapped at the URL.
+	files := maps.Clone(set.endpoints)
+	delete(files, imageHost)
 	if set.mirror == "" {
-		return live(set), nil
+		o := set.liveOptions(set.standIns()...)
+		o.Endpoints, o.Login, o.Ahead = files, a.login(a.keychain(set.ctx)), set.following()
+		live := fetch.NewLive(o)
+		if set.onNetwork != nil {
+			set.onNetwork(live)
+		}
+		return live, nil
 	}
 	dir, err := mirror.Open(set.mirror)
 	if err != nil {
@@ -52,68 +50,40 @@ func (a *app) bottom(set *settings) (http.RoundTripper, error) {
 		return dir, nil
 	}
 	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
-	network := named(set, fetch.Options{}, set.standIns()...)
+	network := set.namedHosts(0, set.standIns()...)
 	for _, base := range set.endpoints {
 		split.Hosts[strings.ToLower(base.Host)] = network
 	}
-	return split, nil
-}
-
-// live is the stack that speaks to the network.
-func live(set *settings) http.RoundTripper {
-	ahead := &fetch.Ahead{Next: set.network(fetch.Options{}, set.standIns()...), Hosts: following(set)}
-	if set.soon != nil {
-		set.soon(ahead)
+	if len(files) == 0 {
+		return split, nil
 	}
-	return polite(set, ahead)
+	return &fetch.Endpoints{Next: split, Hosts: files, Login: a.login(a.keychain(set.ctx))}, nil
 }
 
-// named is the stack that speaks to the hosts that the user named, and to no
-// others.
-func named(set *settings, o fetch.Options, hosts ...string) http.RoundTripper {
-	return polite(set, set.network(o, hosts...))
-}
-
-func polite(set *settings, bottom http.RoundTripper) http.RoundTripper {
-	return &fetch.UserAgent{
-		Name: "kverify/" + version().Version,
-		Next: &fetch.Retry{
-			Attempts: set.retry + 1,
-			Next:     &fetch.Limiter{Next: bottom, Budgets: fetch.PublishedBudgets()},
-		},
+// liveOptions are those of every transport of the run that has a network.
+func (set *settings) liveOptions(named ...string) fetch.LiveOptions {
+	return fetch.LiveOptions{
+		UserAgent: "kverify/" + version().Version, Attempts: set.retry + 1,
+		Named: named, Connections: fetch.Options{CAs: set.own.cas, Identity: set.own.identity},
 	}
 }
 
-// following are the hosts to connect to ahead, less those that something stands
-// in for: a host that was mapped away is not contacted.
-func following(set *settings) map[string][]string {
+// namedHosts is a transport to the hosts that the user named, which connects to none
+// before it is asked. header bounds the wait for an answer; zero is the default.
+func (set *settings) namedHosts(header time.Duration, hosts ...string) http.RoundTripper {
+	o := set.liveOptions(hosts...)
+	o.Connections.Header, o.Ahead = header, map[string][]string{}
+	return fetch.NewLive(o)
+}
+
+// following are the hosts to connect to ahead. A stand-in for the registry keeps its
+// signatures itself, wherever it lies.
+func (set *settings) following() map[string][]string {
 	hosts := fetch.FollowingHosts()
-	for from, next := range hosts {
-		hosts[from] = slices.DeleteFunc(next, func(host string) bool { return set.endpoints[host] != nil })
-	}
 	if set.endpoints[imageHost] != nil {
-		delete(hosts, "pkg.dev") // the stand-in may lie there, and keeps its signatures itself
+		delete(hosts, "pkg.dev")
 	}
 	return hosts
-}
-
-// network is the transport of a run. The client certificate is for the hosts
-// that the user named, and for none that is published on.
-func (set *settings) network(o fetch.Options, hosts ...string) http.RoundTripper {
-	o.CAs = set.own.cas
-	all := fetch.NewTransport(o)
-	if set.own.identity == nil {
-		return all
-	}
-	o.Identity = set.own.identity
-	known := fetch.NewTransport(o)
-	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: all}
-	for _, host := range hosts {
-		if !fetch.PublishedHost(host) {
-			split.Hosts[strings.ToLower(host)] = known
-		}
-	}
-	return split
 }
 
 // standIns are the hosts that --endpoint names.
