@@ -65,7 +65,7 @@ func commandNames(c *cobra.Command) string {
 func chosen(flag string, given, known []string) error {
 	for _, g := range given {
 		if !slices.Contains(known, g) {
-			return usagef("--%s %q: there is none of that name; name one of %s", flag, g, strings.Join(known, ", "))
+			return usagef("--%s %q is unknown; name one of %s", flag, g, strings.Join(known, ", "))
 		}
 	}
 	return nil

@@ -86,7 +86,7 @@ What is there and right is not fetched again, and what was cut off is continued.
 func (o *downloadOptions) check() error {
 	switch {
 	case o.layout != "flat" && o.layout != "dl":
-		return usagef("--layout %q is not a layout; write flat or dl", o.layout)
+		return usagef("--layout %q is invalid; write flat or dl", o.layout)
 	case o.all && len(o.names)+len(o.kinds) > 0:
 		return usagef("--all and names or kinds contradict each other; give one of them")
 	case !o.all && len(o.names)+len(o.kinds) == 0:

@@ -318,7 +318,7 @@ func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *createOptions) 
 		return
 	}
 	if made.Unsigned {
-		a.sayLater("MANIFEST.json has changed, and its signature was of the list before and is gone; sign it with --sign-key")
+		a.sayLater("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
 	}
 	if len(made.Absent) > 0 {
 		a.sayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,

@@ -99,7 +99,7 @@ func (s serving) check() error {
 	case (s.cert == "") != (s.key == ""):
 		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
-		return usagef("--verify %q is none; write %s", s.verify, orList(verifyModes))
+		return usagef("--verify %q is invalid; write %s", s.verify, orList(verifyModes))
 	}
 	return nil
 }

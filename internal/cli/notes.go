@@ -215,7 +215,7 @@ func (f noteFilter) apply(view *render.NotesView, pattern *regexp.Regexp) error 
 	var asked []string
 	for _, s := range f.sigs {
 		if s = sigName(s); !slices.Contains(known, s) {
-			return usagef("--sig %q: there is none of that name; name one of %s", s, strings.Join(known, ", "))
+			return usagef("--sig %q is unknown; name one of %s", s, strings.Join(known, ", "))
 		}
 		asked = append(asked, s)
 	}

@@ -1,6 +1,6 @@
 package cli
 
-// sayLater keeps a remark for sayRemarks; an empty one is none.
+// sayLater keeps a remark for sayRemarks; an empty one is not said.
 func (a *app) sayLater(text string) {
 	if text != "" {
 		a.remarks = append(a.remarks, text)

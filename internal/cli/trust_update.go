@@ -47,7 +47,7 @@ root), or that has opened one again which had ended, is refused; if its publishe
 did withdraw a key, --accept-removal takes it.
 
 The exit code is 0 if FILE is now the newest root, 1 if what was served contradicts
-what is known, and 3 if it could not be had. FILE is left as it was in both cases.`,
+what is known, and 3 if it could not be fetched. FILE is left as it was in both cases.`,
 		Example: withExamples(
 			"kverify trust update trusted_root.json",
 			"kverify trust update trusted_root.json --dry-run  # only say what would change",
