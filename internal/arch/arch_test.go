@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"pkg/verify"},
 	{"pkg/mirror"},
 	{"internal/render"},
-	{"internal/web"},
+	{"internal/web", "pkg/report/text"},
 	{"internal/cli"},
 	{"cmd/kverify", "tools/catalogue", "tools/kubeadm"},
 }

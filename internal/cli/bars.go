@@ -61,13 +61,6 @@ func (a *app) watchFiles(set *settings, files []watchedFile, work func(began, en
 	)
 }
 
-func bytesText(n int64) string {
-	if n < 1e6 {
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
 // fileBars draws until over is closed, and leaves no trace.
 func fileBars(w io.Writer, files []watchedFile, over <-chan struct{}) {
 	tick := time.NewTicker(barPeriod)
@@ -122,4 +115,36 @@ func barLine(name string, done, total int64) string {
 	)
 	_ = b.Set64(min(done, max(1, total)))
 	return strings.TrimSpace(strings.TrimLeft(b.String(), "\r"))
+}
+
+// watchBytes runs work with a bar of bytes beside it, if somebody looks.
+func (a *app) watchBytes(set *settings, what string, counts func() (done, total int64), work func()) {
+	if _, ok := terminal(a.stderr); !ok || set.quiet || set.verbose || a.getenv("TERM") == "dumb" {
+		work()
+		return
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { byteBar(a.stderr, what, counts, over) },
+		func() {
+			defer close(over)
+			work()
+		},
+	)
+}
+
+// byteBar draws until over is closed, and leaves no trace.
+func byteBar(w io.Writer, what string, counts func() (done, total int64), over <-chan struct{}) {
+	tick := time.NewTicker(barPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			fmt.Fprint(w, "\r\x1b[K")
+			return
+		case <-tick.C:
+			done, total := counts()
+			fmt.Fprint(w, "\r\x1b[K"+barLine(what, min(done, total), total))
+		}
+	}
 }

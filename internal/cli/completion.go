@@ -11,7 +11,7 @@ import (
 )
 
 // completion replaces cobra's, for which an unknown shell is no error.
-func (a *app) completion() *cobra.Command {
+func (a *app) completionCommand() *cobra.Command {
 	scripts := map[string]func(*cobra.Command, io.Writer) error{
 		"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
 		"fish":       func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },

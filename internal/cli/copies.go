@@ -50,7 +50,7 @@ func cutPrefix(s, prefix string) string {
 }
 
 // publishers are hosts where others publish images of their own. What has the
-// name of one of Kubernetes' images there may be a copy; what has not is none.
+// name of one of Kubernetes' images there may be a copy; what has not is no copy.
 var publishers = []string{
 	"docker.io", "index.docker.io", "registry-1.docker.io", "quay.io", "ghcr.io", "gcr.io", "us.gcr.io", "eu.gcr.io", "asia.gcr.io",
 	"public.ecr.aws", "mcr.microsoft.com", "nvcr.io", "registry.gitlab.com", "registry.redhat.io", "registry.access.redhat.com",

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -30,16 +29,16 @@ const filesAtOnce = 8
 // the heap may double for no gain in speed.
 const softMemory = 40 << 20
 
-// wish is what a download was asked for.
-type wish struct {
+// downloadOptions are what a download was asked for.
+type downloadOptions struct {
 	names, oses, arches, kinds []string
 	all, dryRun                bool
 	dir, layout                string
 }
 
-func (a *app) download() *cobra.Command {
+func (a *app) downloadCommand() *cobra.Command {
 	var flags shared
-	var w wish
+	var o downloadOptions
 	c := &cobra.Command{
 		Use:   "download VERSION [NAME...]",
 		Short: "Download files of a release, proven before they get their name",
@@ -48,11 +47,11 @@ checksum must agree with the bytes, the signature must be in the transparency lo
 and the signed SBOM must name the file. Only then does a file get its name, and
 NAME.sigstore.json beside it, with which any Sigstore client verifies it offline.
 
-A NAME is a program (kubectl, kubeadm, kubelet, kube-proxy, ...), a kind of tarball
-(client, server, node, test, source), or a file as dl.k8s.io calls it
+A NAME is a program (kubectl, kubeadm, kubelet, kube-proxy, ...), a kind of file
+(client, server, node, test, source, binary, archive), or a file as dl.k8s.io calls it
 (kubernetes-client-linux-amd64.tar.gz, bin/linux/arm64/kubectl).
 
-What is there and right is not fetched again, and what was cut off is gone on from.`,
+What is there and right is not fetched again, and what was cut off is continued.`,
 		Example: withExamples(
 			"kverify download v1.27.2 kubectl  # for this machine",
 			"kverify download v1.27.2 kubectl kubeadm kubelet --os linux --arch arm64 -d bin",
@@ -69,52 +68,57 @@ What is there and right is not fetched again, and what was cut off is gone on fr
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringSliceVar(&w.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable (default this machine's)")
-	f.StringSliceVar(&w.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable (default this machine's)")
-	f.StringSliceVar(&w.kinds, "kind", nil, "files of this `KIND`: binary, client, server, node, test, source or archive; repeatable")
-	f.StringVarP(&w.dir, "dir", "d", ".", "save in `DIR`, which is made if need be")
-	f.StringVar(&w.layout, "layout", "flat", "`LAYOUT` of the directory: flat, or dl for the paths of dl.k8s.io")
-	f.BoolVar(&w.all, "all", false, "every file of the release, for every system unless --os or --arch say which")
-	f.BoolVar(&w.dryRun, "dry-run", false, "list what would be fetched, and fetch nothing")
+	f.StringSliceVar(&o.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable (default this machine's)")
+	f.StringSliceVar(&o.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable (default this machine's)")
+	f.StringSliceVar(&o.kinds, "kind", nil, "files of this `KIND`: binary, client, server, node, test, source or archive; repeatable")
+	f.StringVarP(&o.dir, "dir", "d", ".", "save in `DIR`, which is made if need be")
+	f.StringVar(&o.layout, "layout", "flat", "`LAYOUT` of the directory: flat, or dl for the paths of dl.k8s.io")
+	f.BoolVar(&o.all, "all", false, "every file of the release, for every system unless --os or --arch say which")
+	f.BoolVar(&o.dryRun, "dry-run", false, "list what would be fetched, and fetch nothing")
 	for _, name := range []string{"os", "arch", "kind", "dir", "layout", "all", "dry-run"} {
 		_ = f.SetAnnotation(name, notFromEnvironment, nil)
 	}
-	c.RunE = a.downloading(&flags, &w)
+	c.RunE = a.downloading(&flags, &o)
 	flags.add(c)
 	return c
 }
 
-func (w *wish) check() error {
+func (o *downloadOptions) check() error {
 	switch {
-	case w.layout != "flat" && w.layout != "dl":
-		return usagef("--layout %q is none; write flat or dl", w.layout)
-	case w.all && len(w.names)+len(w.kinds) > 0:
+	case o.layout != "flat" && o.layout != "dl":
+		return usagef("--layout %q is invalid; write flat or dl", o.layout)
+	case o.all && len(o.names)+len(o.kinds) > 0:
 		return usagef("--all and names or kinds contradict each other; give one of them")
-	case !w.all && len(w.names)+len(w.kinds) == 0:
+	case !o.all && len(o.names)+len(o.kinds) == 0:
 		return usagef("nothing was named; write a NAME such as kubectl, --kind KIND, or --all")
 	}
-	for _, k := range w.kinds {
-		if !slices.Contains(fileKinds, k) {
-			return usagef("--kind %q is none; there are %s", k, orList(fileKinds))
+	for _, k := range o.kinds {
+		if !slices.Contains(release.FileKinds, k) {
+			return usagef("--kind %q is not a kind of files; write %s", k, orList(release.FileKinds))
 		}
 	}
 	return nil
 }
 
-var fileKinds = []string{"binary", "client", "server", "node", "test", "source", "archive"}
+// selection is what was asked for: for this machine's system where none was named,
+// and by --all for every one.
+func (o *downloadOptions) selection() release.Selection {
+	s := release.Selection{Names: slices.Concat(o.names, o.kinds), OSes: o.oses, Arches: o.arches}
+	if o.all {
+		return s
+	}
+	return s.Here()
+}
 
-// kindNames are the kinds that a NAME may be; of the others there are too many files.
-var kindNames = []string{"client", "server", "node", "test", "source"}
-
-func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string) error {
+func (a *app) downloading(flags *shared, o *downloadOptions) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		ctx, cancel, set, err := a.begin(c, flags)
 		if err != nil {
 			return err
 		}
 		defer cancel()
-		w.names = unique(args[1:])
-		if err := w.check(); err != nil {
+		o.names = unique(args[1:])
+		if err := o.check(); err != nil {
 			return err
 		}
 		v, err := a.verifier(set)
@@ -130,16 +134,16 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 		if err != nil {
 			return err
 		}
-		targets, r, err := w.choose(ctx, files)
+		targets, r, err := o.choose(ctx, files)
 		if err != nil {
 			return err
 		}
 		switch {
 		case len(targets) == 0: // r says why
-		case w.dryRun:
-			return a.listTargets(ctx, files, w, targets)
+		case o.dryRun:
+			return a.listTargets(ctx, files, o, targets)
 		default:
-			if r, err = a.fetchAll(ctx, files, set, w, targets); err != nil {
+			if r, err = a.fetchAll(ctx, files, set, o, targets); err != nil {
 				return err
 			}
 		}
@@ -151,163 +155,70 @@ func (a *app) downloading(flags *shared, w *wish) func(*cobra.Command, []string)
 
 // choose turns what was asked for into files of the release. Without any, the
 // report says why.
-func (w *wish) choose(ctx context.Context, files *verify.Files) ([]verify.Target, report.Report, error) {
+func (o *downloadOptions) choose(ctx context.Context, files *verify.Files) ([]verify.Target, report.Report, error) {
 	var paths []string
 	programs := false // the documents name single programs
 	listing := files.Load(ctx)
 	for _, it := range listing.Items {
 		if !it.Image && verify.IsSubject(it.Subject) {
 			paths = append(paths, it.Subject)
-			programs = programs || strings.HasPrefix(it.Subject, "bin/")
+			programs = programs || it.Info.Kind == "binary"
 		}
 	}
+	want := o.selection()
 	if err := files.NotReleased(ctx); err != nil && len(paths) == 0 {
-		return nil, files.Report(ctx, w.names, w.systems(), []report.Result{{
+		return nil, files.Report(ctx, o.names, want.Systems(), []report.Result{{
 			Subject: files.Version.String(), Kind: "release", Release: files.Version.String(),
 			Checks: []report.Check{{Name: report.Inventory, Required: true, Reason: report.NotReleased, Detail: err.Error()}},
 		}}), nil
 	}
-	var chosen []string
-	for _, p := range paths {
-		if w.all && w.fits(p) {
-			chosen = append(chosen, p)
+	chosen, missing := want.Paths(paths)
+	for _, name := range missing {
+		if slices.Contains(o.kinds, name) {
+			continue // one kind of several, perhaps: what was chosen says
 		}
-		if slices.Contains(w.kinds, release.DescribeFile(p).Kind) && w.fits(p) {
-			chosen = append(chosen, p)
+		var built []string
+		if !programs { // no document lists programs: the path is known all the same
+			built = want.ProgramPaths(name)
 		}
-	}
-	for _, name := range w.names {
-		found := w.named(name, paths)
-		if len(found) == 0 && !programs && isProgram(name) {
-			found = w.built(name) // no document lists programs: the path is known all the same
+		if len(built) == 0 {
+			return nil, report.Report{}, listing.None(usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(want.Systems(), ", "), instead(name, paths)))
 		}
-		if len(found) == 0 {
-			return nil, report.Report{}, listing.None(usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(w.systems(), ", "), w.instead(name, paths)))
-		}
-		chosen = append(chosen, found...)
+		chosen = append(chosen, built...)
 	}
 	slices.Sort(chosen)
 	chosen = slices.Compact(chosen)
 	if len(chosen) == 0 {
-		return nil, report.Report{}, listing.None(usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(w.systems(), ", "), files.Version))
+		return nil, report.Report{}, listing.None(usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(want.Systems(), ", "), files.Version))
 	}
+	targets, err := o.targets(files.Version, chosen)
+	return targets, report.Report{}, err
+}
+
+// targets say where each file goes.
+func (o *downloadOptions) targets(version release.Version, chosen []string) ([]verify.Target, error) {
 	targets := make([]verify.Target, len(chosen))
 	taken := map[string]string{}
 	for i, p := range chosen {
 		t := verify.Target{Path: p, Name: path.Base(p), Mode: 0o644}
-		if w.layout == "dl" {
-			t.Name = "release/" + files.Version.String() + "/" + p
+		if o.layout == "dl" {
+			t.Name = "release/" + version.String() + "/" + p
 		}
 		if release.DescribeFile(p).Kind == "binary" {
 			t.Mode = 0o755
 		}
 		key := strings.ToLower(t.Name) // some file systems know no case
 		if other, ok := taken[key]; ok {
-			return nil, report.Report{}, usagef("%s and %s would both be saved as %s; add --layout dl, or choose one system with --os and --arch", other, p, t.Name)
+			return nil, usagef("%s and %s would both be saved as %s; add --layout dl, or choose one system with --os and --arch", other, p, t.Name)
 		}
 		taken[key] = p
 		targets[i] = t
 	}
-	return targets, report.Report{}, nil
-}
-
-// fits says whether a file is for the systems that were asked for. What is for
-// no system is for all.
-func (w *wish) fits(p string) bool {
-	info := release.DescribeFile(p)
-	oses, arches := w.oses, w.arches
-	if !w.all {
-		if len(oses) == 0 {
-			oses = []string{runtime.GOOS}
-		}
-		if len(arches) == 0 {
-			arches = []string{runtime.GOARCH}
-		}
-	}
-	return info.OS == "" || (len(oses) == 0 || slices.Contains(oses, info.OS)) && (len(arches) == 0 || slices.Contains(arches, info.Arch))
-}
-
-// fitsName is fits for a file that was named: what ends in .exe is a program for
-// Windows, wherever kverify runs, and none for anything else.
-func (w *wish) fitsName(p, name string) bool {
-	if !strings.HasSuffix(name, ".exe") {
-		return w.fits(p)
-	}
-	windows := *w
-	if len(w.oses) == 0 {
-		windows.oses = []string{"windows"}
-	}
-	return strings.HasSuffix(p, ".exe") && windows.fits(p)
-}
-
-// named finds the files of a name: as dl.k8s.io calls it, by its program, or
-// by its kind.
-func (w *wish) named(name string, paths []string) (found []string) {
-	for _, p := range paths {
-		if p == name {
-			return []string{p}
-		}
-	}
-	for _, p := range paths {
-		info := release.DescribeFile(p)
-		if w.fitsName(p, name) && (info.Kind == "binary" && info.Component == strings.TrimSuffix(name, ".exe") || info.Kind == name && slices.Contains(kindNames, name)) {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-func isProgram(name string) bool {
-	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") == "" && !slices.Contains(fileKinds, name)
-}
-
-// built are the paths of a program on the systems that were asked for.
-func (w *wish) built(name string) (paths []string) {
-	oses, arches := w.oses, w.arches
-	if len(oses) == 0 {
-		oses = []string{runtime.GOOS}
-	}
-	if len(arches) == 0 {
-		arches = []string{runtime.GOARCH}
-	}
-	for _, o := range oses {
-		for _, arch := range arches {
-			p := "bin/" + o + "/" + arch + "/" + name
-			if o == "windows" {
-				p += ".exe"
-			}
-			if release.CheckPath(p) == nil {
-				paths = append(paths, p)
-			}
-		}
-	}
-	return paths
-}
-
-func (w *wish) systems() (list []string) {
-	if w.all && len(w.oses)+len(w.arches) == 0 {
-		return nil
-	}
-	oses, arches := w.oses, w.arches
-	if len(oses) == 0 {
-		oses = []string{runtime.GOOS}
-	}
-	if len(arches) == 0 {
-		arches = []string{runtime.GOARCH}
-	}
-	for _, o := range oses {
-		for _, arch := range arches {
-			list = append(list, o+"/"+arch)
-		}
-	}
-	return list
+	return targets, nil
 }
 
 // instead says where a name exists, or which names do.
-func (w *wish) instead(name string, paths []string) string {
-	if slices.Contains(fileKinds, name) && !slices.Contains(kindNames, name) {
-		return "that is a kind of files; write --kind " + name
-	}
+func instead(name string, paths []string) string {
 	var systems, programs []string
 	for _, p := range paths {
 		info := release.DescribeFile(p)
@@ -331,10 +242,10 @@ func (w *wish) instead(name string, paths []string) string {
 }
 
 // listTargets prints what would be fetched, a file a line.
-func (a *app) listTargets(ctx context.Context, files *verify.Files, w *wish, targets []verify.Target) error {
+func (a *app) listTargets(ctx context.Context, files *verify.Files, o *downloadOptions, targets []verify.Target) error {
 	var b strings.Builder
 	for _, t := range targets {
-		fmt.Fprintf(&b, "%s -> %s\n", files.Version.FileURL(t.Path), filepath.Join(w.dir, filepath.FromSlash(t.Name)))
+		fmt.Fprintf(&b, "%s -> %s\n", files.Version.FileURL(t.Path), filepath.Join(o.dir, filepath.FromSlash(t.Name)))
 	}
 	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
 	a.say("%d files would be fetched, and nothing was; nothing was verified", len(targets))
@@ -343,13 +254,13 @@ func (a *app) listTargets(ctx context.Context, files *verify.Files, w *wish, tar
 }
 
 // fetchAll downloads the targets side by side and reports on all of them.
-func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, w *wish, targets []verify.Target) (report.Report, error) {
-	if err := os.MkdirAll(w.dir, 0o777); err != nil {
-		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
+func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, o *downloadOptions, targets []verify.Target) (report.Report, error) {
+	if err := os.MkdirAll(o.dir, 0o777); err != nil {
+		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", o.dir, plainError(err))
 	}
-	root, err := fetch.OpenDir(w.dir)
+	root, err := fetch.OpenDir(o.dir)
 	if err != nil {
-		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", w.dir, plainError(err))
+		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", o.dir, plainError(err))
 	}
 	defer root.Close() //nolint:errcheck // only names lead through it
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softMemory))
@@ -366,10 +277,10 @@ func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, 
 			began(i, "")
 			results[i] = files.Download(ctx, root, targets[i])
 			if results[i].Verdict() == report.Verified {
-				results[i].SeenAs = append(results[i].SeenAs, filepath.Join(w.dir, filepath.FromSlash(targets[i].Name)))
+				results[i].SeenAs = append(results[i].SeenAs, filepath.Join(o.dir, filepath.FromSlash(targets[i].Name)))
 			}
 			ended(i, results[i].Verdict().String())
 		}, func(i int) { results[i] = files.Skipped(targets[i].Path) })
 	})
-	return files.Report(ctx, w.names, w.systems(), results), nil
+	return files.Report(ctx, o.names, o.selection().Systems(), results), nil
 }

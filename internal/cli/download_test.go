@@ -3,29 +3,43 @@ package cli
 import (
 	"slices"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
-// A NAME that ends in .exe is a program for Windows, on whatever system kverify runs.
-func TestDownloadNameOfAWindowsProgram(t *testing.T) {
-	paths := []string{"bin/darwin/amd64/kubectl", "bin/linux/amd64/kubectl", "bin/linux/arm64/kubectl", "bin/windows/amd64/kubectl.exe", "bin/windows/arm64/kubectl.exe", "bin/windows/amd64/kubelet.exe"}
-	for name, c := range map[string]struct {
-		wish wish
-		name string
-		want []string
-	}{
-		"alone":             {wish{arches: []string{"amd64"}}, "kubectl.exe", []string{"bin/windows/amd64/kubectl.exe"}},
-		"for linux":         {wish{oses: []string{"linux"}, arches: []string{"amd64"}}, "kubectl.exe", nil},
-		"for both":          {wish{oses: []string{"linux", "windows"}, arches: []string{"amd64"}}, "kubectl.exe", []string{"bin/windows/amd64/kubectl.exe"}},
-		"without it":        {wish{oses: []string{"windows"}, arches: []string{"amd64"}}, "kubectl", []string{"bin/windows/amd64/kubectl.exe"}},
-		"without it, linux": {wish{oses: []string{"linux"}, arches: []string{"amd64"}}, "kubectl", []string{"bin/linux/amd64/kubectl"}},
-		"a path":            {wish{oses: []string{"linux"}}, "bin/windows/arm64/kubectl.exe", []string{"bin/windows/arm64/kubectl.exe"}},
+// TestNamesMeanTheSame holds that a NAME means the same files in a download, a
+// mirror and a listing.
+func TestNamesMeanTheSame(t *testing.T) {
+	paths := []string{
+		"bin/darwin/amd64/kubectl", "bin/linux/amd64/kube-proxy", "bin/linux/amd64/kubectl", "bin/linux/arm64/kubectl", "bin/windows/amd64/kubectl.exe",
+		"bin/windows/amd64/kubelet.exe", "kubernetes-client-linux-amd64.tar.gz", "kubernetes-server-linux-amd64.tar.gz", "kubernetes-src.tar.gz",
+	}
+	for name, want := range map[string][]string{
+		"kubectl": {"bin/linux/amd64/kubectl"}, "kube-proxy": {"bin/linux/amd64/kube-proxy"}, "kubectl.exe": {"bin/windows/amd64/kubectl.exe"},
+		"bin/linux/arm64/kubectl": {"bin/linux/arm64/kubectl"}, "client": {"kubernetes-client-linux-amd64.tar.gz"}, "source": {"kubernetes-src.tar.gz"},
+		"binary": {"bin/linux/amd64/kube-proxy", "bin/linux/amd64/kubectl"}, "kube": nil, "images": nil, "document": nil,
 	} {
-		if got := c.wish.named(c.name, paths); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v", name, got)
+		systems := release.Selection{OSes: []string{"linux"}, Arches: []string{"amd64"}}
+		d := downloadOptions{names: []string{name}, oses: systems.OSes, arches: systems.Arches}
+		if got, _ := d.selection().Paths(paths); !slices.Equal(got, want) {
+			t.Errorf("download %s: %q", name, got)
+		}
+		c := createOptions{oses: systems.OSes, arches: systems.Arches}
+		if got := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !c.wants([]string{name}, p) }); !slices.Equal(got, want) {
+			t.Errorf("mirror create %s: %q", name, got)
+		}
+		byName := narrowing{names: []string{name}}.dimensions()[0]
+		for _, p := range want {
+			if !byName.has(verify.Listed{Subject: p, Info: release.DescribeFile(p)}) {
+				t.Errorf("list %s: no %s", name, p)
+			}
+		}
+		if want == nil && slices.ContainsFunc(paths, func(p string) bool { return byName.has(verify.Listed{Subject: p, Info: release.DescribeFile(p)}) }) {
+			t.Errorf("list %s: something", name)
 		}
 	}
-	o := order{names: []string{"kubectl.exe", "kubelet"}, oses: []string{"linux"}, arches: []string{"amd64"}}
-	if got := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !o.wants(p) }); !slices.Equal(got, []string{"bin/windows/amd64/kubectl.exe"}) {
-		t.Errorf("a mirror wants %v", got)
+	if c := (createOptions{}); c.wants(nil, "kubernetes-src.tar.gz") || !c.wants(nil, "bin/linux/amd64/kubectl") {
+		t.Error("a mirror of everything has no source, which is asked for, and all else")
 	}
 }

@@ -27,7 +27,7 @@ func TestEmptyValueIsUsage(t *testing.T) {
 				t.Fatalf("%v: %s", command, said)
 			}
 			a := &app{getenv: func(string) string { return "" }, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
-			c, _, err := a.root().Find(command)
+			c, _, err := a.rootCommand().Find(command)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func TestEmptyValueIsUsage(t *testing.T) {
 		})
 	}
 	a := &app{getenv: func(string) string { return "" }, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
-	walk(a.root(), nil)
+	walk(a.rootCommand(), nil)
 	for _, name := range []string{"sign-key", "tls-cert", "tls-key", "archive", "base", "key", "mirror", "cache", "bundle", "shard", "release", "subject", "listen", "output", "grep"} {
 		if !checked[name] {
 			t.Errorf("--%s was not met", name)

@@ -17,15 +17,16 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-func (a *app) list() *cobra.Command {
+func (a *app) listCommand() *cobra.Command {
 	var flags shared
-	var want selection
+	var want narrowing
 	c := &cobra.Command{
 		Use:   "list VERSION [NAME...]",
 		Short: "List the files and images of a release, and who claims what",
 		Long: `Lists every file and image of a release. VERSION is a version such as v1.27.2,
 or a channel such as stable or 1.27. With NAMEs, only those: a component such as
-kubectl or kube-proxy, or a file such as kubernetes.tar.gz.
+kubectl or kube-proxy, a kind of file such as client, or a file such as
+kubernetes.tar.gz.
 
 Each row says which documents give its checksum, and how much their word counts:
 signed, published (read from its publisher) or carried (which can only refute).
@@ -40,7 +41,7 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 			"kverify list v1.27.2 -o wide -o json=files.json  # whole checksums; and for a program",
 		),
 		Args: needs(1, -1, "a version", "kverify list v1.27.2"),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.list(ctx, want, args) }),
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.list(ctx, want, args) }),
 		ValidArgsFunction: completeVersions(false, func([]string) []string {
 			images, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
 			return append(images, "kubeadm", "kubelet", "kubectl-convert")
@@ -49,28 +50,23 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 	f := c.Flags()
 	f.StringSliceVar(&want.os, "os", nil, "only for this `OS`, such as linux; repeatable (default all)")
 	f.StringSliceVar(&want.arch, "arch", nil, "only for this `ARCH`, such as arm64; repeatable (default all)")
-	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+orList(kinds)+"; repeatable (default all)")
+	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+orList(listedKinds)+"; repeatable (default all)")
 	for _, name := range []string{"os", "arch", "kind"} {
 		_ = f.SetAnnotation(name, notFromEnvironment, nil)
 	}
 	_ = c.RegisterFlagCompletionFunc("os", cobra.FixedCompletions([]string{"darwin", "linux", "windows"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(listedKinds, cobra.ShellCompDirectiveNoFileComp))
 	flags.addReading(c, render.ListingFormats...)
 	return c
 }
 
-// kinds are those of release.FileInfo.
-var kinds = []string{"source", "client", "server", "node", "test", "binary", "archive", "image", "document", "other"}
+// listedKinds are those of release.FileInfo.
+var listedKinds = []string{"source", "client", "server", "node", "test", "binary", "archive", "image", "document", "other"}
 
-func newestMinor() int {
-	newest, _ := release.Snapshot()
-	return newest[0].Minor
-}
-
-func (r *reader) list(ctx context.Context, want selection, args []string) error {
+func (r *readOnlyRun) list(ctx context.Context, want narrowing, args []string) error {
 	want.names = unique(args[1:])
-	if err := chosen("kind", want.kind, kinds); err != nil {
+	if err := chosen("kind", want.kind, listedKinds); err != nil {
 		return err
 	}
 	version, err := r.resolve(ctx, args[0])
@@ -85,7 +81,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 	if err != nil {
 		return err
 	}
-	r.code = verdictExit[l.Verdict]
+	r.app.code = verdictExit[l.Verdict]
 	for _, note := range l.Notes {
 		r.remark("%s", note)
 	}
@@ -93,7 +89,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 	if l.Items, err = want.of(l); err != nil {
 		return err
 	}
-	if _, err := r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	if _, err := r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Listing(w, l, format, o)
 	}); err != nil {
 		return err
@@ -103,7 +99,7 @@ func (r *reader) list(ctx context.Context, want selection, args []string) error 
 }
 
 // conclude says on stderr what the rows do not.
-func (r *reader) conclude(l *verify.Listing, all []verify.Listed) {
+func (r *readOnlyRun) conclude(l *verify.Listing, all []verify.Listed) {
 	files, bare, conflicts, hidden := 0, 0, 0, 0
 	for _, it := range all {
 		if it.Conflict != "" {
@@ -125,49 +121,53 @@ func (r *reader) conclude(l *verify.Listing, all []verify.Listed) {
 		r.remark("%s left out: it is pulled by name, and -o name lists it", count(bare, "image"))
 	}
 	if conflicts > 0 {
-		r.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
+		r.app.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
 	}
 	if l.Verdict == report.Refuted && conflicts == 0 {
-		r.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
+		r.app.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
 	}
 }
 
-// selection is what a listing is narrowed to.
-type selection struct{ names, os, arch, kind []string }
+// narrowing is what a listing is narrowed to.
+type narrowing struct{ names, os, arch, kind []string }
 
 // A dimension is one way to narrow a listing: what was asked for, and the
 // values that an item has.
 type dimension struct {
-	what   string // as in a message
-	asked  []string
-	values func(verify.Listed) []string
-	shown  func(verify.Listed) []string // of values, those to suggest
+	what  string // as in a message
+	asked []string
+	means func(asked string, it verify.Listed) bool
+	shown func(verify.Listed) []string // the values to suggest
 }
 
-func (s selection) dimensions() []dimension {
+// dimensions narrow one by one; each must hold. What is for no system at all is not
+// for the one that is asked for.
+func (s narrowing) dimensions() []dimension {
+	byName := func(name string, it verify.Listed) bool {
+		return release.Selection{Names: []string{name}, Archives: true}.Has(itemOf(it))
+	}
+	is := func(values func(verify.Listed) []string) func(string, verify.Listed) bool {
+		return func(asked string, it verify.Listed) bool { return slices.Contains(values(it), asked) }
+	}
 	kind := func(it verify.Listed) []string { return []string{it.Info.Kind} }
 	oses := func(it verify.Listed) []string { return platformPart(it, it.Info.OS, 0) }
 	arches := func(it verify.Listed) []string { return platformPart(it, it.Info.Arch, 1) }
 	return []dimension{
-		{"NAME", s.names, names, func(it verify.Listed) []string { return names(it)[:1] }},
-		{"--kind", s.kind, kind, kind}, {"--os", s.os, oses, oses}, {"--arch", s.arch, arches, arches},
+		{"NAME", s.names, byName, shortName},
+		{"--kind", s.kind, is(kind), kind}, {"--os", s.os, is(oses), oses}, {"--arch", s.arch, is(arches), arches},
 	}
 }
 
-// names are what an item may be called: its component, or a file by its last
-// element; its whole path or reference; and an image by its repository.
-func names(it verify.Listed) []string {
-	last := it.Subject[strings.LastIndexByte(it.Subject, '/')+1:]
-	list := []string{last, it.Subject}
+func itemOf(it verify.Listed) release.Item {
+	return release.Item{Subject: it.Subject, Info: it.Info, Platforms: it.Platforms}
+}
+
+// shortName is what to call an item: its component, or a file by its last element.
+func shortName(it verify.Listed) []string {
 	if it.Info.Component != "" {
-		list = []string{it.Info.Component, last, it.Subject}
+		return []string{it.Info.Component}
 	}
-	if it.Image {
-		_, repository, _ := strings.Cut(it.Subject, "/")
-		repository, _, _ = strings.Cut(repository, ":")
-		list = append(list, repository)
-	}
-	return list
+	return []string{it.Subject[strings.LastIndexByte(it.Subject, '/')+1:]}
 }
 
 func platformPart(it verify.Listed, own string, part int) []string {
@@ -184,13 +184,13 @@ func platformPart(it verify.Listed, own string, part int) []string {
 }
 
 func (d dimension) has(it verify.Listed) bool {
-	return len(d.asked) == 0 || slices.ContainsFunc(d.values(it), func(v string) bool { return slices.Contains(d.asked, v) })
+	return len(d.asked) == 0 || slices.ContainsFunc(d.asked, func(a string) bool { return d.means(a, it) })
 }
 
 // of returns the items that are selected. A selection of nothing is a usage
 // error that says what there is; where not every document could be read, it is
 // an error that says which, and judges nobody's command line.
-func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
+func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 	fail := func(format string, args ...any) ([]verify.Listed, error) {
 		err := l.None(usagef(format, args...))
 		var usage *usageError
@@ -208,8 +208,7 @@ func (s selection) of(l *verify.Listing) ([]verify.Listed, error) {
 			if a == "" {
 				return nil, usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
-			one := dimension{asked: []string{a}, values: d.values}
-			if !slices.ContainsFunc(l.Items, one.has) {
+			if !slices.ContainsFunc(l.Items, func(it verify.Listed) bool { return d.means(a, it) }) {
 				return fail("%s %q: %s has none; there are %s", d.what, a, l.Version, available(l.Items, d.shown))
 			}
 		}

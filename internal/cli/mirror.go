@@ -5,7 +5,7 @@ import (
 )
 
 // mirror is the parent of the commands that make, keep and hand on mirrors.
-func (a *app) mirror() *cobra.Command {
+func (a *app) mirrorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "mirror",
 		Short: "Carry releases to where there is no network",
@@ -14,11 +14,11 @@ them, so that whoever holds one can verify, serve and push it without any networ
 		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
 	}
 	// A line each, so that they can be added one by one.
-	c.AddCommand(a.mirrorCreate())
-	c.AddCommand(a.mirrorPrune())
-	c.AddCommand(a.mirrorServe())
-	c.AddCommand(a.mirrorPush())
-	c.AddCommand(a.mirrorConfig())
+	c.AddCommand(a.mirrorCreateCommand())
+	c.AddCommand(a.mirrorPruneCommand())
+	c.AddCommand(a.mirrorServeCommand())
+	c.AddCommand(a.mirrorPushCommand())
+	c.AddCommand(a.mirrorConfigCommand())
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("kverify mirror has no %q; there is %s", args[0], orElse(commandNames(c), "nothing yet"))

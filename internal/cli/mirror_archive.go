@@ -9,30 +9,36 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 )
 
+// archiving is what an archive of a mirror was asked for.
+type archiving struct {
+	file string // to write; empty means none
+	base string // what the other side has; empty means nothing
+}
+
 // ready opens what --archive and --base name, and looks at them before anything
 // is fetched: what cannot be written or read in the end is said at once.
-func (o *order) ready() error {
-	if o.archive == "" {
+func (o archiving) ready(dir string) error {
+	if o.file == "" {
 		return nil
 	}
-	parent, err := fetch.OpenDir(filepath.Dir(o.archive))
+	parent, err := fetch.OpenDir(filepath.Dir(o.file))
 	if err != nil {
-		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
+		return usagef("--archive %s: %w; name a file in a directory that exists", o.file, plainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
-	name := filepath.Base(o.archive)
+	name := filepath.Base(o.file)
 	if info, err := parent.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return usagef("--archive %s: a %s stands there; name a file", o.archive, fetch.KindOf(info.Mode()))
+		return usagef("--archive %s: a %s stands there; name a file", o.file, fetch.KindOf(info.Mode()))
 	}
-	if inside, err := filepath.Rel(absolute(o.dir), absolute(o.archive)); err == nil && filepath.IsLocal(inside) {
-		return usagef("--archive %s lies inside the mirror %s; name a file outside of it", o.archive, o.dir)
+	if inside, err := filepath.Rel(absolute(dir), absolute(o.file)); err == nil && filepath.IsLocal(inside) {
+		return usagef("--archive %s lies inside the mirror %s; name a file outside of it", o.file, dir)
 	}
 	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.archive, plainError(err))
+		return usagef("--archive %s: %w; name a file that can be written", o.file, plainError(err))
 	}
 	if err := f.Discard(); err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.archive, err)
+		return usagef("--archive %s: %w; name a file that can be written", o.file, err)
 	}
 	base, err := o.opened()
 	if err != nil {
@@ -42,7 +48,7 @@ func (o *order) ready() error {
 }
 
 // opened opens what --base names; nil if it names nothing.
-func (o *order) opened() (*mirror.Base, error) {
+func (o archiving) opened() (*mirror.Base, error) {
 	if o.base == "" {
 		return nil, nil
 	}
@@ -65,8 +71,8 @@ func absolute(path string) string {
 }
 
 // pack writes the mirror into one file, which gets its name once it is whole.
-func (a *app) pack(ctx context.Context, set *settings, o *order) (err error) {
-	dir, err := mirror.Open(o.dir)
+func (a *app) pack(ctx context.Context, set *settings, path string, o archiving) (err error) {
+	dir, err := mirror.Open(path)
 	if err != nil {
 		return err
 	}
@@ -80,15 +86,15 @@ func (a *app) pack(ctx context.Context, set *settings, o *order) (err error) {
 	if err != nil {
 		return err
 	}
-	parent, err := fetch.OpenDir(filepath.Dir(o.archive))
+	parent, err := fetch.OpenDir(filepath.Dir(o.file))
 	if err != nil {
-		return usagef("--archive %s: %w; name a file in a directory that exists", o.archive, plainError(err))
+		return usagef("--archive %s: %w; name a file in a directory that exists", o.file, plainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
-	name := filepath.Base(o.archive)
+	name := filepath.Base(o.file)
 	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.archive, plainError(err))
+		return usagef("--archive %s: %w; name a file that can be written", o.file, plainError(err))
 	}
 	defer func() { err = errors.Join(err, f.Discard()) }()
 	if err := fetch.Room(parent, tar.Bytes); err != nil {
@@ -108,7 +114,7 @@ func (a *app) pack(ctx context.Context, set *settings, o *order) (err error) {
 		return err
 	}
 	if tar.Left > 0 {
-		a.sayLater(count(tar.Left, "file") + " that " + o.base + " has are not in " + o.archive + ": unpack it over that mirror")
+		a.sayLater(count(tar.Left, "file") + " that " + o.base + " has are not in " + o.file + ": unpack it over that mirror")
 	}
 	return nil
 }

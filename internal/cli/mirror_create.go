@@ -21,21 +21,23 @@ import (
 	"github.com/kverify/kverify/pkg/vouch"
 )
 
-// order is what a mirror was asked for.
-type order struct {
+// createOptions are what a mirror was asked for.
+type createOptions struct {
 	versions     []release.Version
 	names        []string
 	refs         []registry.Ref
 	oses, arches []string
 
-	dir, archive, base, signKey  string
+	dir                          string
+	archive                      archiving
+	signKey                      string
 	all, kubeadm, source         bool
 	allowUnknown, refresh, noRun bool
 }
 
-func (a *app) mirrorCreate() *cobra.Command {
+func (a *app) mirrorCreateCommand() *cobra.Command {
 	var flags shared
-	var o order
+	var o createOptions
 	c := &cobra.Command{
 		Use:   "create VERSION... [NAME...]",
 		Short: "Make a mirror of releases, or bring one up to date",
@@ -46,10 +48,10 @@ verified on its way in, and inside "kverify verify DIR" does it again without ne
 
 VERSION is a version, a channel such as stable, or a range such as v1.27.1..v1.27.4. A
 NAME is an image or a program (kube-proxy, kubectl), a kind of file (client, server,
-node, test, archive), "images" or "files" for all of them, a path of dl.k8s.io, or an
+node, test, source, binary, archive), "images" or "files" for all of them, a path of dl.k8s.io, or an
 image of no release (registry.k8s.io/pause:3.9). Without any, all of them.
 
-What is there is not fetched again, and what was cut off is gone on from. What could
+What is there is not fetched again, and what was cut off is continued. What could
 not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,
 		Example: withExamples(
 			"kverify mirror create v1.27.2 --os linux --arch amd64 -d mirror  # for one kind of node",
@@ -76,8 +78,8 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.BoolVar(&o.source, "with-source", false, "also the source tarballs")
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "keep what could not be proved, outside of what is served, and go on")
 	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
-	f.StringVar(&o.archive, "archive", "", "then write the mirror into this `FILE`, a tar archive")
-	f.StringVar(&o.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
+	f.StringVar(&o.archive.file, "archive", "", "then write the mirror into this `FILE`, a tar archive")
+	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(ownFlag(c))
@@ -87,7 +89,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 }
 
 // read sorts the arguments: what is a version, a range, a whole reference, or a name.
-func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []string) error {
+func (o *createOptions) read(ctx context.Context, a *app, v *verify.Verifier, args []string) error {
 	switch {
 	case o.dir == "":
 		return usagef("no directory was named; add -d DIR")
@@ -95,10 +97,10 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 		return usagef("--all and --os or --arch contradict each other; give one of them")
 	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
 		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
-	case o.base != "" && o.archive == "":
+	case o.archive.base != "" && o.archive.file == "":
 		return usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
-	if err := o.ready(); err != nil {
+	if err := o.archive.ready(o.dir); err != nil {
 		return err
 	}
 	for _, arg := range unique(args) {
@@ -138,12 +140,12 @@ func (o *order) read(ctx context.Context, a *app, v *verify.Verifier, args []str
 }
 
 // wish is what is wanted of one release.
-func (o *order) wish(v release.Version, policy *trust.Policy) (mirror.Wish, error) {
+func (o *createOptions) wish(v release.Version, policy *trust.Policy) (mirror.Wish, error) {
 	w := mirror.Wish{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
 	least, _, _ := policy.Least(v.Minor)
 	for _, n := range o.names {
 		switch {
-		case n == "images":
+		case n == release.AllImages:
 			w.Images = true
 		case slices.Contains(least, n):
 			w.Names = append(w.Names, n)
@@ -172,32 +174,24 @@ func (o *order) wish(v release.Version, policy *trust.Policy) (mirror.Wish, erro
 			}
 		}
 	}
-	onlyImages := len(o.names) > 0 && !slices.ContainsFunc(o.names, func(n string) bool { return n != "images" })
+	onlyImages := len(o.names) > 0 && !slices.ContainsFunc(o.names, func(n string) bool { return n != release.AllImages })
 	if !onlyImages {
-		w.Files = o.wants
+		w.Files = func(p string) bool { return o.wants(o.names, p) }
 	}
 	return w, nil
 }
 
-// wants says whether a file of a release was asked for.
-func (o *order) wants(p string) bool {
-	info := release.DescribeFile(p)
-	exe := strings.HasSuffix(p, ".exe") && slices.ContainsFunc(o.names, func(n string) bool { return n == info.Component+".exe" })
-	if exe && (len(o.arches) == 0 || slices.Contains(o.arches, info.Arch)) {
-		return true // named as what it is on Windows alone, whatever else is mirrored
-	}
-	if info.OS != "" && (len(o.oses) > 0 && !slices.Contains(o.oses, info.OS) || len(o.arches) > 0 && !slices.Contains(o.arches, info.Arch)) {
+// wants says whether a file of a release was asked for by one of these names, none
+// being all. The source is large, and has to be asked for.
+func (o *createOptions) wants(names []string, p string) bool {
+	want := release.Selection{Names: names, OSes: o.oses, Arches: o.arches}
+	if release.DescribeFile(p).Kind == "source" && !o.source && !slices.Contains(names, "source") && !slices.Contains(names, p) {
 		return false
 	}
-	if info.Kind == "source" {
-		return o.source || slices.Contains(o.names, "source") || slices.Contains(o.names, p)
-	}
-	return len(o.names) == 0 || slices.ContainsFunc(o.names, func(n string) bool {
-		return n == "files" || n == p || n == info.Kind || info.Kind == "binary" && info.Component == n
-	})
+	return want.Has(release.FileItem(p))
 }
 
-func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []string) error {
+func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, args []string) error {
 	ctx, cancel, set, err := a.begin(c, flags)
 	if err != nil {
 		return err
@@ -263,8 +257,8 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 	}
 	m.Sweep()
 	a.code = verdictExit[all.Verdict()]
-	if o.archive != "" && listed == len(wishes) {
-		if err := a.pack(ctx, set, o); err != nil {
+	if o.archive.file != "" && listed == len(wishes) {
+		if err := a.pack(ctx, set, o.dir, o.archive); err != nil {
 			return err
 		}
 	}
@@ -273,7 +267,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *order, args []str
 }
 
 // createOne carries one release.
-func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w mirror.Wish, o *order) (report.Report, mirror.Made, error) {
+func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w mirror.Wish, o *createOptions) (report.Report, mirror.Made, error) {
 	var plan *mirror.Plan
 	var err error
 	a.watch(set, m.Verifier.Progress, w.Version.String(), func() { plan, err = m.Plan(ctx, w) })
@@ -312,19 +306,19 @@ func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w m
 	case r.Verdict() == report.Refuted:
 		a.sayLater(fmt.Sprintf("%s: something was refuted, and nothing of it was listed in %s", w.Version, o.dir))
 	default:
-		a.sayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, it goes on from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
+		a.sayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
 	}
 	a.sayAboutMirror(made, w, o)
 	return r, made, nil
 }
 
 // sayAboutMirror says what the people inside should know.
-func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *order) {
+func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *createOptions) {
 	if !made.Listed {
 		return
 	}
 	if made.Unsigned {
-		a.sayLater("MANIFEST.json has changed, and its signature was of the list before and is gone; sign it with --sign-key")
+		a.sayLater("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
 	}
 	if len(made.Absent) > 0 {
 		a.sayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
@@ -336,13 +330,12 @@ func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *order) {
 }
 
 // missing is a name that nothing was found for.
-func (o *order) missing(w mirror.Wish, plan *mirror.Plan) string {
+func (o *createOptions) missing(w mirror.Wish, plan *mirror.Plan) string {
 	for _, n := range o.names {
-		if n == "images" || n == "files" || slices.Contains(w.Names, n) {
+		if n == release.AllImages || n == release.AllFiles || slices.Contains(w.Names, n) {
 			continue
 		}
-		one := order{names: []string{n}, oses: o.oses, arches: o.arches, source: o.source}
-		if !slices.ContainsFunc(plan.Items, func(it *mirror.Item) bool { return one.wants(it.Name) }) {
+		if !slices.ContainsFunc(plan.Items, func(it *mirror.Item) bool { return o.wants([]string{n}, it.Name) }) {
 			return n
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-func (a *app) mirrorPrune() *cobra.Command {
+func (a *app) mirrorPruneCommand() *cobra.Command {
 	var keep []string
 	var dry, quiet bool
 	var signKey string
@@ -70,7 +70,7 @@ needs no network, so that a mirror inside is pruned inside.`,
 			}
 			a.say("%s of %s%s: %s", count(len(out.Files), "file"), bytesText(out.Bytes), what, did)
 			if out.Unsigned {
-				a.say("MANIFEST.json has changed, and its signature was of the list before and is gone; sign it with --sign-key")
+				a.say("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
 			}
 			return nil
 		},

@@ -31,7 +31,7 @@ type serving struct {
 	verify    string
 }
 
-func (a *app) mirrorServe() *cobra.Command {
+func (a *app) mirrorServeCommand() *cobra.Command {
 	var flags shared
 	var s serving
 	c := &cobra.Command{
@@ -75,11 +75,10 @@ the answers that are under way.`,
 	for _, name := range []string{"listen", "tls-cert", "tls-key", "access-log", "verify"} {
 		_ = f.SetAnnotation(name, notFromEnvironment, nil)
 	}
-	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
-	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
-	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
-	f.IntVarP(&flags.jobs, "jobs", "j", defaultJobs, "examine `N` subjects side by side")
-	f.BoolVarP(&flags.quiet, "quiet", "q", false, "no remarks on stderr")
+	flags.addTrust(f)
+	flags.addKey(f)
+	flags.addJobs(f, defaultJobs, examineSubjects)
+	flags.addQuiet(f, "no remarks on stderr")
 	_ = c.RegisterFlagCompletionFunc("verify", cobra.FixedCompletions(verifyModes, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, cancel, set, err := a.begin(c, &flags)
@@ -100,7 +99,7 @@ func (s serving) check() error {
 	case (s.cert == "") != (s.key == ""):
 		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
-		return usagef("--verify %q is none; write %s", s.verify, orList(verifyModes))
+		return usagef("--verify %q is invalid; write %s", s.verify, orList(verifyModes))
 	}
 	return nil
 }
@@ -143,7 +142,7 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 		Handler: h, ErrorLog: a.serverLog(set),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
 	}
-	if server.TLSConfig, err = s.tls(ctx); err != nil {
+	if server.TLSConfig, err = serverTLS(ctx, s.cert, s.key); err != nil {
 		return err
 	}
 	page := web.New(dir.Contents(), h.Tool)

@@ -13,14 +13,15 @@ import (
 	"github.com/kverify/kverify/internal/render"
 )
 
-// tls is the configuration of a server that speaks TLS, and nil for one that does not.
-func (s serving) tls(ctx context.Context) (*tls.Config, error) {
-	if s.cert == "" {
+// serverTLS is the configuration of a server that speaks TLS with the certificate
+// and key in these files, and nil for one that was given none.
+func serverTLS(ctx context.Context, cert, key string) (*tls.Config, error) {
+	if cert == "" {
 		return nil, nil
 	}
-	c := &certificate{cert: s.cert, key: s.key}
+	c := &certificate{cert: cert, key: key}
 	if err := c.read(ctx); err != nil {
-		return nil, usagef("--tls-cert %s, --tls-key %s: %w; name a certificate and its key, both in PEM", s.cert, s.key, err)
+		return nil, usagef("--tls-cert %s, --tls-key %s: %w; name a certificate and its key, both in PEM", cert, key, err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
 }

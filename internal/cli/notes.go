@@ -15,7 +15,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-func (a *app) notes() *cobra.Command {
+func (a *app) notesCommand() *cobra.Command {
 	var flags shared
 	var want noteFilter
 	c := &cobra.Command{
@@ -37,7 +37,7 @@ CHANGELOG is said on stderr.`,
 		),
 		Args:              needs(1, 1, "one version", "kverify notes v1.27.2"),
 		ValidArgsFunction: completeVersions(false, nil),
-		RunE:              a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.notes(ctx, want, args[0]) }),
+		RunE:              a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.notes(ctx, want, args[0]) }),
 	}
 	f := c.Flags()
 	f.StringSliceVar(&want.kinds, "kind", nil, "only this `KIND`: "+orList(noteKinds)+"; repeatable")
@@ -77,7 +77,7 @@ func sigName(s string) string {
 	return strings.TrimPrefix(strings.NewReplacer(" ", "-", "_", "-").Replace(strings.ToLower(s)), "sig-")
 }
 
-func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error {
+func (r *readOnlyRun) notes(ctx context.Context, want noteFilter, spec string) error {
 	if err := chosen("kind", want.kinds, noteKinds); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error 
 	if len(view.Notes) == 0 {
 		r.remark("%s: no note matches", version)
 	}
-	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Notes(w, *view, format, o)
 	})
 	return err
@@ -119,7 +119,7 @@ func (r *reader) notes(ctx context.Context, want noteFilter, spec string) error 
 const maxMinors = 12
 
 // readNotes reads the notes after from, which may be zero, up to version.
-func (r *reader) readNotes(ctx context.Context, from, version release.Version) (*render.NotesView, error) {
+func (r *readOnlyRun) readNotes(ctx context.Context, from, version release.Version) (*render.NotesView, error) {
 	if version.Minor-from.Minor > maxMinors && !from.IsZero() {
 		return nil, usagef("from %s to %s are more than %d minor versions; ask in two steps", from, version, maxMinors)
 	}
@@ -215,7 +215,7 @@ func (f noteFilter) apply(view *render.NotesView, pattern *regexp.Regexp) error 
 	var asked []string
 	for _, s := range f.sigs {
 		if s = sigName(s); !slices.Contains(known, s) {
-			return usagef("--sig %q: there is none of that name; name one of %s", s, strings.Join(known, ", "))
+			return usagef("--sig %q is unknown; name one of %s", s, strings.Join(known, ", "))
 		}
 		asked = append(asked, s)
 	}

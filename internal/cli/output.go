@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,11 +9,8 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/term"
-
-	"github.com/kverify/kverify/internal/render"
-	"github.com/kverify/kverify/pkg/fetch"
-	"github.com/kverify/kverify/pkg/report"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // output is one place that a report goes to.
@@ -28,16 +22,34 @@ type output struct {
 // reportFormats are those of a report, the default first.
 var reportFormats = []string{"table", "json"}
 
-// outputs reads the values of -o, for a command that knows these formats.
-func outputs(values, formats []string) (list []output, err error) {
+// outputFlag is -o: what was given, and the formats that the command knows, the
+// default first; none means those of a report.
+type outputFlag struct{ values, formats []string }
+
+// addReport defines -o of a command that makes a report.
+func (o *outputFlag) addReport(f *pflag.FlagSet) {
+	f.StringArrayVarP(&o.values, "output", "o", nil, "write the report as `FORMAT[=FILE]`: "+orList(reportFormats)+"; repeatable (default "+reportFormats[0]+")")
+}
+
+// addOwn defines -o of a command whose answer has formats of its own.
+func (o *outputFlag) addOwn(c *cobra.Command, formats []string) {
+	o.formats = formats
+	c.Flags().StringArrayVarP(&o.values, "output", "o", nil, "write `FORMAT[=FILE]`: "+orList(formats)+"; repeatable (default "+formats[0]+")")
+	_ = c.Flags().SetAnnotation("output", notFromEnvironment, nil) // KVERIFY_OUTPUT names formats of reports
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// read reads what was given.
+func (o outputFlag) read() (list []output, err error) {
+	formats := o.formats
 	if len(formats) == 0 {
 		formats = reportFormats
 	}
-	if len(values) == 0 {
+	if len(o.values) == 0 {
 		return []output{{format: formats[0]}}, nil
 	}
 	seen := map[string]bool{}
-	for _, v := range values {
+	for _, v := range o.values {
 		format, file, isFile := strings.Cut(v, "=")
 		if !slices.Contains(formats, format) {
 			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), formats[len(formats)-1])
@@ -86,113 +98,4 @@ func orStdout(file string) string {
 		return "stdout"
 	}
 	return file
-}
-
-// write gives the report to every output; files come first, so that the answer
-// on the screen is the last thing that happens. It goes on after an error.
-func (a *app) write(r report.Report, set *settings) error {
-	shown, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
-		if format == "json" {
-			return render.JSON(w, r)
-		}
-		return render.Table(w, r, o)
-	})
-	if !shown && (!set.quiet || r.Scope.Partial || a.judge != "") {
-		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
-	}
-	a.judge = "" // the verdict line names it, and so does the report in JSON
-	return err
-}
-
-// writeAll renders an answer for every output, files first, and says whether
-// one of them was stdout.
-func (a *app) writeAll(set *settings, draw func(w io.Writer, format string, o render.Options) error) (shown bool, err error) {
-	var errs []error
-	for _, o := range set.outputs {
-		if o.file == "" {
-			shown = true
-			continue
-		}
-		var buf bytes.Buffer
-		if err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
-			errs = append(errs, err)
-		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
-			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
-		}
-	}
-	for _, o := range set.outputs {
-		if o.file == "" {
-			if err := draw(a.stdout, o.format, a.options(set, a.stdout)); !errors.Is(err, syscall.EPIPE) {
-				errs = append(errs, err) // and a closed pipe is the reader's right
-			}
-		}
-	}
-	return shown, errors.Join(errs...)
-}
-
-// options fit a table to where it goes: colours, marks and a width only for a
-// terminal.
-func (a *app) options(set *settings, w io.Writer) render.Options {
-	o := render.Options{Quiet: set.quiet, Verbose: set.verbose}
-	if fd, ok := terminal(w); ok {
-		o.Color = !set.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
-		o.Width, _, _ = term.GetSize(fd)
-	}
-	return o
-}
-
-// terminal returns the descriptor of w if it is a terminal.
-func terminal(w io.Writer) (fd int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile {
-		return 0, false
-	}
-	fd = int(f.Fd())
-	return fd, term.IsTerminal(fd)
-}
-
-// writeFile gives a file its content at once or not at all. What is there and
-// no regular file, such as /dev/null or a pipe, is written to as it is.
-func writeFile(path string, content []byte) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := fetch.OpenOutput(path)
-		if err != nil {
-			return plainError(err)
-		}
-		_, err = f.Write(content)
-		return plainError(errors.Join(err, f.Close()))
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // the link stays a link
-	}
-	dir, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return plainError(err)
-	}
-	defer dir.Close() //nolint:errcheck // only names lead through it
-	f, err := fetch.Create(dir, filepath.Base(path), 0o666)
-	if err != nil {
-		return plainError(err)
-	}
-	if _, err := f.Write(content); err != nil {
-		return plainError(errors.Join(err, f.Discard()))
-	}
-	return plainError(f.Commit())
-}
-
-// plainError takes off the operation and path, which the caller names better.
-func plainError(err error) error {
-	var local *fetch.FileError
-	if errors.As(err, &local) {
-		return local.Err
-	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	var l *os.LinkError
-	if errors.As(err, &l) {
-		return l.Err
-	}
-	return err
 }

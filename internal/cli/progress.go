@@ -6,6 +6,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/verify"
 )
 
@@ -48,4 +50,20 @@ func bar(w io.Writer, what string, p *verify.Progress, over <-chan struct{}) {
 		case <-tick.C:
 		}
 	}
+}
+
+// watch runs work, with a progress bar beside it if somebody looks.
+func (a *app) watch(set *settings, p *verify.Progress, what string, work func()) {
+	if _, ok := terminal(a.stderr); !ok || set.quiet || set.verbose || a.getenv("TERM") == "dumb" {
+		work()
+		return
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { bar(a.stderr, render.Escape(what), p, over) },
+		func() {
+			defer close(over)
+			work()
+		},
+	)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/kverify/kverify/pkg/support"
 )
 
-func (a *app) releases() *cobra.Command {
+func (a *app) releasesCommand() *cobra.Command {
 	var flags shared
 	all := false
 	c := &cobra.Command{
@@ -42,7 +42,7 @@ comes from a snapshot that is built in, and says how old it is.`,
 			"kverify releases --all -o json  # of all minors, for a program",
 		),
 		Args: needs(0, 1, "one SPEC at most", "kverify releases 1.27"),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
 			if all && len(args) > 0 {
 				return usagef("--all lists every minor, and %q asks for one; leave one of them out", args[0])
 			}
@@ -56,7 +56,7 @@ comes from a snapshot that is built in, and says how old it is.`,
 	return c
 }
 
-func (r *reader) releases(ctx context.Context, all bool, spec string) error {
+func (r *readOnlyRun) releases(ctx context.Context, all bool, spec string) error {
 	view := render.ReleasesView{Now: time.Now(), All: all, Spec: spec}
 	if spec != "" {
 		if _, _, err := release.Channel(spec); err != nil {
@@ -85,9 +85,9 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 		v, ok := fromSchedule(spec, view.Schedule, time.Now())
 		if view.Version = v; ok && ctx.Err() == nil {
 			// Said even to --quiet: two of upstream's words differ.
-			r.say("%v\n%s is %s by the schedule, as of %s", unresolved, spec, v, view.Schedule.AsOf)
+			r.app.say("%v\n%s is %s by the schedule, as of %s", unresolved, spec, v, view.Schedule.AsOf)
 			if !fetch.Is(unresolved, fetch.NotFound) && !fetch.Is(unresolved, fetch.Unreachable) {
-				r.code = exitUnknown
+				r.app.code = exitUnknown
 			}
 		} else if view.Version, err = r.fromSnapshot(spec, unresolved); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 			r.remark("%s", text)
 		}
 	}
-	if _, err := r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	if _, err := r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Releases(w, view, format, o)
 	}); err != nil {
 		return err
@@ -124,8 +124,8 @@ func (r *reader) releases(ctx context.Context, all bool, spec string) error {
 }
 
 // client makes the client of a command that trusts nothing and so verifies nothing.
-func (r *reader) client() (*fetch.Client, error) {
-	transport, err := r.transport(r.set)
+func (r *readOnlyRun) client() (*fetch.Client, error) {
+	transport, err := r.app.transport(r.set)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (r *reader) client() (*fetch.Client, error) {
 // network, or because the mirror does not hold it. What came and is wrong is
 // never replaced, and a command that verifies never asks here: whoever can
 // cut the network must not be able to choose an old version.
-func (r *reader) fromSnapshot(spec string, err error) (release.Version, error) {
+func (r *readOnlyRun) fromSnapshot(spec string, err error) (release.Version, error) {
 	absent := r.set.mirror != "" && fetch.Is(err, fetch.NotFound)
 	if !absent && !fetch.Is(err, fetch.Unreachable) {
 		return release.Version{}, err
@@ -158,7 +158,7 @@ func (r *reader) fromSnapshot(spec string, err error) (release.Version, error) {
 		return release.Version{}, err
 	}
 	// Said even to --quiet: it changes what the answer means.
-	r.say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
+	r.app.say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
 	return v, nil
 }
 
@@ -182,53 +182,4 @@ func snapshotAge() string {
 	s := support.Embedded()
 	days, _ := s.AsOf.DaysBefore(time.Now())
 	return fmt.Sprintf("as of %s, %s old", s.AsOf, count(days, "day"))
-}
-
-// meant says which version a channel turned out to be where that surprises:
-// latest-1.27 is older than stable-1.27 once 1.27 is out.
-func meant(spec string, v release.Version) string {
-	marker, _, err := release.Channel(spec)
-	known, ok := release.Newest(v)
-	if err != nil || !strings.HasPrefix(marker, "latest-") || !ok || v.Compare(known) >= 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s is %s, which is older than %s: latest follows pre-releases alone; write %s for the newest patch",
-		spec, v, known, "stable-"+v.MinorString())
-}
-
-// advise says what speaks against a version as far as the snapshot knows: a
-// command that fetches a release asks nobody for it.
-func advise(v release.Version) string {
-	text := support.Embedded().Warning(v, time.Now())
-	if text == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s (as of %s; see kverify releases %s)", text, support.Embedded().AsOf, v.MinorString())
-}
-
-// resolve turns what was typed into a version. What surprises about it is said
-// once nothing else is written to stderr, by sayRemarks.
-func (a *app) resolve(ctx context.Context, c *fetch.Client, spec string) (release.Version, error) {
-	v, err := release.Resolve(ctx, c, spec)
-	if err == nil {
-		a.sayLater(meant(spec, v))
-	}
-	return v, err
-}
-
-// sayLater keeps a remark for sayRemarks; an empty one is none.
-func (a *app) sayLater(text string) {
-	if text != "" {
-		a.remarks = append(a.remarks, text)
-	}
-}
-
-// sayRemarks says what was kept while a progress bar had stderr to itself.
-func (a *app) sayRemarks(set *settings) {
-	if !set.quiet {
-		for _, text := range a.remarks {
-			a.say("%s", text)
-		}
-	}
-	a.remarks = nil
 }

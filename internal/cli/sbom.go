@@ -16,7 +16,7 @@ import (
 	"github.com/kverify/kverify/pkg/sbom"
 )
 
-func (a *app) sbom() *cobra.Command {
+func (a *app) sbomCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sbom COMMAND",
 		Short: "Show, list, compare and convert SBOMs",
@@ -38,13 +38,13 @@ any file, which needs no network.`,
 			return &usageError{err: fmt.Errorf("%s; name one of %s", given, commandNames(c)), hint: "try: kverify sbom --help"}
 		},
 	}
-	c.AddCommand(a.sbomShow(), a.sbomImages(), a.sbomDiff(), a.sbomConvert())
+	c.AddCommand(a.sbomShowCommand(), a.sbomImagesCommand(), a.sbomDiffCommand(), a.sbomConvertCommand())
 	return c
 }
 
 const oneSBOM = "a version or the path of an SPDX document"
 
-func (a *app) sbomShow() *cobra.Command {
+func (a *app) sbomShowCommand() *cobra.Command {
 	var flags shared
 	c := &cobra.Command{
 		Use:   "show VERSION|FILE",
@@ -56,12 +56,12 @@ func (a *app) sbomShow() *cobra.Command {
 		),
 		Args:              needs(1, 1, oneSBOM, "kverify sbom show v1.27.2"),
 		ValidArgsFunction: completeVersions(true, nil),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
 			m, err := r.document(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 				return render.SBOM(w, m.document, format, o)
 			})
 			return err
@@ -71,7 +71,7 @@ func (a *app) sbomShow() *cobra.Command {
 	return c
 }
 
-func (a *app) sbomImages() *cobra.Command {
+func (a *app) sbomImagesCommand() *cobra.Command {
 	var flags shared
 	c := &cobra.Command{
 		Use:   "images VERSION|FILE",
@@ -90,7 +90,7 @@ does not contradict it.`,
 		),
 		Args:              needs(1, 1, oneSBOM, "kverify sbom images v1.27.2"),
 		ValidArgsFunction: completeVersions(true, nil),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
 			m, err := r.document(ctx, args[0])
 			if err != nil {
 				return err
@@ -99,7 +99,7 @@ does not contradict it.`,
 			if len(names) == 0 {
 				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as in releases up to about v1.25, whose images were of k8s.gcr.io; see kverify sbom show %s", args[0], args[0])
 			}
-			_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
 				return render.Names(w, names, format)
 			})
 			return err
@@ -109,7 +109,7 @@ does not contradict it.`,
 	return c
 }
 
-func (a *app) sbomDiff() *cobra.Command {
+func (a *app) sbomDiffCommand() *cobra.Command {
 	var flags shared
 	c := &cobra.Command{
 		Use:   "diff VERSION|FILE VERSION|FILE",
@@ -125,7 +125,7 @@ there are differences is an answer and no error: the exit code is 0.`,
 		),
 		Args:              needs(2, 2, "two SBOMs, each "+oneSBOM, "kverify sbom diff v1.27.1 v1.27.2"),
 		ValidArgsFunction: completeVersions(true, func([]string) []string { return versions() }),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
 			one, err := r.document(ctx, args[0])
 			if err != nil {
 				return err
@@ -140,7 +140,7 @@ there are differences is an answer and no error: the exit code is 0.`,
 			if err1 == nil && err2 == nil && v != w {
 				delta = release.DiffSBOM(one.document, v, two.document, w)
 			}
-			_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 				return render.SBOMDiff(w, one.name, two.name, delta, format, o)
 			})
 			return err
@@ -150,7 +150,7 @@ there are differences is an answer and no error: the exit code is 0.`,
 	return c
 }
 
-func (a *app) sbomConvert() *cobra.Command {
+func (a *app) sbomConvertCommand() *cobra.Command {
 	var flags shared
 	formats := []string{sbom.JSON.String(), sbom.TagValue.String()}
 	c := &cobra.Command{
@@ -164,22 +164,22 @@ back before, and says the same; what the other form cannot carry is an error.`,
 		),
 		Args:              needs(1, 1, oneSBOM, "kverify sbom convert v1.27.2"),
 		ValidArgsFunction: completeVersions(true, nil),
-		RunE:              a.reading(&flags, func(ctx context.Context, r *reader, args []string) error { return r.convert(ctx, args[0]) }),
+		RunE:              a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.convert(ctx, args[0]) }),
 	}
 	flags.addReading(c, formats...)
 	c.Flags().Lookup("output").Usage = "write `FORMAT[=FILE]`: " + orList(formats) + "; repeatable (default the other one)"
 	return c
 }
 
-func (r *reader) convert(ctx context.Context, arg string) error {
+func (r *readOnlyRun) convert(ctx context.Context, arg string) error {
 	m, err := r.document(ctx, arg)
 	if err != nil {
 		return err
 	}
-	if len(r.set.output) == 0 && sbom.Detect(m.data) == sbom.JSON {
+	if len(r.set.output.values) == 0 && sbom.Detect(m.data) == sbom.JSON {
 		r.set.outputs = []output{{format: sbom.TagValue.String()}}
 	}
-	_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
 		to := sbom.TagValue
 		if format == sbom.JSON.String() {
 			to = sbom.JSON
@@ -206,7 +206,7 @@ type material struct {
 }
 
 // document reads the SBOM of a version, or a file.
-func (r *reader) document(ctx context.Context, arg string) (*material, error) {
+func (r *readOnlyRun) document(ctx context.Context, arg string) (*material, error) {
 	isFile, err := versionOrFile(arg)
 	if err != nil {
 		return nil, err
@@ -229,7 +229,7 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 	url := version.SBOMURL()
 	switch verdict := s.Verdict(); {
 	case verdict == report.Refuted:
-		r.code = exitRefuted
+		r.app.code = exitRefuted
 		why := s.Binding.Detail
 		if s.Binding.Verdict != report.Refuted {
 			why = s.Signature.Detail
@@ -238,10 +238,10 @@ func (r *reader) document(ctx context.Context, arg string) (*material, error) {
 	case s.Document == nil:
 		return nil, fmt.Errorf("the SBOM of %s could not be read: %s; for one at hand name its file", version, s.Binding.Detail)
 	case verdict == report.Unknown:
-		if r.code != exitRefuted {
-			r.code = exitUnknown
+		if r.app.code != exitRefuted {
+			r.app.code = exitUnknown
 		}
-		r.say("%s: not proved: %s (%s)", url, s.Signature.Detail, s.Signature.Reason)
+		r.app.say("%s: not proved: %s (%s)", url, s.Signature.Detail, s.Signature.Reason)
 	case s.Signature.Verdict != report.Verified:
 		r.remark("%s: not signed, as no release of that time is: %s", url, s.Signature.Detail)
 	default:

@@ -29,7 +29,7 @@ var skewFlags = []struct {
 	{"kubeadm", support.Kubeadm},
 }
 
-func (a *app) skew() *cobra.Command {
+func (a *app) skewCommand() *cobra.Command {
 	var flags shared
 	var from, to string
 	components := make([][]string, len(skewFlags))
@@ -61,7 +61,7 @@ is supported, and 1 if not.`,
 			"kverify skew --from 1.26 --to 1.27  # in which order to upgrade",
 		),
 		Args: noArguments,
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, _ []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, _ []string) error {
 			given := false
 			for _, versions := range components {
 				given = given || len(versions) > 0
@@ -95,15 +95,7 @@ is supported, and 1 if not.`,
 	return c
 }
 
-// minors are those of the snapshot.
-func minors() (list []string) {
-	for _, c := range support.Embedded().Cycles {
-		list = append(list, c.Minor.String())
-	}
-	return list
-}
-
-func (r *reader) skew(ctx context.Context, components [][]string) error {
+func (r *readOnlyRun) skew(ctx context.Context, components [][]string) error {
 	var cluster []support.Instance
 	for i, versions := range components {
 		for _, spec := range versions {
@@ -119,15 +111,15 @@ func (r *reader) skew(ctx context.Context, components [][]string) error {
 		return err
 	}
 	if !s.Supported() {
-		r.code = exitRefuted
+		r.app.code = exitRefuted
 	}
-	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Skew(w, s, format, o)
 	})
 	return err
 }
 
-func (r *reader) upgrade(ctx context.Context, from, to string) error {
+func (r *readOnlyRun) upgrade(ctx context.Context, from, to string) error {
 	first, err := r.minor(ctx, "from", from)
 	if err != nil {
 		return err
@@ -140,7 +132,7 @@ func (r *reader) upgrade(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
 		return render.Upgrade(w, first, last, steps, format, o)
 	})
 	return err
@@ -170,7 +162,7 @@ func printedMinor(spec string) (m support.Minor, passed string, ok bool) {
 
 // minor reads the version of a component. Only stable, latest and those of a
 // major version must be asked for; every other form names its minor itself.
-func (r *reader) minor(ctx context.Context, flag, spec string) (support.Minor, error) {
+func (r *readOnlyRun) minor(ctx context.Context, flag, spec string) (support.Minor, error) {
 	marker, v, err := release.Channel(spec)
 	if err != nil {
 		if m, passed, ok := printedMinor(spec); ok {

@@ -25,7 +25,7 @@ func TestEndlessFilesAreNotRead(t *testing.T) {
 	f.Close()
 	for _, name := range []string{"/dev/zero", sparse} {
 		for what, read := range map[string]func() error{
-			"--tls-cert": func() error { _, err := serving{cert: name, key: name}.tls(t.Context()); return err },
+			"--tls-cert": func() error { _, err := serverTLS(t.Context(), name, name); return err },
 			"report":     func() error { _, err := readReport(t.Context(), name); return err },
 			"sbom show":  func() error { _, err := readSBOM(t.Context(), name); return err },
 		} {

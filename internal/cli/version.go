@@ -68,7 +68,7 @@ func covers(c *trust.Catalogue) (lines []string) {
 	return lines
 }
 
-func (a *app) version() *cobra.Command {
+func (a *app) versionCommand() *cobra.Command {
 	format := ""
 	c := &cobra.Command{
 		Use:   "version",
@@ -101,11 +101,4 @@ func (a *app) version() *cobra.Command {
 	}
 	c.Flags().StringVarP(&format, "output", "o", "text", "`FORMAT`: text or json")
 	return c
-}
-
-func noArguments(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return &usageError{err: fmt.Errorf("%s takes no arguments and got %q; leave it out", c.Name(), args[0]), hint: "try: " + c.CommandPath() + " --help"}
-	}
-	return nil
 }

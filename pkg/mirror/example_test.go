@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // A mirror takes the place of the network: no request leaves the machine.
@@ -34,4 +36,18 @@ func Example() {
 	body, _ := io.ReadAll(resp.Body)
 	fmt.Println(resp.Status, string(body))
 	// Output: 200 OK v1.27.2
+}
+
+// A whole mirror, judged again from its bytes, offline.
+func ExampleDir_Verify() {
+	dir, err := mirror.Open("../../testdata/sample/mirror")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	v := dir.Verifier()
+	v.Root, _ = trust.LoadRoot("../../testdata/sample/trusted_root.json")
+	r, err := dir.Verify(context.Background(), v)
+	fmt.Println(r.Verdict(), err)
+	// Output: verified <nil>
 }

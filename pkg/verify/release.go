@@ -40,8 +40,10 @@ func (v *Verifier) Release(ctx context.Context, req Request) (report.Report, err
 // files reports each file of the release on the word of its documents.
 func (f *facts) files(req Request) []report.Result {
 	var out []report.Result
+	want := release.Selection{Names: req.Names, Archives: true}
 	for _, it := range f.listing().Items {
-		if it.Image || !isSubject(it.Subject, it.Info) || !wanted(it.Info, req) {
+		if it.Image || !isSubject(it.Subject, it.Info) || !want.Has(release.Item{Subject: it.Subject, Info: it.Info}) ||
+			len(req.Arches) > 0 && !slices.Contains(req.Arches, it.Info.Arch) {
 			continue
 		}
 		res := report.Result{Subject: it.URL, Kind: "file", Release: f.version.String()}
@@ -68,11 +70,6 @@ func isSubject(path string, info release.FileInfo) bool {
 		}
 	}
 	return true
-}
-
-func wanted(info release.FileInfo, req Request) bool {
-	return (len(req.Names) == 0 || slices.Contains(req.Names, info.Component)) &&
-		(len(req.Arches) == 0 || slices.Contains(req.Arches, info.Arch))
 }
 
 // fileClaims judges what is said of one file: any two claims that disagree

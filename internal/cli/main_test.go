@@ -167,7 +167,7 @@ func TestSplitList(t *testing.T) {
 
 // TestSharedFlagsAreDocumented holds the list in `help environment` to the flags.
 func TestSharedFlagsAreDocumented(t *testing.T) {
-	c := (&app{}).verify()
+	c := (&app{}).verifyCommand()
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		_, own := f.Annotations[notFromEnvironment]
 		if f.Name != "help" && !own && !strings.Contains(topicEnvironment, environmentName(f.Name)) {

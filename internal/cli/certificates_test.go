@@ -81,10 +81,12 @@ func TestAClientCertificateIsShownToNamedHostsOnly(t *testing.T) {
 	if set.own, err = (ownTLS{caFile: ca, clientCert: cert, clientKey: key}).read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o := fetch.Options{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	o := set.liveOptions(set.standIns()...)
+	o.Connections.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	o.Connections.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, s.Listener.Addr().String())
-	}}
-	c := &fetch.Client{Transport: set.network(o, set.standIns()...)}
+	}
+	c := &fetch.Client{Transport: fetch.NewLive(o)}
 	for _, host := range []string{world.HostForeign, world.HostDL, world.HostSBOM, world.HostRegistry, world.HostRekor} {
 		for _, path := range []string{"/a", "/away"} {
 			resp, err := c.Get(t.Context(), "https://"+host+path, 0)

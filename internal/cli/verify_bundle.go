@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -30,38 +29,6 @@ func (b *bundleFlags) add(c *cobra.Command) {
 	f.Lookup("key").Usage = "the public key in this `FILE` (PEM) vouches for the mirror, or with --bundle must have signed"
 }
 
-// withBundle adds --bundle to the command that verifies.
-func (a *app) withBundle(c *cobra.Command, flags *shared) *cobra.Command {
-	var b bundleFlags
-	b.add(c)
-	c.Short += ", or an artifact by its bundle"
-	c.Long += `
-
-With --bundle, WHAT is one file or digest of any project, and the bundle, which is a
-Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name.`
-	c.Example += "\n" + withExamples(
-		"kverify verify --bundle FILE --certificate-identity SUBJECT --certificate-oidc-issuer URL ./ARTIFACT",
-		"kverify verify --bundle FILE --key FILE sha256:DIGEST",
-	)
-	judge := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
-		a.running = true
-		if err := a.fromEnvironment(c); err != nil {
-			return err
-		}
-		b.key = flags.key
-		asked, err := b.asked(c)
-		switch {
-		case err != nil:
-			return err
-		case asked:
-			return a.verifyBundle(c, flags, &b, args)
-		}
-		return judge(c, args)
-	}
-	return c
-}
-
 // asked says whether this is about a bundle. The other flags make sense only then.
 func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
 	if c.Flags().Changed("bundle") {
@@ -77,7 +44,6 @@ func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
 
 // verifyBundle verifies one artifact by its bundle.
 func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args []string) error {
-	a.running = true
 	if len(args) != 1 {
 		return usagef("--bundle is of one artifact and %d were named; write kverify verify --bundle FILE ... ./ARTIFACT", len(args))
 	}
@@ -137,11 +103,6 @@ func (b *bundleFlags) signer(ctx context.Context, a *verify.Artifact) error {
 	return nil
 }
 
-const (
-	maxKeyFile    = 64 << 10 // a key in PEM is under 2 KB
-	maxBundleFile = 32 << 20 // beyond what the verifier accepts, so that it says so itself
-)
-
 func readBundle(ctx context.Context, path string) ([]byte, error) {
 	text, err := readFile(ctx, path, maxBundleFile)
 	if err != nil {
@@ -170,13 +131,4 @@ func artifactOf(what string, a *verify.Artifact) error {
 		a.Open = func() (io.ReadCloser, error) { return fetch.OpenFile(what) }
 	}
 	return nil
-}
-
-// readFile reads a file, or what comes through a pipe, under a cap.
-func readFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	b, err := fetch.ReadInput(ctx, path, limit)
-	if err == nil && len(b) == 0 {
-		err = errors.New("it is empty")
-	}
-	return b, err
 }

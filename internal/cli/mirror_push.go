@@ -3,15 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -33,7 +30,7 @@ type shipment struct {
 	plain, overwrite, dryRun bool
 }
 
-func (a *app) mirrorPush() *cobra.Command {
+func (a *app) mirrorPushCommand() *cobra.Command {
 	flags := shared{cache: "", noCache: true}
 	var s shipment
 	c := &cobra.Command{
@@ -72,22 +69,19 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.BoolVar(&s.overwrite, "overwrite", false, "give tags that name something else what the mirror says")
 	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
 	flags.ownTLS.add(f)
-	f.StringVar(&flags.trustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
-	f.StringVar(&flags.policy, "policy", "", "judge by the policy in this `FILE`")
-	f.StringVar(&flags.key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
-	f.IntVarP(&flags.jobs, "jobs", "j", pushJobs, "send `N` requests side by side")
-	f.DurationVar(&flags.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
-	f.IntVar(&flags.retry, "retry", defaultRetry, "repeat what failed by chance `N` times")
-	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table); with --dry-run also name: the repositories that it needs")
-	f.BoolVarP(&flags.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
-	f.BoolVarP(&flags.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
-	f.BoolVar(&flags.noColor, "no-color", false, "no colours")
+	flags.addTrust(f)
+	flags.addKey(f)
+	flags.addJobs(f, pushJobs, "send `N` requests side by side")
+	flags.addPace(f, endRun)
+	flags.output.addReport(f)
+	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
+	flags.addTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
 		_ = f.SetAnnotation(own, notFromEnvironment, nil)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if s.dryRun {
-			flags.formats = []string{"table", "json", "name"}
+			flags.output.formats = []string{"table", "json", "name"}
 		}
 		ctx, cancel, set, err := a.begin(c, &flags)
 		if err != nil {
@@ -97,41 +91,6 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 		return a.push(ctx, set, s, args)
 	}
 	return c
-}
-
-// registryURL reads REGISTRY[/PREFIX]: https, unless plain HTTP was asked for
-// or never leaves the machine.
-func registryURL(arg string, plain bool) (*url.URL, error) {
-	const form = "write HOST[:PORT][/PREFIX], such as registry.example.com/k8s"
-	raw := arg
-	if scheme, rest, ok := strings.Cut(arg, "://"); ok {
-		if plain && scheme != "http" {
-			return nil, usagef("%s and --plain-http contradict each other; give one of them", withoutSecrets(arg))
-		}
-		arg = rest
-	} else {
-		host, _, _ := strings.Cut(arg, "/")
-		scheme = "https"
-		if plain || registry.PlainHTTP(strings.ToLower(host)) {
-			scheme = "http"
-		}
-		raw = scheme + "://" + arg
-	}
-	base, err := fetch.ParseEndpoint(raw)
-	if err != nil {
-		return nil, usagef("%q is no registry: %w; %s%s", withoutSecrets(arg), err, form, passwordHint(arg))
-	}
-	base.Host = strings.ToLower(base.Host)
-	if err := registry.CheckBase(base); err != nil {
-		return nil, usagef("%q is no registry with a prefix of repositories: %w; %s", arg, err, form)
-	}
-	if _, err := registry.ParseRef(base.Host + "/name:tag"); err != nil {
-		return nil, usagef("%q is no registry; %s", arg, form)
-	}
-	if base.Host == "docker.io" {
-		base.Host = "index.docker.io" // the name that the API and credentials go by
-	}
-	return base, nil
 }
 
 func (a *app) push(ctx context.Context, set *settings, s shipment, args []string) error {
@@ -174,7 +133,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		return err
 	}
 	verified := dir.Verified(judged)
-	network := named(set, fetch.Options{Header: commitTime}, base.Host)
+	network := set.namedHosts(commitTime, base.Host)
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}
@@ -262,36 +221,4 @@ func (a *app) listCopies(set *settings, there string, r *mirror.PushResult) erro
 	}
 	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
 	return err
-}
-
-// watchBytes runs work with a bar of bytes beside it, if somebody looks.
-func (a *app) watchBytes(set *settings, what string, counts func() (done, total int64), work func()) {
-	if _, ok := terminal(a.stderr); !ok || set.quiet || set.verbose || a.getenv("TERM") == "dumb" {
-		work()
-		return
-	}
-	over := make(chan struct{})
-	par.Do(
-		func() { byteBar(a.stderr, what, counts, over) },
-		func() {
-			defer close(over)
-			work()
-		},
-	)
-}
-
-// byteBar draws until over is closed, and leaves no trace.
-func byteBar(w io.Writer, what string, counts func() (done, total int64), over <-chan struct{}) {
-	tick := time.NewTicker(barPeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-over:
-			fmt.Fprint(w, "\r\x1b[K")
-			return
-		case <-tick.C:
-			done, total := counts()
-			fmt.Fprint(w, "\r\x1b[K"+barLine(what, min(done, total), total))
-		}
-	}
 }

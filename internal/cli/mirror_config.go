@@ -9,7 +9,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-func (a *app) mirrorConfig() *cobra.Command {
+func (a *app) mirrorConfigCommand() *cobra.Command {
 	var form, ca, version string
 	plain := false
 	c := &cobra.Command{

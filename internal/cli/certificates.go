@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/x509"
-	"net/http"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -60,31 +58,4 @@ func (o ownTLS) read(ctx context.Context) (own, error) {
 		return out, usagef("--client-cert %s with --client-key %s: %w; give a certificate and its key in PEM", o.clientCert, o.clientKey, err)
 	}
 	return out, nil
-}
-
-// network is the transport of a run. The client certificate is for the hosts
-// that the user named, and for none that is published on.
-func (set *settings) network(o fetch.Options, hosts ...string) http.RoundTripper {
-	o.CAs = set.own.cas
-	all := fetch.NewTransport(o)
-	if set.own.identity == nil {
-		return all
-	}
-	o.Identity = set.own.identity
-	known := fetch.NewTransport(o)
-	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: all}
-	for _, host := range hosts {
-		if !fetch.PublishedHost(host) {
-			split.Hosts[strings.ToLower(host)] = known
-		}
-	}
-	return split
-}
-
-// standIns are the hosts that --endpoint names.
-func (set *settings) standIns() (hosts []string) {
-	for _, base := range set.endpoints {
-		hosts = append(hosts, base.Host)
-	}
-	return hosts
 }

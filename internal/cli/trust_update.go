@@ -29,7 +29,7 @@ type updateFlags struct {
 }
 
 // trustUpdate fetches the newest trusted root into a file.
-func (a *app) trustUpdate() *cobra.Command {
+func (a *app) trustUpdateCommand() *cobra.Command {
 	var flags shared
 	var u updateFlags
 	c := &cobra.Command{
@@ -47,14 +47,14 @@ root), or that has opened one again which had ended, is refused; if its publishe
 did withdraw a key, --accept-removal takes it.
 
 The exit code is 0 if FILE is now the newest root, 1 if what was served contradicts
-what is known, and 3 if it could not be had. FILE is left as it was in both cases.`,
+what is known, and 3 if it could not be fetched. FILE is left as it was in both cases.`,
 		Example: withExamples(
 			"kverify trust update trusted_root.json",
 			"kverify trust update trusted_root.json --dry-run  # only say what would change",
 			"kverify images v1.27.2 --trusted-root trusted_root.json  # use it",
 		),
 		Args: oneFile("trust update", "file to write, such as trusted_root.json"),
-		RunE: a.reading(&flags, func(ctx context.Context, r *reader, args []string) error {
+		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
 			return r.updateTrust(ctx, args[0], u)
 		}),
 	}
@@ -69,7 +69,7 @@ what is known, and 3 if it could not be had. FILE is left as it was in both case
 	return c
 }
 
-func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) error {
+func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlags) error {
 	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
 	before := "the built-in one"
 	old, err := trust.LoadRoot(file)
@@ -98,7 +98,7 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 	switch {
 	case errors.As(err, &refused):
 		if refused.Refuted {
-			r.code = exitRefuted
+			r.app.code = exitRefuted
 		}
 		hint := "try later"
 		if refused.Refuted {
@@ -117,7 +117,7 @@ func (r *reader) updateTrust(ctx context.Context, file string, u updateFlags) er
 			return err
 		}
 	}
-	_, err = r.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
 		if format == "json" {
 			return updateJSON(w, file, req.Old, got, !u.dryRun)
 		}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/support"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// imagesFlags are those of "kverify images" alone.
+type imagesFlags struct {
+	arches       []string
+	allSupported bool
+	shard        string
+}
+
+func (a *app) imagesCommand() *cobra.Command {
+	var flags shared
+	var own imagesFlags
+	c := &cobra.Command{
+		Use:   "images VERSION [NAME...]",
+		Short: "Verify the images of a release",
+		Long: `Verifies every image of a release: the index, each platform, and the
+repositories of single architectures. VERSION is a version such as v1.27.2, or a
+channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those images.
+
+v1.24..v1.27 is every patch of those minors that this kverify knows of, and
+--all-supported those of every minor that is supported: one job, one report. --shard
+examines a part of it; "kverify report" puts the parts together again.`,
+		Example: withExamples(
+			"kverify images v1.27.2  # every image, on every architecture",
+			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
+			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
+			"kverify images v1.27.2 --mirror DIR  # with no network",
+			"kverify images v1.24..v1.27 -q  # every patch of four minors",
+			"kverify images --all-supported --shard 0/8 -o json=shard-0.json  # an eighth of it",
+			"kverify images stable -o table -o json=report.json  # for a person and for a program",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && !own.allSupported {
+				return &usageError{err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), hint: "try: kverify images --help"}
+			}
+			return nil
+		},
+		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+			shard, err := parseShard(own.shard)
+			if err != nil {
+				return report.Report{}, err
+			}
+			versions, names, err := a.imageReleases(ctx, v, own.allSupported, args)
+			if err != nil {
+				return report.Report{}, err
+			}
+			return v.Many(ctx, versions, names, unique(own.arches), shard)
+		}),
+	}
+	c.ValidArgsFunction = completeVersions(false, func([]string) []string {
+		names, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
+		return names
+	})
+	c.Flags().StringSliceVar(&own.arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
+	c.Flags().BoolVar(&own.allSupported, "all-supported", false, "every patch of every minor that is supported today")
+	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N`, such as 0/4: of several releases some, of one some images")
+	flags.addAccept(c)
+	flags.add(c)
+	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// imageReleases turns the arguments into versions, and names of images.
+func (a *app) imageReleases(ctx context.Context, v *verify.Verifier, allSupported bool, args []string) (versions []release.Version, names []string, err error) {
+	if allSupported {
+		versions, err = support.SupportedReleases(time.Now())
+		if err == nil && len(versions) == 0 {
+			err = usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")
+		}
+		return versions, args, err
+	}
+	if release.IsRange(args[0]) {
+		versions, err = release.Range(args[0])
+		return versions, args[1:], err
+	}
+	version, err := a.resolve(ctx, v.Fetch, args[0])
+	if err == nil {
+		a.sayLater(advise(version))
+	}
+	return []release.Version{version}, args[1:], err
+}

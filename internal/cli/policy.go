@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// policyCommand shows and checks policies.
+func (a *app) policyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Show or check a policy: who must have signed what",
+		Example: withExamples(
+			"kverify policy show > my-policy.yaml  # the built-in one, with its comments",
+			"kverify policy check my-policy.yaml",
+		),
+		Args: subcommandOnly("policy", "show, check"),
+		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
+	}
+	show := &cobra.Command{
+		Use:     "show",
+		Short:   "Print the built-in policy, with its comments",
+		Long:    "Prints the policy that is built in, as YAML. A copy of it, changed, goes in with --policy.",
+		Example: withExamples("kverify policy show > my-policy.yaml"),
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			a.running = true
+			_, err := a.stdout.Write(trust.EmbeddedPolicyYAML())
+			return err
+		},
+	}
+	check := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say whether a file is a policy, and what it demands",
+		Long: `Reads a policy as --policy does: unknown fields, keys that stand twice, patterns
+where exact names belong and lists that would demand nothing are errors (exit code 2).`,
+		Example: withExamples("kverify policy check my-policy.yaml"),
+		Args:    oneFile("policy check", "policy"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.running = true
+			p, err := trust.LoadPolicy(args[0])
+			if err != nil {
+				return notTrust("the policy", args[0], err)
+			}
+			return describePolicy(a.stdout, args[0], p)
+		},
+	}
+	c.AddCommand(show, check)
+	return c
+}
+
+func describePolicy(w io.Writer, path string, p *trust.Policy) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: a policy\n", render.Escape(path))
+	fmt.Fprintf(&b, "  digest      %s", p.Source().Digest)
+	if p.Source().Embedded {
+		b.WriteString(" (the built-in one)")
+	}
+	fmt.Fprintf(&b, "\n  requires    %s\n", strings.Join(p.Required, ", "))
+	who := func(key string) string {
+		return fmt.Sprintf("%s (%s)", p.Identities[key].Subject, p.Identities[key].Issuer)
+	}
+	fmt.Fprintf(&b, "  images      signed by %s\n", render.Escape(who(p.Images.Identity)))
+	fmt.Fprintf(&b, "  files       signed by %s, since %s\n", render.Escape(who(p.Files.Identity)), p.Files.SignedSince)
+	for _, class := range []string{report.Promotion, report.VSA, report.Provenance} {
+		rule := p.Attestations[class]
+		fmt.Fprintf(&b, "  %-10s  signed by %s", class, render.Escape(who(rule.Identity)))
+		if rule.MinimumLevel != "" {
+			fmt.Fprintf(&b, ", at least %s", rule.MinimumLevel)
+		}
+		b.WriteString("\n")
+	}
+	var minors []string
+	for _, r := range p.Inventory {
+		minors = append(minors, r.From+" to "+orElse(r.To, "later"))
+	}
+	fmt.Fprintf(&b, "  inventory   of %s\n", strings.Join(minors, ", "))
+	for _, r := range p.Rules {
+		what := orElse(strings.Join(r.Images, ", "), "every image")
+		if r.From != "" || r.To != "" {
+			what += " of " + orElse(r.From, "the first") + " to " + orElse(r.To, "later")
+		}
+		for i, checks := range [][]string{r.Require, r.Report} {
+			verb := []string{"requires", "reports"}[i]
+			if len(checks) > 0 {
+				fmt.Fprintf(&b, "  rule        of %s %s %s\n", render.Escape(what), verb, strings.Join(checks, ", "))
+			}
+		}
+	}
+	if f := p.Images.Formerly; f != nil {
+		fmt.Fprintf(&b, "  formerly    signed by %s, %s to %s, if in the catalogue\n", render.Escape(p.Identities[f.Identity].Subject), f.From, f.To)
+	}
+	fmt.Fprintf(&b, "  names       %d forms of docker-reference in %d regions\n", len(p.Images.DockerReferences), len(p.Images.Regions))
+	fmt.Fprintf(&b, "  contents    of %s\n", orElse(strings.Join(slices.Sorted(maps.Keys(p.Contents)), ", "), "no image"))
+	fmt.Fprintf(&b, "  incidents   %s\n", orElse(strings.Join(p.IncidentIDs(), ", "), "none"))
+	var loose []string
+	for _, name := range trust.EmbeddedPolicy().Required {
+		if !slices.Contains(p.Required, name) {
+			loose = append(loose, name)
+		}
+	}
+	if len(loose) > 0 {
+		fmt.Fprintf(&b, "  weaker than the built-in one: it does not require %s\n", strings.Join(loose, ", "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+func (a *app) reportCommand() *cobra.Command {
+	var flags shared
+	var subject string
+	c := &cobra.Command{
+		Use:   "report FILE...",
+		Short: "Show, convert and merge saved reports",
+		Long: `Reads reports that -o json=FILE wrote. One is shown, or converted. Several are
+merged into one: all shards of a job, or reports of different releases, judged by
+the same policy and trusted root; partial and interrupted ones are refused. The
+verdict and the exit code are those that the reports give: a saved report is its
+writer's word. None is signed, and nothing is examined again. What no kverify can have
+written is refused.`,
+		Example: withExamples(
+			"kverify report report.json  # as a table",
+			"kverify report report.json --subject kube-proxy  # one subject, in words",
+			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
+			"kverify report v1.26.json v1.27.json  # two runs as one",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: errors.New("report needs a saved report and got none; write kverify report FILE"), hint: "try: kverify report --help"}
+			}
+			return nil
+		},
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.running = true
+		if flags.quiet && flags.verbose {
+			return usagef("--quiet and --verbose contradict each other; give one of them")
+		}
+		set := &settings{ctx: c.Context(), shared: flags}
+		var err error
+		if set.outputs, err = flags.output.read(); err != nil {
+			return err
+		}
+		r, err := readReports(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		a.code = verdictExit[r.Verdict()]
+		if !c.Flags().Changed("subject") {
+			return a.write(r, set)
+		}
+		return a.tell(r, subject, set)
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
+	flags.output.addReport(f)
+	flags.addTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
+	return c
+}
+
+// tell writes the story of one subject.
+func (a *app) tell(r report.Report, subject string, set *settings) error {
+	shown := slices.ContainsFunc(set.outputs, func(o output) bool { return o.format != "table" })
+	if shown || set.quiet {
+		return usagef("--subject tells in words; leave out -q, and -o but for table")
+	}
+	_, err := a.writeAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+	var none *render.NoSubjectError
+	if errors.As(err, &none) {
+		return usagef("--subject: %w; name one of these", none)
+	}
+	return err
+}
+
+// readReports reads saved reports, and merges several into one.
+func readReports(ctx context.Context, names []string) (report.Report, error) {
+	var files []*report.File
+	for _, name := range names {
+		f, err := readReport(ctx, name)
+		if err != nil {
+			return report.Report{}, err
+		}
+		files = append(files, f)
+	}
+	if len(files) == 1 {
+		return files[0].Report, nil
+	}
+	return report.Merge(files)
+}
+
+func readReport(ctx context.Context, name string) (*report.File, error) {
+	f, err := fetch.OpenInput(ctx, name)
+	if err != nil {
+		return nil, usagef("%s: %w; name a report that -o json=FILE wrote", name, plainError(err))
+	}
+	defer func() { _ = f.Close() }()
+	saved, err := report.Read(name, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := verify.Saved(saved.Report); err != nil {
+		return nil, &report.FileError{Name: name, Err: err}
+	}
+	return saved, nil
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"net/http"
+
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// verifier makes the verifier of the run.
+func (a *app) verifier(set *settings) (*verify.Verifier, error) {
+	transport, err := a.transport(set)
+	if err != nil {
+		return nil, err
+	}
+	policy, root, err := trustedBy(set)
+	if err != nil {
+		return nil, err
+	}
+	a.judge = foreignJudge(policy, root)
+	client := &fetch.Client{Transport: transport}
+	images := &registry.Client{Fetch: client, Keychain: a.keychain(set.ctx), Endpoints: map[string]string{}}
+	if base := set.endpoints[imageHost]; base != nil {
+		images.Endpoints[imageHost] = base.String()
+	}
+	if images.Cache, err = cache(set); err != nil {
+		return nil, err
+	}
+	vouched, err := vouched(set)
+	if err != nil {
+		return nil, err
+	}
+	return &verify.Verifier{
+		Vouched: vouched, Sparse: set.sparse,
+		Fetch: client, Registry: images, Policy: policy, Root: root, Also: a.also(set),
+		Checks: set.checks, Require: set.require, Jobs: set.jobs,
+		Tool: version().tool(), Progress: new(verify.Progress),
+	}, nil
+}
+
+// also is the mirror, where a stand-in has the images: what is signed about them may
+// lie in either. A mirror that holds nothing of the registry has nothing to say.
+func (a *app) also(set *settings) *verify.Also {
+	if set.dir == nil || set.endpoints[imageHost] == nil || !set.dir.Holds(imageHost) {
+		return nil
+	}
+	var transport http.RoundTripper = set.dir
+	if set.verbose {
+		transport = &fetch.Trace{Next: transport, W: a.stderr}
+	}
+	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport}}, Name: "the mirror " + set.mirror}
+}

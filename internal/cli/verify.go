@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// verifyFlags are those of "kverify verify" alone.
+type verifyFlags struct {
+	release string // of which files are
+	shard   string
+	bundle  bundleFlags
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var flags shared
+	var own verifyFlags
+	c := &cobra.Command{
+		Use:   "verify WHAT...",
+		Short: "Verify a whole release, images by their names, or files, or an artifact by its bundle",
+		Long: `Verifies everything about a release that can be proved without downloading its
+files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
+as kverify images does, the SBOM's signature and its binding to the version, and
+every file's digests, across all documents that claim one.
+
+Or verifies images by name, WHAT being registry.k8s.io/NAME:TAG or
+registry.k8s.io/NAME@sha256:DIGEST. An image of a Kubernetes release is held
+against that release's own documents.
+
+Or verifies files, WHAT being a path that begins with ./, ../ or /, of a program, a
+tarball, or a directory of them: which file of which release each is, and that it is
+that. What a path or a program says of its version is a hint; --release names it.
+
+Or verifies a whole mirror, WHAT being its directory or a tar archive of it: every
+blob, every layer, every signature and file again from its bytes, that everything is
+there that was asked for, and that nothing else is. It opens no socket.
+
+With --bundle, WHAT is one file or digest of any project, and the bundle, which is a
+Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name.`,
+		Example: withExamples(
+			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
+			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
+			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
+			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
+			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
+		) + "\n" + withExamples(
+			"kverify verify ./mirror  # everything in a mirror, offline",
+			"kverify verify ./mirror.tar --key cosign.pub  # and what its operator vouches for",
+		) + "\n" + withExamples(
+			"kverify verify --bundle FILE --certificate-identity SUBJECT --certificate-oidc-issuer URL ./ARTIFACT",
+			"kverify verify --bundle FILE --key FILE sha256:DIGEST",
+		),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{err: fmt.Errorf("verify needs a release or an image and got none; write kverify verify v1.27.2, or registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
+			}
+			return nil
+		},
+		ValidArgsFunction: completeVersions(true, nil),
+	}
+	c.RunE = func(c *cobra.Command, args []string) error { return a.verify(c, &flags, &own, args) }
+	c.Flags().StringVar(&own.release, "release", "", "files are of this `VERSION`")
+	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
+	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
+	flags.addAccept(c)
+	flags.add(c)
+	own.bundle.add(c)
+	return c
+}
+
+// verify verifies an artifact by its bundle if one is named, else a mirror if WHAT
+// is one, else a release, files or images.
+func (a *app) verify(c *cobra.Command, flags *shared, own *verifyFlags, args []string) error {
+	a.running = true
+	if err := a.fromEnvironment(c); err != nil {
+		return err
+	}
+	own.bundle.key = flags.key
+	if asked, err := own.bundle.asked(c); err != nil {
+		return err
+	} else if asked {
+		return a.verifyBundle(c, flags, &own.bundle, args)
+	}
+	if is, err := isMirror(args); err != nil {
+		return err
+	} else if is {
+		return a.verifyMirror(c, flags, args)
+	}
+	return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+		shard, err := parseShard(own.shard)
+		if err != nil {
+			return report.Report{}, err
+		}
+		return a.verifyNamed(ctx, v, request{what: unique(args), release: own.release, shard: shard})
+	})(c, args)
+}
+
+// request is what is to be verified, by the names that were given.
+type request struct {
+	what    []string // each once
+	release string   // --release, of files
+	shard   *report.Shard
+}
+
+// verifyNamed verifies a release, files or images.
+func (a *app) verifyNamed(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
+	switch {
+	case n.shard != nil && slices.ContainsFunc(n.what, isLocal):
+		return report.Report{}, usagef("--shard: files are not split; name fewer at once")
+	case slices.ContainsFunc(n.what, isLocal):
+		return a.localFiles(ctx, v, n.what, n.release)
+	case n.release != "":
+		return report.Report{}, usagef("--release is for files, and none was named; write a file as ./FILE")
+	}
+	version, ok, err := a.wholeRelease(ctx, v, n.what)
+	switch {
+	case err != nil:
+		return report.Report{}, err
+	case ok && n.shard != nil:
+		return report.Report{}, usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
+	case ok:
+		return v.Release(ctx, verify.Request{Version: version})
+	}
+	return a.verifyReferences(ctx, v, n)
+}
+
+// verifyReferences verifies images by their names, or the part of them that is asked for.
+func (a *app) verifyReferences(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
+	var refs []registry.Ref
+	for _, what := range n.what {
+		ref, err := a.reference(what)
+		if err != nil {
+			return report.Report{}, err
+		}
+		refs = append(refs, ref)
+	}
+	mine, err := verify.ShareReferences(refs, n.shard)
+	if err != nil {
+		return report.Report{}, err
+	}
+	r, err := v.References(ctx, mine)
+	if r.Scope.Shard = n.shard; n.shard != nil {
+		r.Scope.Subjects = nil
+		for _, ref := range refs {
+			r.Scope.Subjects = append(r.Scope.Subjects, ref.String())
+		}
+	}
+	return r, err
+}
+
+// wholeRelease says whether a release was asked for, which stands alone: its
+// verdict is one, and not one among others.
+func (a *app) wholeRelease(ctx context.Context, v *verify.Verifier, args []string) (version release.Version, ok bool, err error) {
+	for _, what := range args {
+		if _, _, err := release.Channel(what); err != nil {
+			continue
+		}
+		if _, err := os.Lstat(what); err == nil {
+			return version, true, usagef("%q is both a release and a file here; run this from another directory", what)
+		}
+		if len(args) > 1 {
+			return version, true, usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
+		}
+		version, err = a.resolve(ctx, v.Fetch, what)
+		return version, true, err
+	}
+	return version, false, nil
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// verifyMirror verifies a mirror, a directory or a tar archive of one, by its own bytes.
+func (a *app) verifyMirror(c *cobra.Command, flags *shared, args []string) error {
+	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
+		if c.Flags().Changed(flag) {
+			return usagef("--%s does not go with a mirror, of which everything is verified, and by its own bytes; leave it out", flag)
+		}
+	}
+	if err := c.Flags().Set("mirror", args[0]); err != nil {
+		return err
+	}
+	return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+		dir, err := mirror.Open(args[0])
+		if err != nil {
+			return report.Report{}, err
+		}
+		defer dir.Close() //nolint:errcheck // only read
+		return dir.Verify(ctx, v)
+	})(c, args)
+}
+
+// isMirror says whether WHAT is a mirror, which stands alone. A directory that
+// may be one as well as a directory of downloads is a usage error.
+func isMirror(args []string) (bool, error) {
+	for _, what := range args {
+		info, err := os.Stat(what)
+		if err != nil {
+			continue
+		}
+		dir, err := mirror.Open(what)
+		if err != nil {
+			if !errors.Is(err, mirror.ErrNotMirror) {
+				return false, err
+			}
+			continue // a file, or a directory of files
+		}
+		sure := dir.Complete()
+		_ = dir.Close()
+		_, _, notVersion := release.Channel(what)
+		_, notRef := registry.ParseRef(what)
+		switch {
+		case !isLocal(what) && (notVersion == nil || notRef == nil):
+			return false, usagef("%q is a mirror here, and may be meant as a release or an image; write ./%s for the mirror", what, what)
+		case !sure && info.IsDir():
+			return false, usagef("%s has files/ as a mirror has, and neither a MANIFEST.json nor oci/; name the files in it, or the mirror that it was taken from", what)
+		case len(args) > 1:
+			return false, usagef("%s is a mirror, which is verified alone; name the rest in another run", what)
+		}
+		return true, nil
+	}
+	return false, nil
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// write gives the report to every output; files come first, so that the answer
+// on the screen is the last thing that happens. It goes on after an error.
+func (a *app) write(r report.Report, set *settings) error {
+	shown, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
+		if format == "json" {
+			return render.JSON(w, r)
+		}
+		return render.Table(w, r, o)
+	})
+	if !shown && (!set.quiet || r.Scope.Partial || a.judge != "") {
+		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
+	}
+	a.judge = "" // the verdict line names it, and so does the report in JSON
+	return err
+}
+
+// writeAll renders an answer for every output, files first, and says whether
+// one of them was stdout.
+func (a *app) writeAll(set *settings, draw func(w io.Writer, format string, o render.Options) error) (shown bool, err error) {
+	var errs []error
+	for _, o := range set.outputs {
+		if o.file == "" {
+			shown = true
+			continue
+		}
+		var buf bytes.Buffer
+		if err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
+			errs = append(errs, err)
+		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
+			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
+		}
+	}
+	for _, o := range set.outputs {
+		if o.file == "" {
+			if err := draw(a.stdout, o.format, a.options(set, a.stdout)); !errors.Is(err, syscall.EPIPE) {
+				errs = append(errs, err) // and a closed pipe is the reader's right
+			}
+		}
+	}
+	return shown, errors.Join(errs...)
+}
+
+// writeFile gives a file its content at once or not at all. What is there and
+// no regular file, such as /dev/null or a pipe, is written to as it is.
+func writeFile(path string, content []byte) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := fetch.OpenOutput(path)
+		if err != nil {
+			return plainError(err)
+		}
+		_, err = f.Write(content)
+		return plainError(errors.Join(err, f.Close()))
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the link stays a link
+	}
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return plainError(err)
+	}
+	defer dir.Close() //nolint:errcheck // only names lead through it
+	f, err := fetch.Create(dir, filepath.Base(path), 0o666)
+	if err != nil {
+		return plainError(err)
+	}
+	if _, err := f.Write(content); err != nil {
+		return plainError(errors.Join(err, f.Discard()))
+	}
+	return plainError(f.Commit())
+}
+
+// options fit a table to where it goes: colours, marks and a width only for a
+// terminal.
+func (a *app) options(set *settings, w io.Writer) render.Options {
+	o := render.Options{Quiet: set.quiet, Verbose: set.verbose}
+	if fd, ok := terminal(w); ok {
+		o.Color = !set.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+		o.Width, _, _ = term.GetSize(fd)
+	}
+	return o
+}

@@ -1,0 +1,51 @@
+package fetch_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+// dials counts who is dialled, and connects nobody.
+type dials struct {
+	mu    sync.Mutex
+	hosts []string
+}
+
+func (d *dials) dial(_ context.Context, _, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hosts = append(d.hosts, addr)
+	return nil, errors.New("no network here")
+}
+
+// TestLiveAsksStandIns holds that a live transport repeats as often as it is told to,
+// asks a stand-in in place of its host, and never dials a host that was mapped away.
+func TestLiveAsksStandIns(t *testing.T) {
+	var d dials
+	noProxy := func(*http.Request) (*url.URL, error) { return nil, nil }
+	live := fetch.NewLive(fetch.LiveOptions{
+		Attempts:    1,
+		Endpoints:   map[string]*url.URL{"dl.k8s.io": {Scheme: "http", Host: "standin.example"}},
+		Ahead:       map[string][]string{"sbom.k8s.io": {"dl.k8s.io"}},
+		Connections: fetch.Options{Dial: d.dial, Proxy: noProxy},
+	})
+	c := &fetch.Client{Transport: live}
+	for _, u := range []string{"https://dl.k8s.io/a", "https://sbom.k8s.io/b"} {
+		if _, err := c.Get(t.Context(), u, 0); !fetch.Is(err, fetch.Unreachable) {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.hosts, []string{"standin.example:80", "sbom.k8s.io:443"}) {
+		t.Errorf("dialled %q", d.hosts)
+	}
+}
