@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // An answer is a response before it meets its request.
@@ -50,11 +49,6 @@ func fromBytes(status int, contentType string, body []byte) *answer {
 		body:   inMemory{bytes.NewReader(body)},
 	}
 }
-
-// inMemory is a body that was read, and checked, already.
-type inMemory struct{ *bytes.Reader }
-
-func (inMemory) Close() error { return nil }
 
 func fromJSON(status int, v any) *answer {
 	body, err := json.Marshal(v)
@@ -110,38 +104,4 @@ func ociError(status int, code, message string) *answer {
 		Message string `json:"message"`
 	}
 	return fromJSON(status, map[string][]entry{"errors": {{code, message}}})
-}
-
-// alias gives the redirect of an address that is not canonical, or nil.
-//
-//	dl.k8s.io/vX/<path>, cdn.dl.k8s.io/release/vX/<path>  ->  dl.k8s.io/release/vX/<path>
-//	sbom.k8s.io/vX/{release,source}[.sig|...]             ->  dl.k8s.io/release/vX/kubernetes-{release,source}.spdx[.sig|...]
-func alias(host, path string) *answer {
-	const files = "https://" + hostFiles + "/release/"
-	switch host {
-	case hostFiles:
-		if rest, ok := strings.CutPrefix(path, "/"); ok && startsWithVersion(rest) {
-			return redirect(files + rest)
-		}
-	case hostCDN:
-		if rest, ok := strings.CutPrefix(path, "/release/"); ok {
-			return redirect(files + rest)
-		}
-	case hostSBOM:
-		version, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		kind, suffix, dot := strings.Cut(name, ".")
-		if startsWithVersion(version+"/") && (kind == "release" || kind == "source") {
-			if dot {
-				suffix = "." + suffix
-			}
-			return redirect(files + version + "/kubernetes-" + kind + ".spdx" + suffix)
-		}
-	}
-	return nil
-}
-
-// startsWithVersion reports whether the first element of path looks like v1.2.3.
-func startsWithVersion(path string) bool {
-	first, _, ok := strings.Cut(path, "/")
-	return ok && len(first) > 1 && first[0] == 'v' && first[1] >= '0' && first[1] <= '9'
 }

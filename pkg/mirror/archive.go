@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -37,7 +38,8 @@ func OpenBase(path string) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Base{dir: d, manifest: d.manifest}, nil
+	listing, _ := d.Listing() // one that cannot be read says nothing of what is there
+	return &Base{dir: d, manifest: listing}, nil
 }
 
 // Close releases what was opened.
@@ -70,17 +72,15 @@ type Archive struct {
 // in at any rate: what the other side has, and this, laid over one another are
 // the mirror.
 func NewArchive(d *Dir, base *Base) (*Archive, error) {
-	for _, half := range []string{manifestFile, "oci"} {
-		if err := d.broken[half]; err != nil {
-			return nil, &RefusedError{Dir: d.path, Err: err}
-		}
+	if err := d.Readable(); err != nil {
+		return nil, err
 	}
-	if d.manifest == nil {
-		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.path, ErrNotMirror)
+	if d.Manifest() == nil {
+		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.Path(), ErrNotMirror)
 	}
 	a := &Archive{dir: d}
 	for _, name := range []string{manifestFile, signatureFile, sumsFile, layoutFile, indexFile} {
-		if info, err := fs.Stat(d.fsys, name); err == nil {
+		if info, err := fs.Stat(d.FS(), name); err == nil {
 			a.members = append(a.members, member{name: name, size: info.Size()})
 		}
 	}
@@ -92,7 +92,7 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 			return nil
 		}
 		seen[name] = true
-		info, err := fs.Stat(d.fsys, name)
+		info, err := fs.Stat(d.FS(), name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "oci/"):
 			return nil // a platform of a sparse mirror; whether it should be there, Verify says
@@ -106,23 +106,27 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 		rest = append(rest, member{name, info.Size(), w})
 		return nil
 	}
-	for _, key := range sortedKeys(d.repos) {
-		all := d.repos[key].reach()
+	for _, key := range slices.Sorted(maps.Keys(d.Repositories())) {
+		all := d.Repositories()[key].reach()
 		if all.damage != nil {
-			return nil, &RefusedError{Dir: d.path, Err: all.damage}
+			return nil, &RefusedError{Dir: d.Path(), Err: all.damage}
 		}
-		for _, digest := range sortedKeys(all.nodes) {
+		for _, digest := range slices.Sorted(maps.Keys(all.nodes)) {
 			if err := add(blobPath(digest), all.nodes[digest].want()); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, url := range sortedKeys(d.manifest.files) {
-		if err := add(filePath(url), d.manifest.files[url]); err != nil {
+	listing, err := d.Listing()
+	if err != nil {
+		return nil, err
+	}
+	for _, url := range slices.Sorted(maps.Keys(listing.files)) {
+		if err := add(filePath(url), listing.files[url]); err != nil {
 			return nil, err
 		}
 	}
-	for _, u := range d.manifest.doc.Unknown {
+	for _, u := range d.Manifest().Unknown {
 		if err := a.addUnknown(u, add); err != nil {
 			return nil, err
 		}
@@ -142,7 +146,7 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 func (a *Archive) addUnknown(u UnknownEntry, add func(string, want) error) error {
 	d := a.dir
 	if u.Path != "" {
-		info, err := fs.Stat(d.fsys, u.Path)
+		info, err := fs.Stat(d.FS(), u.Path)
 		if err != nil {
 			return err
 		}
@@ -151,9 +155,8 @@ func (a *Archive) addUnknown(u UnknownEntry, add func(string, want) error) error
 	if u.Digest == "" {
 		return nil
 	}
-	audit := &audit{dir: d}
-	for _, name := range sortedKeys(audit.outside(u.Digest, 0)) {
-		info, err := fs.Stat(d.fsys, name)
+	for _, name := range slices.Sorted(maps.Keys(outside(d.FS(), u.Digest, 0))) {
+		info, err := fs.Stat(d.FS(), name)
 		if err != nil {
 			continue
 		}
@@ -174,14 +177,14 @@ func (b *Base) holds(d *Dir) func(name string, w want) bool {
 	if b.dir == nil && b.manifest != nil {
 		for _, i := range b.manifest.doc.Images {
 			n, ok := splitName(i.Name)
-			r := d.repos[n.host+"/"+n.repo]
+			r := d.Repositories()[n.host+"/"+n.repo]
 			if !ok || r == nil || len(i.Absent) > 0 {
 				continue // a sparse one says only which platforms it lacks: they are sent again
 			}
 			if _, known := r.reach().nodes[i.Digest]; !known {
 				continue
 			}
-			for digest := range d.walk([]descriptor{{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}}).nodes {
+			for digest := range walk(d.FS(), []descriptor{{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}}).nodes {
 				blobs[blobPath(digest)] = true
 			}
 		}
@@ -189,7 +192,7 @@ func (b *Base) holds(d *Dir) func(name string, w want) bool {
 	return func(name string, w want) bool {
 		if strings.HasPrefix(name, "oci/") {
 			if b.dir != nil {
-				info, err := fs.Stat(b.dir.fsys, name)
+				info, err := fs.Stat(b.dir.FS(), name)
 				return err == nil && info.Size() == w.size && info.Mode().IsRegular()
 			}
 			return blobs[name]
@@ -207,7 +210,7 @@ func (b *Base) holds(d *Dir) func(name string, w want) bool {
 func (a *Archive) WriteTo(ctx context.Context, w io.Writer, t *fetch.Transfer) error {
 	out := tar.NewWriter(w)
 	for _, m := range a.members {
-		body, size, err := a.dir.body(ctx, m.name, m.want)
+		body, size, err := openChecked(ctx, a.dir.FS(), m.name, m.want)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}

@@ -2,6 +2,8 @@
 
 package mirror
 
-import "syscall"
+import (
+	"syscall"
+)
 
 func smallBuffers(_, _ string, _ syscall.RawConn) error { return nil }

@@ -2,7 +2,9 @@
 
 package mirror
 
-import "syscall"
+import (
+	"syscall"
+)
 
 // smallBuffers makes a connection that takes little ahead of its reader.
 func smallBuffers(_, _ string, c syscall.RawConn) error {

@@ -60,20 +60,20 @@ func TestChangeCountsAtOnce(t *testing.T) {
 			}
 		}
 		d := &Dir{path: dir, fsys: root.FS()}
-		there, err := d.readChange()
+		there, err := readChange(d.fsys)
 		if err != nil || there == nil {
 			t.Fatal(err)
 		}
 		d.fsys = newPending(d.fsys, there)
 		for _, name := range []string{"MANIFEST.json", "oci/index.json"} {
-			if text, err := d.readIf(name, 100); err != nil || string(text) != "new" {
+			if text, err := readIfThere(d.fsys, name, 100); err != nil || string(text) != "new" {
 				t.Errorf("%d named: %s is %q, %v", named, name, text, err)
 			}
 		}
-		if text, err := d.readIf("MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
+		if text, err := readIfThere(d.fsys, "MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
 			t.Errorf("%d named: what was removed is %q, %v", named, text, err)
 		}
-		if err := there.complete(root); err != nil {
+		if err := complete(root, *there); err != nil {
 			t.Fatal(err)
 		}
 		if left := leftovers(root); len(left) > 0 {

@@ -3,11 +3,11 @@ package mirror
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -85,7 +85,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 		want   unpacked
 	}
 	jobs := map[string]*job{}
-	for _, key := range sortedKeys(a.dir.repos) {
+	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
 		for tag, err := range r.refused {
 			a.note(key+":"+tag, report.Refuted, report.Mismatch, "%v", err)
@@ -118,7 +118,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 		}
 	}
 	var list []*job
-	for _, digest := range sortedKeys(jobs) {
+	for _, digest := range slices.Sorted(maps.Keys(jobs)) {
 		name := blobPath(digest)
 		if size, there := a.sizes[name]; there {
 			a.listed[name] = true
@@ -150,15 +150,10 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	}
 }
 
-func isCorrupt(err error) bool {
-	var c *CorruptError
-	return errors.As(err, &c)
-}
-
 // image takes a manifest apart: what it names must be there, but for platforms
 // that a sparse mirror leaves out, and its layers must unpack to its config.
 func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
-	body, err := a.dir.readAll(blobPath(n.Digest), n.want(), maxChecked)
+	body, err := readFile(a.dir.fsys, blobPath(n.Digest), n.want(), maxChecked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // said of the index that names it
 	}
@@ -188,7 +183,7 @@ func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
 	if !isConfig(img.Config.MediaType) {
 		return
 	}
-	text, err := a.dir.readAll(blobPath(img.Config.Digest), want{}, maxChecked)
+	text, err := readFile(a.dir.fsys, blobPath(img.Config.Digest), want{}, maxChecked)
 	if err != nil {
 		return // missing or damaged: said elsewhere
 	}
@@ -208,7 +203,7 @@ func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
 
 // hash reads a blob to its end.
 func (a *audit) hash(ctx context.Context, digest string, want unpacked) error {
-	f, _, err := a.dir.open(blobPath(digest))
+	f, _, err := openFile(a.dir.fsys, blobPath(digest))
 	if err != nil {
 		return err
 	}
@@ -232,7 +227,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 		}
 		return
 	}
-	urls := sortedKeys(d.manifest.files)
+	urls := slices.Sorted(maps.Keys(d.manifest.files))
 	errs := make([]error, len(urls))
 	p.Begin(len(urls))
 	par.Map(ctx, len(urls), hashers, func(ctx context.Context, i int) {
@@ -262,7 +257,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 	for _, u := range d.manifest.doc.Unknown {
 		if u.Path != "" {
 			a.listed[u.Path] = true
-			f, _, err := d.open(u.Path)
+			f, _, err := openFile(d.fsys, u.Path)
 			if errors.Is(err, fs.ErrNotExist) {
 				a.note(u.Path, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
 				continue
@@ -281,16 +276,13 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 	}
 }
 
-// filePath is where a mirror keeps the canonical URL.
-func filePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
-
 func (a *audit) file(ctx context.Context, url string) error {
 	w := a.dir.manifest.files[url]
 	name := filePath(url)
 	if !fs.ValidPath(name) {
 		return fmt.Errorf("%q is no URL of a mirror", url)
 	}
-	f, size, err := a.dir.open(name)
+	f, size, err := openFile(a.dir.fsys, name)
 	if err != nil {
 		return err
 	}
@@ -310,7 +302,7 @@ func (a *audit) unlisted() {
 			a.note("oci/blobs", report.Unknown, report.Incomplete, "the names of the images could not be read, so that nothing says what %d blobs are", blobs)
 		}
 	}()
-	for _, name := range sortedKeys(a.sizes) {
+	for _, name := range slices.Sorted(maps.Keys(a.sizes)) {
 		if a.listed[name] {
 			continue
 		}
@@ -336,7 +328,7 @@ func (a *audit) unknownBlob(name string) bool {
 		return false
 	}
 	for _, u := range a.dir.manifest.doc.Unknown {
-		if u.Path == "" && u.Digest != "" && a.outside(u.Digest, 0)[name] {
+		if u.Path == "" && u.Digest != "" && outside(a.dir.fsys, u.Digest, 0)[name] {
 			digest := "sha256:" + path.Base(name)
 			switch err := a.hash(context.Background(), digest, unpacked{}); {
 			case isCorrupt(err):
@@ -348,40 +340,4 @@ func (a *audit) unknownBlob(name string) bool {
 		}
 	}
 	return false
-}
-
-// outside are the blobs that a digest reaches which no name does.
-func (a *audit) outside(digest string, depth int) map[string]bool {
-	out := map[string]bool{blobPath(digest): true}
-	body, err := a.dir.readAll(blobPath(digest), want{}, maxChecked)
-	if err != nil || depth > 2 {
-		return out
-	}
-	sum := sha256.Sum256(body)
-	m, err := parseManifestBlob(body)
-	if err != nil || "sha256:"+hex.EncodeToString(sum[:]) != digest {
-		return out
-	}
-	for _, c := range m.Manifests {
-		if c.check() == nil {
-			for name := range a.outside(c.Digest, depth+1) {
-				out[name] = true
-			}
-		}
-	}
-	for _, b := range m.blobs() {
-		if b.check() == nil {
-			out[blobPath(b.Digest)] = true
-		}
-	}
-	return out
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	list := make([]string, 0, len(m))
-	for k := range m {
-		list = append(list, k)
-	}
-	slices.Sort(list)
-	return list
 }

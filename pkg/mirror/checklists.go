@@ -20,7 +20,7 @@ func (a *audit) lists() {
 	}
 	texts, unread := map[string][]byte{}, map[string]bool{}
 	for _, name := range summed {
-		body, err := d.readIf(name, maxManifestFile)
+		body, err := readIfThere(d.fsys, name, maxManifestFile)
 		switch {
 		case err != nil:
 			unread[name] = true
@@ -44,7 +44,7 @@ func (a *audit) lists() {
 		return // made by hand, or by another tool
 	}
 	a.listed[sumsFile] = true
-	said, err := d.readIf(sumsFile, maxBundle)
+	said, err := readIfThere(d.fsys, sumsFile, maxBundle)
 	switch {
 	case err != nil:
 		a.note(sumsFile, report.Unknown, report.Malformed, "it cannot be read: %v", err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,9 +57,6 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 	}
 	return r, made, err
 }
-
-// beside are the endings of a file and of what lies beside it.
-var beside = []string{"", ".sha256", ".sha512", ".sig", ".cert", verify.BundleSuffix}
 
 // listFiles lists the files that were judged, with what lies beside each.
 func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
@@ -151,7 +149,7 @@ func (m *Maker) commit(r report.Report, found *Manifest, p *Plan) (made Made, er
 	policy.Path, root.Path = "", "" // of another machine
 	all.Policy, all.TrustedRoot = &policy, &root
 	all.merge(found)
-	for _, url := range sortedKeys(p.held) {
+	for _, url := range slices.Sorted(maps.Keys(p.held)) {
 		c.put(filePath(url), p.held[url])
 	}
 	for _, url := range p.stray { // it proves nothing, and no list has it
@@ -180,15 +178,15 @@ func (m *Maker) lockLists() (unlock func(), err error) {
 
 // current reads MANIFEST.json as it is now.
 func (m *Maker) current() (*Manifest, []byte, error) {
-	dir := &Dir{path: m.Dir, fsys: m.root.FS()}
-	doc, err := dir.readChange()
+	fsys := m.root.FS()
+	doc, err := readChange(fsys)
 	if err != nil {
 		return nil, nil, err
 	}
 	if doc != nil { // a dry run, which completes nothing
-		dir.fsys = newPending(dir.fsys, doc)
+		fsys = newPending(fsys, doc)
 	}
-	body, err := dir.readIf(manifestFile, maxManifestFile)
+	body, err := readIfThere(fsys, manifestFile, maxManifestFile)
 	if err != nil || body == nil {
 		return &Manifest{}, nil, err
 	}
@@ -197,7 +195,7 @@ func (m *Maker) current() (*Manifest, []byte, error) {
 		return nil, nil, fmt.Errorf("the mirror %s cannot be gone on with: MANIFEST.json: %w", m.Dir, err)
 	}
 	if m.Operator != nil {
-		signature, err := dir.readIf(signatureFile, maxBundle)
+		signature, err := readIfThere(fsys, signatureFile, maxBundle)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -235,7 +233,7 @@ func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []ve
 		for suffix, text := range d.Beside {
 			parts[suffix] = text
 		}
-		for _, suffix := range sortedKeys(parts) {
+		for _, suffix := range slices.Sorted(maps.Keys(parts)) {
 			text := parts[suffix]
 			if len(text) == 0 {
 				continue

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strings"
 )
 
 // answerFile answers for files/<host>/<path>.
@@ -22,7 +21,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 		return missing()
 	}
 	w, listed := d.manifest.listed(url)
-	body, size, err := d.body(req.Context(), "files/"+host+req.URL.Path, w)
+	body, size, err := openChecked(req.Context(), d.fsys, "files/"+host+req.URL.Path, w)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing()
@@ -34,16 +33,6 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
 	return &answer{status: http.StatusOK, size: size, sum: w.sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
-}
-
-// isClean reports whether a URL's path, decoded, is a plain file path: no
-// empty, "." or ".." element, and nothing that a terminal or another file
-// system takes for more than a name.
-func isClean(p string) bool {
-	if len(p) < 2 || p[0] != '/' || path.Clean(p) != p || !fs.ValidPath(p[1:]) {
-		return false
-	}
-	return !strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == ':' })
 }
 
 // contentType is what the publishers' own hosts say of the same files.

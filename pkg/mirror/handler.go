@@ -84,8 +84,8 @@ func (h *Handler) Judge(r report.Report) {
 			}
 			refuted[name] = why
 			if u, err := url.Parse(name); err == nil {
-				if a := alias(u.Host, u.Path); a != nil {
-					refuted[a.header["Location"]] = why
+				if to := canonical(u.Host, u.Path); to != "" {
+					refuted[to] = why
 				}
 			}
 		}

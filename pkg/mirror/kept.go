@@ -82,12 +82,8 @@ func (k *kept) place(u *url.URL) *url.URL {
 			return nil
 		}
 	case hostSBOM:
-		a := alias(host, p)
-		if a == nil {
-			return nil
-		}
-		to, err := url.Parse(a.header["Location"])
-		if err != nil {
+		to, err := url.Parse(canonical(host, p))
+		if err != nil || to.Host == "" {
 			return nil
 		}
 		return to

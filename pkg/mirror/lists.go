@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,23 +54,9 @@ func (d descriptor) check() error {
 	return nil
 }
 
-func isDigest(s string) bool {
-	rest, ok := strings.CutPrefix(s, "sha256:")
-	return ok && isHex(rest)
-}
-
-// isHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
-func isHex(s string) bool {
-	if len(s) != 64 || strings.ToLower(s) != s {
-		return false
-	}
-	_, err := hex.DecodeString(s)
-	return err == nil
-}
-
 // readManifest reads MANIFEST.json; none is nil.
-func (d *Dir) readManifest() (*manifest, error) {
-	body, err := d.readAll("MANIFEST.json", want{}, maxManifestFile)
+func readManifest(fsys fs.FS) (*manifest, error) {
+	body, err := readFile(fsys, "MANIFEST.json", want{}, maxManifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -121,13 +106,6 @@ func parseManifest(body []byte) (*manifest, error) {
 	}
 	return m, nil
 }
-
-// The annotations under which tools write an image's name. Where both are
-// there they must say the same.
-const (
-	annotationRef        = "org.opencontainers.image.ref.name"
-	annotationContainerd = "io.containerd.image.name"
-)
 
 // A name is one entry of oci/index.json.
 type name struct {

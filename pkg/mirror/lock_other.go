@@ -2,7 +2,9 @@
 
 package mirror
 
-import "os"
+import (
+	"os"
+)
 
 // lock does nothing where directories have no locks.
 func lock(_ *os.File, _, _ bool) bool { return true }

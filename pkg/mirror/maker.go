@@ -2,8 +2,6 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,11 +111,12 @@ func (m *Maker) begin() error {
 	if err != nil {
 		return err
 	}
-	if err := dir.broken[manifestFile]; err != nil {
+	listing, err := dir.Listing()
+	if err != nil {
 		return fmt.Errorf("the mirror %s cannot be gone on with: %w; verify it, and make it anew if need be", m.Dir, err)
 	}
-	if dir.manifest != nil {
-		m.listed = dir.manifest.files
+	if listing != nil {
+		m.listed = listing.files
 	}
 	if m.old = dir.Manifest(); m.old == nil || m.Refresh {
 		return dir.Close()
@@ -273,18 +272,4 @@ func (m *Maker) write(name string, body []byte) error {
 		}
 	}
 	return fetch.WriteFile(m.root, name, body, 0o644)
-}
-
-func hashHex(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// bare takes off the operation and the path, which the caller names better.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -14,21 +14,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// The files of a mirror that are not content.
-const (
-	manifestFile  = "MANIFEST.json"
-	signatureFile = "MANIFEST.json.sigstore.json"
-	sumsFile      = "MANIFEST.sha256"
-	layoutFile    = "oci/oci-layout"
-	indexFile     = "oci/index.json"
-	unknownFolder = "unknown"
-
-	layoutText = `{"imageLayoutVersion":"1.0.0"}` + "\n"
-)
-
-// summed are those that MANIFEST.sha256 has the checksums of, in its order.
-var summed = []string{manifestFile, signatureFile, layoutFile, indexFile}
-
 // Manifest is MANIFEST.json: everything that a mirror holds, with digests, where
 // it was from and the verdict that it had there. It is a record and proves
 // nothing by itself.
@@ -90,23 +75,6 @@ type UnknownEntry struct {
 	Digest  string `json:"digest,omitempty"` // of the image, or "sha256:<hex>" of the file
 	Path    string `json:"path,omitempty"`   // in the mirror, of a file
 	Detail  string `json:"detail"`
-}
-
-// Manifest returns MANIFEST.json, or nil if there is none that can be read.
-func (d *Dir) Manifest() *Manifest {
-	if d.manifest == nil {
-		return nil
-	}
-	return d.manifest.doc
-}
-
-// Vouch returns the bytes of MANIFEST.json and of its signature, either nil if
-// it is not there, for [vouch.Read].
-func (d *Dir) Vouch() (manifest, signature []byte, err error) {
-	if manifest, err = d.readIf(manifestFile, maxManifestFile); err == nil {
-		signature, err = d.readIf(signatureFile, maxBundle)
-	}
-	return manifest, signature, err
 }
 
 // sort puts everything in order, so that the same contents make the same bytes.

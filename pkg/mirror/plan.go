@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 			return nil, err
 		}
 	}
-	for _, digest := range sortedKeys(pieces) {
+	for _, digest := range slices.Sorted(maps.Keys(pieces)) {
 		p.blobItem(pieces[digest])
 	}
 	if w.Files != nil && p.carried.Files != nil {

@@ -52,12 +52,10 @@ func Prune(o PruneOptions) (*Pruned, error) {
 		return nil, err
 	}
 	defer dir.Close() //nolint:errcheck // only read
-	for _, half := range []string{manifestFile, "oci"} {
-		if err := dir.broken[half]; err != nil {
-			return nil, &RefusedError{Dir: o.Dir, Err: err}
-		}
+	if err := dir.Readable(); err != nil {
+		return nil, err
 	}
-	if dir.packed || dir.manifest == nil {
+	if dir.Archived() || dir.Manifest() == nil {
 		return nil, fmt.Errorf("%s: %w that can be pruned: it is no directory with a MANIFEST.json", o.Dir, ErrNotMirror)
 	}
 	m, err := NewMaker(MakerOptions{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
@@ -172,7 +170,7 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 	for _, i := range all.Images {
 		roots = append(roots, descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size})
 	}
-	reached := dir.walk(roots)
+	reached := walk(dir.FS(), roots)
 	if reached.damage != nil { // what it names is not known
 		return &RefusedError{Dir: m.Dir, Err: reached.damage}
 	}
@@ -182,17 +180,16 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 	for _, f := range all.Files {
 		needed[filePath(f.URL)] = true
 	}
-	if dry && dir.change != nil { // what a run that is no dry one completes
+	if dry && dir.Unfinished() != nil { // what a run that is no dry one completes
 		needed[changeFile] = true
-		for _, f := range dir.change.Files {
+		for _, f := range dir.Unfinished().Files {
 			needed[stagedName(f.Path)] = true
 		}
 	}
-	a := &audit{dir: dir}
 	for _, u := range all.Unknown {
 		needed[u.Path] = true
 		if u.Path == "" && u.Digest != "" {
-			for name := range a.outside(u.Digest, 0) {
+			for name := range outside(dir.FS(), u.Digest, 0) {
 				needed[name] = true
 			}
 		}

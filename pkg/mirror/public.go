@@ -25,7 +25,7 @@ func (d *Dir) public(a *answer) *answer {
 		body = nil
 	}
 	text := strings.TrimSuffix(string(body), "\n")
-	for _, path := range []string{d.path, inJSON(d.path)} {
+	for _, path := range []string{d.Path(), inJSON(d.Path())} {
 		if path != "" {
 			text = strings.ReplaceAll(text, "the mirror "+path, "the mirror")
 			text = strings.ReplaceAll(text, "mirror "+path+" holds", "the mirror holds")

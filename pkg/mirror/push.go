@@ -108,10 +108,8 @@ func (e *SparseError) Unwrap() error { return e.Err }
 // referrers. One name that fails stops no other. The error is that of a mirror
 // whose lists cannot be read; whatever else goes wrong is its name's.
 func (d *Dir) Push(ctx context.Context, p Push) (*PushResult, error) {
-	for _, half := range []string{"MANIFEST.json", "oci"} {
-		if err := d.broken[half]; err != nil {
-			return nil, &RefusedError{Dir: d.path, Err: err}
-		}
+	if err := d.Readable(); err != nil {
+		return nil, err
 	}
 	if p.Admit == nil {
 		p.Admit = func(registry.Ref) bool { return false }
@@ -182,7 +180,7 @@ type pushNode struct {
 
 // plan chooses the names, and walks to everything that they lead to.
 func (j *pushing) plan() {
-	for key, r := range j.dir.repos {
+	for key, r := range j.dir.Repositories() {
 		for tag, err := range r.refused {
 			host, repo, _ := strings.Cut(key, "/")
 			pn := &pushName{Copy: Copy{Ref: registry.Ref{Host: host, Repository: repo, Tag: tag}}, node: &pushNode{err: err}}
@@ -232,22 +230,12 @@ func (j *pushing) leads(repo, digest string) bool {
 	return false
 }
 
-// signed gives the digest that a tag of signatures or of referrers is about:
-// "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
-func signed(tag string) string {
-	hex, ok := strings.CutPrefix(tag, "sha256-")
-	if !ok || len(hex) < 64 || !isHex(hex[:64]) || len(hex) > 64 && hex[64] != '.' {
-		return ""
-	}
-	return "sha256:" + hex[:64]
-}
-
 // subject gives what a name is about, if it is about another one.
 func (j *pushing) subject(pn *pushName) string {
 	if pn.tag != "" {
 		return signed(pn.tag)
 	}
-	body, err := j.dir.readAll(blobPath(pn.target.Digest), pn.target.want(), maxChecked)
+	body, err := readFile(j.dir.FS(), blobPath(pn.target.Digest), pn.target.want(), maxChecked)
 	if err != nil {
 		return ""
 	}
@@ -269,7 +257,7 @@ func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
 		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, maxDepth)
 		return n
 	}
-	if n.body, n.err = j.dir.readAll(blobPath(desc.Digest), desc.want(), maxChecked); n.err != nil {
+	if n.body, n.err = readFile(j.dir.FS(), blobPath(desc.Digest), desc.want(), maxChecked); n.err != nil {
 		return n
 	}
 	if n.doc, n.err = parseManifestBlob(n.body); n.err != nil {
@@ -279,7 +267,7 @@ func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
 		if n.err = child.check(); n.err != nil {
 			return n
 		}
-		if !j.dir.holds(child.Digest) {
+		if !isThere(j.dir.FS(), blobPath(child.Digest)) {
 			n.absent = append(n.absent, child.Digest)
 			continue
 		}

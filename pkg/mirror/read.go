@@ -48,19 +48,19 @@ func (p patient) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.root.
 
 func (p patient) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(p.root.FS(), name) }
 
-// open opens a regular file inside the mirror. Whatever cannot be there at all
+// openFile opens a regular file inside the mirror. Whatever cannot be there at all
 // is [fs.ErrNotExist].
-func (d *Dir) open(name string) (fs.File, int64, error) {
+func openFile(fsys fs.FS, name string) (fs.File, int64, error) {
 	if !fs.ValidPath(name) {
 		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
 	}
 	// Looked at before it is opened, as no pipe or device need be.
-	if info, err := fs.Stat(d.fsys, name); err != nil {
+	if info, err := fs.Stat(fsys, name); err != nil {
 		return nil, 0, absent(err)
 	} else if !info.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s is no regular file: %w", name, fs.ErrNotExist)
 	}
-	f, err := d.fsys.Open(name) // which does not wait either, should one have come in between
+	f, err := fsys.Open(name) // which does not wait either, should one have come in between
 	if err != nil {
 		return nil, 0, absent(err)
 	}
@@ -89,9 +89,9 @@ type want struct {
 	size   int64  // meaningful only with sha256
 }
 
-// readAll reads a whole file of at most limit bytes and compares it with w.
-func (d *Dir) readAll(name string, w want, limit int64) ([]byte, error) {
-	f, size, err := d.open(name)
+// readFile reads a whole file of at most limit bytes and compares it with w.
+func readFile(fsys fs.FS, name string, w want, limit int64) ([]byte, error) {
+	f, size, err := openFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +110,9 @@ func (d *Dir) readAll(name string, w want, limit int64) ([]byte, error) {
 	return body, w.compare(name, int64(len(body)), sum[:])
 }
 
-// readIf reads a whole file; nil if there is none.
-func (d *Dir) readIf(name string, limit int64) ([]byte, error) {
-	body, err := d.readAll(name, want{}, limit)
+// readIfThere reads a whole file; nil if there is none.
+func readIfThere(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	body, err := readFile(fsys, name, want{}, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -132,10 +132,10 @@ func (w want) compare(name string, size int64, sum []byte) error {
 	return nil
 }
 
-// body opens a file for an answer: small ones are checked here, larger ones
+// openChecked opens a file for an answer: small ones are checked here, larger ones
 // while they are read.
-func (d *Dir) body(ctx context.Context, name string, w want) (io.ReadCloser, int64, error) {
-	f, size, err := d.open(name)
+func openChecked(ctx context.Context, fsys fs.FS, name string, w want) (io.ReadCloser, int64, error) {
+	f, size, err := openFile(fsys, name)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -147,7 +147,7 @@ func (d *Dir) body(ctx context.Context, name string, w want) (io.ReadCloser, int
 		return &checkedReader{ctx: ctx, file: f, hash: sha256.New(), name: name, left: size, size: size, want: w}, size, nil
 	}
 	_ = f.Close()
-	body, err := d.readAll(name, w, maxChecked)
+	body, err := readFile(fsys, name, w, maxChecked)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -198,3 +198,26 @@ func (r *checkedReader) Read(p []byte) (int, error) {
 }
 
 func (r *checkedReader) Close() error { return r.file.Close() }
+
+func isCorrupt(err error) bool {
+	var c *CorruptError
+	return errors.As(err, &c)
+}
+
+// contextReader ends a read with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// inMemory is a body that was read, and checked, already.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }

@@ -14,38 +14,7 @@ import (
 
 // maxReferrers is how many referrers of one digest are listed, so that the
 // answer stays below the 4 MiB that clients take: at 4 KiB of annotations each.
-const (
-	maxReferrers   = 1000
-	maxAnnotations = 4 << 10
-)
-
-// A referrer is a manifest that says what it refers to.
-type referrer struct {
-	subject      string // digest
-	artifactType string
-	annotations  map[string]string
-}
-
-// refers gives the manifest's subject, and what a list of referrers says of the
-// manifest by the OCI distribution specification: its artifactType, else the
-// media type of its config, and its annotations (none, if they are unreasonably long).
-func (m manifestBlob) refers() *referrer {
-	if m.Subject == nil {
-		return nil
-	}
-	r := &referrer{subject: m.Subject.Digest, artifactType: m.ArtifactType, annotations: m.Annotations}
-	if r.artifactType == "" && m.Config != nil {
-		r.artifactType = m.Config.MediaType
-	}
-	size := 0
-	for k, v := range m.Annotations {
-		size += len(k) + len(v)
-	}
-	if size > maxAnnotations {
-		r.annotations = nil
-	}
-	return r
-}
+const maxReferrers = 1000
 
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.

@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	bundleSuffix = ".sigstore.json"
-	// maxBundle: a bundle with a certificate and a log entry has about 10 KiB.
-	maxBundle = 1 << 20
 	// maxBundles: a hundred releases of a thousand signed files.
 	maxBundles = 100_000
 	// maxQuery bounds a look-up's body; one names at most maxUUIDs entries.
@@ -151,13 +148,10 @@ func leafHash(body []byte) string {
 }
 
 // readLog reads every kept bundle under files/.
-func (d *Dir) readLog() (*keptLog, error) {
-	if err := d.broken["MANIFEST.json"]; err != nil {
-		return nil, err
-	}
+func readLog(fsys fs.FS, m *manifest) (*keptLog, error) {
 	kept := &keptLog{entries: map[string][]logEntry{}, byHash: map[string][]string{}, byIndex: map[int64]string{}}
 	count := 0
-	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(fsys, "files", func(name string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, bundleSuffix)) {
 			return nil
 		}
@@ -165,7 +159,7 @@ func (d *Dir) readLog() (*keptLog, error) {
 			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, errTooLarge)
 		}
 		if err == nil {
-			err = d.keep(kept, name)
+			err = kept.add(fsys, m, name)
 		}
 		if err != nil && kept.damage == nil {
 			kept.damage = fmt.Errorf("%s: %w", name, err)
@@ -175,12 +169,12 @@ func (d *Dir) readLog() (*keptLog, error) {
 	return kept, err
 }
 
-func (d *Dir) keep(kept *keptLog, name string) error {
-	w, ok := d.manifest.listed("https://" + strings.TrimPrefix(name, "files/"))
+func (l *keptLog) add(fsys fs.FS, m *manifest, name string) error {
+	w, ok := m.listed("https://" + strings.TrimPrefix(name, "files/"))
 	if !ok {
 		return errors.New("the file is there, but MANIFEST.json does not list it")
 	}
-	body, err := d.readAll(name, w, maxBundle)
+	body, err := readFile(fsys, name, w, maxBundle)
 	if err != nil {
 		return err
 	}
@@ -191,14 +185,14 @@ func (d *Dir) keep(kept *keptLog, name string) error {
 	for i, e := range entries {
 		canonical, _ := base64.StdEncoding.DecodeString(e.Body) // encoded by parseBundle
 		uuid := leafHash(canonical)
-		same := kept.entries[uuid]
+		same := l.entries[uuid]
 		if len(same) == maxShards || slices.ContainsFunc(same, func(o logEntry) bool { return o.LogIndex == e.LogIndex && o.LogID == e.LogID }) {
 			continue
 		}
-		kept.entries[uuid] = append(same, e)
-		kept.byIndex[e.LogIndex] = uuid
+		l.entries[uuid] = append(same, e)
+		l.byIndex[e.LogIndex] = uuid
 		if h := hashes[i]; h != "" && len(same) == 0 {
-			kept.byHash[h] = append(kept.byHash[h], uuid)
+			l.byHash[h] = append(l.byHash[h], uuid)
 		}
 	}
 	return nil

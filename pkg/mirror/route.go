@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// hostImages is the registry that /v2/ means if nothing else is said.
-const hostImages = "registry.k8s.io"
-
 // place says which address of the outside world a request to a server means:
 //
 //	Host: registry.k8s.io, dl.k8s.io, sbom.k8s.io, ...  that host
@@ -63,7 +60,7 @@ func (d *Dir) placeImage(req *http.Request, rest string) (host, path string, ok 
 	// With an imageRepository of one's own kubeadm asks for coredns, where
 	// registry.k8s.io has coredns/coredns.
 	const short, long = "coredns/", "coredns/coredns/"
-	if d.repos[host+"/coredns"] == nil && strings.HasPrefix(rest, short) && !strings.HasPrefix(rest, long) {
+	if d.Repositories()[host+"/coredns"] == nil && strings.HasPrefix(rest, short) && !strings.HasPrefix(rest, long) {
 		rest = long + strings.TrimPrefix(rest, short)
 	}
 	return host, "/v2/" + rest, true
@@ -76,7 +73,7 @@ func (d *Dir) answersFor(host string) bool {
 	case hostFiles, hostCDN, hostSBOM, hostRekor, hostImages:
 		return true
 	}
-	return host != "" && slices.Contains(d.hosts, host)
+	return host != "" && slices.Contains(d.Hosts(), host)
 }
 
 // hostOnly takes the port off a Host header. What is no host at all matches no

@@ -129,7 +129,7 @@ func (j *pushing) put(ctx context.Context, repo, from string, b descriptor) erro
 	way, err := j.To.PutBlob(ctx, host, path, registry.Blob{
 		Digest: b.Digest, Size: b.Size, Sent: &j.Progress.sent,
 		Open: func() (io.ReadCloser, error) {
-			f, _, err := j.dir.open(blobPath(b.Digest))
+			f, _, err := openFile(j.dir.FS(), blobPath(b.Digest))
 			return f, err
 		},
 	}, from, j.Attempts)
@@ -286,7 +286,7 @@ func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, m
 // ready says why a manifest cannot be written yet.
 func (j *pushing) ready(n *pushNode) error {
 	if n.err != nil {
-		return &RefusedError{Dir: j.dir.path, Err: n.err}
+		return &RefusedError{Dir: j.dir.Path(), Err: n.err}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ func (a *audit) unasked(k *asked, results []report.Result) {
 			}
 		}
 	}
-	for _, key := range sortedKeys(a.dir.repos) {
+	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
 		for _, n := range r.names {
 			if k.names[n.String()] == n.target.Digest || failed[n.String()] || failed[n.target.Digest] || failed[signed(n.tag)] {
@@ -61,9 +62,9 @@ func (a *audit) unasked(k *asked, results []report.Result) {
 // without a list those that are there.
 func (a *audit) urls() (list []string) {
 	if a.dir.manifest != nil {
-		return sortedKeys(a.dir.manifest.files)
+		return slices.Sorted(maps.Keys(a.dir.manifest.files))
 	}
-	for _, name := range sortedKeys(a.sizes) {
+	for _, name := range slices.Sorted(maps.Keys(a.sizes)) {
 		if rest, ok := strings.CutPrefix(name, "files/"); ok {
 			list = append(list, "https://"+rest)
 		}

@@ -91,16 +91,6 @@ func stillAbsent(absent []string, results []report.Result) (out []string) {
 	return out
 }
 
-// Sparse is what the mirror says that it was made for: what [verify.Verifier]
-// takes for it. Its list may narrow the architectures of an image, and nothing
-// else (rule 2).
-func (d *Dir) Sparse() (out []verify.Held) {
-	for _, s := range d.scopes() {
-		out = append(out, verify.Held{Release: s.Release, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Also: s.Also})
-	}
-	return out
-}
-
 // scopeError says that what MANIFEST.json was asked for makes no sense.
 type scopeError struct{ error }
 
@@ -135,86 +125,6 @@ func unique(list []release.Version) (out []release.Version) {
 	for _, v := range list {
 		if !slices.Contains(out, v) {
 			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// scopes are what the mirror must hold. A mirror that does not say, because it
-// was made by hand, must hold the platforms and images that it names.
-func (d *Dir) scopes() []Scope {
-	if d.manifest != nil && len(d.manifest.doc.Scope) > 0 {
-		return joined(d.manifest.doc.Scope)
-	}
-	found := map[string]*Scope{}
-	tags := func(work func(repo, tag string)) {
-		for key, r := range d.repos {
-			_, repo, _ := strings.Cut(key, "/")
-			for tag := range r.tags {
-				work(repo, tag)
-			}
-		}
-	}
-	tags(func(repo, tag string) {
-		v, err := release.ParseVersion(tag)
-		if err != nil || !strings.HasPrefix(tag, "v") || repo == "coredns/coredns" {
-			return
-		}
-		s := found[tag]
-		if s == nil {
-			s = &Scope{Release: v.String(), Images: true}
-			found[tag] = s
-		}
-		info := release.DescribeImage("registry.k8s.io/" + repo + ":" + tag)
-		if !slices.Contains(s.Names, info.Component) {
-			s.Names = append(s.Names, info.Component)
-		}
-		if info.Arch != "" && !slices.Contains(s.Arches, info.Arch) {
-			s.Arches = append(s.Arches, info.Arch)
-		}
-	})
-	if d.manifest != nil {
-		for _, name := range d.manifest.doc.Releases {
-			if found[name] == nil {
-				found[name] = &Scope{Release: name}
-			}
-		}
-	}
-	var out []Scope
-	for _, tag := range sortedKeys(found) {
-		s := found[tag]
-		slices.Sort(s.Names)
-		slices.Sort(s.Arches)
-		out = append(out, *s)
-	}
-	// Images of no release go with the first.
-	tags(func(repo, tag string) {
-		_, err := release.ParseVersion(tag)
-		if len(out) > 0 && (err != nil || repo == "coredns/coredns") && !strings.HasSuffix(tag, ".sig") {
-			out[0].Also = append(out[0].Also, "registry.k8s.io/"+repo+":"+tag)
-		}
-	})
-	for i := range out {
-		slices.Sort(out[i].Also)
-	}
-	return out
-}
-
-// joined puts runs together that were asked for the same images of a release on
-// different platforms.
-func joined(list []Scope) (out []Scope) {
-	for _, s := range list {
-		same := func(o Scope) bool {
-			return o.Release == s.Release && o.Images == s.Images && slices.Equal(o.Names, s.Names) && slices.Equal(o.OSes, s.OSes) && slices.Equal(o.Also, s.Also)
-		}
-		i := slices.IndexFunc(out, same)
-		switch {
-		case i < 0:
-			out = append(out, s)
-		case len(out[i].Arches) == 0 || len(s.Arches) == 0:
-			out[i].Arches = nil
-		default:
-			out[i].Arches = union(out[i].Arches, s.Arches)
 		}
 	}
 	return out
@@ -289,7 +199,7 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 
 // sums hashes a file both ways.
 func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
-	f, _, err := d.open(name)
+	f, _, err := openFile(d.fsys, name)
 	if err != nil {
 		return fetch.Sums{}, err
 	}
@@ -401,17 +311,4 @@ func (a *audit) remarks() (notes []string) {
 		notes = append(notes, "it is sparse: indexes name platforms that it has not: "+strings.Join(absent, ", "))
 	}
 	return append(notes, fmt.Sprintf("made %s by %s %s", m.doc.Created, m.doc.Tool.Name, m.doc.Tool.Version))
-}
-
-// contextReader ends a read with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

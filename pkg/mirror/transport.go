@@ -1,0 +1,69 @@
+package mirror
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// RoundTrip answers req from the directory. What the mirror does not hold is a
+// 404 whose body says so. What it does not hand out is a [*RefusedError] and
+// no response, as a connection that breaks; a host of which it holds nothing
+// is a [*HostError]. Bodies of /v2/ follow the OCI distribution specification,
+// errors included.
+func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	a, err := d.answer(req)
+	if err != nil {
+		return nil, err
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	return a.response(req), nil
+}
+
+func (d *Dir) answer(req *http.Request) (*answer, error) {
+	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
+	switch host {
+	case hostRekor:
+		return d.answerLog(req), nil
+	case hostCDN, hostSBOM:
+		if to := canonical(host, req.URL.Path); to != "" && slices.Contains(d.hosts, hostFiles) {
+			return allow(req, redirect(to)), nil
+		}
+	}
+	// With a list of images that cannot be read no host is known to have none.
+	_, unread := d.broken["oci"]
+	if strings.HasPrefix(req.URL.Path, "/v2/") && (unread || slices.Contains(d.hosts, host)) {
+		return allow(req, d.answerOCI(req, host)), nil
+	}
+	if !slices.Contains(d.hosts, host) {
+		return nil, &HostError{Dir: d.path, Host: host}
+	}
+	if to := canonical(host, req.URL.Path); to != "" {
+		return allow(req, redirect(to)), nil
+	}
+	return allow(req, d.answerFile(req, host)), nil
+}
+
+// allow refuses what is neither GET nor HEAD.
+func allow(req *http.Request, a *answer) *answer {
+	if req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == "" {
+		return a
+	}
+	a.close()
+	const readOnly = "a mirror is read only: GET and HEAD"
+	if strings.HasPrefix(req.URL.Path, "/v2/") {
+		a = ociError(http.StatusMethodNotAllowed, codeMethod, readOnly)
+	} else {
+		a = plain(http.StatusMethodNotAllowed, readOnly)
+	}
+	a.header["Allow"] = "GET, HEAD"
+	return a
+}
