@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -15,9 +16,9 @@ import (
 // signatures and the like are not among them.
 func (d *Dir) Images() (list []registry.Ref) {
 	for _, r := range d.repos {
-		for _, n := range r.names {
-			if n.tag != "" && signed(n.tag) == "" {
-				list = append(list, registry.Ref{Host: n.host, Repository: n.repo, Tag: n.tag})
+		for _, n := range r.Names {
+			if n.Tag != "" && layout.SubjectOfTag(n.Tag) == "" {
+				list = append(list, registry.Ref{Host: n.Host, Repository: n.Repo, Tag: n.Tag})
 			}
 		}
 	}
@@ -63,7 +64,7 @@ func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
 			if res.Platform == "" {
 				proved[res.Subject+"@"+res.Digest] = true
 			}
-		case res.Platform == "" || !isDigest(res.Digest) || isThere(d.fsys, blobPath(res.Digest)):
+		case res.Platform == "" || !layout.IsDigest(res.Digest) || layout.Exists(d.fsys, layout.BlobPath(res.Digest)):
 			doubted[res.Subject] = true
 		}
 		// One platform under its own name: there is no index to speak of.
@@ -80,7 +81,7 @@ func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
 // target is the digest that the mirror gives a tag; empty if it has none.
 func (d *Dir) target(ref registry.Ref) string {
 	if r := d.repos[ref.Host+"/"+ref.Repository]; r != nil {
-		return r.tags[ref.Tag].Digest
+		return r.Tags[ref.Tag].Digest
 	}
 	return ""
 }

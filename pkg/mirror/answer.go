@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // An answer is a response before it meets its request.
@@ -46,7 +48,7 @@ func fromBytes(status int, contentType string, body []byte) *answer {
 		status: status,
 		header: map[string]string{"Content-Type": contentType},
 		size:   int64(len(body)),
-		body:   inMemory{bytes.NewReader(body)},
+		body:   layout.InMemory{Reader: bytes.NewReader(body)},
 	}
 }
 

@@ -13,23 +13,24 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // Base is what the other side of a gap has already: another mirror, or only its
 // MANIFEST.json.
 type Base struct {
 	dir      *Dir
-	manifest *manifest
+	manifest *layout.Listing
 }
 
 // OpenBase opens a mirror, or reads a MANIFEST.json. The error wraps
 // [ErrNotMirror] if it is neither.
 func OpenBase(path string) (*Base, error) {
 	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() && info.Size() <= maxManifestFile {
-		body, err := fetch.ReadFile(path, maxManifestFile)
+	if err == nil && info.Mode().IsRegular() && info.Size() <= layout.MaxManifestFile {
+		body, err := fetch.ReadFile(path, layout.MaxManifestFile)
 		if err == nil {
-			if m, err := parseManifest(body); err == nil {
+			if m, err := layout.ParseManifest(body); err == nil {
 				return &Base{manifest: m}, nil
 			}
 		}
@@ -54,7 +55,7 @@ func (b *Base) Close() error {
 type member struct {
 	name string
 	size int64
-	want want
+	want layout.Want
 }
 
 // Archive is a mirror about to be written into one file.
@@ -79,7 +80,7 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.Path(), ErrNotMirror)
 	}
 	a := &Archive{dir: d}
-	for _, name := range []string{manifestFile, signatureFile, sumsFile, layoutFile, indexFile} {
+	for _, name := range []string{layout.ManifestFile, layout.SignatureFile, layout.SumsFile, layout.LayoutFile, layout.IndexFile} {
 		if info, err := fs.Stat(d.FS(), name); err == nil {
 			a.members = append(a.members, member{name: name, size: info.Size()})
 		}
@@ -87,7 +88,7 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 	has := base.holds(d)
 	var rest []member
 	seen := map[string]bool{}
-	add := func(name string, w want) error {
+	add := func(name string, w layout.Want) error {
 		if seen[name] {
 			return nil
 		}
@@ -107,12 +108,12 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Repositories())) {
-		all := d.Repositories()[key].reach()
-		if all.damage != nil {
-			return nil, &RefusedError{Dir: d.Path(), Err: all.damage}
+		all := d.Repositories()[key].Reach()
+		if all.Damage != nil {
+			return nil, &RefusedError{Dir: d.Path(), Err: all.Damage}
 		}
-		for _, digest := range slices.Sorted(maps.Keys(all.nodes)) {
-			if err := add(blobPath(digest), all.nodes[digest].want()); err != nil {
+		for _, digest := range slices.Sorted(maps.Keys(all.Nodes)) {
+			if err := add(layout.BlobPath(digest), all.Nodes[digest].Want()); err != nil {
 				return nil, err
 			}
 		}
@@ -121,8 +122,8 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, url := range slices.Sorted(maps.Keys(listing.files)) {
-		if err := add(filePath(url), listing.files[url]); err != nil {
+	for _, url := range slices.Sorted(maps.Keys(listing.Files)) {
+		if err := add(layout.FilePath(url), listing.Files[url]); err != nil {
 			return nil, err
 		}
 	}
@@ -143,24 +144,24 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 }
 
 // addUnknown adds what is kept outside of the lists that are served.
-func (a *Archive) addUnknown(u UnknownEntry, add func(string, want) error) error {
+func (a *Archive) addUnknown(u layout.UnknownEntry, add func(string, layout.Want) error) error {
 	d := a.dir
 	if u.Path != "" {
 		info, err := fs.Stat(d.FS(), u.Path)
 		if err != nil {
 			return err
 		}
-		return add(u.Path, want{sha256: strings.TrimPrefix(u.Digest, "sha256:"), size: info.Size()})
+		return add(u.Path, layout.Want{Sha256: strings.TrimPrefix(u.Digest, "sha256:"), Size: info.Size()})
 	}
 	if u.Digest == "" {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(outside(d.FS(), u.Digest, 0))) {
+	for _, name := range slices.Sorted(maps.Keys(layout.BlobsBelow(d.FS(), u.Digest, 0))) {
 		info, err := fs.Stat(d.FS(), name)
 		if err != nil {
 			continue
 		}
-		if err := add(name, want{sha256: name[strings.LastIndexByte(name, '/')+1:], size: info.Size()}); err != nil {
+		if err := add(name, layout.Want{Sha256: name[strings.LastIndexByte(name, '/')+1:], Size: info.Size()}); err != nil {
 			return err
 		}
 	}
@@ -169,38 +170,38 @@ func (a *Archive) addUnknown(u UnknownEntry, add func(string, want) error) error
 
 // holds says of a file of d whether the base has it. A MANIFEST.json alone says
 // what its names reach only as far as d has these names too.
-func (b *Base) holds(d *Dir) func(name string, w want) bool {
+func (b *Base) holds(d *Dir) func(name string, w layout.Want) bool {
 	if b == nil {
-		return func(string, want) bool { return false }
+		return func(string, layout.Want) bool { return false }
 	}
 	blobs := map[string]bool{}
 	if b.dir == nil && b.manifest != nil {
-		for _, i := range b.manifest.doc.Images {
-			n, ok := splitName(i.Name)
-			r := d.Repositories()[n.host+"/"+n.repo]
+		for _, i := range b.manifest.Manifest.Images {
+			n, ok := layout.SplitName(i.Name)
+			r := d.Repositories()[n.Host+"/"+n.Repo]
 			if !ok || r == nil || len(i.Absent) > 0 {
 				continue // a sparse one says only which platforms it lacks: they are sent again
 			}
-			if _, known := r.reach().nodes[i.Digest]; !known {
+			if _, known := r.Reach().Nodes[i.Digest]; !known {
 				continue
 			}
-			for digest := range walk(d.FS(), []descriptor{{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}}).nodes {
-				blobs[blobPath(digest)] = true
+			for digest := range layout.Walk(d.FS(), []layout.Descriptor{{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}}).Nodes {
+				blobs[layout.BlobPath(digest)] = true
 			}
 		}
 	}
-	return func(name string, w want) bool {
+	return func(name string, w layout.Want) bool {
 		if strings.HasPrefix(name, "oci/") {
 			if b.dir != nil {
 				info, err := fs.Stat(b.dir.FS(), name)
-				return err == nil && info.Size() == w.size && info.Mode().IsRegular()
+				return err == nil && info.Size() == w.Size && info.Mode().IsRegular()
 			}
 			return blobs[name]
 		}
 		if b.manifest == nil {
 			return false
 		}
-		there, ok := b.manifest.files["https://"+strings.TrimPrefix(name, "files/")]
+		there, ok := b.manifest.Files["https://"+strings.TrimPrefix(name, "files/")]
 		return ok && there == w
 	}
 }
@@ -210,7 +211,7 @@ func (b *Base) holds(d *Dir) func(name string, w want) bool {
 func (a *Archive) WriteTo(ctx context.Context, w io.Writer, t *fetch.Transfer) error {
 	out := tar.NewWriter(w)
 	for _, m := range a.members {
-		body, size, err := openChecked(ctx, a.dir.FS(), m.name, m.want)
+		body, size, err := layout.OpenChecked(ctx, a.dir.FS(), m.name, m.want)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 const (
@@ -49,27 +51,27 @@ func newBlocks() *blocks {
 // file that was never read before is read whole first; one that is not what
 // it must be is a [*CorruptError], before any of it was handed out. A file that nothing
 // describes is given as it is.
-func (b *blocks) reader(ctx context.Context, r *checkedReader) (io.ReadSeeker, error) {
-	file, ok := r.file.(io.ReaderAt)
+func (b *blocks) reader(ctx context.Context, r *layout.CheckedReader) (io.ReadSeeker, error) {
+	file, ok := r.File.(io.ReaderAt)
 	if !ok {
-		return nil, fmt.Errorf("%s: cannot be read in parts", r.name)
+		return nil, fmt.Errorf("%s: cannot be read in parts", r.Name)
 	}
-	if r.want.sha256 == "" {
-		return io.NewSectionReader(file, 0, r.size), nil
+	if r.Want.Sha256 == "" {
+		return io.NewSectionReader(file, 0, r.Size), nil
 	}
 	sums, err := b.of(ctx, r, file)
 	if err != nil {
 		return nil, err
 	}
-	return &blockReader{ctx: ctx, file: file, name: r.name, size: r.size, want: r.want, sums: sums, loaded: -1}, nil
+	return &blockReader{ctx: ctx, file: file, name: r.Name, size: r.Size, want: r.Want, sums: sums, loaded: -1}, nil
 }
 
-func (b *blocks) of(ctx context.Context, r *checkedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
+func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
 	b.mu.Lock()
-	known := b.files[r.want.sha256]
+	known := b.files[r.Want.Sha256]
 	if known == nil {
 		known = &blockSums{turn: make(chan struct{}, 1)}
-		b.files[r.want.sha256] = known
+		b.files[r.Want.Sha256] = known
 	}
 	b.mu.Unlock()
 
@@ -89,7 +91,7 @@ func (b *blocks) of(ctx context.Context, r *checkedReader, file io.ReaderAt) ([]
 		return nil, known.damaged
 	}
 	sums, err := readBlocks(ctx, r, file)
-	var corrupt *CorruptError
+	var corrupt *layout.CorruptError
 	if errors.As(err, &corrupt) {
 		known.damaged, known.until = err, time.Now().Add(damageKept)
 	}
@@ -118,23 +120,23 @@ func give(turn chan struct{}) { <-turn }
 
 // readBlocks reads a file whole, and returns the hash of each block if the
 // whole has the hash that it must have.
-func readBlocks(ctx context.Context, r *checkedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
+func readBlocks(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
 	whole := sha256.New()
-	sums := make([][sha256.Size]byte, 0, (r.size+blockSize-1)/blockSize)
+	sums := make([][sha256.Size]byte, 0, (r.Size+blockSize-1)/blockSize)
 	buf := takeBlock()
 	defer freeBlock(buf)
-	for off := int64(0); off < r.size; off += blockSize {
+	for off := int64(0); off < r.Size; off += blockSize {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part := (*buf)[:min(blockSize, r.size-off)]
-		if err := readFull(file, part, off, r.name); err != nil {
+		part := (*buf)[:min(blockSize, r.Size-off)]
+		if err := readFull(file, part, off, r.Name); err != nil {
 			return nil, err
 		}
 		whole.Write(part)
 		sums = append(sums, sha256.Sum256(part))
 	}
-	return sums, r.want.compare(r.name, r.size, whole.Sum(nil))
+	return sums, r.Want.Compare(r.Name, r.Size, whole.Sum(nil))
 }
 
 func readFull(file io.ReaderAt, p []byte, off int64, name string) error {
@@ -168,7 +170,7 @@ type blockReader struct {
 	name   string
 	size   int64
 	off    int64
-	want   want
+	want   layout.Want
 	sums   [][sha256.Size]byte
 	buf    *[]byte
 	loaded int64 // the block in buf
@@ -224,7 +226,7 @@ func (r *blockReader) load(block, start, size int64) error {
 		return err
 	}
 	if sha256.Sum256(part) != r.sums[block] {
-		return &CorruptError{Path: r.name, Want: "sha256:" + r.want.sha256, Got: fmt.Sprintf("other bytes at %d", start)}
+		return &layout.CorruptError{Path: r.name, Want: "sha256:" + r.want.Sha256, Got: fmt.Sprintf("other bytes at %d", start)}
 	}
 	r.loaded = block
 	return nil

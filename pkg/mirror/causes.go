@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -45,7 +46,7 @@ func cause(c Copy) string {
 		words = strings.Join(refused.Codes, ",")
 	}
 	switch {
-	case errors.As(c.Err, new(*ConflictError)), errors.As(c.Err, new(*registry.DigestError)), errors.As(c.Err, new(*CorruptError)):
+	case errors.As(c.Err, new(*ConflictError)), errors.As(c.Err, new(*registry.DigestError)), errors.As(c.Err, new(*layout.CorruptError)):
 		return c.Ref.String() // each is a finding
 	case errors.As(c.Err, new(*PapersError)):
 		return "the tag was not set for want of a signature or of what else refers to it"

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // change is what becomes at once of a mirror's lists and of what they list.
@@ -51,21 +52,21 @@ func (c *change) set(name string, text []byte) {
 // carryOut makes the change. If it fails before all of it was written, nothing
 // has changed; after that the next run completes it.
 func (c *change) carryOut() error {
-	doc := pendingDoc{SchemaVersion: 1}
+	doc := layout.Change{SchemaVersion: 1}
 	for _, name := range c.order {
 		text := c.texts[name]
 		if c.same(name, text) {
 			continue
 		}
-		doc.Files = append(doc.Files, pendingFile{Path: name, Remove: text == nil})
+		doc.Files = append(doc.Files, layout.ChangedFile{Path: name, Remove: text == nil})
 	}
 	if len(doc.Files) == 0 {
 		return nil
 	}
 	if err := c.prepare(doc); err != nil {
-		_ = c.root.Remove(changeFile)
+		_ = c.root.Remove(layout.ChangeFile)
 		for _, f := range doc.Files {
-			_ = c.root.Remove(stagedName(f.Path))
+			_ = c.root.Remove(layout.StagedName(f.Path))
 		}
 		return err
 	}
@@ -89,7 +90,7 @@ func (c *change) same(name string, text []byte) bool {
 }
 
 // prepare writes everything that is new, and the record last.
-func (c *change) prepare(doc pendingDoc) error {
+func (c *change) prepare(doc layout.Change) error {
 	dirs := map[string]bool{}
 	for _, f := range doc.Files {
 		if f.Remove {
@@ -97,10 +98,10 @@ func (c *change) prepare(doc pendingDoc) error {
 		}
 		dir := path.Dir(f.Path)
 		if err := c.root.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("%s: %w", dir, bare(err))
+			return fmt.Errorf("%s: %w", dir, layout.WithoutPath(err))
 		}
-		if err := c.stage(stagedName(f.Path), c.texts[f.Path]); err != nil {
-			return fmt.Errorf("%s: %w; nothing was changed", f.Path, bare(err))
+		if err := c.stage(layout.StagedName(f.Path), c.texts[f.Path]); err != nil {
+			return fmt.Errorf("%s: %w; nothing was changed", f.Path, layout.WithoutPath(err))
 		}
 		for ; !dirs[dir]; dir = path.Dir(dir) { // and those above it, which may be new
 			dirs[dir] = true
@@ -108,17 +109,17 @@ func (c *change) prepare(doc pendingDoc) error {
 	}
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
 		if err := fetch.SyncDir(c.root, dir); err != nil {
-			return fmt.Errorf("%s: %w; nothing was changed", dir, bare(err))
+			return fmt.Errorf("%s: %w; nothing was changed", dir, layout.WithoutPath(err))
 		}
 	}
 	text, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}
-	if len(doc.Files) > maxChanged || len(text) > maxChange {
-		return fmt.Errorf("%d lists and documents would change at once: %w of %d", len(doc.Files), errTooLarge, maxChanged)
+	if len(doc.Files) > layout.MaxChanged || len(text) > layout.MaxChange {
+		return fmt.Errorf("%d lists and documents would change at once: %w of %d", len(doc.Files), layout.ErrTooLarge, layout.MaxChanged)
 	}
-	f, err := fetch.Create(c.root, changeFile, 0o644)
+	f, err := fetch.Create(c.root, layout.ChangeFile, 0o644)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (c *change) stage(name string, text []byte) error {
 
 // complete gives every file of a change its name, and ends it. It may be done
 // any number of times.
-func complete(root *os.Root, doc pendingDoc) error {
+func complete(root *os.Root, doc layout.Change) error {
 	dirs := map[string]bool{}
 	for _, f := range doc.Files {
 		dirs[path.Dir(f.Path)] = true
@@ -151,29 +152,29 @@ func complete(root *os.Root, doc pendingDoc) error {
 		if f.Remove {
 			err = root.Remove(f.Path)
 		} else {
-			err = root.Rename(stagedName(f.Path), f.Path)
+			err = root.Rename(layout.StagedName(f.Path), f.Path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it was done already
-			return fmt.Errorf("%s: %w", f.Path, bare(err))
+			return fmt.Errorf("%s: %w", f.Path, layout.WithoutPath(err))
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
 		if err := fetch.SyncDir(root, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w", dir, bare(err))
+			return fmt.Errorf("%s: %w", dir, layout.WithoutPath(err))
 		}
 	}
-	if err := root.Remove(changeFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", changeFile, bare(err))
+	if err := root.Remove(layout.ChangeFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", layout.ChangeFile, layout.WithoutPath(err))
 	}
 	if err := fetch.SyncDir(root, "."); err != nil {
-		return fmt.Errorf("the directory: %w", bare(err))
+		return fmt.Errorf("the directory: %w", layout.WithoutPath(err))
 	}
 	return nil
 }
 
 // mend completes the change that a run was killed in. The lists must be locked.
 func (m *Maker) mend() error {
-	doc, err := readChange(m.root.FS())
+	doc, err := layout.ReadChange(m.root.FS())
 	if err != nil {
 		return fmt.Errorf("the mirror %s has a change that was not completed, and cannot be read: %w; remove that file, and make the mirror anew if it does not verify then", m.Dir, err)
 	}

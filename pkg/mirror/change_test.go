@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // A record of a change leads to lists and documents alone.
@@ -16,12 +17,12 @@ func FuzzChange(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":1,"files":[{"path":"MANIFEST.json"},{"path":"files/dl.k8s.io/x"},{"path":"MANIFEST.json.sigstore.json","remove":true}]}`))
 	f.Add([]byte(`{"schemaVersion":1,"files":[{"path":"../x"},{"path":"oci/blobs/sha256/x"},{"path":"files/.x.kverify-part"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		doc, err := parseChange(text)
+		doc, err := layout.ParseChange(text)
 		if err != nil {
 			return
 		}
 		for _, file := range doc.Files {
-			list := slices.Contains(append(slices.Clone(summed), sumsFile), file.Path)
+			list := slices.Contains(append(slices.Clone(layout.Summed), layout.SumsFile), file.Path)
 			if !fs.ValidPath(file.Path) || fetch.IsPart(path.Base(file.Path)) || !list && file.Path[:6] != "files/" {
 				t.Errorf("accepted %q", file.Path)
 			}
@@ -50,27 +51,27 @@ func TestChangeCountsAtOnce(t *testing.T) {
 		c.put("MANIFEST.json", []byte("new"))
 		c.put("oci/index.json", []byte("new"))
 		c.remove("MANIFEST.json.sigstore.json")
-		doc := pendingDoc{SchemaVersion: 1, Files: []pendingFile{{Path: "MANIFEST.json"}, {Path: "oci/index.json"}, {Path: "MANIFEST.json.sigstore.json", Remove: true}}}
+		doc := layout.Change{SchemaVersion: 1, Files: []layout.ChangedFile{{Path: "MANIFEST.json"}, {Path: "oci/index.json"}, {Path: "MANIFEST.json.sigstore.json", Remove: true}}}
 		if err := c.prepare(doc); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range doc.Files[:named] {
-			if err := root.Rename(stagedName(f.Path), f.Path); err != nil {
+			if err := root.Rename(layout.StagedName(f.Path), f.Path); err != nil {
 				t.Fatal(err)
 			}
 		}
 		d := &Dir{path: dir, fsys: root.FS()}
-		there, err := readChange(d.fsys)
+		there, err := layout.ReadChange(d.fsys)
 		if err != nil || there == nil {
 			t.Fatal(err)
 		}
-		d.fsys = newPending(d.fsys, there)
+		d.fsys = layout.Overlay(d.fsys, there)
 		for _, name := range []string{"MANIFEST.json", "oci/index.json"} {
-			if text, err := readIfThere(d.fsys, name, 100); err != nil || string(text) != "new" {
+			if text, err := layout.ReadIfThere(d.fsys, name, 100); err != nil || string(text) != "new" {
 				t.Errorf("%d named: %s is %q, %v", named, name, text, err)
 			}
 		}
-		if text, err := readIfThere(d.fsys, "MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
+		if text, err := layout.ReadIfThere(d.fsys, "MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
 			t.Errorf("%d named: what was removed is %q, %v", named, text, err)
 		}
 		if err := complete(root, *there); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -41,29 +42,29 @@ func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
 	if errors.Join(p.errs...) != nil { // a blob is missing: nothing that names it can be listed
 		return r, Made{}, nil //nolint:nilerr // the report says it
 	}
-	found := &Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
-	scope := Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}
+	found := &layout.Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
+	scope := layout.Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}
 	for _, ref := range p.wish.Also {
 		scope.Also = append(scope.Also, ref.String())
 	}
-	found.Scope = []Scope{scope}
+	found.Scope = []layout.Scope{scope}
 	if err := p.listFiles(ctx, found); err != nil {
 		return r, Made{}, err
 	}
 	made, err := p.maker.commit(r, found, p)
 	made.Listed = err == nil
 	for _, i := range p.images {
-		made.Absent = union(made.Absent, i.Absent)
+		made.Absent = layout.Union(made.Absent, i.Absent)
 	}
 	return r, made, err
 }
 
 // listFiles lists the files that were judged, with what lies beside each.
-func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
+func (p *Plan) listFiles(ctx context.Context, found *layout.Manifest) error {
 	for i, res := range p.results {
 		origin := p.origins[i].String()
 		if res.Verdict() != report.Verified {
-			u := UnknownEntry{Name: res.Subject, Release: p.wish.Version.String(), Digest: res.Digest}
+			u := layout.UnknownEntry{Name: res.Subject, Release: p.wish.Version.String(), Digest: res.Digest}
 			for _, c := range res.Checks {
 				if c.Required && c.Verdict != report.Verified && u.Detail == "" {
 					u.Detail = c.Name + ": " + c.Detail
@@ -77,20 +78,20 @@ func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
 			found.Unknown = append(found.Unknown, u)
 			continue
 		}
-		sums, err := fetch.HashFile(ctx, p.maker.root, filePath(res.Subject), nil)
+		sums, err := fetch.HashFile(ctx, p.maker.root, layout.FilePath(res.Subject), nil)
 		for try := 0; try < 5 && errors.Is(err, fetch.ErrNotRegular); try++ { // another run is giving it its name
 			time.Sleep(busyWait)
-			sums, err = fetch.HashFile(ctx, p.maker.root, filePath(res.Subject), nil)
+			sums, err = fetch.HashFile(ctx, p.maker.root, layout.FilePath(res.Subject), nil)
 		}
 		if err != nil {
 			return err
 		}
 		found.Files = append(found.Files, p.fileEntry(res.Subject, "", origin, wantOf(sums)))
-		for _, suffix := range beside[1:] {
+		for _, suffix := range layout.Sidecars[1:] {
 			url := res.Subject + suffix
 			if lies, ok := p.lies[url]; ok {
 				found.Files = append(found.Files, p.fileEntry(url, suffix, origin, lies))
-			} else if _, err := p.maker.root.Lstat(filePath(url)); err == nil {
+			} else if _, err := p.maker.root.Lstat(layout.FilePath(url)); err == nil {
 				p.stray = append(p.stray, url)
 			}
 		}
@@ -98,11 +99,11 @@ func (p *Plan) listFiles(ctx context.Context, found *Manifest) error {
 	return nil
 }
 
-func wantOf(s fetch.Sums) want { return want{sha256: s.SHA256, size: s.Size} }
+func wantOf(s fetch.Sums) layout.Want { return layout.Want{Sha256: s.SHA256, Size: s.Size} }
 
 // fileEntry lists a file, or what lies beside one.
-func (p *Plan) fileEntry(url, suffix, origin string, w want) FileEntry {
-	e := FileEntry{URL: url, SHA256: w.sha256, Size: w.size, Origin: origin, Releases: []string{p.wish.Version.String()},
+func (p *Plan) fileEntry(url, suffix, origin string, w layout.Want) layout.FileEntry {
+	e := layout.FileEntry{URL: url, SHA256: w.Sha256, Size: w.Size, Origin: origin, Releases: []string{p.wish.Version.String()},
 		Verdict: report.Unknown.String()} // it vouches for itself alone
 	if suffix == "" || suffix == verify.BundleSuffix {
 		e.Verdict = report.Verified.String()
@@ -115,7 +116,7 @@ func (p *Plan) fileEntry(url, suffix, origin string, w want) FileEntry {
 // would contradict itself if the run ended here.
 func (p *Plan) writeBeside(name string, text []byte) error {
 	url, m := "https://"+strings.TrimPrefix(name, "files/"), p.maker
-	lies := want{sha256: hashHex(text), size: int64(len(text))}
+	lies := layout.Want{Sha256: layout.HashHex(text), Size: int64(len(text))}
 	there := (&change{root: m.root}).same(name, text)
 	listed, has := m.listed[url]
 	wait := !there && has && listed != lies
@@ -132,7 +133,7 @@ func (p *Plan) writeBeside(name string, text []byte) error {
 }
 
 // commit joins what was found with the lists as they are now, under a lock.
-func (m *Maker) commit(r report.Report, found *Manifest, p *Plan) (made Made, err error) {
+func (m *Maker) commit(r report.Report, found *layout.Manifest, p *Plan) (made Made, err error) {
 	unlock, err := m.lockLists()
 	if err != nil {
 		return made, err
@@ -144,17 +145,17 @@ func (m *Maker) commit(r report.Report, found *Manifest, p *Plan) (made Made, er
 		return made, err
 	}
 	all := old
-	all.Tool, all.SchemaVersion, all.Sums = m.Tool, manifestVersion, sumsFile
+	all.Tool, all.SchemaVersion, all.Sums = m.Tool, layout.ManifestVersion, layout.SumsFile
 	policy, root := r.Policy, r.TrustedRoot
 	policy.Path, root.Path = "", "" // of another machine
 	all.Policy, all.TrustedRoot = &policy, &root
-	all.merge(found)
+	all.Merge(found)
 	for _, url := range slices.Sorted(maps.Keys(p.held)) {
-		c.put(filePath(url), p.held[url])
+		c.put(layout.FilePath(url), p.held[url])
 	}
 	for _, url := range p.stray { // it proves nothing, and no list has it
-		if !slices.ContainsFunc(all.Files, func(f FileEntry) bool { return f.URL == url }) {
-			c.remove(filePath(url))
+		if !slices.ContainsFunc(all.Files, func(f layout.FileEntry) bool { return f.URL == url }) {
+			c.remove(layout.FilePath(url))
 		}
 	}
 	m.documents(c, all, found.Releases, p.carried.Documents)
@@ -177,38 +178,38 @@ func (m *Maker) lockLists() (unlock func(), err error) {
 }
 
 // current reads MANIFEST.json as it is now.
-func (m *Maker) current() (*Manifest, []byte, error) {
+func (m *Maker) current() (*layout.Manifest, []byte, error) {
 	fsys := m.root.FS()
-	doc, err := readChange(fsys)
+	doc, err := layout.ReadChange(fsys)
 	if err != nil {
 		return nil, nil, err
 	}
 	if doc != nil { // a dry run, which completes nothing
-		fsys = newPending(fsys, doc)
+		fsys = layout.Overlay(fsys, doc)
 	}
-	body, err := readIfThere(fsys, manifestFile, maxManifestFile)
+	body, err := layout.ReadIfThere(fsys, layout.ManifestFile, layout.MaxManifestFile)
 	if err != nil || body == nil {
-		return &Manifest{}, nil, err
+		return &layout.Manifest{}, nil, err
 	}
-	parsed, err := parseManifest(body)
+	parsed, err := layout.ParseManifest(body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the mirror %s cannot be gone on with: MANIFEST.json: %w", m.Dir, err)
 	}
 	if m.Operator != nil {
-		signature, err := readIfThere(fsys, signatureFile, maxBundle)
+		signature, err := layout.ReadIfThere(fsys, layout.SignatureFile, layout.MaxBundle)
 		if err != nil {
 			return nil, nil, err
 		}
 		if !m.Operator.Signed(body, signature) {
-			parsed.doc.disown()
+			disown(parsed.Manifest)
 		}
 	}
-	return parsed.doc, body, nil
+	return parsed.Manifest, body, nil
 }
 
 // disown takes back what the list says was published. Who signs a list vouches
 // for what a run of theirs has read, and not for what somebody wrote into it since.
-func (m *Manifest) disown() {
+func disown(m *layout.Manifest) {
 	for i := range m.Files {
 		m.Files[i].Origin = fetch.Carried.String()
 	}
@@ -216,11 +217,11 @@ func (m *Manifest) disown() {
 
 // documents adds what the verdicts rest on. Of promotion manifests only the
 // lines of images that the mirror holds are kept.
-func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []verify.CarriedDocument) {
+func (m *Maker) documents(c *change, all *layout.Manifest, releases []string, docs []verify.CarriedDocument) {
 	for _, d := range docs {
 		body, whole := d.Body, ""
 		if strings.HasSuffix(d.URL, "/images.yaml") {
-			body = release.ExcerptPromotion(d.Body, all.holds())
+			body = release.ExcerptPromotion(d.Body, heldLines(all))
 			if body == nil {
 				continue
 			}
@@ -239,22 +240,22 @@ func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []ve
 				continue
 			}
 			sum := sha256.Sum256(text)
-			e := FileEntry{URL: d.URL + suffix, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(text)), Origin: d.Origin.String(),
+			e := layout.FileEntry{URL: d.URL + suffix, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(text)), Origin: d.Origin.String(),
 				Verdict: report.Unknown.String(), Releases: releases}
 			if suffix == "" {
 				e.Verdict, e.ExcerptOf = d.Verdict.String(), whole
 			} else if suffix == verify.BundleSuffix {
 				e.Verdict = report.Verified.String()
 			}
-			c.put(filePath(e.URL), text)
-			all.merge(&Manifest{Files: []FileEntry{e}})
+			c.put(layout.FilePath(e.URL), text)
+			all.Merge(&layout.Manifest{Files: []layout.FileEntry{e}})
 		}
 	}
 }
 
-// holds says of a line of a promotion manifest whether it is about an image of
+// heldLines says of a line of a promotion manifest whether it is about an image of
 // the mirror: by its digest, or by a tag that an image has here.
-func (m *Manifest) holds() func(name, digest string, tags []string) bool {
+func heldLines(m *layout.Manifest) func(name, digest string, tags []string) bool {
 	known := map[string]bool{}
 	note := func(full, digest string) {
 		ref, err := registry.ParseRef(full)
@@ -280,32 +281,32 @@ func (m *Manifest) holds() func(name, digest string, tags []string) bool {
 
 // writeLists writes all lists that differ from what is there, and with them what
 // else has changed: all of it at once.
-func (m *Maker) writeLists(c *change, all *Manifest, before []byte) (made Made, err error) {
-	text, err := all.bytes()
+func (m *Maker) writeLists(c *change, all *layout.Manifest, before []byte) (made Made, err error) {
+	text, err := all.Bytes()
 	if err != nil {
 		return made, err
 	}
 	if made.Changed = !bytes.Equal(text, before); made.Changed {
 		all.Created = m.Now().UTC().Format(time.RFC3339)
-		if text, err = all.bytes(); err != nil {
+		if text, err = all.Bytes(); err != nil {
 			return made, err
 		}
 	}
-	index, err := all.index()
+	index, err := all.Index()
 	if err != nil {
 		return made, err
 	}
-	if len(text) > maxManifestFile || len(index) > maxIndexFile {
+	if len(text) > layout.MaxManifestFile || len(index) > layout.MaxIndexFile {
 		return made, fmt.Errorf("the lists of the mirror %s would be larger than can be read (%d and %d bytes); make another mirror for some of the releases", m.Dir, len(text), len(index))
 	}
-	files := map[string][]byte{manifestFile: text, layoutFile: []byte(layoutText), indexFile: index}
-	signature, err := fetch.ReadRegular(m.root, signatureFile, maxManifestFile)
+	files := map[string][]byte{layout.ManifestFile: text, layout.LayoutFile: []byte(layout.LayoutText), layout.IndexFile: index}
+	signature, err := fetch.ReadRegular(m.root, layout.SignatureFile, layout.MaxManifestFile)
 	had := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return made, err
 	}
 	if fits := had && vouch.Check(text, signature) == nil; !fits {
-		c.remove(signatureFile)
+		c.remove(layout.SignatureFile)
 		signature, made.Unsigned = nil, had && m.Operator == nil
 	}
 	if m.Operator != nil && (signature == nil || made.Changed || !m.Operator.Signed(text, signature)) {
@@ -313,13 +314,13 @@ func (m *Maker) writeLists(c *change, all *Manifest, before []byte) (made Made, 
 			return made, fmt.Errorf("MANIFEST.json could not be signed: %w", err)
 		}
 	}
-	order := []string{manifestFile, layoutFile, indexFile}
+	order := []string{layout.ManifestFile, layout.LayoutFile, layout.IndexFile}
 	if signature != nil {
-		files[signatureFile] = signature
-		order = []string{manifestFile, signatureFile, layoutFile, indexFile}
+		files[layout.SignatureFile] = signature
+		order = []string{layout.ManifestFile, layout.SignatureFile, layout.LayoutFile, layout.IndexFile}
 	}
-	files[sumsFile] = sums(files)
-	for _, name := range append(order, sumsFile) {
+	files[layout.SumsFile] = layout.Sums(files)
+	for _, name := range append(order, layout.SumsFile) {
 		c.put(name, files[name])
 	}
 	return made, c.carryOut()

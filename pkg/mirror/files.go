@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // answerFile answers for files/<host>/<path>.
@@ -17,11 +19,11 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 	if err := d.broken["MANIFEST.json"]; err != nil {
 		return d.refuse(err)
 	}
-	if !isClean(req.URL.Path) {
+	if !layout.IsClean(req.URL.Path) {
 		return missing()
 	}
-	w, listed := d.manifest.listed(url)
-	body, size, err := openChecked(req.Context(), d.fsys, "files/"+host+req.URL.Path, w)
+	w, listed := d.manifest.Listed(url)
+	body, size, err := layout.OpenChecked(req.Context(), d.fsys, "files/"+host+req.URL.Path, w)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing()
@@ -32,7 +34,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 	case err != nil:
 		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
-	return &answer{status: http.StatusOK, size: size, sum: w.sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
+	return &answer{status: http.StatusOK, size: size, sum: w.Sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
 }
 
 // contentType is what the publishers' own hosts say of the same files.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -84,7 +85,7 @@ func (h *Handler) Judge(r report.Report) {
 			}
 			refuted[name] = why
 			if u, err := url.Parse(name); err == nil {
-				if to := canonical(u.Host, u.Path); to != "" {
+				if to := layout.Canonical(u.Host, u.Path); to != "" {
 					refuted[to] = why
 				}
 			}
@@ -107,8 +108,8 @@ func reasonOf(res report.Result) string {
 }
 
 func repositoryOf(name string) (string, bool) {
-	n, ok := splitName(name)
-	return n.host + "/" + n.repo, ok
+	n, ok := layout.SplitName(name)
+	return n.Host + "/" + n.Repo, ok
 }
 
 // maxBody caps what is read of a request: a look-up in the log is the only one
@@ -239,9 +240,9 @@ func (h *Handler) send(w *recorder, req *http.Request, a *answer) {
 	}
 	var content io.ReadSeeker
 	switch body := a.body.(type) {
-	case inMemory:
+	case layout.InMemory:
 		content = body.Reader
-	case *checkedReader:
+	case *layout.CheckedReader:
 		var err error
 		if content, err = h.blocks.reader(req.Context(), body); err != nil {
 			h.refuse(w, req, err)

@@ -20,12 +20,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/report"
 )
 
 // bigFile is over what is checked in memory, and no whole number of blocks.
 var bigFile = func() string {
-	b := make([]byte, maxChecked+3*blockSize+17)
+	b := make([]byte, layout.MaxChecked+3*blockSize+17)
 	random := rand.NewChaCha8([32]byte{7})
 	_, _ = random.Read(b)
 	return string(b)
@@ -50,8 +51,8 @@ func (t tree) manifest(index, image string) string {
 		}
 	}
 	out, _ := json.Marshal(entry{"schemaVersion": 1, "files": files, "images": []entry{
-		{"name": "registry.k8s.io/kube-proxy:v1.27.2", "digest": index, "size": len(t[blobPath(index)]), "mediaType": listType},
-		{"name": "registry.k8s.io/kube-proxy-amd64:v1.27.2", "digest": image, "size": len(t[blobPath(image)]), "mediaType": imageType},
+		{"name": "registry.k8s.io/kube-proxy:v1.27.2", "digest": index, "size": len(t[layout.BlobPath(index)]), "mediaType": listType},
+		{"name": "registry.k8s.io/kube-proxy-amd64:v1.27.2", "digest": image, "size": len(t[layout.BlobPath(image)]), "mediaType": imageType},
 	}})
 	return string(out)
 }
@@ -249,7 +250,7 @@ func TestServePages(t *testing.T) {
 	for i := range 7 {
 		tag := fmt.Sprintf("v1.%d.0", i)
 		want = append(want, tag)
-		list = append(list, desc(listType, index, len(files[blobPath(index)]), fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)))
+		list = append(list, desc(listType, index, len(files[layout.BlobPath(index)]), fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)))
 	}
 	_ = image
 	files["oci/index.json"] = `{"schemaVersion":2,"manifests":[` + strings.Join(list, ",") + `]}`
@@ -279,16 +280,16 @@ func TestServePages(t *testing.T) {
 // TestServeReferrers holds the descriptors and the filter of the referrers' list.
 func TestServeReferrers(t *testing.T) {
 	files, index, _, config, _ := sample()
-	subject := desc(listType, index, len(files[blobPath(index)]), "")
+	subject := desc(listType, index, len(files[layout.BlobPath(index)]), "")
 	const ociType = "application/vnd.oci.image.manifest.v1+json"
-	conf := desc("application/vnd.oci.empty.v1+json", config, len(files[blobPath(config)]), "")
+	conf := desc("application/vnd.oci.empty.v1+json", config, len(files[layout.BlobPath(config)]), "")
 	a, aSize := files.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json","config":%s,"layers":[],"subject":%s,"annotations":{"a":"b"}}`, ociType, conf, subject))
-	b, bSize := files.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[],"subject":%s,"annotations":{"long":%q}}`, ociType, conf, subject, strings.Repeat("x", maxAnnotations)))
+	b, bSize := files.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[],"subject":%s,"annotations":{"long":%q}}`, ociType, conf, subject, strings.Repeat("x", layout.MaxAnnotations)))
 	named := func(tag string) string {
 		return fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)
 	}
 	files["oci/index.json"] = fmt.Sprintf(`{"schemaVersion":2,"manifests":[%s,%s,%s]}`,
-		desc(listType, index, len(files[blobPath(index)]), named("v1.27.2")), desc(ociType, a, aSize, named("a")), desc(ociType, b, bSize, named("b")))
+		desc(listType, index, len(files[layout.BlobPath(index)]), named("v1.27.2")), desc(ociType, a, aSize, named("a")), desc(ociType, b, bSize, named("b")))
 	base, _, _, _ := serveTree(t, files)
 	for filter, want := range map[string][]string{
 		"":                                  {a, b},
@@ -386,12 +387,12 @@ func TestServeDamage(t *testing.T) {
 	files, _, image, config, layer := listedSample()
 	targets := map[string]string{ // address to file
 		"/dl.k8s.io/" + bigPath:                  "files/dl.k8s.io/" + bigPath,
-		"/v2/kube-proxy/blobs/" + layer:          blobPath(layer),
-		"/v2/kube-proxy/blobs/" + config:         blobPath(config),
-		"/v2/kube-proxy/manifests/" + image:      blobPath(image),
+		"/v2/kube-proxy/blobs/" + layer:          layout.BlobPath(layer),
+		"/v2/kube-proxy/blobs/" + config:         layout.BlobPath(config),
+		"/v2/kube-proxy/manifests/" + image:      layout.BlobPath(image),
 		"/dl.k8s.io/release/stable-1.27.txt":     "files/dl.k8s.io/release/stable-1.27.txt",
 		"/v1.27.2/release":                       "files/dl.k8s.io/release/v1.27.2/kubernetes-release.spdx",
-		"/v2/kube-proxy-amd64/manifests/v1.27.2": blobPath(image),
+		"/v2/kube-proxy-amd64/manifests/v1.27.2": layout.BlobPath(image),
 	}
 	for address, name := range targets {
 		for _, warm := range []bool{false, true} {
@@ -591,8 +592,8 @@ func TestServeParallel(t *testing.T) {
 		wg.Go(func() {
 			for path, want := range map[string]string{
 				"/dl.k8s.io/" + bigPath:            bigFile,
-				"/v2/kube-proxy/blobs/" + layer:    files[blobPath(layer)],
-				"/v2/kube-proxy/manifests/v1.27.2": files[blobPath(index)],
+				"/v2/kube-proxy/blobs/" + layer:    files[layout.BlobPath(layer)],
+				"/v2/kube-proxy/manifests/v1.27.2": files[layout.BlobPath(index)],
 			} {
 				from := i * 1000 % len(want)
 				resp, body, err := ask(t, "GET", base, path, map[string]string{"Range": fmt.Sprintf("bytes=%d-", from)})

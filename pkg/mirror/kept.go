@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // kept answers from a mirror, while it is brought up to date, what it holds
@@ -65,29 +67,29 @@ func (k *kept) place(u *url.URL) *url.URL {
 		if !ok {
 			return nil
 		}
-		host, p = hostImages, "/v2/"+rest
+		host, p = layout.HostImages, "/v2/"+rest
 	}
 	switch host {
-	case hostImages:
+	case layout.HostImages:
 		kind, ref := "", ""
 		if parts := strings.Split(p, "/"); len(parts) > 4 {
 			kind, ref = parts[len(parts)-2], parts[len(parts)-1]
 		}
 		signature := strings.HasPrefix(ref, "sha256-") && strings.HasSuffix(ref, ".sig")
-		if kind != "blobs" && kind != "manifests" || !isDigest(ref) && !signature {
+		if kind != "blobs" && kind != "manifests" || !layout.IsDigest(ref) && !signature {
 			return nil
 		}
-	case hostFiles:
-		if rest, ok := strings.CutPrefix(p, "/release/"); !ok || !startsWithVersion(rest) {
+	case layout.HostFiles:
+		if rest, ok := strings.CutPrefix(p, "/release/"); !ok || !layout.StartsWithVersion(rest) {
 			return nil
 		}
-	case hostSBOM:
-		to, err := url.Parse(canonical(host, p))
+	case layout.HostSBOM:
+		to, err := url.Parse(layout.Canonical(host, p))
 		if err != nil || to.Host == "" {
 			return nil
 		}
 		return to
-	case hostRekor:
+	case layout.HostRekor:
 	default:
 		return nil
 	}

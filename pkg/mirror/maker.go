@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -45,9 +46,9 @@ type Maker struct {
 	run   *os.File // the directory, locked with others for as long as this runs
 	kept  *kept    // nil where nothing was there before
 	fresh *verify.Verifier
-	old   *Manifest
+	old   *layout.Manifest
 	// listed is what the lists had of files, by URL, when the run began.
-	listed map[string]want
+	listed map[string]layout.Want
 	space  *fetch.Space
 }
 
@@ -69,11 +70,11 @@ func NewMaker(o MakerOptions) (*Maker, error) {
 	}
 	m := &Maker{MakerOptions: o, fresh: o.Verifier, space: new(fetch.Space)}
 	if err := os.MkdirAll(o.Dir, 0o777); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, ErrNotMirror, bare(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, ErrNotMirror, layout.WithoutPath(err))
 	}
 	var err error
 	if m.root, err = fetch.OpenDir(o.Dir); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, ErrNotMirror, bare(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, ErrNotMirror, layout.WithoutPath(err))
 	}
 	if err := m.begin(); err != nil {
 		m.Close()
@@ -88,7 +89,7 @@ func (m *Maker) begin() error {
 	}
 	for _, dir := range []string{"files", "oci/blobs/sha256"} {
 		if err := m.root.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, ErrNotMirror, bare(err))
+			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, ErrNotMirror, layout.WithoutPath(err))
 		}
 	}
 	var err error
@@ -116,7 +117,7 @@ func (m *Maker) begin() error {
 		return fmt.Errorf("the mirror %s cannot be gone on with: %w; verify it, and make it anew if need be", m.Dir, err)
 	}
 	if listing != nil {
-		m.listed = listing.files
+		m.listed = listing.Files
 	}
 	if m.old = dir.Manifest(); m.old == nil || m.Refresh {
 		return dir.Close()
@@ -190,7 +191,7 @@ func onlyMirror(root *os.Root, dir string) error {
 	}
 	for _, e := range list {
 		switch name := e.Name(); {
-		case name == "files", name == "oci", name == unknownFolder, name == manifestFile, name == signatureFile, name == sumsFile, fetch.IsPart(name):
+		case name == "files", name == "oci", name == layout.UnknownFolder, name == layout.ManifestFile, name == layout.SignatureFile, name == layout.SumsFile, fetch.IsPart(name):
 		default:
 			return fmt.Errorf("%s: %w: %.100q stands in it; name an empty directory, or one that does not exist", dir, ErrNotMirror, name)
 		}
@@ -210,7 +211,7 @@ const busyWait = 100 * time.Millisecond
 // admitted content names, and a layer only if it unpacks to what its image's
 // config says.
 func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said string, err error) {
-	name := blobPath(p.digest)
+	name := layout.BlobPath(p.digest)
 	for {
 		there, err := m.has(ctx, name, p, t)
 		if there || err != nil {
@@ -232,9 +233,9 @@ func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said str
 		if err != nil {
 			return "", err
 		}
-		if len(p.unpacked.diffIDs) > 0 {
-			if _, err := hashLayer(contextReader{ctx, part.Reader()}, p.digest, p.unpacked); err != nil {
-				var layer *LayerError
+		if len(p.unpacked.DiffIDs) > 0 {
+			if _, err := layout.HashLayer(layout.WithContext(ctx, part.Reader()), p.digest, p.unpacked); err != nil {
+				var layer *layout.LayerError
 				if errors.As(err, &layer) {
 					return "", errors.Join(err, part.Discard())
 				}

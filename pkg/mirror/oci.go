@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // answerOCI answers the read half of the distribution specification.
@@ -46,23 +48,23 @@ func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 	return ociError(http.StatusNotFound, codeName, "no such address")
 }
 
-func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
-	var target descriptor
-	if isDigest(ref) {
+func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *answer {
+	var target layout.Descriptor
+	if layout.IsDigest(ref) {
 		n, a := d.find(r, name, ref)
 		if a != nil {
 			return a
 		}
-		if !n.isManifest {
+		if !n.IsManifest {
 			return ociError(http.StatusNotFound, codeManifest, fmt.Sprintf("%s@%s is no manifest", name, ref))
 		}
-		target = n.descriptor
+		target = n.Descriptor
 	} else {
-		if err := r.refused[ref]; err != nil {
+		if err := r.Refused[ref]; err != nil {
 			return d.ociRefuse(fmt.Errorf("%s:%s: %w", name, ref, err))
 		}
 		var ok bool
-		if target, ok = r.tags[ref]; !ok {
+		if target, ok = r.Tags[ref]; !ok {
 			return ociError(http.StatusNotFound, codeManifest, fmt.Sprintf("%s:%s is not in the mirror %s", name, ref, d.path))
 		}
 	}
@@ -71,13 +73,13 @@ func (d *Dir) answerManifest(r *repository, name, ref string) *answer {
 	if !isManifestType(target.MediaType) {
 		return d.ociRefuse(fmt.Errorf("%s@%s: %.100q is no media type of a manifest", name, target.Digest, target.MediaType))
 	}
-	body, err := readFile(d.fsys, blobPath(target.Digest), target.want(), maxChecked)
+	body, err := layout.ReadFile(d.fsys, layout.BlobPath(target.Digest), target.Want(), layout.MaxChecked)
 	if err != nil {
 		return d.ociFailure(codeManifest, name+"@"+target.Digest, err)
 	}
 	a := fromBytes(http.StatusOK, target.MediaType, body)
 	a.header["Docker-Content-Digest"] = target.Digest
-	a.sum = target.want().sha256
+	a.sum = target.Want().Sha256
 	return a
 }
 
@@ -90,37 +92,37 @@ func isManifestType(mediaType string) bool {
 	}, mediaType)
 }
 
-func (d *Dir) answerBlob(req *http.Request, r *repository, name, ref string) *answer {
-	if !isDigest(ref) {
+func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *answer {
+	if !layout.IsDigest(ref) {
 		return ociError(http.StatusNotFound, codeBlob, fmt.Sprintf("%q is no sha256 digest", ref))
 	}
 	n, a := d.find(r, name, ref)
 	if a != nil {
 		return a
 	}
-	if n.isManifest {
+	if n.IsManifest {
 		return ociError(http.StatusNotFound, codeBlob, fmt.Sprintf("%s@%s is no blob", name, ref))
 	}
-	body, size, err := openChecked(req.Context(), d.fsys, blobPath(ref), n.want())
+	body, size, err := layout.OpenChecked(req.Context(), d.fsys, layout.BlobPath(ref), n.Want())
 	if err != nil {
 		return d.ociFailure(codeBlob, name+"@"+ref, err)
 	}
-	return &answer{status: http.StatusOK, size: size, sum: n.want().sha256, body: body, header: map[string]string{
+	return &answer{status: http.StatusOK, size: size, sum: n.Want().Sha256, body: body, header: map[string]string{
 		"Content-Type": "application/octet-stream", "Docker-Content-Digest": ref,
 	}}
 }
 
 // find looks a digest up among what the names of r reach.
-func (d *Dir) find(r *repository, name, digest string) (*node, *answer) {
-	all := r.reach()
-	n := all.nodes[digest]
+func (d *Dir) find(r *layout.Repository, name, digest string) (*layout.Node, *answer) {
+	all := r.Reach()
+	n := all.Nodes[digest]
 	switch {
-	case n == nil && all.damage != nil:
-		return nil, d.ociRefuse(all.damage)
+	case n == nil && all.Damage != nil:
+		return nil, d.ociRefuse(all.Damage)
 	case n == nil:
 		return nil, ociError(http.StatusNotFound, codeManifest,
 			fmt.Sprintf("%s@%s is not in the mirror %s: no name of that repository reaches it", name, digest, d.path))
-	case n.conflict:
+	case n.Conflict:
 		return nil, d.ociRefuse(fmt.Errorf("%s@%s is described in two ways that differ", name, digest))
 	}
 	return n, nil

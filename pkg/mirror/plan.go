@@ -12,6 +12,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -40,16 +41,16 @@ type Plan struct {
 	maker   *Maker
 	wish    Wish
 	carried *verify.Carried
-	images  []ImageEntry
-	unknown []UnknownEntry
+	images  []layout.ImageEntry
+	unknown []layout.UnknownEntry
 	results []report.Result // of the files
 	origins []fetch.Origin
 	errs    []error
 
 	mu    sync.Mutex
-	lies  map[string]want   // by URL, what lies beside files that were verified
-	held  map[string][]byte // by URL, what of it would contradict the lists until they change
-	stray []string          // URLs of what lies beside files, and does not belong there
+	lies  map[string]layout.Want // by URL, what lies beside files that were verified
+	held  map[string][]byte      // by URL, what of it would contradict the lists until they change
+	stray []string               // URLs of what lies beside files, and does not belong there
 }
 
 // Item is one blob or file on its way into a mirror.
@@ -75,7 +76,7 @@ type piece struct {
 	size              int64
 	host, repo        string
 	body              []byte // of manifests; what is larger is fetched
-	unpacked          unpacked
+	unpacked          layout.Unpacked
 }
 
 // Plan verifies what is wanted, and lists what has to be brought in.
@@ -92,7 +93,7 @@ func (m *Maker) Plan(ctx context.Context, w Wish) (*Plan, error) {
 }
 
 func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
-	p := &Plan{maker: m, wish: w, lies: map[string]want{}, held: map[string][]byte{}}
+	p := &Plan{maker: m, wish: w, lies: map[string]layout.Want{}, held: map[string][]byte{}}
 	c := verify.Carry{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
 		Referrers: true, Files: w.Files != nil}
 	if m.old != nil && !m.Refresh {
@@ -129,7 +130,7 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[string]*piece) error {
 	releases := []string{p.wish.Version.String()}
 	if im.Verdict != report.Verified {
-		u := UnknownEntry{Name: im.Ref.String(), Release: p.wish.Version.String(), Digest: im.Digest, Detail: im.Detail}
+		u := layout.UnknownEntry{Name: im.Ref.String(), Release: p.wish.Version.String(), Digest: im.Digest, Detail: im.Detail}
 		if im.Digest != "" {
 			if _, err := p.follow(ctx, registry.Ref{Host: im.Ref.Host, Repository: im.Ref.Repository, Digest: im.Digest}, im.Digest, pieces); err != nil {
 				u.Digest, u.Detail = "", u.Detail+"; "+err.Error() // recorded, and not even its bytes are here
@@ -143,7 +144,7 @@ func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[str
 		if err != nil {
 			return err
 		}
-		e := ImageEntry{Name: a.Ref().String(), Digest: a.Digest(), MediaType: a.MediaType(), Size: a.Size(), Absent: absent,
+		e := layout.ImageEntry{Name: a.Ref().String(), Digest: a.Digest(), MediaType: a.MediaType(), Size: a.Size(), Absent: absent,
 			Origin: fetch.Carried.String(), Verdict: report.Verified.String(), Why: a.Why(), Releases: releases}
 		if a.Ref().Tag != "" && a.Ref().Digest != "" { // a tag, demanded with a digest
 			e.Name = registry.Ref{Host: a.Ref().Host, Repository: a.Ref().Repository, Tag: a.Ref().Tag}.String()
@@ -192,10 +193,10 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, piec
 			pieces[d.Digest] = &piece{digest: d.Digest, mediaType: d.MediaType, size: d.Size, host: ref.Host, repo: ref.Repository}
 		}
 	}
-	if !isConfig(img.Config.MediaType) {
+	if !layout.IsConfig(img.Config.MediaType) {
 		return nil, nil
 	}
-	body, err := p.maker.Verifier.Registry.Blob(ctx, ref.Host, ref.Repository, img.Config.Digest, maxChecked)
+	body, err := p.maker.Verifier.Registry.Blob(ctx, ref.Host, ref.Repository, img.Config.Digest, layout.MaxChecked)
 	if err != nil {
 		return nil, err
 	}
@@ -203,14 +204,14 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, piec
 	if err != nil {
 		return nil, err
 	}
-	layers, err := layersOf(img, config)
+	layers, err := layout.LayersOf(img, config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	pieces[img.Config.Digest].body = body
 	for digest, u := range layers {
-		pieces[digest].unpacked.mediaType = u.mediaType
-		pieces[digest].unpacked.diffIDs = append(pieces[digest].unpacked.diffIDs, u.diffIDs...)
+		pieces[digest].unpacked.MediaType = u.MediaType
+		pieces[digest].unpacked.DiffIDs = append(pieces[digest].unpacked.DiffIDs, u.DiffIDs...)
 	}
 	return nil, nil
 }
@@ -239,7 +240,7 @@ func (p *Plan) blobItem(b *piece) {
 		return said
 	}
 	it.skip = func() { p.errs[at] = context.Canceled }
-	if info, err := p.maker.root.Lstat(blobPath(b.digest)); err != nil || info.Size() != b.size {
+	if info, err := p.maker.root.Lstat(layout.BlobPath(b.digest)); err != nil || info.Size() != b.size {
 		p.Need += b.size
 	}
 	p.Items = append(p.Items, it)
@@ -256,13 +257,13 @@ func (p *Plan) fileItems(ctx context.Context) {
 	slices.Sort(paths)
 	p.results, p.origins = make([]report.Result, len(paths)), make([]fetch.Origin, len(paths))
 	for i, name := range paths {
-		t := verify.Target{Path: name, Name: filePath(p.wish.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
+		t := verify.Target{Path: name, Name: layout.FilePath(p.wish.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
 			Attempts: p.maker.Attempts, Space: p.maker.space, Write: p.writeBeside}
 		if release.DescribeFile(name).Kind == "binary" {
 			t.Mode = 0o755
 		}
 		if p.maker.AllowUnknown {
-			t.Outside = path.Join(unknownFolder, strings.TrimPrefix(p.wish.Version.FileURL(name), "https://"))
+			t.Outside = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.wish.Version.FileURL(name), "https://"))
 		}
 		it := &Item{Name: name}
 		t.Progress = &it.Transfer
@@ -308,7 +309,7 @@ func (p *Plan) outcome(ctx context.Context) report.Report {
 		}
 		c := report.Check{Name: report.Digest, Required: true, Reason: report.Unreachable, Detail: err.Error()}
 		var digest *registry.DigestError
-		var layer *LayerError
+		var layer *layout.LayerError
 		var local *fetch.FileError
 		switch {
 		case errors.As(err, &digest), errors.As(err, &layer):

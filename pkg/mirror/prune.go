@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
 	"github.com/kverify/kverify/pkg/vouch"
@@ -95,7 +96,7 @@ func Prune(o PruneOptions) (*Pruned, error) {
 }
 
 // drop takes releases out of a list.
-func (out *Pruned) drop(all *Manifest, o PruneOptions) error {
+func (out *Pruned) drop(all *layout.Manifest, o PruneOptions) error {
 	if len(o.Keep) == 0 {
 		return nil
 	}
@@ -114,12 +115,12 @@ func (out *Pruned) drop(all *Manifest, o PruneOptions) error {
 	}
 	names := len(all.Images)
 	all.Releases = slices.DeleteFunc(all.Releases, gone)
-	all.Scope = slices.DeleteFunc(all.Scope, func(s Scope) bool { return gone(s.Release) })
-	all.Unknown = slices.DeleteFunc(all.Unknown, func(u UnknownEntry) bool { return gone(u.Release) })
-	all.Images = slices.DeleteFunc(all.Images, func(i ImageEntry) bool {
+	all.Scope = slices.DeleteFunc(all.Scope, func(s layout.Scope) bool { return gone(s.Release) })
+	all.Unknown = slices.DeleteFunc(all.Unknown, func(u layout.UnknownEntry) bool { return gone(u.Release) })
+	all.Images = slices.DeleteFunc(all.Images, func(i layout.ImageEntry) bool {
 		return len(i.Releases) > 0 && !slices.ContainsFunc(i.Releases, func(r string) bool { return keep[r] })
 	})
-	all.Files = slices.DeleteFunc(all.Files, func(f FileEntry) bool {
+	all.Files = slices.DeleteFunc(all.Files, func(f layout.FileEntry) bool {
 		return len(f.Releases) > 0 && !slices.ContainsFunc(f.Releases, func(r string) bool { return keep[r] })
 	})
 	for i := range all.Images {
@@ -133,69 +134,69 @@ func (out *Pruned) drop(all *Manifest, o PruneOptions) error {
 }
 
 // excerpts shortens the promotion manifests to what is still held.
-func (m *Maker) excerpts(c *change, all *Manifest) error {
+func (m *Maker) excerpts(c *change, all *layout.Manifest) error {
 	for i, f := range all.Files {
 		if !strings.HasSuffix(f.URL, "/images.yaml") {
 			continue
 		}
-		old, err := fetch.ReadRegular(m.root, filePath(f.URL), maxManifestFile)
+		old, err := fetch.ReadRegular(m.root, layout.FilePath(f.URL), layout.MaxManifestFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		sum := hashHex(old)
+		sum := layout.HashHex(old)
 		if sum != f.SHA256 {
 			continue // damaged: nothing of it is vouched for anew
 		}
-		text := release.ExcerptPromotion(old, all.holds())
+		text := release.ExcerptPromotion(old, heldLines(all))
 		if text == nil || len(text) == len(old) {
 			continue
 		}
-		c.put(filePath(f.URL), text)
+		c.put(layout.FilePath(f.URL), text)
 		if f.ExcerptOf == "" {
 			f.ExcerptOf = sum
 		}
-		f.SHA256, f.Size = hashHex(text), int64(len(text))
+		f.SHA256, f.Size = layout.HashHex(text), int64(len(text))
 		all.Files[i] = f
 	}
 	return nil
 }
 
 // removeRest removes what the list does not account for.
-func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error {
+func (m *Maker) removeRest(out *Pruned, dir *Dir, all *layout.Manifest, dry bool) error {
 	needed := map[string]bool{}
-	var roots []descriptor
+	var roots []layout.Descriptor
 	for _, i := range all.Images {
-		roots = append(roots, descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size})
+		roots = append(roots, layout.Descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size})
 	}
-	reached := walk(dir.FS(), roots)
-	if reached.damage != nil { // what it names is not known
-		return &RefusedError{Dir: m.Dir, Err: reached.damage}
+	reached := layout.Walk(dir.FS(), roots)
+	if reached.Damage != nil { // what it names is not known
+		return &RefusedError{Dir: m.Dir, Err: reached.Damage}
 	}
-	for digest := range reached.nodes {
-		needed[blobPath(digest)] = true
+	for digest := range reached.Nodes {
+		needed[layout.BlobPath(digest)] = true
 	}
 	for _, f := range all.Files {
-		needed[filePath(f.URL)] = true
+		needed[layout.FilePath(f.URL)] = true
 	}
 	if dry && dir.Unfinished() != nil { // what a run that is no dry one completes
-		needed[changeFile] = true
+		needed[layout.ChangeFile] = true
 		for _, f := range dir.Unfinished().Files {
-			needed[stagedName(f.Path)] = true
+			needed[layout.StagedName(f.Path)] = true
 		}
 	}
 	for _, u := range all.Unknown {
 		needed[u.Path] = true
 		if u.Path == "" && u.Digest != "" {
-			for name := range outside(dir.FS(), u.Digest, 0) {
+			for name := range layout.BlobsBelow(dir.FS(), u.Digest, 0) {
 				needed[name] = true
 			}
 		}
 	}
 	var folders []string
-	for _, top := range []string{"files", "oci/blobs", unknownFolder} {
+	for _, top := range []string{"files", "oci/blobs", layout.UnknownFolder} {
 		err := fs.WalkDir(m.root.FS(), top, func(name string, e fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
@@ -230,7 +231,7 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *Manifest, dry bool) error
 	}
 	for _, name := range out.Files {
 		if err := m.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w", name, bare(err))
+			return fmt.Errorf("%s: %w", name, layout.WithoutPath(err))
 		}
 	}
 	for _, name := range slices.Backward(folders) { // the innermost first

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -154,7 +155,7 @@ type pushing struct {
 
 // pushName is one name on its way.
 type pushName struct {
-	name
+	entry layout.Name
 	Copy
 	node   *pushNode
 	hidden bool // the registry did not say what it has
@@ -163,15 +164,15 @@ type pushName struct {
 func (n *pushName) fail(err error) { n.State, n.Err = Failed, err }
 
 func (n *pushName) subject() registry.Ref {
-	return registry.Ref{Host: n.host, Repository: n.repo, Digest: n.Of}
+	return registry.Ref{Host: n.entry.Host, Repository: n.entry.Repo, Digest: n.Of}
 }
 
 // pushNode is a manifest in a repository.
 type pushNode struct {
 	place
-	descriptor
+	layout.Descriptor
 	body     []byte
-	doc      manifestBlob
+	doc      layout.ManifestBlob
 	children []*pushNode // that the mirror holds
 	absent   []string    // and those that it does not
 	height   int         // 0 for a manifest without children
@@ -181,16 +182,16 @@ type pushNode struct {
 // plan chooses the names, and walks to everything that they lead to.
 func (j *pushing) plan() {
 	for key, r := range j.dir.Repositories() {
-		for tag, err := range r.refused {
+		for tag, err := range r.Refused {
 			host, repo, _ := strings.Cut(key, "/")
 			pn := &pushName{Copy: Copy{Ref: registry.Ref{Host: host, Repository: repo, Tag: tag}}, node: &pushNode{err: err}}
 			pn.fail(err)
 			j.names = append(j.names, pn)
 		}
 		var open []*pushName
-		for _, n := range r.names {
-			pn := &pushName{name: n, Copy: Copy{Ref: registry.Ref{Host: n.host, Repository: n.repo, Tag: n.tag, Digest: n.digest}, Digest: n.target.Digest}}
-			if n.tag != "" && signed(n.tag) == "" && j.Admit(pn.Ref) {
+		for _, n := range r.Names {
+			pn := &pushName{entry: n, Copy: Copy{Ref: registry.Ref{Host: n.Host, Repository: n.Repo, Tag: n.Tag, Digest: n.Digest}, Digest: n.Target.Digest}}
+			if n.Tag != "" && layout.SubjectOfTag(n.Tag) == "" && j.Admit(pn.Ref) {
 				j.take(key, pn)
 			} else {
 				open = append(open, pn)
@@ -213,7 +214,7 @@ func (j *pushing) plan() {
 }
 
 func (j *pushing) take(repo string, pn *pushName) {
-	pn.node = j.walk(repo, pn.target, 0)
+	pn.node = j.walk(repo, pn.entry.Target, 0)
 	j.names = append(j.names, pn)
 }
 
@@ -232,42 +233,42 @@ func (j *pushing) leads(repo, digest string) bool {
 
 // subject gives what a name is about, if it is about another one.
 func (j *pushing) subject(pn *pushName) string {
-	if pn.tag != "" {
-		return signed(pn.tag)
+	if pn.entry.Tag != "" {
+		return layout.SubjectOfTag(pn.entry.Tag)
 	}
-	body, err := readFile(j.dir.FS(), blobPath(pn.target.Digest), pn.target.want(), maxChecked)
+	body, err := layout.ReadFile(j.dir.FS(), layout.BlobPath(pn.entry.Target.Digest), pn.entry.Target.Want(), layout.MaxChecked)
 	if err != nil {
 		return ""
 	}
-	if m, err := parseManifestBlob(body); err == nil && m.Subject != nil {
+	if m, err := layout.ParseManifestBlob(body); err == nil && m.Subject != nil {
 		return m.Subject.Digest
 	}
 	return ""
 }
 
 // walk reads a manifest and what is below it, each once.
-func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
+func (j *pushing) walk(repo string, desc layout.Descriptor, depth int) *pushNode {
 	at := place{repo, desc.Digest}
 	if n := j.nodes[at]; n != nil {
 		return n
 	}
-	n := &pushNode{place: at, descriptor: desc}
+	n := &pushNode{place: at, Descriptor: desc}
 	j.nodes[at] = n
-	if depth > maxDepth {
-		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, maxDepth)
+	if depth > layout.MaxDepth {
+		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, layout.MaxDepth)
 		return n
 	}
-	if n.body, n.err = readFile(j.dir.FS(), blobPath(desc.Digest), desc.want(), maxChecked); n.err != nil {
+	if n.body, n.err = layout.ReadFile(j.dir.FS(), layout.BlobPath(desc.Digest), desc.Want(), layout.MaxChecked); n.err != nil {
 		return n
 	}
-	if n.doc, n.err = parseManifestBlob(n.body); n.err != nil {
+	if n.doc, n.err = layout.ParseManifestBlob(n.body); n.err != nil {
 		return n
 	}
 	for _, child := range n.doc.Manifests {
-		if n.err = child.check(); n.err != nil {
+		if n.err = child.Check(); n.err != nil {
 			return n
 		}
-		if !isThere(j.dir.FS(), blobPath(child.Digest)) {
+		if !layout.Exists(j.dir.FS(), layout.BlobPath(child.Digest)) {
 			n.absent = append(n.absent, child.Digest)
 			continue
 		}
@@ -275,8 +276,8 @@ func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
 		n.children = append(n.children, c)
 		n.height = max(n.height, c.height+1)
 	}
-	for _, b := range n.doc.blobs() {
-		if n.err = b.check(); n.err != nil {
+	for _, b := range n.doc.Blobs() {
+		if n.err = b.Check(); n.err != nil {
 			return n
 		}
 	}
@@ -286,7 +287,7 @@ func (j *pushing) walk(repo string, desc descriptor, depth int) *pushNode {
 // ask reads every name from the registry: what is there already needs nothing
 // more, and this is all that a second push asks.
 func (j *pushing) ask(ctx context.Context) {
-	isReferrer := func(n *pushName) bool { return n.tag == "" && n.Of != "" }
+	isReferrer := func(n *pushName) bool { return n.entry.Tag == "" && n.Of != "" }
 	one := func(ctx context.Context, i int) {
 		n := j.names[i]
 		if n.Err != nil || n.State != Failed {
@@ -375,7 +376,7 @@ func compare(have *registry.Manifest, want *pushNode) (haveAll, wantAll bool) {
 		return false, false
 	}
 	there := signatures(image.Layers, func(l registry.Descriptor) aSignature { return aSignature{l.Digest, l.Annotations} })
-	ours := signatures(want.doc.Layers, func(l descriptor) aSignature { return aSignature{l.Digest, l.Annotations} })
+	ours := signatures(want.doc.Layers, func(l layout.Descriptor) aSignature { return aSignature{l.Digest, l.Annotations} })
 	if len(there) == 0 || len(ours) == 0 {
 		return false, false
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -83,7 +84,7 @@ func (c Copy) detail() string {
 // verdict says what a state proves. Only a registry that holds something else
 // contradicts anything.
 func (c Copy) verdict() (report.Verdict, report.Reason) {
-	var corrupt *CorruptError
+	var corrupt *layout.CorruptError
 	var digest *registry.DigestError
 	var conflict *ConflictError
 	var request *fetch.Error

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // The lists that a registry gives: tags, repositories and referrers. They name
@@ -18,13 +20,13 @@ const maxReferrers = 1000
 
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.
-func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *answer {
-	if !isDigest(ref) {
+func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *answer {
+	if !layout.IsDigest(ref) {
 		return ociError(http.StatusBadRequest, codeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
 	}
-	all := r.reach()
-	if all.damage != nil {
-		return d.ociRefuse(all.damage)
+	all := r.Reach()
+	if all.Damage != nil {
+		return d.ociRefuse(all.Damage)
 	}
 	type entry struct {
 		MediaType    string            `json:"mediaType"`
@@ -35,13 +37,13 @@ func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *ans
 	}
 	wanted := req.URL.Query().Get("artifactType")
 	list := []entry{}
-	for _, n := range all.nodes {
-		if n.isManifest && n.refers != nil && n.refers.subject == ref && (wanted == "" || n.refers.artifactType == wanted) {
-			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.refers.artifactType, n.refers.annotations})
+	for _, n := range all.Nodes {
+		if n.IsManifest && n.Refers != nil && n.Refers.Subject == ref && (wanted == "" || n.Refers.ArtifactType == wanted) {
+			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.Refers.ArtifactType, n.Refers.Annotations})
 		}
 	}
 	if len(list) > maxReferrers {
-		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), errTooLarge, maxReferrers))
+		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), layout.ErrTooLarge, maxReferrers))
 	}
 	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
 	const index = "application/vnd.oci.image.index.v1+json"
@@ -54,8 +56,8 @@ func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *ans
 }
 
 // answerTags lists the tags of a repository.
-func answerTags(req *http.Request, repo string, r *repository) *answer {
-	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.tags)))
+func answerTags(req *http.Request, repo string, r *layout.Repository) *answer {
+	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.Tags)))
 	if bad != nil {
 		return bad
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 const (
@@ -148,15 +150,15 @@ func leafHash(body []byte) string {
 }
 
 // readLog reads every kept bundle under files/.
-func readLog(fsys fs.FS, m *manifest) (*keptLog, error) {
+func readLog(fsys fs.FS, m *layout.Listing) (*keptLog, error) {
 	kept := &keptLog{entries: map[string][]logEntry{}, byHash: map[string][]string{}, byIndex: map[int64]string{}}
 	count := 0
 	err := fs.WalkDir(fsys, "files", func(name string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, bundleSuffix)) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, layout.BundleSuffix)) {
 			return nil
 		}
 		if count++; count > maxBundles {
-			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, errTooLarge)
+			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, layout.ErrTooLarge)
 		}
 		if err == nil {
 			err = kept.add(fsys, m, name)
@@ -169,12 +171,12 @@ func readLog(fsys fs.FS, m *manifest) (*keptLog, error) {
 	return kept, err
 }
 
-func (l *keptLog) add(fsys fs.FS, m *manifest, name string) error {
-	w, ok := m.listed("https://" + strings.TrimPrefix(name, "files/"))
+func (l *keptLog) add(fsys fs.FS, m *layout.Listing, name string) error {
+	w, ok := m.Listed("https://" + strings.TrimPrefix(name, "files/"))
 	if !ok {
 		return errors.New("the file is there, but MANIFEST.json does not list it")
 	}
-	body, err := readFile(fsys, name, w, maxBundle)
+	body, err := layout.ReadFile(fsys, name, w, layout.MaxBundle)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // answerLog answers the look-ups of Rekor v1 from the kept bundles: by identifier,
@@ -37,7 +38,7 @@ func (d *Dir) answerLog(req *http.Request) *answer {
 	case strings.HasPrefix(p, all+"/"):
 		method, look = http.MethodGet, func() *answer { return d.entryOf(strings.TrimPrefix(p, all+"/")) }
 	default:
-		return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", hostRekor, p, d.path))
+		return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", layout.HostRekor, p, d.path))
 	}
 	if req.Method != method && (method != http.MethodGet || req.Method != http.MethodHead) {
 		return plain(http.StatusMethodNotAllowed, "the mirror answers only "+method+" here")

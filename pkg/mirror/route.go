@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // place says which address of the outside world a request to a server means:
@@ -37,14 +39,14 @@ func (d *Dir) place(req *http.Request) (host, path string, ok bool) {
 	case d.answersFor(first):
 		return first, "/" + rest, true
 	case first == "release":
-		return hostFiles, path, true
-	case startsWithVersion(first + "/"):
+		return layout.HostFiles, path, true
+	case layout.StartsWithVersion(first + "/"):
 		if name, _, _ := strings.Cut(rest, "."); name == "release" || name == "source" {
-			return hostSBOM, path, true
+			return layout.HostSBOM, path, true
 		}
-		return hostFiles, path, true
+		return layout.HostFiles, path, true
 	case strings.HasPrefix(path, "/api/v1/"):
-		return hostRekor, path, true
+		return layout.HostRekor, path, true
 	}
 	return "", "", false
 }
@@ -53,7 +55,7 @@ func (d *Dir) placeImage(req *http.Request, rest string) (host, path string, ok 
 	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && d.answersFor(first) {
 		return first, "/v2/" + more, true
 	}
-	host = hostImages
+	host = layout.HostImages
 	if ns := req.URL.Query().Get("ns"); ns != "" {
 		host = strings.ToLower(ns)
 	}
@@ -70,7 +72,7 @@ func (d *Dir) placeImage(req *http.Request, rest string) (host, path string, ok 
 // that there is no such host.
 func (d *Dir) answersFor(host string) bool {
 	switch host {
-	case hostFiles, hostCDN, hostSBOM, hostRekor, hostImages:
+	case layout.HostFiles, layout.HostCDN, layout.HostSBOM, layout.HostRekor, layout.HostImages:
 		return true
 	}
 	return host != "" && slices.Contains(d.Hosts(), host)

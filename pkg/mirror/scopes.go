@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -21,15 +22,15 @@ func (d *Dir) Sparse() (out []verify.Held) {
 
 // scopes are what the mirror must hold. A mirror that does not say, because it
 // was made by hand, must hold the platforms and images that it names.
-func (d *Dir) scopes() []Scope {
-	if d.manifest != nil && len(d.manifest.doc.Scope) > 0 {
-		return joined(d.manifest.doc.Scope)
+func (d *Dir) scopes() []layout.Scope {
+	if d.manifest != nil && len(d.manifest.Manifest.Scope) > 0 {
+		return joined(d.manifest.Manifest.Scope)
 	}
-	found := map[string]*Scope{}
+	found := map[string]*layout.Scope{}
 	tags := func(work func(repo, tag string)) {
 		for key, r := range d.repos {
 			_, repo, _ := strings.Cut(key, "/")
-			for tag := range r.tags {
+			for tag := range r.Tags {
 				work(repo, tag)
 			}
 		}
@@ -41,7 +42,7 @@ func (d *Dir) scopes() []Scope {
 		}
 		s := found[tag]
 		if s == nil {
-			s = &Scope{Release: v.String(), Images: true}
+			s = &layout.Scope{Release: v.String(), Images: true}
 			found[tag] = s
 		}
 		info := release.DescribeImage("registry.k8s.io/" + repo + ":" + tag)
@@ -53,13 +54,13 @@ func (d *Dir) scopes() []Scope {
 		}
 	})
 	if d.manifest != nil {
-		for _, name := range d.manifest.doc.Releases {
+		for _, name := range d.manifest.Manifest.Releases {
 			if found[name] == nil {
-				found[name] = &Scope{Release: name}
+				found[name] = &layout.Scope{Release: name}
 			}
 		}
 	}
-	var out []Scope
+	var out []layout.Scope
 	for _, tag := range slices.Sorted(maps.Keys(found)) {
 		s := found[tag]
 		slices.Sort(s.Names)
@@ -81,9 +82,9 @@ func (d *Dir) scopes() []Scope {
 
 // joined puts runs together that were asked for the same images of a release on
 // different platforms.
-func joined(list []Scope) (out []Scope) {
+func joined(list []layout.Scope) (out []layout.Scope) {
 	for _, s := range list {
-		same := func(o Scope) bool {
+		same := func(o layout.Scope) bool {
 			return o.Release == s.Release && o.Images == s.Images && slices.Equal(o.Names, s.Names) && slices.Equal(o.OSes, s.OSes) && slices.Equal(o.Also, s.Also)
 		}
 		i := slices.IndexFunc(out, same)
@@ -93,7 +94,7 @@ func joined(list []Scope) (out []Scope) {
 		case len(out[i].Arches) == 0 || len(s.Arches) == 0:
 			out[i].Arches = nil
 		default:
-			out[i].Arches = union(out[i].Arches, s.Arches)
+			out[i].Arches = layout.Union(out[i].Arches, s.Arches)
 		}
 	}
 	return out

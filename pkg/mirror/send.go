@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -19,7 +20,7 @@ const uploadsAtOnce = 16
 
 // freight is a blob and the repositories that need it.
 type freight struct {
-	descriptor
+	layout.Descriptor
 	repos []string
 }
 
@@ -27,10 +28,10 @@ type freight struct {
 func (j *pushing) freight() []*freight {
 	all := map[string]*freight{}
 	for _, n := range j.wanted() {
-		for _, b := range n.doc.blobs() {
+		for _, b := range n.doc.Blobs() {
 			f := all[b.Digest]
 			if f == nil {
-				f = &freight{descriptor: b}
+				f = &freight{Descriptor: b}
 				all[b.Digest] = f
 			}
 			if !slices.Contains(f.repos, n.repo) {
@@ -91,16 +92,16 @@ func (j *pushing) upload(ctx context.Context) {
 	par.Map(ctx, len(list), min(j.Jobs, uploadsAtOnce), func(ctx context.Context, i int) {
 		f := list[i]
 		home := f.repos[0]
-		err := j.put(ctx, home, "", f.descriptor)
+		err := j.put(ctx, home, "", f.Descriptor)
 		j.tried(home, f.Digest, err)
 		for _, repo := range f.repos[1:] {
 			switch {
 			case errors.As(err, new(*registry.DigestError)): // the mirror's, and so of all
 				j.tried(repo, f.Digest, err)
 			case err != nil:
-				j.tried(repo, f.Digest, j.put(ctx, repo, "", f.descriptor))
+				j.tried(repo, f.Digest, j.put(ctx, repo, "", f.Descriptor))
 			default:
-				j.tried(repo, f.Digest, j.put(ctx, repo, home, f.descriptor))
+				j.tried(repo, f.Digest, j.put(ctx, repo, home, f.Descriptor))
 			}
 		}
 	}, func(i int) {
@@ -118,7 +119,7 @@ func (j *pushing) tried(repo, digest string, err error) {
 
 // put brings a blob into a repository, from another one of the registry if it
 // can. What was not taken over there is read back.
-func (j *pushing) put(ctx context.Context, repo, from string, b descriptor) error {
+func (j *pushing) put(ctx context.Context, repo, from string, b layout.Descriptor) error {
 	host, path, _ := strings.Cut(repo, "/")
 	if from != "" {
 		other, p, _ := strings.Cut(from, "/")
@@ -129,7 +130,7 @@ func (j *pushing) put(ctx context.Context, repo, from string, b descriptor) erro
 	way, err := j.To.PutBlob(ctx, host, path, registry.Blob{
 		Digest: b.Digest, Size: b.Size, Sent: &j.Progress.sent,
 		Open: func() (io.ReadCloser, error) {
-			f, _, err := openFile(j.dir.FS(), blobPath(b.Digest))
+			f, _, err := layout.OpenFile(j.dir.FS(), layout.BlobPath(b.Digest))
 			return f, err
 		},
 	}, from, j.Attempts)
@@ -168,7 +169,7 @@ func (j *pushing) write(ctx context.Context) {
 		named[n.node] = true
 		stage := n.node.height
 		if n.Of == "" {
-			stage += 2 * maxDepth
+			stage += 2 * layout.MaxDepth
 		}
 		stages[stage] = append(stages[stage], n)
 	}
@@ -181,11 +182,11 @@ func (j *pushing) write(ctx context.Context) {
 	j.about = map[place][]*pushName{}
 	for _, n := range j.names {
 		if n.Of != "" {
-			at := place{n.host + "/" + n.repo, n.Of}
+			at := place{n.entry.Host + "/" + n.entry.Repo, n.Of}
 			j.about[at] = append(j.about[at], n)
 		}
 	}
-	for h := range maxDepth {
+	for h := range layout.MaxDepth {
 		nodes := below[h]
 		par.Map(ctx, len(nodes), j.Jobs, func(ctx context.Context, i int) {
 			n := nodes[i]
@@ -195,8 +196,8 @@ func (j *pushing) write(ctx context.Context) {
 		}, func(i int) { j.tried(nodes[i].repo, nodes[i].place.digest, context.Cause(ctx)) })
 	}
 	j.roots(ctx)
-	for s := range 4 * maxDepth {
-		if s == 2*maxDepth { // from here on images' tags
+	for s := range 4 * layout.MaxDepth {
+		if s == 2*layout.MaxDepth { // from here on images' tags
 			j.readBack(ctx)
 		}
 		names := stages[s]
@@ -290,7 +291,7 @@ func (j *pushing) ready(n *pushNode) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, b := range n.doc.blobs() {
+	for _, b := range n.doc.Blobs() {
 		if err := j.done[place{n.repo, b.Digest}]; err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // RoundTrip answers req from the directory. What the mirror does not hold is a
@@ -31,10 +33,10 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 func (d *Dir) answer(req *http.Request) (*answer, error) {
 	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
 	switch host {
-	case hostRekor:
+	case layout.HostRekor:
 		return d.answerLog(req), nil
-	case hostCDN, hostSBOM:
-		if to := canonical(host, req.URL.Path); to != "" && slices.Contains(d.hosts, hostFiles) {
+	case layout.HostCDN, layout.HostSBOM:
+		if to := layout.Canonical(host, req.URL.Path); to != "" && slices.Contains(d.hosts, layout.HostFiles) {
 			return allow(req, redirect(to)), nil
 		}
 	}
@@ -46,7 +48,7 @@ func (d *Dir) answer(req *http.Request) (*answer, error) {
 	if !slices.Contains(d.hosts, host) {
 		return nil, &HostError{Dir: d.path, Host: host}
 	}
-	if to := canonical(host, req.URL.Path); to != "" {
+	if to := layout.Canonical(host, req.URL.Path); to != "" {
 		return allow(req, redirect(to)), nil
 	}
 	return allow(req, d.answerFile(req, host)), nil

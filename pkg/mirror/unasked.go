@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -46,11 +47,11 @@ func (a *audit) unasked(k *asked, results []report.Result) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
-		for _, n := range r.names {
-			if k.names[n.String()] == n.target.Digest || failed[n.String()] || failed[n.target.Digest] || failed[signed(n.tag)] {
+		for _, n := range r.Names {
+			if k.names[n.String()] == n.Target.Digest || failed[n.String()] || failed[n.Target.Digest] || failed[layout.SubjectOfTag(n.Tag)] {
 				continue
 			}
-			if node := r.reach().nodes[n.target.Digest]; node != nil && node.refers != nil && failed[node.refers.subject] {
+			if node := r.Reach().Nodes[n.Target.Digest]; node != nil && node.Refers != nil && failed[node.Refers.Subject] {
 				continue
 			}
 			a.note(n.String(), report.Unknown, report.NoClaim, "it is listed, and no image that the mirror was made for accounts for it: nothing has proved it")
@@ -62,7 +63,7 @@ func (a *audit) unasked(k *asked, results []report.Result) {
 // without a list those that are there.
 func (a *audit) urls() (list []string) {
 	if a.dir.manifest != nil {
-		return slices.Sorted(maps.Keys(a.dir.manifest.files))
+		return slices.Sorted(maps.Keys(a.dir.manifest.Files))
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.sizes)) {
 		if rest, ok := strings.CutPrefix(name, "files/"); ok {
@@ -99,13 +100,13 @@ func (a *audit) unjudged(k *asked, versions []release.Version) {
 		}
 	}
 	for _, url := range a.urls() {
-		if known[url] || slices.ContainsFunc(beside, func(suffix string) bool {
+		if known[url] || slices.ContainsFunc(layout.Sidecars, func(suffix string) bool {
 			of, ok := strings.CutSuffix(url, suffix)
 			return ok && (k.files[of] || with[of])
 		}) {
 			continue
 		}
-		a.note(filePath(url), report.Unknown, report.NoClaim, "it is there, and belongs to no release that was judged: nothing has proved it")
+		a.note(layout.FilePath(url), report.Unknown, report.NoClaim, "it is there, and belongs to no release that was judged: nothing has proved it")
 	}
 }
 

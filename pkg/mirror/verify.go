@@ -15,6 +15,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -41,7 +42,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		var wrong *scopeError
 		switch {
 		case errors.As(err, &wrong):
-			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
+			a.note(layout.ManifestFile, report.Unknown, report.Malformed, "%v", err)
 		case err != nil:
 			return report.Report{}, err
 		}
@@ -51,7 +52,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		if carried != nil {
 			known.admit(carried)
 			results = add(results, carried.Report.Results)
-			absent = union(absent, carried.Report.Scope.Absent)
+			absent = layout.Union(absent, carried.Report.Scope.Absent)
 		}
 	}
 	if len(versions) == 0 {
@@ -96,7 +97,7 @@ type scopeError struct{ error }
 
 // judgeScope verifies the images and documents of one release, as far as they
 // were asked for, and if need be what refers to the images.
-func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
+func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
@@ -152,7 +153,7 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 	var paths []string
 	for _, url := range a.urls() {
 		p, ok := strings.CutPrefix(url, prefix)
-		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, bundleSuffix) {
+		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, layout.BundleSuffix) {
 			paths = append(paths, p)
 			judged[url] = true
 		}
@@ -175,12 +176,12 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 
 func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
 	url := files.Version.FileURL(p)
-	name := filePath(url)
-	w, _ := d.manifest.listed(url)
+	name := layout.FilePath(url)
+	w, _ := d.manifest.Listed(url)
 	sums, err := d.sums(ctx, name)
 	if err == nil {
 		raw, _ := hex.DecodeString(sums.SHA256)
-		err = w.compare(name, sums.Size, raw)
+		err = w.Compare(name, sums.Size, raw)
 	}
 	if err == nil {
 		return files.Judge(ctx, p, sums).Result
@@ -189,7 +190,7 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 	c := &res.Checks[0]
 	c.Reason, c.Detail = report.Malformed, err.Error()
 	switch {
-	case isCorrupt(err):
+	case layout.IsCorrupt(err):
 		c.Verdict, c.Reason = report.Refuted, report.Mismatch
 	case errors.Is(err, fs.ErrNotExist):
 		c.Reason, c.Detail = report.Incomplete, "MANIFEST.json lists it, and it is missing"
@@ -199,13 +200,13 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 
 // sums hashes a file both ways.
 func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
-	f, _, err := openFile(d.fsys, name)
+	f, _, err := layout.OpenFile(d.fsys, name)
 	if err != nil {
 		return fetch.Sums{}, err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	a, b := sha256.New(), sha512.New()
-	n, err := io.Copy(io.MultiWriter(a, b), contextReader{ctx, f})
+	n, err := io.Copy(io.MultiWriter(a, b), layout.WithContext(ctx, f))
 	text := func(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 	return fetch.Sums{SHA256: text(a), SHA512: text(b), Size: n}, err
 }
@@ -216,7 +217,7 @@ func (d *Dir) keptOutside() (out []report.Result) {
 	if d.manifest == nil {
 		return nil
 	}
-	for _, u := range d.manifest.doc.Unknown {
+	for _, u := range d.manifest.Manifest.Unknown {
 		kind := "image"
 		if strings.HasPrefix(u.Name, "https://") {
 			kind = "file"
@@ -275,7 +276,7 @@ func (a *audit) fileCount() int {
 	if a.dir.manifest == nil {
 		return 0
 	}
-	return len(a.dir.manifest.files)
+	return len(a.dir.manifest.Files)
 }
 
 // remarks say what a reader should know and what changes no verdict.
@@ -284,7 +285,7 @@ func (a *audit) remarks() (notes []string) {
 	if m == nil {
 		return []string{"it has no MANIFEST.json, so that nothing says what it must hold"}
 	}
-	if m.doc.Sums == "" {
+	if m.Manifest.Sums == "" {
 		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
 	}
 	for _, s := range a.dir.scopes() { // what nobody else's word is taken for
@@ -305,10 +306,10 @@ func (a *audit) remarks() (notes []string) {
 	}
 	var absent []string
 	for _, list := range a.absent {
-		absent = union(absent, list)
+		absent = layout.Union(absent, list)
 	}
 	if len(absent) > 0 {
 		notes = append(notes, "it is sparse: indexes name platforms that it has not: "+strings.Join(absent, ", "))
 	}
-	return append(notes, fmt.Sprintf("made %s by %s %s", m.doc.Created, m.doc.Tool.Name, m.doc.Tool.Version))
+	return append(notes, fmt.Sprintf("made %s by %s %s", m.Manifest.Created, m.Manifest.Tool.Name, m.Manifest.Tool.Version))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -99,7 +100,7 @@ func (j *pushing) roots(ctx context.Context) {
 		}
 	}
 	slices.SortStableFunc(nodes, func(a, b *pushNode) int { return a.height - b.height })
-	for h := range maxDepth {
+	for h := range layout.MaxDepth {
 		level := slices.DeleteFunc(slices.Clone(nodes), func(n *pushNode) bool { return n.height != h })
 		par.Map(ctx, len(level), j.Jobs, func(ctx context.Context, i int) {
 			n := level[i]
@@ -144,7 +145,7 @@ func (j *pushing) whole(n *pushName) error {
 	if err := j.below(n.node); err != nil {
 		return err
 	}
-	repo := n.host + "/" + n.repo
+	repo := n.entry.Host + "/" + n.entry.Repo
 	open, seen := j.tree(n.node, nil), map[string]bool{}
 	for len(open) > 0 {
 		digest := open[0]

@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"crypto/sha256"
@@ -28,32 +28,32 @@ func (e *LayerError) Error() string {
 }
 
 // unpacked says what a layer must unpack to.
-type unpacked struct {
-	mediaType string
-	diffIDs   []string // from the configs that name it; normally one
+type Unpacked struct {
+	MediaType string
+	DiffIDs   []string // from the configs that name it; normally one
 }
 
 // layersOf joins the layers of an image with the diff_ids of its config. What
 // is no image of a file system has none.
-func layersOf(img *registry.Image, config *registry.Config) (map[string]unpacked, error) {
+func LayersOf(img *registry.Image, config *registry.Config) (map[string]Unpacked, error) {
 	if len(config.DiffIDs) != len(img.Layers) {
 		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(config.DiffIDs), len(img.Layers))
 	}
-	out := map[string]unpacked{}
+	out := map[string]Unpacked{}
 	for i, l := range img.Layers {
 		if !strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs.") && !strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer.") {
 			continue // a signature's payload, whose manifest has the shape of an image's
 		}
 		u := out[l.Digest]
-		u.mediaType = l.MediaType
-		u.diffIDs = append(u.diffIDs, config.DiffIDs[i])
+		u.MediaType = l.MediaType
+		u.DiffIDs = append(u.DiffIDs, config.DiffIDs[i])
 		out[l.Digest] = u
 	}
 	return out, nil
 }
 
 // isConfig says whether a descriptor is of the config of an image.
-func isConfig(mediaType string) bool {
+func IsConfig(mediaType string) bool {
 	return mediaType == "application/vnd.docker.container.image.v1+json" || mediaType == "application/vnd.oci.image.config.v1+json"
 }
 
@@ -61,11 +61,11 @@ func isConfig(mediaType string) bool {
 // without diffIDs hashes them packed alone. The error is one of reading, or a
 // [*LayerError], or wraps [layer.ErrType]; whether the digest is right the caller
 // says, and first.
-func hashLayer(r io.Reader, digest string, want unpacked) (sum string, err error) {
+func HashLayer(r io.Reader, digest string, want Unpacked) (sum string, err error) {
 	packed := sha256.New()
 	read := &readErrors{r: r}
 	source := io.TeeReader(read, packed)
-	if len(want.diffIDs) > 0 {
+	if len(want.DiffIDs) > 0 {
 		err = unpack(source, digest, want)
 	}
 	// To the end in any case: the digest is of all bytes.
@@ -92,25 +92,25 @@ func (r *readErrors) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func unpack(source io.Reader, digest string, want unpacked) error {
-	plain, err := layer.Decompress(source, want.mediaType)
+func unpack(source io.Reader, digest string, want Unpacked) error {
+	plain, err := layer.Decompress(source, want.MediaType)
 	if errors.Is(err, layer.ErrType) {
 		return fmt.Errorf("%s: %w", digest, err)
 	}
 	if err != nil {
-		return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
+		return &LayerError{Digest: digest, Want: want.DiffIDs[0], Got: "nothing (" + err.Error() + ")"}
 	}
 	defer func() { _ = plain.Close() }()
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(plain, maxLayer+1))
 	if err != nil {
-		return &LayerError{Digest: digest, Want: want.diffIDs[0], Got: "nothing (" + err.Error() + ")"}
+		return &LayerError{Digest: digest, Want: want.DiffIDs[0], Got: "nothing (" + err.Error() + ")"}
 	}
 	if n > maxLayer {
-		return fmt.Errorf("%s: it unpacks to more than %d bytes: %w", digest, int64(maxLayer), errTooLarge)
+		return fmt.Errorf("%s: it unpacks to more than %d bytes: %w", digest, int64(maxLayer), ErrTooLarge)
 	}
 	got := "sha256:" + hex.EncodeToString(h.Sum(nil))
-	for _, id := range want.diffIDs {
+	for _, id := range want.DiffIDs {
 		if id != got {
 			return &LayerError{Digest: digest, Want: id, Got: got}
 		}

@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"bytes"
@@ -17,10 +17,10 @@ import (
 // maxChecked is how much is read and hashed before the first byte is handed
 // out: every manifest (4 MiB is what registries accept), config, signature and
 // checksum, and no layer that matters to memory.
-const maxChecked = 4 << 20
+const MaxChecked = 4 << 20
 
 // errTooLarge is wrapped where a list or manifest is over its limit.
-var errTooLarge = errors.New("larger than the limit")
+var ErrTooLarge = errors.New("larger than the limit")
 
 // A CorruptError says that bytes of the mirror are not what a digest or
 // MANIFEST.json says they are. Reading a body can end with it.
@@ -35,22 +35,24 @@ func (e *CorruptError) Error() string {
 
 // patient is a directory whose files are opened without waiting, whatever they
 // turn out to be. As of its root nothing outside of it is reached.
-type patient struct{ root *os.Root }
+type NonBlocking struct{ Root *os.Root }
 
-func (p patient) Open(name string) (fs.File, error) {
+func (p NonBlocking) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	return p.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return p.Root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-func (p patient) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.root.FS(), name) }
+func (p NonBlocking) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.Root.FS(), name) }
 
-func (p patient) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(p.root.FS(), name) }
+func (p NonBlocking) ReadDir(name string) ([]fs.DirEntry, error) {
+	return fs.ReadDir(p.Root.FS(), name)
+}
 
 // openFile opens a regular file inside the mirror. Whatever cannot be there at all
 // is [fs.ErrNotExist].
-func openFile(fsys fs.FS, name string) (fs.File, int64, error) {
+func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
 	if !fs.ValidPath(name) {
 		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
 	}
@@ -84,90 +86,90 @@ func absent(err error) error {
 }
 
 // want is what bytes must be. The zero value demands nothing.
-type want struct {
-	sha256 string // hex
-	size   int64  // meaningful only with sha256
+type Want struct {
+	Sha256 string // hex
+	Size   int64  // meaningful only with sha256
 }
 
 // readFile reads a whole file of at most limit bytes and compares it with w.
-func readFile(fsys fs.FS, name string, w want, limit int64) ([]byte, error) {
-	f, size, err := openFile(fsys, name)
+func ReadFile(fsys fs.FS, name string, w Want, limit int64) ([]byte, error) {
+	f, size, err := OpenFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	if size > limit {
-		return nil, fmt.Errorf("%s has %d bytes, %w of %d", name, size, errTooLarge, limit)
+		return nil, fmt.Errorf("%s has %d bytes, %w of %d", name, size, ErrTooLarge, limit)
 	}
 	body, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(body)) > limit { // it grew meanwhile
-		return nil, fmt.Errorf("%s: %w of %d", name, errTooLarge, limit)
+		return nil, fmt.Errorf("%s: %w of %d", name, ErrTooLarge, limit)
 	}
 	sum := sha256.Sum256(body)
-	return body, w.compare(name, int64(len(body)), sum[:])
+	return body, w.Compare(name, int64(len(body)), sum[:])
 }
 
 // readIfThere reads a whole file; nil if there is none.
-func readIfThere(fsys fs.FS, name string, limit int64) ([]byte, error) {
-	body, err := readFile(fsys, name, want{}, limit)
+func ReadIfThere(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	body, err := ReadFile(fsys, name, Want{}, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return body, err
 }
 
-func (w want) compare(name string, size int64, sum []byte) error {
-	if w.sha256 == "" {
+func (w Want) Compare(name string, size int64, sum []byte) error {
+	if w.Sha256 == "" {
 		return nil
 	}
-	if size != w.size {
-		return &CorruptError{Path: name, Want: fmt.Sprintf("%d bytes", w.size), Got: fmt.Sprintf("%d bytes", size)}
+	if size != w.Size {
+		return &CorruptError{Path: name, Want: fmt.Sprintf("%d bytes", w.Size), Got: fmt.Sprintf("%d bytes", size)}
 	}
-	if got := hex.EncodeToString(sum); got != w.sha256 {
-		return &CorruptError{Path: name, Want: "sha256:" + w.sha256, Got: "sha256:" + got}
+	if got := hex.EncodeToString(sum); got != w.Sha256 {
+		return &CorruptError{Path: name, Want: "sha256:" + w.Sha256, Got: "sha256:" + got}
 	}
 	return nil
 }
 
 // openChecked opens a file for an answer: small ones are checked here, larger ones
 // while they are read.
-func openChecked(ctx context.Context, fsys fs.FS, name string, w want) (io.ReadCloser, int64, error) {
-	f, size, err := openFile(fsys, name)
+func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadCloser, int64, error) {
+	f, size, err := OpenFile(fsys, name)
 	if err != nil {
 		return nil, 0, err
 	}
-	if w.sha256 != "" && size != w.size {
+	if w.Sha256 != "" && size != w.Size {
 		_ = f.Close()
-		return nil, 0, w.compare(name, size, nil)
+		return nil, 0, w.Compare(name, size, nil)
 	}
-	if size > maxChecked {
-		return &checkedReader{ctx: ctx, file: f, hash: sha256.New(), name: name, left: size, size: size, want: w}, size, nil
+	if size > MaxChecked {
+		return &CheckedReader{ctx: ctx, File: f, hash: sha256.New(), Name: name, left: size, Size: size, Want: w}, size, nil
 	}
 	_ = f.Close()
-	body, err := readFile(fsys, name, w, maxChecked)
+	body, err := ReadFile(fsys, name, w, MaxChecked)
 	if err != nil {
 		return nil, 0, err
 	}
-	return inMemory{bytes.NewReader(body)}, int64(len(body)), nil
+	return InMemory{Reader: bytes.NewReader(body)}, int64(len(body)), nil
 }
 
 // checkedReader hands out a file and withholds its last bytes unless the whole
 // is what it must be. A reader of damaged content therefore always gets an
 // error and too few bytes, whether or not it waits for io.EOF.
-type checkedReader struct {
+type CheckedReader struct {
 	ctx        context.Context
-	file       fs.File
+	File       fs.File
 	hash       hash.Hash
-	name       string
-	left, size int64
-	want       want
+	Name       string
+	left, Size int64
+	Want       Want
 	err        error
 }
 
-func (r *checkedReader) Read(p []byte) (int, error) {
+func (r *CheckedReader) Read(p []byte) (int, error) {
 	if r.err == nil {
 		r.err = r.ctx.Err()
 	}
@@ -177,18 +179,18 @@ func (r *checkedReader) Read(p []byte) (int, error) {
 	if int64(len(p)) > r.left {
 		p = p[:r.left]
 	}
-	n, err := r.file.Read(p)
+	n, err := r.File.Read(p)
 	r.hash.Write(p[:n])
 	r.left -= int64(n)
 	switch {
 	case r.left == 0:
-		if r.err = r.want.compare(r.name, r.size, r.hash.Sum(nil)); r.err != nil {
+		if r.err = r.Want.Compare(r.Name, r.Size, r.hash.Sum(nil)); r.err != nil {
 			return 0, r.err
 		}
 		r.err = io.EOF
 		return n, nil
 	case errors.Is(err, io.EOF): // it shrank since it was opened
-		r.err = fmt.Errorf("%s: %w", r.name, io.ErrUnexpectedEOF)
+		r.err = fmt.Errorf("%s: %w", r.Name, io.ErrUnexpectedEOF)
 		return n, r.err
 	case err != nil:
 		r.err = err
@@ -197,12 +199,15 @@ func (r *checkedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (r *checkedReader) Close() error { return r.file.Close() }
+func (r *CheckedReader) Close() error { return r.File.Close() }
 
-func isCorrupt(err error) bool {
+func IsCorrupt(err error) bool {
 	var c *CorruptError
 	return errors.As(err, &c)
 }
+
+// withContext ends a read with its context.
+func WithContext(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
 
 // contextReader ends a read with its context.
 type contextReader struct {
@@ -218,6 +223,6 @@ func (c contextReader) Read(p []byte) (int, error) {
 }
 
 // inMemory is a body that was read, and checked, already.
-type inMemory struct{ *bytes.Reader }
+type InMemory struct{ *bytes.Reader }
 
-func (inMemory) Close() error { return nil }
+func (InMemory) Close() error { return nil }

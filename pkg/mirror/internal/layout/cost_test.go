@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"fmt"
@@ -35,8 +35,8 @@ func TestListsAreBoundedByTheirCost(t *testing.T) {
 	} {
 		body := []byte(text)
 		for what, read := range map[string]func() error{
-			"MANIFEST.json": func() error { _, err := parseManifest(body); return err },
-			"index.json":    func() error { _, err := parseIndex(body); return err },
+			"MANIFEST.json": func() error { _, err := ParseManifest(body); return err },
+			"index.json":    func() error { _, err := ParseIndex(body); return err },
 		} {
 			var peak uint64
 			var err error

@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"encoding/json"
@@ -16,66 +16,66 @@ import (
 const (
 	// changeFile is there while lists are exchanged, and says which: from the
 	// moment that it has its name, the new ones count.
-	changeFile = ".lists.kverify-part"
+	ChangeFile = ".lists.kverify-part"
 	// maxChange leaves room for every document of a hundred releases.
-	maxChange = 4 << 20
+	MaxChange = 4 << 20
 	// maxChanged caps the files of one change.
-	maxChanged = 20_000
+	MaxChanged = 20_000
 )
 
 // pendingDoc is the record of a change.
-type pendingDoc struct {
+type Change struct {
 	SchemaVersion int           `json:"schemaVersion"`
-	Files         []pendingFile `json:"files"`
+	Files         []ChangedFile `json:"files"`
 }
 
 // pendingFile is a file of a change: under its private name, or under its own
 // already.
-type pendingFile struct {
+type ChangedFile struct {
 	Path   string `json:"path"`
 	Remove bool   `json:"remove,omitempty"`
 }
 
 // stagedName is where the new content of a file waits for its name.
-func stagedName(name string) string {
+func StagedName(name string) string {
 	dir, base := path.Split(name)
 	return dir + "." + base + ".next.kverify-part"
 }
 
 // parseChange reads the record of a change. It can name the lists of a mirror
 // and what is below files/, and nothing else.
-func parseChange(text []byte) (pendingDoc, error) {
-	var doc pendingDoc
-	if err := noDuplicateKeys(text); err != nil {
-		return pendingDoc{}, err
+func ParseChange(text []byte) (Change, error) {
+	var doc Change
+	if err := NoDuplicateKeys(text); err != nil {
+		return Change{}, err
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return pendingDoc{}, strictjson.Plain(err)
+		return Change{}, strictjson.Plain(err)
 	}
 	if doc.SchemaVersion != 1 {
-		return pendingDoc{}, fmt.Errorf("schemaVersion is %d, and this kverify reads 1", doc.SchemaVersion)
+		return Change{}, fmt.Errorf("schemaVersion is %d, and this kverify reads 1", doc.SchemaVersion)
 	}
-	if len(doc.Files) > maxChanged {
-		return pendingDoc{}, fmt.Errorf("%d files: %w of %d", len(doc.Files), errTooLarge, maxChanged)
+	if len(doc.Files) > MaxChanged {
+		return Change{}, fmt.Errorf("%d files: %w of %d", len(doc.Files), ErrTooLarge, MaxChanged)
 	}
 	for _, f := range doc.Files {
-		list := slices.Contains([]string{manifestFile, signatureFile, sumsFile, layoutFile, indexFile}, f.Path)
+		list := slices.Contains([]string{ManifestFile, SignatureFile, SumsFile, LayoutFile, IndexFile}, f.Path)
 		if !fs.ValidPath(f.Path) || !list && !strings.HasPrefix(f.Path, "files/") || fetch.IsPart(path.Base(f.Path)) {
-			return pendingDoc{}, fmt.Errorf("%.100q is no list and no document of a mirror", f.Path)
+			return Change{}, fmt.Errorf("%.100q is no list and no document of a mirror", f.Path)
 		}
 	}
 	return doc, nil
 }
 
 // readChange reads the record of a change that was not completed; none is nil.
-func readChange(fsys fs.FS) (*pendingDoc, error) {
-	text, err := readIfThere(fsys, changeFile, maxChange)
+func ReadChange(fsys fs.FS) (*Change, error) {
+	text, err := ReadIfThere(fsys, ChangeFile, MaxChange)
 	if text == nil || err != nil {
 		return nil, err
 	}
-	doc, err := parseChange(text)
+	doc, err := ParseChange(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", changeFile, err)
+		return nil, fmt.Errorf("%s: %w", ChangeFile, err)
 	}
 	return &doc, nil
 }
@@ -84,11 +84,11 @@ func readChange(fsys fs.FS) (*pendingDoc, error) {
 // yet is read under the private one.
 type pending struct {
 	fs.FS
-	files map[string]pendingFile
+	files map[string]ChangedFile
 }
 
-func newPending(fsys fs.FS, doc *pendingDoc) pending {
-	p := pending{FS: fsys, files: map[string]pendingFile{}}
+func Overlay(fsys fs.FS, doc *Change) pending {
+	p := pending{FS: fsys, files: map[string]ChangedFile{}}
 	for _, f := range doc.Files {
 		p.files[f.Path] = f
 	}
@@ -104,8 +104,8 @@ func (p pending) place(op, name string) (string, error) {
 	if f.Remove {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 	}
-	if isKind(p.FS, stagedName(name), fs.FileMode.IsRegular) {
-		return stagedName(name), nil
+	if IsKind(p.FS, StagedName(name), fs.FileMode.IsRegular) {
+		return StagedName(name), nil
 	}
 	return name, nil
 }

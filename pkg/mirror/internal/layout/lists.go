@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"bytes"
@@ -15,25 +15,25 @@ import (
 
 const (
 	// maxManifestFile leaves room for a hundred releases of 1,200 files at 250 bytes.
-	maxManifestFile = 32 << 20
+	MaxManifestFile = 32 << 20
 	// maxIndexFile leaves room for as many names at 400 bytes.
-	maxIndexFile = 16 << 20
+	MaxIndexFile = 16 << 20
 	// maxLists is what the elements of either may cost in memory: a list of nothing
 	// but "{}" is a hundred times its size.
 	maxLists = 160 << 20
 	// manifestVersion is the schemaVersion of MANIFEST.json that is read.
-	manifestVersion = 1
+	ManifestVersion = 1
 )
 
 // manifest is MANIFEST.json, as far as reading needs it.
-type manifest struct {
-	images map[string]descriptor // by full name
-	files  map[string]want       // by canonical URL
-	doc    *Manifest
+type Listing struct {
+	images   map[string]Descriptor // by full name
+	Files    map[string]Want       // by canonical URL
+	Manifest *Manifest
 }
 
 // descriptor is an OCI descriptor, as far as the mirror follows it.
-type descriptor struct {
+type Descriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
 	Size        int64             `json:"size"`
@@ -42,9 +42,9 @@ type descriptor struct {
 }
 
 // check returns what is wrong with a descriptor that comes from a file.
-func (d descriptor) check() error {
+func (d Descriptor) Check() error {
 	switch {
-	case !isDigest(d.Digest):
+	case !IsDigest(d.Digest):
 		return fmt.Errorf("digest %q is not sha256:<64 hex digits>", d.Digest)
 	case d.Size < 0:
 		return fmt.Errorf("%s: negative size %d", d.Digest, d.Size)
@@ -55,15 +55,15 @@ func (d descriptor) check() error {
 }
 
 // readManifest reads MANIFEST.json; none is nil.
-func readManifest(fsys fs.FS) (*manifest, error) {
-	body, err := readFile(fsys, "MANIFEST.json", want{}, maxManifestFile)
+func ReadManifest(fsys fs.FS) (*Listing, error) {
+	body, err := ReadFile(fsys, "MANIFEST.json", Want{}, MaxManifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := parseManifest(body)
+	m, err := ParseManifest(body)
 	if err != nil {
 		return nil, fmt.Errorf("MANIFEST.json: %w", err)
 	}
@@ -72,7 +72,7 @@ func readManifest(fsys fs.FS) (*manifest, error) {
 
 // parseManifest reads MANIFEST.json. Fields may be added under the same
 // schemaVersion, so unknown ones are passed over.
-func parseManifest(body []byte) (*manifest, error) {
+func ParseManifest(body []byte) (*Listing, error) {
 	if err := cheap(body); err != nil {
 		return nil, err
 	}
@@ -80,48 +80,48 @@ func parseManifest(body []byte) (*manifest, error) {
 	if err := json.Unmarshal(body, doc); err != nil {
 		return nil, strictjson.Plain(err)
 	}
-	if doc.SchemaVersion != manifestVersion {
-		return nil, fmt.Errorf("schemaVersion is %d, and this kverify reads %d", doc.SchemaVersion, manifestVersion)
+	if doc.SchemaVersion != ManifestVersion {
+		return nil, fmt.Errorf("schemaVersion is %d, and this kverify reads %d", doc.SchemaVersion, ManifestVersion)
 	}
-	m := &manifest{images: map[string]descriptor{}, files: map[string]want{}, doc: doc}
+	m := &Listing{images: map[string]Descriptor{}, Files: map[string]Want{}, Manifest: doc}
 	for _, i := range doc.Images {
 		if _, twice := m.images[i.Name]; twice {
 			return nil, fmt.Errorf("image %q is listed twice", i.Name)
 		}
-		d := descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}
-		if err := d.check(); err != nil {
+		d := Descriptor{MediaType: i.MediaType, Digest: i.Digest, Size: i.Size}
+		if err := d.Check(); err != nil {
 			return nil, fmt.Errorf("image %q: %w", i.Name, err)
 		}
 		m.images[i.Name] = d
 	}
 	for _, f := range doc.Files {
 		sum := strings.TrimPrefix(f.SHA256, "sha256:")
-		if _, twice := m.files[f.URL]; twice {
+		if _, twice := m.Files[f.URL]; twice {
 			return nil, fmt.Errorf("file %q is listed twice", f.URL)
 		}
-		if !isHex(sum) || f.Size < 0 {
+		if !IsHex(sum) || f.Size < 0 {
 			return nil, fmt.Errorf("file %q: sha256 %q, size %d", f.URL, f.SHA256, f.Size)
 		}
-		m.files[f.URL] = want{sha256: sum, size: f.Size}
+		m.Files[f.URL] = Want{Sha256: sum, Size: f.Size}
 	}
 	return m, nil
 }
 
 // A name is one entry of oci/index.json.
-type name struct {
-	host, repo, tag, digest string // tag or digest
-	target                  descriptor
+type Name struct {
+	Host, Repo, Tag, Digest string // tag or digest
+	Target                  Descriptor
 }
 
 // parseIndex reads oci/index.json: one descriptor a name, and a name on every
 // descriptor.
-func parseIndex(body []byte) ([]name, error) {
+func ParseIndex(body []byte) ([]Name, error) {
 	if err := cheap(body); err != nil {
 		return nil, err
 	}
 	var doc struct {
 		SchemaVersion int          `json:"schemaVersion"`
-		Manifests     []descriptor `json:"manifests"`
+		Manifests     []Descriptor `json:"manifests"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, strictjson.Plain(err)
@@ -130,56 +130,56 @@ func parseIndex(body []byte) ([]name, error) {
 		return nil, fmt.Errorf("schemaVersion is %d, not 2", doc.SchemaVersion)
 	}
 	seen := map[string]bool{}
-	names := make([]name, 0, len(doc.Manifests))
+	names := make([]Name, 0, len(doc.Manifests))
 	for i, m := range doc.Manifests {
 		full := m.Annotations[annotationRef]
-		n, ok := splitName(full)
+		n, ok := SplitName(full)
 		if !ok {
 			return nil, fmt.Errorf("descriptor %d (%s) has no full image name: %s is %q", i, m.Digest, annotationRef, full)
 		}
 		if other, has := m.Annotations[annotationContainerd]; has && other != full {
 			return nil, fmt.Errorf("descriptor %d has two names, %q and %q", i, full, other)
 		}
-		if err := m.check(); err != nil {
+		if err := m.Check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", full, err)
 		}
-		if n.digest != "" && n.digest != m.Digest {
+		if n.Digest != "" && n.Digest != m.Digest {
 			return nil, fmt.Errorf("%s: the descriptor's digest is %s", full, m.Digest)
 		}
 		if seen[full] {
 			return nil, fmt.Errorf("two descriptors are named %s", full)
 		}
 		seen[full] = true
-		n.target = m
+		n.Target = m
 		names = append(names, n)
 	}
 	return names, nil
 }
 
-func (n name) String() string {
-	if n.digest != "" {
-		return n.host + "/" + n.repo + "@" + n.digest
+func (n Name) String() string {
+	if n.Digest != "" {
+		return n.Host + "/" + n.Repo + "@" + n.Digest
 	}
-	return n.host + "/" + n.repo + ":" + n.tag
+	return n.Host + "/" + n.Repo + ":" + n.Tag
 }
 
 // splitName takes apart "host/repository:tag" and "host/repository@sha256:<hex>".
-func splitName(full string) (n name, ok bool) {
+func SplitName(full string) (n Name, ok bool) {
 	host, rest, ok := strings.Cut(full, "/")
 	if !ok || host == "" || strings.ToLower(host) != host || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" {
 		return n, false
 	}
-	n.host = host
+	n.Host = host
 	if repo, digest, at := strings.Cut(rest, "@"); at {
-		n.repo, n.digest = repo, digest
-		return n, isRepository(repo) && isDigest(digest)
+		n.Repo, n.Digest = repo, digest
+		return n, isRepository(repo) && IsDigest(digest)
 	}
 	i := strings.LastIndexByte(rest, ':')
 	if i < 0 {
 		return n, false
 	}
-	n.repo, n.tag = rest[:i], rest[i+1:]
-	return n, isRepository(n.repo) && isTag(n.tag)
+	n.Repo, n.Tag = rest[:i], rest[i+1:]
+	return n, isRepository(n.Repo) && isTag(n.Tag)
 }
 
 func isRepository(s string) bool {
@@ -198,16 +198,16 @@ func cheap(body []byte) error {
 	if err := bounds.JSON(body, bounds.Price{Item: 600, Object: 300, Value: 16}, maxLists); err != nil {
 		return err
 	}
-	return noDuplicateKeys(body)
+	return NoDuplicateKeys(body)
 }
 
 // maxDepth is far beyond any document read here; it bounds the walk's memory.
-const maxDepth = 64
+const MaxDepth = 64
 
 // noDuplicateKeys refuses a JSON text in which an object has a key twice, at
 // any depth and in any case: readers differ in which of the two they take.
 // It also refuses anything after the first value.
-func noDuplicateKeys(body []byte) error {
+func NoDuplicateKeys(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	type object struct {
@@ -243,8 +243,8 @@ func noDuplicateKeys(body []byte) error {
 		case json.Delim('}'), json.Delim(']'):
 			stack = stack[:len(stack)-1]
 		}
-		if len(stack) > maxDepth {
-			return fmt.Errorf("nested deeper than %d", maxDepth)
+		if len(stack) > MaxDepth {
+			return fmt.Errorf("nested deeper than %d", MaxDepth)
 		}
 		if len(stack) == 0 {
 			if _, err := dec.Token(); err != io.EOF {
@@ -257,17 +257,17 @@ func noDuplicateKeys(body []byte) error {
 
 // listed says what MANIFEST.json thinks of the canonical URL: what its bytes
 // must be (nothing, if there is no MANIFEST.json), and whether it may be read.
-func (m *manifest) listed(url string) (w want, ok bool) {
+func (m *Listing) Listed(url string) (w Want, ok bool) {
 	if m == nil {
-		return want{}, true
+		return Want{}, true
 	}
-	w, ok = m.files[url]
+	w, ok = m.Files[url]
 	return w, ok
 }
 
 // agrees says whether MANIFEST.json, if there is one, lists the name with that
 // very digest.
-func (m *manifest) agrees(n name) error {
+func (m *Listing) Agrees(n Name) error {
 	if m == nil {
 		return nil
 	}
@@ -275,8 +275,8 @@ func (m *manifest) agrees(n name) error {
 	switch {
 	case !ok:
 		return errors.New("it is in oci/index.json, but MANIFEST.json does not list it")
-	case d.Digest != n.target.Digest:
-		return fmt.Errorf("oci/index.json gives it %s, but MANIFEST.json %s", n.target.Digest, d.Digest)
+	case d.Digest != n.Target.Digest:
+		return fmt.Errorf("oci/index.json gives it %s, but MANIFEST.json %s", n.Target.Digest, d.Digest)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"crypto/sha256"
@@ -11,61 +11,61 @@ import (
 
 // The files of a mirror that are not content.
 const (
-	manifestFile  = "MANIFEST.json"
-	signatureFile = "MANIFEST.json.sigstore.json"
-	sumsFile      = "MANIFEST.sha256"
-	layoutFile    = "oci/oci-layout"
-	indexFile     = "oci/index.json"
-	unknownFolder = "unknown"
+	ManifestFile  = "MANIFEST.json"
+	SignatureFile = "MANIFEST.json.sigstore.json"
+	SumsFile      = "MANIFEST.sha256"
+	LayoutFile    = "oci/oci-layout"
+	IndexFile     = "oci/index.json"
+	UnknownFolder = "unknown"
 
-	layoutText = `{"imageLayoutVersion":"1.0.0"}` + "\n"
+	LayoutText = `{"imageLayoutVersion":"1.0.0"}` + "\n"
 )
 
 const (
-	bundleSuffix = ".sigstore.json"
+	BundleSuffix = ".sigstore.json"
 	// maxBundle: a bundle with a certificate and a log entry has about 10 KiB.
-	maxBundle = 1 << 20
+	MaxBundle = 1 << 20
 )
 
 // summed are those that MANIFEST.sha256 has the checksums of, in its order.
-var summed = []string{manifestFile, signatureFile, layoutFile, indexFile}
+var Summed = []string{ManifestFile, SignatureFile, LayoutFile, IndexFile}
 
 // The hosts that the mirror answers for whether or not they have a directory.
 const (
-	hostFiles = "dl.k8s.io"
-	hostCDN   = "cdn.dl.k8s.io"
-	hostSBOM  = "sbom.k8s.io"
-	hostRekor = "rekor.sigstore.dev"
+	HostFiles = "dl.k8s.io"
+	HostCDN   = "cdn.dl.k8s.io"
+	HostSBOM  = "sbom.k8s.io"
+	HostRekor = "rekor.sigstore.dev"
 )
 
-func isKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
+func IsKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
 	info, err := fs.Stat(fsys, name)
 	return err == nil && is(info.Mode())
 }
 
 // hostImages is the registry that /v2/ means if nothing else is said.
-const hostImages = "registry.k8s.io"
+const HostImages = "registry.k8s.io"
 
 // canonical gives the canonical URL of an address that is another one, and ""
 // of every other.
 //
 //	dl.k8s.io/vX/<path>, cdn.dl.k8s.io/release/vX/<path>  ->  dl.k8s.io/release/vX/<path>
 //	sbom.k8s.io/vX/{release,source}[.sig|...]             ->  dl.k8s.io/release/vX/kubernetes-{release,source}.spdx[.sig|...]
-func canonical(host, path string) string {
-	const files = "https://" + hostFiles + "/release/"
+func Canonical(host, path string) string {
+	const files = "https://" + HostFiles + "/release/"
 	switch host {
-	case hostFiles:
-		if rest, ok := strings.CutPrefix(path, "/"); ok && startsWithVersion(rest) {
+	case HostFiles:
+		if rest, ok := strings.CutPrefix(path, "/"); ok && StartsWithVersion(rest) {
 			return files + rest
 		}
-	case hostCDN:
+	case HostCDN:
 		if rest, ok := strings.CutPrefix(path, "/release/"); ok {
 			return files + rest
 		}
-	case hostSBOM:
+	case HostSBOM:
 		version, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 		kind, suffix, dot := strings.Cut(name, ".")
-		if startsWithVersion(version+"/") && (kind == "release" || kind == "source") {
+		if StartsWithVersion(version+"/") && (kind == "release" || kind == "source") {
 			if dot {
 				suffix = "." + suffix
 			}
@@ -76,23 +76,23 @@ func canonical(host, path string) string {
 }
 
 // startsWithVersion reports whether the first element of path looks like v1.2.3.
-func startsWithVersion(path string) bool {
+func StartsWithVersion(path string) bool {
 	first, _, ok := strings.Cut(path, "/")
 	return ok && len(first) > 1 && first[0] == 'v' && first[1] >= '0' && first[1] <= '9'
 }
 
 // blobPath is where the layout keeps a digest that passed isDigest.
-func blobPath(digest string) string {
+func BlobPath(digest string) string {
 	return "oci/blobs/sha256/" + strings.TrimPrefix(digest, "sha256:")
 }
 
 // filePath is where a mirror keeps the canonical URL.
-func filePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
+func FilePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
 
 // isClean reports whether a URL's path, decoded, is a plain file path: no
 // empty, "." or ".." element, and nothing that a terminal or another file
 // system takes for more than a name.
-func isClean(p string) bool {
+func IsClean(p string) bool {
 	if len(p) < 2 || p[0] != '/' || path.Clean(p) != p || !fs.ValidPath(p[1:]) {
 		return false
 	}
@@ -100,25 +100,25 @@ func isClean(p string) bool {
 }
 
 // beside are the endings of a file and of what lies beside it.
-var beside = []string{"", ".sha256", ".sha512", ".sig", ".cert", bundleSuffix}
+var Sidecars = []string{"", ".sha256", ".sha512", ".sig", ".cert", BundleSuffix}
 
 // signed gives the digest that a tag of signatures or of referrers is about:
 // "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
-func signed(tag string) string {
+func SubjectOfTag(tag string) string {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
-	if !ok || len(hex) < 64 || !isHex(hex[:64]) || len(hex) > 64 && hex[64] != '.' {
+	if !ok || len(hex) < 64 || !IsHex(hex[:64]) || len(hex) > 64 && hex[64] != '.' {
 		return ""
 	}
 	return "sha256:" + hex[:64]
 }
 
-func isDigest(s string) bool {
+func IsDigest(s string) bool {
 	rest, ok := strings.CutPrefix(s, "sha256:")
-	return ok && isHex(rest)
+	return ok && IsHex(rest)
 }
 
 // isHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
-func isHex(s string) bool {
+func IsHex(s string) bool {
 	if len(s) != 64 || strings.ToLower(s) != s {
 		return false
 	}
@@ -127,7 +127,7 @@ func isHex(s string) bool {
 }
 
 // bare takes off the operation and the path, which the caller names better.
-func bare(err error) error {
+func WithoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err
@@ -135,12 +135,12 @@ func bare(err error) error {
 	return err
 }
 
-func hashHex(b []byte) string {
+func HashHex(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
-func isThere(fsys fs.FS, name string) bool {
+func Exists(fsys fs.FS, name string) bool {
 	_, err := fs.Stat(fsys, name)
 	return err == nil
 }

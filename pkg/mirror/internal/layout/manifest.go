@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"bytes"
@@ -99,7 +99,7 @@ func scopeKey(s Scope) string {
 }
 
 // bytes renders the list.
-func (m *Manifest) bytes() ([]byte, error) {
+func (m *Manifest) Bytes() ([]byte, error) {
 	m.sort()
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -110,7 +110,7 @@ func (m *Manifest) bytes() ([]byte, error) {
 }
 
 // index renders oci/index.json: exactly the names of the list.
-func (m *Manifest) index() ([]byte, error) {
+func (m *Manifest) Index() ([]byte, error) {
 	type entry struct {
 		MediaType   string            `json:"mediaType"`
 		Digest      string            `json:"digest"`
@@ -131,9 +131,9 @@ func (m *Manifest) index() ([]byte, error) {
 }
 
 // sums renders the checksums of the lists, as sha256sum -c reads them.
-func sums(files map[string][]byte) []byte {
+func Sums(files map[string][]byte) []byte {
 	var b strings.Builder
-	for _, name := range summed {
+	for _, name := range Summed {
 		if text, ok := files[name]; ok {
 			sum := sha256.Sum256(text)
 			fmt.Fprintf(&b, "%s  %s\n", hex.EncodeToString(sum[:]), name)
@@ -144,7 +144,7 @@ func sums(files map[string][]byte) []byte {
 
 // merge joins what another run found with what is listed. What was found last
 // is right about what both name.
-func (m *Manifest) merge(found *Manifest) {
+func (m *Manifest) Merge(found *Manifest) {
 	m.Releases = append(m.Releases, found.Releases...)
 	m.Scope = append(m.Scope, found.Scope...)
 	gone := map[string]bool{}
@@ -161,7 +161,7 @@ func (m *Manifest) merge(found *Manifest) {
 				i.Referrers = old.Referrers
 			}
 		}
-		i.Releases = union(m.Images[at].Releases, i.Releases)
+		i.Releases = Union(m.Images[at].Releases, i.Releases)
 		m.Images[at] = i
 	}
 	byURL := map[string]int{}
@@ -179,7 +179,7 @@ func (m *Manifest) merge(found *Manifest) {
 		if old := m.Files[at]; old.SHA256 == f.SHA256 && old.Origin == "published" {
 			f.Origin = old.Origin // it was read from the mirror itself this time
 		}
-		f.Releases = union(m.Files[at].Releases, f.Releases)
+		f.Releases = Union(m.Files[at].Releases, f.Releases)
 		m.Files[at] = f
 	}
 	for _, u := range found.Unknown {
@@ -192,7 +192,7 @@ func (m *Manifest) merge(found *Manifest) {
 	m.Unknown = append(m.Unknown, found.Unknown...)
 }
 
-func union(a, b []string) []string {
+func Union(a, b []string) []string {
 	out := append(slices.Clone(a), b...)
 	slices.SortFunc(out, compareReleases)
 	return slices.Compact(out)

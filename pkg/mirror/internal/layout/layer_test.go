@@ -1,4 +1,4 @@
-package mirror
+package layout
 
 import (
 	"bytes"
@@ -38,7 +38,7 @@ func TestZstdLayerIsCarried(t *testing.T) {
 		"under a gzip's type":  {"application/vnd.oci.image.layer.v1.tar+gzip", hash(content), packed, func(err error) bool { return errors.As(err, &differs) }},
 		"unpacked, and a .tar": {"application/vnd.oci.image.layer.v1.tar", hash(content), content, func(err error) bool { return err == nil }},
 	} {
-		got, err := hashLayer(bytes.NewReader(tt.packed), hash(tt.packed), unpacked{tt.mediaType, []string{tt.diffID}})
+		got, err := HashLayer(bytes.NewReader(tt.packed), hash(tt.packed), Unpacked{tt.mediaType, []string{tt.diffID}})
 		if !tt.right(err) || got != hash(tt.packed) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
