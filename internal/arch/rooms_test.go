@@ -21,7 +21,7 @@ var circles = map[string]int{
 	"internal/web":    2,
 	"internal/world":  3,
 	"pkg/fetch":       10,
-	"pkg/mirror":      27,
+	"pkg/mirror":      4,
 	"pkg/registry":    13,
 	"pkg/release":     2,
 	"pkg/report":      2,

@@ -1,6 +1,8 @@
 package mirror
 
-import "github.com/kverify/kverify/pkg/mirror/internal/layout"
+import (
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+)
 
 // Manifest is MANIFEST.json: everything that a mirror holds, with digests, where
 // it was from and the verdict that it had there. It is a record and proves

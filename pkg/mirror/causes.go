@@ -67,7 +67,7 @@ func (p *PushResult) Unmade(there string) []string {
 		if !errors.As(c.Err, &request) || request.Status != http.StatusNotFound && request.Status != http.StatusBadRequest && request.Status != http.StatusForbidden {
 			return false
 		}
-		named := errors.As(c.Err, &refused) && slices.Contains(refused.Codes, codeName)
+		named := errors.As(c.Err, &refused) && slices.Contains(refused.Codes, layout.CodeName)
 		return named || request.Status == http.StatusNotFound && request.Method != http.MethodGet && request.Method != http.MethodHead
 	})
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // answerFile answers for files/<host>/<path>.
-func (d *Dir) answerFile(req *http.Request, host string) *answer {
+func (d *Dir) answerFile(req *http.Request, host string) *Answer {
 	url := "https://" + host + req.URL.Path
-	missing := func() *answer {
+	missing := func() *Answer {
 		return plain(http.StatusNotFound, fmt.Sprintf("%s is not in the mirror %s", url, d.path))
 	}
 	if err := d.broken["MANIFEST.json"]; err != nil {
@@ -34,7 +34,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 	case err != nil:
 		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
-	return &answer{status: http.StatusOK, size: size, sum: w.Sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
+	return &Answer{Status: http.StatusOK, Size: size, SHA256: w.Sha256, Body: body, Header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
 }
 
 // contentType is what the publishers' own hosts say of the same files.

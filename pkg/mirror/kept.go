@@ -38,7 +38,7 @@ func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
 	var query []byte
 	if req.Body != nil {
 		var err error
-		query, err = io.ReadAll(io.LimitReader(req.Body, maxQuery+1))
+		query, err = io.ReadAll(io.LimitReader(req.Body, MaxQuery+1))
 		_ = req.Body.Close()
 		if err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 )
 
 // answerOCI answers the read half of the distribution specification.
-func (d *Dir) answerOCI(req *http.Request, host string) *answer {
+func (d *Dir) answerOCI(req *http.Request, host string) *Answer {
 	for _, half := range []string{"MANIFEST.json", "oci"} {
 		if err := d.broken[half]; err != nil {
 			return d.ociRefuse(err)
@@ -26,12 +26,12 @@ func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 	}
 	parts := strings.Split(strings.TrimPrefix(req.URL.Path, "/v2/"), "/")
 	if len(parts) < 3 {
-		return ociError(http.StatusNotFound, codeName, "no such address")
+		return ociError(http.StatusNotFound, layout.CodeName, "no such address")
 	}
 	repo, kind, ref := strings.Join(parts[:len(parts)-2], "/"), parts[len(parts)-2], parts[len(parts)-1]
 	r := d.repos[host+"/"+repo]
 	if r == nil {
-		return ociError(http.StatusNotFound, codeName, fmt.Sprintf("%s/%s is not in the mirror %s", host, repo, d.path))
+		return ociError(http.StatusNotFound, layout.CodeName, fmt.Sprintf("%s/%s is not in the mirror %s", host, repo, d.path))
 	}
 	switch kind {
 	case "manifests":
@@ -45,10 +45,10 @@ func (d *Dir) answerOCI(req *http.Request, host string) *answer {
 			return answerTags(req, repo, r)
 		}
 	}
-	return ociError(http.StatusNotFound, codeName, "no such address")
+	return ociError(http.StatusNotFound, layout.CodeName, "no such address")
 }
 
-func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *answer {
+func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
 	var target layout.Descriptor
 	if layout.IsDigest(ref) {
 		n, a := d.find(r, name, ref)
@@ -56,7 +56,7 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *answer {
 			return a
 		}
 		if !n.IsManifest {
-			return ociError(http.StatusNotFound, codeManifest, fmt.Sprintf("%s@%s is no manifest", name, ref))
+			return ociError(http.StatusNotFound, layout.CodeManifest, fmt.Sprintf("%s@%s is no manifest", name, ref))
 		}
 		target = n.Descriptor
 	} else {
@@ -65,7 +65,7 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *answer {
 		}
 		var ok bool
 		if target, ok = r.Tags[ref]; !ok {
-			return ociError(http.StatusNotFound, codeManifest, fmt.Sprintf("%s:%s is not in the mirror %s", name, ref, d.path))
+			return ociError(http.StatusNotFound, layout.CodeManifest, fmt.Sprintf("%s:%s is not in the mirror %s", name, ref, d.path))
 		}
 	}
 	// Nothing else is sent as what the lists say that it is: a browser would take a
@@ -75,11 +75,11 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *answer {
 	}
 	body, err := layout.ReadFile(d.fsys, layout.BlobPath(target.Digest), target.Want(), layout.MaxChecked)
 	if err != nil {
-		return d.ociFailure(codeManifest, name+"@"+target.Digest, err)
+		return d.ociFailure(layout.CodeManifest, name+"@"+target.Digest, err)
 	}
-	a := fromBytes(http.StatusOK, target.MediaType, body)
-	a.header["Docker-Content-Digest"] = target.Digest
-	a.sum = target.Want().Sha256
+	a := NewAnswer(http.StatusOK, target.MediaType, body)
+	a.Header["Docker-Content-Digest"] = target.Digest
+	a.SHA256 = target.Want().Sha256
 	return a
 }
 
@@ -92,35 +92,35 @@ func isManifestType(mediaType string) bool {
 	}, mediaType)
 }
 
-func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *answer {
+func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *Answer {
 	if !layout.IsDigest(ref) {
-		return ociError(http.StatusNotFound, codeBlob, fmt.Sprintf("%q is no sha256 digest", ref))
+		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%q is no sha256 digest", ref))
 	}
 	n, a := d.find(r, name, ref)
 	if a != nil {
 		return a
 	}
 	if n.IsManifest {
-		return ociError(http.StatusNotFound, codeBlob, fmt.Sprintf("%s@%s is no blob", name, ref))
+		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%s@%s is no blob", name, ref))
 	}
 	body, size, err := layout.OpenChecked(req.Context(), d.fsys, layout.BlobPath(ref), n.Want())
 	if err != nil {
-		return d.ociFailure(codeBlob, name+"@"+ref, err)
+		return d.ociFailure(layout.CodeBlob, name+"@"+ref, err)
 	}
-	return &answer{status: http.StatusOK, size: size, sum: n.Want().Sha256, body: body, header: map[string]string{
+	return &Answer{Status: http.StatusOK, Size: size, SHA256: n.Want().Sha256, Body: body, Header: map[string]string{
 		"Content-Type": "application/octet-stream", "Docker-Content-Digest": ref,
 	}}
 }
 
 // find looks a digest up among what the names of r reach.
-func (d *Dir) find(r *layout.Repository, name, digest string) (*layout.Node, *answer) {
+func (d *Dir) find(r *layout.Repository, name, digest string) (*layout.Node, *Answer) {
 	all := r.Reach()
 	n := all.Nodes[digest]
 	switch {
 	case n == nil && all.Damage != nil:
 		return nil, d.ociRefuse(all.Damage)
 	case n == nil:
-		return nil, ociError(http.StatusNotFound, codeManifest,
+		return nil, ociError(http.StatusNotFound, layout.CodeManifest,
 			fmt.Sprintf("%s@%s is not in the mirror %s: no name of that repository reaches it", name, digest, d.path))
 	case n.Conflict:
 		return nil, d.ociRefuse(fmt.Errorf("%s@%s is described in two ways that differ", name, digest))
@@ -128,7 +128,7 @@ func (d *Dir) find(r *layout.Repository, name, digest string) (*layout.Node, *an
 	return n, nil
 }
 
-func (d *Dir) ociFailure(code, what string, err error) *answer {
+func (d *Dir) ociFailure(code, what string, err error) *Answer {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ociError(http.StatusNotFound, code, fmt.Sprintf("%s is not in the mirror %s", what, d.path))
 	}

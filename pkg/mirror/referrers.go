@@ -20,9 +20,9 @@ const maxReferrers = 1000
 
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.
-func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *answer {
+func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
 	if !layout.IsDigest(ref) {
-		return ociError(http.StatusBadRequest, codeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
+		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
 	}
 	all := r.Reach()
 	if all.Damage != nil {
@@ -48,28 +48,28 @@ func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref strin
 	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
 	const index = "application/vnd.oci.image.index.v1+json"
 	a := fromJSON(http.StatusOK, map[string]any{"schemaVersion": 2, "mediaType": index, "manifests": list})
-	a.header["Content-Type"] = index
+	a.Header["Content-Type"] = index
 	if wanted != "" {
-		a.header["OCI-Filters-Applied"] = "artifactType"
+		a.Header["OCI-Filters-Applied"] = "artifactType"
 	}
 	return a
 }
 
 // answerTags lists the tags of a repository.
-func answerTags(req *http.Request, repo string, r *layout.Repository) *answer {
+func answerTags(req *http.Request, repo string, r *layout.Repository) *Answer {
 	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.Tags)))
 	if bad != nil {
 		return bad
 	}
 	a := fromJSON(http.StatusOK, map[string]any{"name": repo, "tags": tags})
 	if next != "" {
-		a.header["Link"] = next
+		a.Header["Link"] = next
 	}
 	return a
 }
 
 // answerCatalog lists the repositories of a host.
-func (d *Dir) answerCatalog(req *http.Request, host string) *answer {
+func (d *Dir) answerCatalog(req *http.Request, host string) *Answer {
 	repos := []string{}
 	for key := range d.repos {
 		if repo, ok := strings.CutPrefix(key, host+"/"); ok {
@@ -83,14 +83,14 @@ func (d *Dir) answerCatalog(req *http.Request, host string) *answer {
 	}
 	a := fromJSON(http.StatusOK, map[string]any{"repositories": repos})
 	if next != "" {
-		a.header["Link"] = next
+		a.Header["Link"] = next
 	}
 	return a
 }
 
 // page cuts what the parameters n and last ask for out of a sorted list, and
 // gives the Link to the rest, if there is one.
-func page(req *http.Request, list []string) (part []string, link string, bad *answer) {
+func page(req *http.Request, list []string) (part []string, link string, bad *Answer) {
 	q := req.URL.Query()
 	if last := q.Get("last"); last != "" {
 		i, found := slices.BinarySearch(list, last)

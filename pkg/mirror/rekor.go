@@ -18,13 +18,15 @@ import (
 const (
 	// maxBundles: a hundred releases of a thousand signed files.
 	maxBundles = 100_000
-	// maxQuery bounds a look-up's body; one names at most maxUUIDs entries.
-	maxQuery = 64 << 10
 	// maxUUIDs is how many entries Rekor's own server gives for one request.
 	maxUUIDs = 10
 	// maxShards caps the entries that are kept of one body; Rekor has a handful of shards.
 	maxShards = 16
 )
+
+// MaxQuery caps the body of a look-up in the transparency log, in bytes; one names
+// at most ten entries.
+const MaxQuery = 64 << 10
 
 // keptLog is what the kept bundles know of the transparency log.
 type keptLog struct {

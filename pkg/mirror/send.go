@@ -254,7 +254,7 @@ func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, m
 	indexed, err = j.To.PutManifest(ctx, ref, n.MediaType, n.body)
 	var refused *registry.RefusedError
 	if len(n.absent) > 0 && errors.As(err, &refused) && slices.ContainsFunc(refused.Codes, func(code string) bool {
-		return code == "MANIFEST_BLOB_UNKNOWN" || code == codeManifest || code == codeBlob
+		return code == "MANIFEST_BLOB_UNKNOWN" || code == layout.CodeManifest || code == layout.CodeBlob
 	}) {
 		return false, &SparseError{Ref: ref, Absent: n.absent, Err: err}
 	}

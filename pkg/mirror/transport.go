@@ -20,17 +20,19 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	a, err := d.answer(req)
+	a, err := d.Answer(req)
 	if err != nil {
 		return nil, err
 	}
-	if a.err != nil {
-		return nil, a.err
+	if a.Err != nil {
+		return nil, a.Err
 	}
 	return a.response(req), nil
 }
 
-func (d *Dir) answer(req *http.Request) (*answer, error) {
+// answer says what the outside world would answer to req, whose URL names a host
+// of it. The error is a [*HostError].
+func (d *Dir) Answer(req *http.Request) (*Answer, error) {
 	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
 	switch host {
 	case layout.HostRekor:
@@ -55,17 +57,17 @@ func (d *Dir) answer(req *http.Request) (*answer, error) {
 }
 
 // allow refuses what is neither GET nor HEAD.
-func allow(req *http.Request, a *answer) *answer {
+func allow(req *http.Request, a *Answer) *Answer {
 	if req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == "" {
 		return a
 	}
-	a.close()
-	const readOnly = "a mirror is read only: GET and HEAD"
-	if strings.HasPrefix(req.URL.Path, "/v2/") {
-		a = ociError(http.StatusMethodNotAllowed, codeMethod, readOnly)
-	} else {
-		a = plain(http.StatusMethodNotAllowed, readOnly)
-	}
-	a.header["Allow"] = "GET, HEAD"
+	a.Close()
+	return NotAllowed(req)
+}
+
+// notAllowed answers to what is neither GET nor HEAD.
+func NotAllowed(req *http.Request) *Answer {
+	a := Fail(req, http.StatusMethodNotAllowed, layout.CodeMethod, "a mirror is read only: GET and HEAD")
+	a.Header["Allow"] = "GET, HEAD"
 	return a
 }

@@ -1,3 +1,9 @@
+// Package layout is how a mirror lies on disk: the names of its files, its lists
+// and their readers, the record of a change of them that was not completed, what
+// names of images reach, and how a layer is hashed.
+//
+// It reads a file system, with limits and digests, and knows no HTTP and no
+// verdict. The page of pkg/mirror has the layout itself.
 package layout
 
 import (
@@ -150,4 +156,15 @@ func Exists(fsys fs.FS, name string) bool {
 const (
 	annotationRef        = "org.opencontainers.image.ref.name"
 	annotationContainerd = "io.containerd.image.name"
+)
+
+// The error codes of the OCI distribution specification (https://github.com/opencontainers/distribution-spec).
+const (
+	CodeManifest = "MANIFEST_UNKNOWN"
+	CodeBlob     = "BLOB_UNKNOWN"
+	CodeName     = "NAME_UNKNOWN"
+	CodeDigest   = "DIGEST_INVALID"
+	CodeMethod   = "UNSUPPORTED"
+	CodeDenied   = "DENIED"
+	CodeRefused  = "UNKNOWN"
 )

@@ -1,4 +1,4 @@
-package mirror
+package serve
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/kverify/kverify/pkg/mirror"
 )
 
 // maxMessage caps the text of an answer that is no success.
@@ -15,12 +17,12 @@ const maxMessage = 64 << 10
 // public fits the text of an answer for whoever asks over a network: where the
 // mirror lies is nothing to them, and what they asked for is not repeated in a
 // way that a terminal or a log would obey.
-func (d *Dir) public(a *answer) *answer {
-	if a.status == http.StatusOK || a.size > maxMessage {
+func public(d *mirror.Dir, a *mirror.Answer) *mirror.Answer {
+	if a.Status == http.StatusOK || a.Size > maxMessage {
 		return a
 	}
-	body, err := io.ReadAll(io.LimitReader(a.body, maxMessage))
-	a.close()
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxMessage))
+	a.Close()
 	if err != nil {
 		body = nil
 	}
@@ -42,11 +44,11 @@ func (d *Dir) public(a *answer) *answer {
 	if strings.HasSuffix(string(body), "\n") {
 		b.WriteByte('\n')
 	}
-	plain := fromBytes(a.status, a.header["Content-Type"], []byte(b.String()))
-	for k, v := range a.header {
-		plain.header[k] = v
+	plain := mirror.NewAnswer(a.Status, a.Header["Content-Type"], []byte(b.String()))
+	for k, v := range a.Header {
+		plain.Header[k] = v
 	}
-	plain.err = a.err
+	plain.Err = a.Err
 	return plain
 }
 

@@ -1,10 +1,12 @@
-package mirror
+package serve
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,10 +53,13 @@ func (r *recorder) Write(p []byte) (int, error) {
 // Unwrap lets net/http find what it needs.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// log writes the line of one request: words KEY=VALUE, everything that the
+// accessLog writes a line at a time.
+type accessLog struct{ mu sync.Mutex }
+
+// write writes the line of one request: words KEY=VALUE, everything that the
 // client has chosen quoted, so that a line stays a line and a terminal obeys nothing.
-func (h *Handler) log(req *http.Request, rec *recorder, took time.Duration, panicked any) {
-	if h.Log == nil {
+func (l *accessLog) write(to io.Writer, req *http.Request, rec *recorder, took time.Duration, panicked any) {
+	if to == nil {
 		return
 	}
 	var b strings.Builder
@@ -76,9 +81,9 @@ func (h *Handler) log(req *http.Request, rec *recorder, took time.Duration, pani
 		fmt.Fprintf(&b, " error=%s", quoted(rec.why.Error()))
 	}
 	b.WriteByte('\n')
-	h.logging.Lock()
-	defer h.logging.Unlock()
-	_, _ = h.Log.Write([]byte(b.String()))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = to.Write([]byte(b.String()))
 }
 
 func quoted(s string) string {

@@ -1,4 +1,4 @@
-package mirror
+package serve
 
 import (
 	"net/http"
@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
-// place says which address of the outside world a request to a server means:
+// locate says which address of the outside world a request to a server means:
 //
 //	Host: registry.k8s.io, dl.k8s.io, sbom.k8s.io, ...  that host
 //	/v2/REPOSITORY/...             registry.k8s.io, or the host in ?ns=, as containerd asks a mirror
@@ -19,14 +20,14 @@ import (
 //	/api/v1/...                    the transparency log, for the entries that were kept
 //
 // ok is false where it means none of them.
-func (d *Dir) place(req *http.Request) (host, path string, ok bool) {
+func locate(d *mirror.Dir, req *http.Request) (host, path string, ok bool) {
 	path = req.URL.Path
 	// An encoded slash would be one name to us and two to whoever looks at
 	// the log, or stands before us.
 	if raw := strings.ToLower(req.URL.RawPath); strings.Contains(raw, "%2f") || strings.Contains(raw, "%5c") {
 		return "", "", false
 	}
-	if host = hostOnly(req.Host); d.answersFor(host) {
+	if host = hostOnly(req.Host); answersFor(d, host) {
 		if path == "/v2" {
 			path = "/v2/"
 		}
@@ -35,8 +36,8 @@ func (d *Dir) place(req *http.Request) (host, path string, ok bool) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
 	case first == "v2":
-		return d.placeImage(req, rest)
-	case d.answersFor(first):
+		return locateImage(d, req, rest)
+	case answersFor(d, first):
 		return first, "/" + rest, true
 	case first == "release":
 		return layout.HostFiles, path, true
@@ -51,8 +52,8 @@ func (d *Dir) place(req *http.Request) (host, path string, ok bool) {
 	return "", "", false
 }
 
-func (d *Dir) placeImage(req *http.Request, rest string) (host, path string, ok bool) {
-	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && d.answersFor(first) {
+func locateImage(d *mirror.Dir, req *http.Request, rest string) (host, path string, ok bool) {
+	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && answersFor(d, first) {
 		return first, "/v2/" + more, true
 	}
 	host = layout.HostImages
@@ -70,7 +71,7 @@ func (d *Dir) placeImage(req *http.Request, rest string) (host, path string, ok 
 
 // answersFor reports whether a request for that host has another answer than
 // that there is no such host.
-func (d *Dir) answersFor(host string) bool {
+func answersFor(d *mirror.Dir, host string) bool {
 	switch host {
 	case layout.HostFiles, layout.HostCDN, layout.HostSBOM, layout.HostRekor, layout.HostImages:
 		return true
@@ -90,30 +91,27 @@ func hostOnly(host string) string {
 // outside answers a request to a server as the host that it means would. What
 // that host answers with a redirect is answered at once: its target is a name
 // that may lead somewhere else for whoever asks.
-func (d *Dir) outside(req *http.Request) (site string, in *http.Request, a *answer) {
-	host, path, ok := d.place(req)
+func outside(d *mirror.Dir, req *http.Request) (site string, in *http.Request, a *mirror.Answer) {
+	host, path, ok := locate(d, req)
 	if !ok {
 		if strings.HasPrefix(req.URL.Path, "/v2/") {
-			return "", req, ociError(http.StatusNotFound, codeName, "no such address")
+			return "", req, mirror.Fail(req, http.StatusNotFound, layout.CodeName, "no such address")
 		}
-		return "", req, plain(http.StatusNotFound, "this mirror has no such address; it answers for registry.k8s.io at /v2/, and for other hosts at /HOST/PATH")
+		return "", req, mirror.Fail(req, http.StatusNotFound, layout.CodeName, "this mirror has no such address; it answers for registry.k8s.io at /v2/, and for other hosts at /HOST/PATH")
 	}
 	in = req.Clone(req.Context())
 	in.URL = &url.URL{Scheme: "https", Host: host, Path: path, RawQuery: req.URL.RawQuery}
 	for range 3 {
-		a, err := d.answer(in)
+		a, err := d.Answer(in)
 		if err != nil { // a host of which there is nothing
-			if strings.HasPrefix(in.URL.Path, "/v2/") {
-				return host, in, ociError(http.StatusNotFound, codeName, err.Error())
-			}
-			return host, in, plain(http.StatusNotFound, err.Error())
+			return host, in, mirror.Fail(in, http.StatusNotFound, layout.CodeName, err.Error())
 		}
-		to, err := url.Parse(a.header["Location"])
-		if a.header["Location"] == "" || err != nil {
+		to, err := url.Parse(a.Header["Location"])
+		if a.Header["Location"] == "" || err != nil {
 			return host, in, a
 		}
-		a.close()
+		a.Close()
 		in.URL = to
 	}
-	return host, in, plain(http.StatusNotFound, "redirected too often")
+	return host, in, mirror.Fail(in, http.StatusNotFound, layout.CodeName, "redirected too often")
 }

@@ -1,4 +1,4 @@
-package mirror
+package serve
 
 import (
 	"net/http"

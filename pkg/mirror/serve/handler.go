@@ -1,4 +1,8 @@
-package mirror
+// Package serve serves a mirror over HTTP, to whoever asks as if it were the
+// outside world: [Handler] tells which host a request means, asks the mirror
+// for its answer, withholds what a verification refuted, sends no block of a
+// body that was not hashed again, and counts and logs what it did.
+package serve
 
 import (
 	"errors"
@@ -8,10 +12,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -35,15 +39,15 @@ type Handler struct {
 	Log  io.Writer    // gets a line for each request; nil means none
 	Tool report.Tool  // named in the metrics
 
-	dir     atomic.Pointer[Dir]
+	dir     atomic.Pointer[mirror.Dir]
 	refuted atomic.Pointer[map[string]string]
 	blocks  *blocks
 	metrics *metrics
-	logging sync.Mutex
+	logging accessLog
 }
 
 // NewHandler serves d.
-func NewHandler(d *Dir) *Handler {
+func NewHandler(d *mirror.Dir) *Handler {
 	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
 	h.dir.Store(d)
 	h.refuted.Store(&map[string]string{})
@@ -53,7 +57,7 @@ func NewHandler(d *Dir) *Handler {
 // Swap serves d from now on. What is being sent still is of the directory
 // before, which must stay open until it has been. What was refuted stays so
 // until the next [Handler.Judge].
-func (h *Handler) Swap(d *Dir) { h.dir.Store(d) }
+func (h *Handler) Swap(d *mirror.Dir) { h.dir.Store(d) }
 
 // Judge takes the report of a verification of what is served. What it refutes
 // is from then on answered with 403 and the reason: a file or document under
@@ -114,7 +118,7 @@ func repositoryOf(name string) (string, bool) {
 
 // maxBody caps what is read of a request: a look-up in the log is the only one
 // with a body that matters.
-const maxBody = maxQuery + 1
+const maxBody = mirror.MaxQuery + 1
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -131,7 +135,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			}
 		}
 		h.metrics.observe(requestKind{rec.site, methodOf(req), rec.status}, rec.sent, took)
-		h.log(req, rec, took, v)
+		h.logging.write(h.Log, req, rec, took, v)
 		if v != nil {
 			panic(v) // net/http ends the connection, so that nobody takes what was sent for the whole
 		}
@@ -171,40 +175,39 @@ func (h *Handler) serve(w *recorder, req *http.Request) {
 	if own != nil {
 		w.site = "self"
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			h.send(w, req, allow(req, plain(http.StatusOK, "")))
+			h.send(w, req, mirror.NotAllowed(req))
 			return
 		}
 		own(w, req)
 		return
 	}
 	d := h.dir.Load()
-	site, in, a := d.outside(req)
-	if d.answersFor(site) {
+	site, in, a := outside(d, req)
+	if answersFor(d, site) {
 		w.site = site
 	}
 	if strings.HasPrefix(in.URL.Path, "/v2/") {
 		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 	}
-	if a.err != nil {
-		w.why = a.err
+	if a.Err != nil {
+		w.why = a.Err
 		h.metrics.refuse(refusedCorrupt)
 	} else if why := h.withheld(in, a); why != "" {
-		a.close()
+		a.Close()
 		h.metrics.refuse(refusedVerdict)
 		w.why = errors.New(why)
-		if strings.HasPrefix(in.URL.Path, "/v2/") {
-			a = ociError(http.StatusForbidden, codeDenied, why)
-		} else {
-			a = plain(http.StatusForbidden, in.URL.String()+": "+why)
+		if !strings.HasPrefix(in.URL.Path, "/v2/") {
+			why = in.URL.String() + ": " + why
 		}
+		a = mirror.Fail(in, http.StatusForbidden, layout.CodeDenied, why)
 	}
-	h.send(w, req, d.public(a))
+	h.send(w, req, public(d, a))
 }
 
 // withheld says why what was asked for is not handed out, or "".
-func (h *Handler) withheld(in *http.Request, a *answer) string {
+func (h *Handler) withheld(in *http.Request, a *mirror.Answer) string {
 	refuted := *h.refuted.Load()
-	if len(refuted) == 0 || a.status != http.StatusOK {
+	if len(refuted) == 0 || a.Status != http.StatusOK {
 		return ""
 	}
 	rest, ok := strings.CutPrefix(in.URL.Path, "/v2/")
@@ -217,7 +220,7 @@ func (h *Handler) withheld(in *http.Request, a *answer) string {
 		return ""
 	}
 	name, ref := in.URL.Host+"/"+rest[:at], rest[at+len(kind):]
-	if why := refuted[name+"@"+a.header["Docker-Content-Digest"]]; why != "" {
+	if why := refuted[name+"@"+a.Header["Docker-Content-Digest"]]; why != "" {
 		return why
 	}
 	return refuted[name+":"+ref]
@@ -225,21 +228,21 @@ func (h *Handler) withheld(in *http.Request, a *answer) string {
 
 // send writes an answer. The connection is cut where a body turns out to be
 // another than it must be.
-func (h *Handler) send(w *recorder, req *http.Request, a *answer) {
-	defer a.close()
-	for k, v := range a.header {
+func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
+	defer a.Close()
+	for k, v := range a.Header {
 		w.Header().Set(k, v)
 	}
-	if a.status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
-		w.Header().Set("Content-Length", strconv.FormatInt(a.size, 10))
-		w.WriteHeader(a.status)
+	if a.Status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header().Set("Content-Length", strconv.FormatInt(a.Size, 10))
+		w.WriteHeader(a.Status)
 		if req.Method != http.MethodHead {
-			_, _ = io.Copy(w, a.body)
+			_, _ = io.Copy(w, a.Body)
 		}
 		return
 	}
 	var content io.ReadSeeker
-	switch body := a.body.(type) {
+	switch body := a.Body.(type) {
 	case layout.InMemory:
 		content = body.Reader
 	case *layout.CheckedReader:
@@ -252,11 +255,11 @@ func (h *Handler) send(w *recorder, req *http.Request, a *answer) {
 		h.refuse(w, req, fmt.Errorf("a body of type %T", body))
 		return
 	}
-	if a.sum != "" {
+	if a.SHA256 != "" {
 		// What a digest names never changes; a name may.
-		w.Header().Set("ETag", `"sha256:`+a.sum+`"`)
+		w.Header().Set("ETag", `"sha256:`+a.SHA256+`"`)
 		w.Header().Set("Cache-Control", "no-cache")
-		if strings.HasSuffix(req.URL.Path, "/sha256:"+a.sum) {
+		if strings.HasSuffix(req.URL.Path, "/sha256:"+a.SHA256) {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 	}
@@ -277,11 +280,8 @@ func (h *Handler) refuse(w *recorder, req *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	h.metrics.refuse(refusedCorrupt)
-	a := h.dir.Load().refuse(err)
-	if strings.HasPrefix(req.URL.Path, "/v2/") {
-		a = h.dir.Load().ociRefuse(err)
-	}
-	w.why = a.err
+	a := h.dir.Load().Refuse(req, err)
+	w.why = a.Err
 	w.Header().Del("Docker-Content-Digest")
-	h.send(w, req, h.dir.Load().public(a))
+	h.send(w, req, public(h.dir.Load(), a))
 }

@@ -1,4 +1,4 @@
-package mirror
+package serve
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -61,7 +62,7 @@ func (t tree) manifest(index, image string) string {
 func serveTree(tb testing.TB, t tree) (base, dir string, h *Handler, log *syncBuffer) {
 	tb.Helper()
 	dir = t.write(tb)
-	d, err := Open(dir)
+	d, err := mirror.Open(dir)
 	if err != nil {
 		tb.Fatal(err)
 	}
