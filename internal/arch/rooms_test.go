@@ -22,6 +22,7 @@ var circles = map[string]int{
 	"internal/world":  3,
 	"pkg/fetch":       10,
 	"pkg/mirror":      4,
+	"pkg/mirror/push": 3,
 	"pkg/registry":    13,
 	"pkg/release":     2,
 	"pkg/report":      2,

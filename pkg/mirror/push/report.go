@@ -1,4 +1,4 @@
-package mirror
+package push
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// There is the reference of the copy in a registry, "HOST[/PREFIX]".
-func (c Copy) There(registry string) string {
+// In is the reference of the name in a registry, "HOST[/PREFIX]".
+func (c Name) In(registry string) string {
 	ref := registry + "/" + c.Ref.Repository
 	if c.Ref.Tag != "" {
 		return ref + ":" + c.Ref.Tag
@@ -26,7 +26,7 @@ func (c Copy) There(registry string) string {
 // from the registry, "HOST[/PREFIX]". What judged does not prove is reported as
 // it is there, since it was not pushed. Signatures and referrers have a result of
 // their own only where they are not as they should be.
-func (p *PushResult) Report(judged report.Report, there string) report.Report {
+func (p *Result) Report(judged report.Report, there string) report.Report {
 	proof := map[string]report.Result{}
 	r := judged
 	r.Results = nil
@@ -38,17 +38,17 @@ func (p *PushResult) Report(judged report.Report, there string) report.Report {
 		r.Results = append(r.Results, res)
 	}
 	told := map[string]string{} // of each cause the first name that failed for it
-	for _, c := range p.Copies {
-		res := report.Result{Subject: c.There(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}
+	for _, c := range p.Names {
+		res := report.Result{Subject: c.In(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}
 		check := report.Check{Name: report.Digest, Required: true, Detail: c.detail(), Evidence: []report.Evidence{
-			{What: "manifest", Source: c.There(there), Digest: c.Digest},
+			{What: "manifest", Source: c.In(there), Digest: c.Digest},
 		}}
 		check.Verdict, check.Reason = c.verdict()
 		if c.Err != nil {
 			switch why := cause(c); {
 			case told[why] == "":
-				told[why] = c.There(there)
-			case !errors.As(c.Err, new(*PapersError)):
+				told[why] = c.In(there)
+			case !errors.As(c.Err, new(*AttachedError)):
 				check.Detail = fmt.Sprintf("%s, as for %s", why, told[why])
 			}
 		}
@@ -69,13 +69,13 @@ func (p *PushResult) Report(judged report.Report, there string) report.Report {
 	return r
 }
 
-func (c Copy) detail() string {
+func (c Name) detail() string {
 	switch c.State {
-	case Kept:
+	case AlreadyThere:
 		return "the registry had it, with every byte of the mirror's manifest"
 	case Pushed:
 		return "it was pushed, and read back from the registry"
-	case Wanted:
+	case WouldPush:
 		return "it is not there yet"
 	}
 	return c.Err.Error()
@@ -83,15 +83,15 @@ func (c Copy) detail() string {
 
 // verdict says what a state proves. Only a registry that holds something else
 // contradicts anything.
-func (c Copy) verdict() (report.Verdict, report.Reason) {
+func (c Name) verdict() (report.Verdict, report.Reason) {
 	var corrupt *layout.CorruptError
 	var digest *registry.DigestError
 	var conflict *ConflictError
 	var request *fetch.Error
 	switch {
-	case c.State == Kept || c.State == Pushed:
+	case c.State == AlreadyThere || c.State == Pushed:
 		return report.Verified, ""
-	case c.State == Wanted:
+	case c.State == WouldPush:
 		return report.Unknown, report.Absent
 	case errors.As(c.Err, &conflict), errors.As(c.Err, &digest), errors.As(c.Err, &corrupt):
 		return report.Refuted, report.Mismatch

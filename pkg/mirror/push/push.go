@@ -1,4 +1,14 @@
-package mirror
+// Package push writes a mirror into a registry: [Run] pushes what is admitted,
+// tags, repositories of single architectures, signatures and referrers, with the
+// digests that they have in the mirror, and [Result.Report] says of every name
+// what was proved.
+//
+//	push.go      which names, what they lead to, and what is there already
+//	send.go      blobs, then manifests from below, and tags last
+//	withheld.go  registries that hand out only what is signed or scanned
+//	causes.go    one cause, told once
+//	report.go    the report
+package push
 
 import (
 	"context"
@@ -11,22 +21,21 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
-// Push writes names of a mirror into a registry, as they are: tags,
-// repositories of single architectures, signatures and referrers, with the
-// digests that they have in the mirror.
+// Options say what is pushed, and how.
 //
 // A tag is set last, after everything that it leads to, its signatures
 // included, was sent and read back from the registry. So whatever a push that
 // was broken off has left behind, a tag that is there is whole, and the next
-// push goes on from what it finds.
-type Push struct {
+// push continues from what it finds.
+type Options struct {
 	// To writes; its Endpoints lead from the names' host to where the copies go.
 	To *registry.Client
-	// Admit says whether a tag of an image may be pushed: [Dir.Push] asks for
+	// Admit says whether a tag of an image may be pushed: [Run] asks for
 	// every one, and pushes no other. Signatures and referrers follow what they
 	// are of. Nil admits nothing.
 	Admit func(ref registry.Ref) bool
@@ -37,41 +46,41 @@ type Push struct {
 	DryRun    bool // ask what is there and change nothing
 
 	// Progress, if not nil, can be polled from elsewhere.
-	Progress *PushProgress
+	Progress *Progress
 }
 
-// PushProgress counts bytes of blobs. The zero value is ready to use.
-type PushProgress struct{ sent, total atomic.Int64 }
+// Progress counts bytes of blobs. The zero value is ready to use.
+type Progress struct{ sent, total atomic.Int64 }
 
 // Counts returns how many bytes have gone out, those of attempts that failed
 // among them, and how many there are to send, as far as that is known.
-func (p *PushProgress) Counts() (sent, total int64) { return p.sent.Load(), p.total.Load() }
+func (p *Progress) Counts() (sent, total int64) { return p.sent.Load(), p.total.Load() }
 
-// A Copy is what became of one name.
-type Copy struct {
+// A Name is what became of one name.
+type Name struct {
 	Ref    registry.Ref // in the mirror: a tag, or a digest that has no tag
 	Digest string
 	// Of is the digest that a signature or referrer is about; empty for an image.
 	Of    string
-	State CopyState
+	State State
 	Err   error // why it is not there; set exactly if State is Failed
 	// Note says what a person should know although it is there.
 	Note string
 }
 
-// CopyState is what became of a name. The zero value is Failed.
-type CopyState uint8
+// State is what became of a name. The zero value is Failed.
+type State uint8
 
 const (
-	Failed CopyState = iota // it is not there, or not as it should be
-	Kept                    // the registry had it already
-	Pushed                  // it was written, and read back
-	Wanted                  // it would be written, were this no dry run
+	Failed       State = iota // it is not there, or not as it should be
+	AlreadyThere              // the registry had it already
+	Pushed                    // it was written, and read back
+	WouldPush                 // it would be written, were this no dry run
 )
 
-// PushResult is what a push did.
-type PushResult struct {
-	Copies []Copy // by name
+// Result is what a push did.
+type Result struct {
+	Names []Name // by name
 	// Blobs by how they came there, and the bytes of those that were sent. In a
 	// dry run Sent and Bytes are what would be sent at most.
 	Sent, Mounted, Present int
@@ -105,10 +114,10 @@ func (e *SparseError) Error() string {
 // Unwrap gives the registry's answer.
 func (e *SparseError) Unwrap() error { return e.Err }
 
-// Push pushes every admitted name of the mirror, with its signatures and
+// Run pushes every admitted name of a mirror, with its signatures and
 // referrers. One name that fails stops no other. The error is that of a mirror
 // whose lists cannot be read; whatever else goes wrong is its name's.
-func (d *Dir) Push(ctx context.Context, p Push) (*PushResult, error) {
+func Run(ctx context.Context, d *mirror.Dir, p Options) (*Result, error) {
 	if err := d.Readable(); err != nil {
 		return nil, err
 	}
@@ -122,9 +131,9 @@ func (d *Dir) Push(ctx context.Context, p Push) (*PushResult, error) {
 		p.Attempts = 1
 	}
 	if p.Progress == nil {
-		p.Progress = new(PushProgress)
+		p.Progress = new(Progress)
 	}
-	job := &pushing{Push: p, dir: d, nodes: map[place]*pushNode{}, done: map[place]error{}}
+	job := &run{opts: p, dir: d, nodes: map[place]*node{}, done: map[place]error{}}
 	job.plan()
 	job.ask(ctx)
 	job.upload(ctx)
@@ -137,12 +146,12 @@ func (d *Dir) Push(ctx context.Context, p Push) (*PushResult, error) {
 // place is a digest in a repository, "host/path".
 type place struct{ repo, digest string }
 
-// pushing is one run of a push.
-type pushing struct {
-	Push
-	dir   *Dir
-	names []*pushName         // what is pushed, in order
-	nodes map[place]*pushNode // every manifest that they lead to
+// run is one run of a push.
+type run struct {
+	opts  Options
+	dir   *mirror.Dir
+	names []*name         // what is pushed, in order
+	nodes map[place]*node // every manifest that they lead to
 
 	mu     sync.Mutex
 	done   map[place]error // blobs and manifests that were tried, and why one is not there
@@ -150,49 +159,49 @@ type pushing struct {
 	listed sync.Mutex      // one writer at a time of stand-ins for lists of referrers
 
 	unread map[place]func(ctx context.Context) error // what has yet to be read back
-	about  map[place][]*pushName                     // signatures and referrers, by what they are of
+	about  map[place][]*name                         // signatures and referrers, by what they are of
 }
 
 // pushName is one name on its way.
-type pushName struct {
+type name struct {
 	entry layout.Name
-	Copy
-	node   *pushNode
+	Name
+	node   *node
 	hidden bool // the registry did not say what it has
 }
 
-func (n *pushName) fail(err error) { n.State, n.Err = Failed, err }
+func (n *name) fail(err error) { n.State, n.Err = Failed, err }
 
-func (n *pushName) subject() registry.Ref {
+func (n *name) subject() registry.Ref {
 	return registry.Ref{Host: n.entry.Host, Repository: n.entry.Repo, Digest: n.Of}
 }
 
 // pushNode is a manifest in a repository.
-type pushNode struct {
+type node struct {
 	place
 	layout.Descriptor
 	body     []byte
 	doc      layout.ManifestBlob
-	children []*pushNode // that the mirror holds
-	absent   []string    // and those that it does not
-	height   int         // 0 for a manifest without children
-	err      error       // why it cannot be read
+	children []*node  // that the mirror holds
+	absent   []string // and those that it does not
+	height   int      // 0 for a manifest without children
+	err      error    // why it cannot be read
 }
 
 // plan chooses the names, and walks to everything that they lead to.
-func (j *pushing) plan() {
+func (j *run) plan() {
 	for key, r := range j.dir.Repositories() {
 		for tag, err := range r.Refused {
 			host, repo, _ := strings.Cut(key, "/")
-			pn := &pushName{Copy: Copy{Ref: registry.Ref{Host: host, Repository: repo, Tag: tag}}, node: &pushNode{err: err}}
+			pn := &name{Name: Name{Ref: registry.Ref{Host: host, Repository: repo, Tag: tag}}, node: &node{err: err}}
 			pn.fail(err)
 			j.names = append(j.names, pn)
 		}
-		var open []*pushName
+		var open []*name
 		for _, n := range r.Names {
-			pn := &pushName{entry: n, Copy: Copy{Ref: registry.Ref{Host: n.Host, Repository: n.Repo, Tag: n.Tag, Digest: n.Digest}, Digest: n.Target.Digest}}
-			if n.Tag != "" && layout.SubjectOfTag(n.Tag) == "" && j.Admit(pn.Ref) {
-				j.take(key, pn)
+			pn := &name{entry: n, Name: Name{Ref: registry.Ref{Host: n.Host, Repository: n.Repo, Tag: n.Tag, Digest: n.Digest}, Digest: n.Target.Digest}}
+			if n.Tag != "" && layout.SubjectOfTag(n.Tag) == "" && j.opts.Admit(pn.Ref) {
+				j.add(key, pn)
 			} else {
 				open = append(open, pn)
 			}
@@ -200,26 +209,26 @@ func (j *pushing) plan() {
 		// Signatures and referrers of what was taken, and theirs in turn.
 		for again := true; again; {
 			again = false
-			open = slices.DeleteFunc(open, func(pn *pushName) bool {
-				if pn.Of = j.subject(pn); pn.Of == "" || !j.leads(key, pn.Of) {
+			open = slices.DeleteFunc(open, func(pn *name) bool {
+				if pn.Of = j.subject(pn); pn.Of == "" || !j.reaches(key, pn.Of) {
 					return false
 				}
-				j.take(key, pn)
+				j.add(key, pn)
 				again = true
 				return true
 			})
 		}
 	}
-	slices.SortFunc(j.names, func(a, b *pushName) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
+	slices.SortFunc(j.names, func(a, b *name) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
 }
 
-func (j *pushing) take(repo string, pn *pushName) {
+func (j *run) add(repo string, pn *name) {
 	pn.node = j.walk(repo, pn.entry.Target, 0)
 	j.names = append(j.names, pn)
 }
 
-// leads says whether something that was taken is a digest, or names it.
-func (j *pushing) leads(repo, digest string) bool {
+// reaches says whether something that was taken is a digest, or names it.
+func (j *run) reaches(repo, digest string) bool {
 	if j.nodes[place{repo, digest}] != nil {
 		return true
 	}
@@ -232,7 +241,7 @@ func (j *pushing) leads(repo, digest string) bool {
 }
 
 // subject gives what a name is about, if it is about another one.
-func (j *pushing) subject(pn *pushName) string {
+func (j *run) subject(pn *name) string {
 	if pn.entry.Tag != "" {
 		return layout.SubjectOfTag(pn.entry.Tag)
 	}
@@ -247,12 +256,12 @@ func (j *pushing) subject(pn *pushName) string {
 }
 
 // walk reads a manifest and what is below it, each once.
-func (j *pushing) walk(repo string, desc layout.Descriptor, depth int) *pushNode {
+func (j *run) walk(repo string, desc layout.Descriptor, depth int) *node {
 	at := place{repo, desc.Digest}
 	if n := j.nodes[at]; n != nil {
 		return n
 	}
-	n := &pushNode{place: at, Descriptor: desc}
+	n := &node{place: at, Descriptor: desc}
 	j.nodes[at] = n
 	if depth > layout.MaxDepth {
 		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, layout.MaxDepth)
@@ -286,41 +295,41 @@ func (j *pushing) walk(repo string, desc layout.Descriptor, depth int) *pushNode
 
 // ask reads every name from the registry: what is there already needs nothing
 // more, and this is all that a second push asks.
-func (j *pushing) ask(ctx context.Context) {
-	isReferrer := func(n *pushName) bool { return n.entry.Tag == "" && n.Of != "" }
+func (j *run) ask(ctx context.Context) {
+	isReferrer := func(n *name) bool { return n.entry.Tag == "" && n.Of != "" }
 	one := func(ctx context.Context, i int) {
 		n := j.names[i]
 		if n.Err != nil || n.State != Failed {
 			return
 		}
-		n.State = Wanted
+		n.State = WouldPush
 		if isReferrer(n) { // it counts as there once it is listed
-			list, err := j.To.Listed(ctx, n.subject())
+			list, err := j.opts.To.Listed(ctx, n.subject())
 			if err != nil && !fetch.Is(err, fetch.Forbidden) && !isWithheld(err) {
 				n.fail(err)
 			} else if slices.ContainsFunc(list, func(d registry.Descriptor) bool { return d.Digest == n.Digest }) {
-				n.State = Kept
+				n.State = AlreadyThere
 			}
 			return
 		}
-		have, err := j.To.Manifest(ctx, n.Ref)
+		have, err := j.opts.To.Manifest(ctx, n.Ref)
 		more, fewer := false, false
 		if err == nil && n.Of != "" {
 			more, fewer = compare(have, n.node)
 		}
 		switch {
 		case err == nil && have.Digest == n.Digest:
-			n.State = Kept
+			n.State = AlreadyThere
 		case more:
-			n.State, n.Note = Kept, "the registry holds these signatures, and more"
+			n.State, n.Note = AlreadyThere, "the registry holds these signatures, and more"
 		case fewer:
 			n.Note = "the registry held some of these signatures"
-		case err == nil && !j.Overwrite:
+		case err == nil && !j.opts.Overwrite:
 			n.fail(&ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest})
 		case err == nil, fetch.Is(err, fetch.NotFound):
 		case fetch.Is(err, fetch.Forbidden), isWithheld(err): // some registries say so of a repository that is yet to be made, or of what is not signed yet
 			n.hidden = true
-		case errors.As(err, new(*registry.FormatError)) && j.Overwrite:
+		case errors.As(err, new(*registry.FormatError)) && j.opts.Overwrite:
 		default:
 			n.fail(err)
 		}
@@ -329,7 +338,7 @@ func (j *pushing) ask(ctx context.Context) {
 	if i := slices.IndexFunc(j.names, isReferrer); i >= 0 {
 		one(ctx, i)
 	}
-	par.Map(ctx, len(j.names), j.Jobs, one, func(i int) { j.names[i].fail(context.Cause(ctx)) })
+	par.Map(ctx, len(j.names), j.opts.Jobs, one, func(i int) { j.names[i].fail(context.Cause(ctx)) })
 }
 
 // aSignature is a layer of a manifest of signatures: what is signed, the
@@ -370,7 +379,7 @@ func signatures[L any](layers []L, of func(L) aSignature) (list []aSignature) {
 // compare says which of two manifests of signatures holds all of the other:
 // somebody inside may have added signatures of their own, and outside some may
 // have come later.
-func compare(have *registry.Manifest, want *pushNode) (haveAll, wantAll bool) {
+func compare(have *registry.Manifest, want *node) (haveAll, wantAll bool) {
 	image, err := have.Image()
 	if err != nil || want.err != nil {
 		return false, false

@@ -1,4 +1,4 @@
-package mirror_test
+package push_test
 
 import (
 	"bytes"
@@ -22,6 +22,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/push"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -76,18 +77,18 @@ func (r *target) forget() []string {
 	return asked
 }
 
-func (r *target) push(t *testing.T, dir string, change func(*mirror.Push)) *mirror.PushResult {
+func (r *target) push(t *testing.T, dir string, change func(*push.Options)) *push.Result {
 	t.Helper()
 	d, err := mirror.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	p := mirror.Push{To: r.client(), Admit: func(registry.Ref) bool { return true }, Attempts: 2}
+	p := push.Options{To: r.client(), Admit: func(registry.Ref) bool { return true }, Attempts: 2}
 	if change != nil {
 		change(&p)
 	}
-	got, err := d.Push(t.Context(), p)
+	got, err := push.Run(t.Context(), d, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +103,16 @@ func (r *target) client() *registry.Client {
 }
 
 // states says what became of each name, by its tag or digest.
-func states(r *mirror.PushResult) map[string]mirror.CopyState {
-	m := map[string]mirror.CopyState{}
-	for _, c := range r.Copies {
+func states(r *push.Result) map[string]push.State {
+	m := map[string]push.State{}
+	for _, c := range r.Names {
 		m[c.Ref.String()] = c.State
 	}
 	return m
 }
 
-func errorOf(r *mirror.PushResult, name string) error {
-	for _, c := range r.Copies {
+func errorOf(r *push.Result, name string) error {
+	for _, c := range r.Names {
 		if strings.HasPrefix(c.Ref.String(), "registry.k8s.io/"+name) && c.Err != nil {
 			return c.Err
 		}
@@ -139,11 +140,11 @@ func TestPush(t *testing.T) {
 	reg := newTarget(t)
 	first := reg.push(t, dir, nil)
 	for name, s := range states(first) {
-		if s != mirror.Pushed {
+		if s != push.Pushed {
 			t.Errorf("%s: state %d", name, s)
 		}
 	}
-	if len(first.Copies) != 10 || first.Sent == 0 || first.Bytes == 0 {
+	if len(first.Names) != 10 || first.Sent == 0 || first.Bytes == 0 {
 		t.Errorf("%+v", first)
 	}
 	// Whatever a tag leads to was there before it.
@@ -167,12 +168,12 @@ func TestPush(t *testing.T) {
 	// The second push asks once for every name and sends nothing.
 	second := reg.push(t, dir, nil)
 	for name, s := range states(second) {
-		if s != mirror.Kept {
+		if s != push.AlreadyThere {
 			t.Errorf("again %s: state %d", name, s)
 		}
 	}
-	if asked := reg.forget(); len(asked) != len(second.Copies) || second.Bytes != 0 {
-		t.Errorf("%d requests for %d names, %d bytes: %q", len(asked), len(second.Copies), second.Bytes, asked)
+	if asked := reg.forget(); len(asked) != len(second.Names) || second.Bytes != 0 {
+		t.Errorf("%d requests for %d names, %d bytes: %q", len(asked), len(second.Names), second.Bytes, asked)
 	}
 	// Inside, the copies are judged with the mirror's papers.
 	papers, err := mirror.Open(dir)
@@ -232,21 +233,21 @@ func TestPushConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := reg.push(t, dir, nil)
-	var conflict *mirror.ConflictError
+	var conflict *push.ConflictError
 	if err := errorOf(got, "kube-proxy:v1.27.2"); !errors.As(err, &conflict) || !strings.Contains(err.Error(), "--overwrite") {
 		t.Errorf("%v", err)
 	}
 	if m, err := reg.client().Manifest(t.Context(), ref); err != nil || !bytes.Equal(m.Body, other) {
 		t.Errorf("the tag was changed: %v", err)
 	}
-	if s := states(got)["registry.k8s.io/kube-proxy-amd64:v1.27.2"]; s != mirror.Pushed {
+	if s := states(got)["registry.k8s.io/kube-proxy-amd64:v1.27.2"]; s != push.Pushed {
 		t.Errorf("another name: state %d", s)
 	}
 	if r := got.Report(report.Report{}, "127.0.0.1/k8s"); r.Verdict() != report.Refuted {
 		t.Error(r.Verdict())
 	}
-	got = reg.push(t, dir, func(p *mirror.Push) { p.Overwrite = true })
-	if s := states(got)[proxyTag]; s != mirror.Pushed {
+	got = reg.push(t, dir, func(p *push.Options) { p.Overwrite = true })
+	if s := states(got)[proxyTag]; s != push.Pushed {
 		t.Errorf("with Overwrite: state %d", s)
 	}
 }
@@ -267,23 +268,23 @@ func TestPushSignatures(t *testing.T) {
 	}
 	two := proxyMirror(t, w, world.MirrorOptions{})
 	got := reg.push(t, two, nil)
-	var conflict *mirror.ConflictError
+	var conflict *push.ConflictError
 	if err := errorOf(got, "kube-proxy:sha256-"); !errors.As(err, &conflict) { // krel-trust's is another one
 		t.Fatalf("%v, %v", err, states(got)[tag])
 	}
-	got = reg.push(t, two, func(p *mirror.Push) { p.Overwrite = true })
-	if states(got)[tag] != mirror.Pushed {
+	got = reg.push(t, two, func(p *push.Options) { p.Overwrite = true })
+	if states(got)[tag] != push.Pushed {
 		t.Fatal(errorOf(got, "kube-proxy:sha256-"))
 	}
 	w.PutSignature("kube-proxy", digest, layers[0])
 	fewer := proxyMirror(t, w, world.MirrorOptions{})
 	got = reg.push(t, fewer, nil)
-	if states(got)[tag] != mirror.Kept {
+	if states(got)[tag] != push.AlreadyThere {
 		t.Errorf("a registry with more signatures: %v", errorOf(got, "kube-proxy:sha256-"))
 	}
 	reg = newTarget(t)
 	reg.push(t, fewer, nil)
-	if got = reg.push(t, two, nil); states(got)[tag] != mirror.Pushed {
+	if got = reg.push(t, two, nil); states(got)[tag] != push.Pushed {
 		t.Errorf("a registry with fewer signatures: %v", errorOf(got, "kube-proxy:sha256-"))
 	}
 }
@@ -309,8 +310,8 @@ func TestPushDamaged(t *testing.T) {
 	}
 	reg := newTarget(t)
 	got := reg.push(t, dir, nil)
-	for name, want := range map[string]mirror.CopyState{
-		proxyTag: mirror.Failed, "registry.k8s.io/kube-proxy-amd64:v1.27.2": mirror.Failed, "registry.k8s.io/kube-proxy-arm64:v1.27.2": mirror.Pushed,
+	for name, want := range map[string]push.State{
+		proxyTag: push.Failed, "registry.k8s.io/kube-proxy-amd64:v1.27.2": push.Failed, "registry.k8s.io/kube-proxy-arm64:v1.27.2": push.Pushed,
 	} {
 		if s := states(got)[name]; s != want {
 			t.Errorf("%s: state %d, want %d", name, s, want)
@@ -332,7 +333,7 @@ func TestPushDamaged(t *testing.T) {
 	if err := os.WriteFile(path, body, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if s := states(reg.push(t, dir, nil))[proxyTag]; s != mirror.Pushed {
+	if s := states(reg.push(t, dir, nil))[proxyTag]; s != push.Pushed {
 		t.Errorf("mended: state %d", s)
 	}
 }
@@ -357,18 +358,18 @@ func blobsOf(t *testing.T, dir, digest string) (list []string) {
 func TestPushAdmits(t *testing.T) {
 	dir := proxyMirror(t, world.New(world.Options{}), world.MirrorOptions{Names: []string{"kube-proxy", "kube-scheduler"}})
 	reg := newTarget(t)
-	got := reg.push(t, dir, func(p *mirror.Push) {
+	got := reg.push(t, dir, func(p *push.Options) {
 		p.Admit = func(ref registry.Ref) bool { return ref.Repository == "kube-proxy-arm64" }
 	})
-	if len(got.Copies) != 2 || got.Copies[0].Of == "" || got.Copies[1].Ref.Repository != "kube-proxy-arm64" {
-		t.Errorf("%+v", got.Copies)
+	if len(got.Names) != 2 || got.Names[0].Of == "" || got.Names[1].Ref.Repository != "kube-proxy-arm64" {
+		t.Errorf("%+v", got.Names)
 	}
 	for _, a := range reg.forget() {
 		if !strings.Contains(a, "/kube-proxy-arm64/") {
 			t.Error(a)
 		}
 	}
-	if got := reg.push(t, dir, func(p *mirror.Push) { p.Admit = nil }); len(got.Copies) != 0 || len(reg.forget()) != 0 {
+	if got := reg.push(t, dir, func(p *push.Options) { p.Admit = nil }); len(got.Names) != 0 || len(reg.forget()) != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -377,11 +378,11 @@ func TestPushAdmits(t *testing.T) {
 func TestPushSparse(t *testing.T) {
 	dir := proxyMirror(t, world.New(world.Options{}), world.MirrorOptions{Arches: []string{"amd64"}})
 	got := newTarget(t).push(t, dir, nil)
-	var sparse *mirror.SparseError
+	var sparse *push.SparseError
 	if err := errorOf(got, "kube-proxy:v1.27.2"); !errors.As(err, &sparse) || len(sparse.Absent) != 3 {
 		t.Fatalf("%v", err)
 	}
-	if s := states(got)["registry.k8s.io/kube-proxy-amd64:v1.27.2"]; s != mirror.Pushed {
+	if s := states(got)["registry.k8s.io/kube-proxy-amd64:v1.27.2"]; s != push.Pushed {
 		t.Errorf("the repository of the architecture: state %d", s)
 	}
 	if r := got.Report(report.Report{}, "x"); r.Verdict() != report.Unknown {
@@ -427,13 +428,13 @@ func TestPushReferrers(t *testing.T) {
 		for again := range 2 {
 			reg.forget()
 			got := reg.push(t, dir, nil)
-			for _, c := range got.Copies {
-				if c.Err != nil || again == 1 && c.State != mirror.Kept {
+			for _, c := range got.Names {
+				if c.Err != nil || again == 1 && c.State != push.AlreadyThere {
 					t.Errorf("api %v, run %d: %s: state %d, %v", api, again, c.Ref, c.State, c.Err)
 				}
 			}
-			if asked := reg.forget(); again == 1 && len(asked) > len(got.Copies)+1 {
-				t.Errorf("api %v: %d requests for %d names: %q", api, len(asked), len(got.Copies), asked)
+			if asked := reg.forget(); again == 1 && len(asked) > len(got.Names)+1 {
+				t.Errorf("api %v: %d requests for %d names: %q", api, len(asked), len(got.Names), asked)
 			}
 		}
 		list, err := reg.client().Referrers(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest(proxyTag)})
@@ -468,7 +469,7 @@ func TestPushStopped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := d.Push(ctx, mirror.Push{To: reg.client(), Admit: func(registry.Ref) bool { return true }})
+		got, err := push.Run(ctx, d, push.Options{To: reg.client(), Admit: func(registry.Ref) bool { return true }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -478,7 +479,7 @@ func TestPushStopped(t *testing.T) {
 		cancel()
 		reg.refuse(nil)
 		for name, s := range states(reg.push(t, dir, nil)) {
-			if s != mirror.Pushed && s != mirror.Kept {
+			if s != push.Pushed && s != push.AlreadyThere {
 				t.Errorf("stopped after %d requests: then %s: state %d", after, name, s)
 			}
 		}
@@ -488,13 +489,13 @@ func TestPushStopped(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	dir := proxyMirror(t, world.New(world.Options{}), world.MirrorOptions{})
 	reg := newTarget(t)
-	got := reg.push(t, dir, func(p *mirror.Push) { p.DryRun = true })
+	got := reg.push(t, dir, func(p *push.Options) { p.DryRun = true })
 	for _, a := range reg.forget() {
 		if !strings.HasPrefix(a, "GET ") {
 			t.Error(a)
 		}
 	}
-	if got.Bytes == 0 || states(got)[proxyTag] != mirror.Wanted {
+	if got.Bytes == 0 || states(got)[proxyTag] != push.WouldPush {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package mirror
+package push
 
 import (
 	"context"
@@ -31,14 +31,14 @@ func (e *WithheldError) Unwrap() error { return e.Err }
 
 // A PapersError says that a tag was not set since its signature, or something
 // else that refers to the image, is not in the registry.
-type PapersError struct {
-	Ref   registry.Ref // of the image, in the mirror
-	Paper registry.Ref // that could not be put
-	Why   string
+type AttachedError struct {
+	Ref      registry.Ref // of the image, in the mirror
+	Attached registry.Ref // that could not be put
+	Why      string
 }
 
-func (e *PapersError) Error() string {
-	return fmt.Sprintf("%s: the tag was not set, since %s, which is about it, could not be put: %s", e.Ref, e.Paper, e.Why)
+func (e *AttachedError) Error() string {
+	return fmt.Sprintf("%s: the tag was not set, since %s, which is about it, could not be put: %s", e.Ref, e.Attached, e.Why)
 }
 
 // A TypeError says that a registry takes no manifest of this media type.
@@ -78,7 +78,7 @@ func isWithheld(err error) bool {
 }
 
 // later remembers what could not be read back yet.
-func (j *pushing) later(at place, back func(ctx context.Context) error) {
+func (j *run) later(at place, back func(ctx context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.unread == nil {
@@ -89,38 +89,38 @@ func (j *pushing) later(at place, back func(ctx context.Context) error) {
 
 // roots puts the images themselves by their digests, if the registry withholds
 // things: signatures must find what they are of.
-func (j *pushing) roots(ctx context.Context) {
+func (j *run) roots(ctx context.Context) {
 	if len(j.unread) == 0 {
 		return
 	}
-	var nodes []*pushNode
+	var nodes []*node
 	for _, n := range j.names {
-		if n.State == Wanted && n.Of == "" && !slices.Contains(nodes, n.node) {
+		if n.State == WouldPush && n.Of == "" && !slices.Contains(nodes, n.node) {
 			nodes = append(nodes, n.node)
 		}
 	}
-	slices.SortStableFunc(nodes, func(a, b *pushNode) int { return a.height - b.height })
+	slices.SortStableFunc(nodes, func(a, b *node) int { return a.height - b.height })
 	for h := range layout.MaxDepth {
-		level := slices.DeleteFunc(slices.Clone(nodes), func(n *pushNode) bool { return n.height != h })
-		par.Map(ctx, len(level), j.Jobs, func(ctx context.Context, i int) {
+		level := slices.DeleteFunc(slices.Clone(nodes), func(n *node) bool { return n.height != h })
+		par.Map(ctx, len(level), j.opts.Jobs, func(ctx context.Context, i int) {
 			n := level[i]
 			host, repo, _ := strings.Cut(n.repo, "/")
-			_, err := j.manifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
-			j.tried(n.repo, n.place.digest, err)
-		}, func(i int) { j.tried(level[i].repo, level[i].place.digest, context.Cause(ctx)) })
+			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
+			j.record(n.repo, n.place.digest, err)
+		}, func(i int) { j.record(level[i].repo, level[i].place.digest, context.Cause(ctx)) })
 	}
 }
 
 // readBack reads what could not be read at once, now that everything but the
 // images' tags is there. What still cannot be read fails.
-func (j *pushing) readBack(ctx context.Context) {
+func (j *run) readBack(ctx context.Context) {
 	var at []place
 	for p := range j.unread {
 		at = append(at, p)
 	}
 	slices.SortFunc(at, func(a, b place) int { return strings.Compare(a.repo+"@"+a.digest, b.repo+"@"+b.digest) })
 	errs := make([]error, len(at))
-	par.Map(ctx, len(at), j.Jobs, func(ctx context.Context, i int) { errs[i] = j.unread[at[i]](ctx) },
+	par.Map(ctx, len(at), j.opts.Jobs, func(ctx context.Context, i int) { errs[i] = j.unread[at[i]](ctx) },
 		func(i int) { errs[i] = context.Cause(ctx) })
 	for i, err := range errs {
 		if err == nil {
@@ -130,7 +130,7 @@ func (j *pushing) readBack(ctx context.Context) {
 			host, repo, _ := strings.Cut(at[i].repo, "/")
 			err = &WithheldError{Ref: registry.Ref{Host: host, Repository: repo, Digest: at[i].digest}, Err: err}
 		}
-		j.tried(at[i].repo, at[i].digest, err)
+		j.record(at[i].repo, at[i].digest, err)
 		for _, n := range j.names {
 			if n.Of != "" && n.State == Pushed && n.node.place == at[i] {
 				n.fail(err)
@@ -141,7 +141,7 @@ func (j *pushing) readBack(ctx context.Context) {
 
 // whole says why the tag of an image must not be set: something that it leads to
 // was not read back, or something that is about it could not be put.
-func (j *pushing) whole(n *pushName) error {
+func (j *run) whole(n *name) error {
 	if err := j.below(n.node); err != nil {
 		return err
 	}
@@ -154,18 +154,18 @@ func (j *pushing) whole(n *pushName) error {
 			continue
 		}
 		seen[digest] = true
-		for _, paper := range j.about[place{repo, digest}] {
-			if paper.Err != nil {
-				return &PapersError{Ref: n.Ref, Paper: paper.Ref, Why: paper.Err.Error()}
+		for _, attached := range j.about[place{repo, digest}] {
+			if attached.Err != nil {
+				return &AttachedError{Ref: n.Ref, Attached: attached.Ref, Why: attached.Err.Error()}
 			}
-			open = j.tree(paper.node, open)
+			open = j.tree(attached.node, open)
 		}
 	}
 	return nil
 }
 
 // below says what of a tree is not there, or was not read back.
-func (j *pushing) below(n *pushNode) error {
+func (j *run) below(n *node) error {
 	if err := j.ready(n); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (j *pushing) below(n *pushNode) error {
 }
 
 // tree adds a manifest's digest and those below it to a list.
-func (j *pushing) tree(n *pushNode, list []string) []string {
+func (j *run) tree(n *node, list []string) []string {
 	list = append(list, n.place.digest)
 	for _, c := range n.children {
 		list = j.tree(c, list)
@@ -190,15 +190,15 @@ func (j *pushing) tree(n *pushNode, list []string) []string {
 
 // again asks once more for a tag that could not be read before its signatures
 // were there. done says that it is the mirror's already.
-func (j *pushing) again(ctx context.Context, n *pushName) (done bool, err error) {
-	have, err := j.To.Manifest(ctx, n.Ref)
+func (j *run) again(ctx context.Context, n *name) (done bool, err error) {
+	have, err := j.opts.To.Manifest(ctx, n.Ref)
 	var request *fetch.Error
 	switch {
 	case err == nil && have.Digest == n.Digest:
 		return true, nil
-	case err == nil && !j.Overwrite:
+	case err == nil && !j.opts.Overwrite:
 		return false, &ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest}
-	case errors.As(err, &request) && request.Status == http.StatusPreconditionFailed && !j.Overwrite: // it is there, whatever it is
+	case errors.As(err, &request) && request.Status == http.StatusPreconditionFailed && !j.opts.Overwrite: // it is there, whatever it is
 		return false, &WithheldError{Ref: n.Ref, Err: err}
 	}
 	return false, nil

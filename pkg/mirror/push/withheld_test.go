@@ -1,6 +1,8 @@
-package mirror_test
+package push_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
-	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/push"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -35,7 +37,7 @@ func TestPushTagNeedsItsSignature(t *testing.T) {
 			if _, err := reg.client().Manifest(t.Context(), ref); err == nil {
 				t.Errorf("%d: %s is set, and its signature is not there", status, ref)
 			}
-			var papers *mirror.PapersError
+			var papers *push.AttachedError
 			if err := errorOf(got, name+":v1.27.2"); !errors.As(err, &papers) || !strings.Contains(err.Error(), ".sig") {
 				t.Errorf("%d: %s: %v", status, name, err)
 			}
@@ -45,7 +47,7 @@ func TestPushTagNeedsItsSignature(t *testing.T) {
 		}
 		reg.inner = inner
 		got = reg.push(t, dir, nil)
-		if states(got)[proxyTag] != mirror.Pushed {
+		if states(got)[proxyTag] != push.Pushed {
 			t.Errorf("%d: the push after it: %v", status, errorOf(got, "kube-proxy"))
 		}
 	}
@@ -116,7 +118,10 @@ func (c *captured) Header() http.Header         { return c.header }
 func (c *captured) Write(b []byte) (int, error) { return len(b), nil }
 func (c *captured) WriteHeader(int)             {}
 
-func digestText(body []byte) string { return "sha256:" + hashText(string(body)) }
+func digestText(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
 
 // A project that hands out only what is signed is filled: signatures go first,
 // and what was withheld is read back before a tag is set.
@@ -128,20 +133,20 @@ func TestPushIntoGuardedProject(t *testing.T) {
 		g := &guarded{inner: reg.inner, status: status, signed: map[string]bool{}, children: map[string][]string{}}
 		reg.inner = g
 		got := reg.push(t, dir, nil)
-		for _, c := range got.Copies {
+		for _, c := range got.Names {
 			if c.Err != nil {
 				t.Errorf("%d: %s: %v", status, c.Ref, c.Err)
 			}
 		}
 		g.never = true
 		got = reg.push(t, dir, nil) // it withholds what is there
-		if states(got)[proxyTag] == mirror.Pushed {
+		if states(got)[proxyTag] == push.Pushed {
 			t.Errorf("%d: it says that it read what is withheld", status)
 		}
 		reg = newTarget(t)
 		reg.inner = &guarded{inner: reg.inner, status: status, never: true, signed: map[string]bool{}, children: map[string][]string{}}
 		got = reg.push(t, dir, nil)
-		var withheld *mirror.WithheldError
+		var withheld *push.WithheldError
 		if err := errorOf(got, "kube-proxy:v1.27.2"); !errors.As(err, &withheld) || !strings.Contains(err.Error(), "PROJECTPOLICYVIOLATION") && !strings.Contains(err.Error(), "Harbor") {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -182,7 +187,7 @@ func TestPushComparesAnnotations(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := reg.push(t, dir, nil)
-		if s := states(got)[ref.String()]; s != mirror.Pushed {
+		if s := states(got)[ref.String()]; s != push.Pushed {
 			t.Errorf("without %s it is taken for the mirror's: state %d", strip, s)
 		}
 	}
@@ -207,9 +212,9 @@ func TestPushSaysACauseOnce(t *testing.T) {
 	got := reg.push(t, dir, nil)
 	causes := got.Causes()
 	if len(causes) == 0 || len(causes) > 2 || causes[0].Count < 2 {
-		t.Errorf("%d causes of %d names", len(causes), len(got.Copies))
+		t.Errorf("%d causes of %d names", len(causes), len(got.Names))
 	}
-	if list := got.Unmade("there/k8s"); len(list) < 2 || list[0] != "there/k8s/kube-proxy" {
+	if list := got.MissingRepositories("there/k8s"); len(list) < 2 || list[0] != "there/k8s/kube-proxy" {
 		t.Errorf("repositories to make: %q", list)
 	}
 	reg.inner = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -219,7 +224,7 @@ func TestPushSaysACauseOnce(t *testing.T) {
 		}
 		inner.ServeHTTP(rw, r)
 	})
-	var wrong *mirror.TypeError
+	var wrong *push.TypeError
 	if err := errorOf(reg.push(t, dir, nil), "kube-proxy-amd64:v1.27.2"); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "cannot be converted") {
 		t.Errorf("%v", err)
 	}

@@ -1,4 +1,4 @@
-package mirror
+package push
 
 import (
 	"errors"
@@ -14,14 +14,14 @@ import (
 
 // A Cause is why several names failed, told by one of them.
 type Cause struct {
-	First Copy
+	First Name
 	Count int // names that failed for it, the first among them
 }
 
 // Causes puts the names that failed together by why, the most frequent first.
-func (p *PushResult) Causes() (list []Cause) {
+func (p *Result) Causes() (list []Cause) {
 	at := map[string]int{}
-	for _, c := range p.Copies {
+	for _, c := range p.Names {
 		if c.Err == nil {
 			continue
 		}
@@ -38,7 +38,7 @@ func (p *PushResult) Causes() (list []Cause) {
 }
 
 // cause says in short why a name failed: without what is the name's own.
-func cause(c Copy) string {
+func cause(c Name) string {
 	var request *fetch.Error
 	var refused *registry.RefusedError
 	words := ""
@@ -48,7 +48,7 @@ func cause(c Copy) string {
 	switch {
 	case errors.As(c.Err, new(*ConflictError)), errors.As(c.Err, new(*registry.DigestError)), errors.As(c.Err, new(*layout.CorruptError)):
 		return c.Ref.String() // each is a finding
-	case errors.As(c.Err, new(*PapersError)):
+	case errors.As(c.Err, new(*AttachedError)):
 		return "the tag was not set for want of a signature or of what else refers to it"
 	case errors.As(c.Err, &request) && request.Status != 0:
 		return strings.TrimSpace(fmt.Sprintf("%s: status %d %s", request.Method, request.Status, words))
@@ -58,10 +58,10 @@ func cause(c Copy) string {
 	return c.Err.Error()
 }
 
-// Unmade are the repositories that the registry has not, and did not make when
+// MissingRepositories are the repositories that the registry has not, and did not make when
 // something was sent to them: such registries want them made beforehand.
-func (p *PushResult) Unmade(there string) []string {
-	return p.repositories(there, func(c Copy) bool {
+func (p *Result) MissingRepositories(there string) []string {
+	return p.repositories(there, func(c Name) bool {
 		var request *fetch.Error
 		var refused *registry.RefusedError
 		if !errors.As(c.Err, &request) || request.Status != http.StatusNotFound && request.Status != http.StatusBadRequest && request.Status != http.StatusForbidden {
@@ -73,12 +73,12 @@ func (p *PushResult) Unmade(there string) []string {
 }
 
 // Repositories are those that hold the names of a push, or will.
-func (p *PushResult) Repositories(there string) []string {
-	return p.repositories(there, func(Copy) bool { return true })
+func (p *Result) Repositories(there string) []string {
+	return p.repositories(there, func(Name) bool { return true })
 }
 
-func (p *PushResult) repositories(there string, of func(Copy) bool) (list []string) {
-	for _, c := range p.Copies {
+func (p *Result) repositories(there string, of func(Name) bool) (list []string) {
+	for _, c := range p.Names {
 		if of(c) {
 			list = append(list, there+"/"+c.Ref.Repository)
 		}

@@ -1,4 +1,4 @@
-package mirror
+package push
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 )
@@ -18,20 +19,20 @@ import (
 // round trips of small ones, few enough for a registry on a small disk.
 const uploadsAtOnce = 16
 
-// freight is a blob and the repositories that need it.
-type freight struct {
+// blob is a blob and the repositories that need it.
+type blob struct {
 	layout.Descriptor
 	repos []string
 }
 
-// freight collects the blobs of the names that are to be written.
-func (j *pushing) freight() []*freight {
-	all := map[string]*freight{}
-	for _, n := range j.wanted() {
+// blobsToSend collects the blobs of the names that are to be written.
+func (j *run) blobsToSend() []*blob {
+	all := map[string]*blob{}
+	for _, n := range j.toWrite() {
 		for _, b := range n.doc.Blobs() {
 			f := all[b.Digest]
 			if f == nil {
-				f = &freight{Descriptor: b}
+				f = &blob{Descriptor: b}
 				all[b.Digest] = f
 			}
 			if !slices.Contains(f.repos, n.repo) {
@@ -39,24 +40,24 @@ func (j *pushing) freight() []*freight {
 			}
 		}
 	}
-	var list []*freight
+	var list []*blob
 	for _, f := range all {
 		slices.Sort(f.repos)
 		list = append(list, f)
 	}
 	// The largest first, so that nobody waits for one alone in the end.
-	slices.SortFunc(list, func(a, b *freight) int {
+	slices.SortFunc(list, func(a, b *blob) int {
 		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Digest, b.Digest))
 	})
 	return list
 }
 
-// wanted are the manifests that names which are to be written lead to, lower
+// toWrite are the manifests that names which are to be written lead to, lower
 // ones before those that name them.
-func (j *pushing) wanted() (list []*pushNode) {
+func (j *run) toWrite() (list []*node) {
 	seen := map[place]bool{}
-	var visit func(n *pushNode)
-	visit = func(n *pushNode) {
+	var visit func(n *node)
+	visit = func(n *node) {
 		if seen[n.place] {
 			return
 		}
@@ -67,51 +68,51 @@ func (j *pushing) wanted() (list []*pushNode) {
 		list = append(list, n)
 	}
 	for _, n := range j.names {
-		if n.State == Wanted {
+		if n.State == WouldPush {
 			visit(n.node)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *pushNode) int { return cmp.Compare(a.height, b.height) })
+	slices.SortStableFunc(list, func(a, b *node) int { return cmp.Compare(a.height, b.height) })
 	return list
 }
 
 // upload sees to it that every blob is where it is needed: sent once and read
 // back, and taken over from there by the other repositories.
-func (j *pushing) upload(ctx context.Context) {
-	list := j.freight()
+func (j *run) upload(ctx context.Context) {
+	list := j.blobsToSend()
 	for _, f := range list {
-		j.Progress.total.Add(f.Size)
-		if j.DryRun {
+		j.opts.Progress.total.Add(f.Size)
+		if j.opts.DryRun {
 			j.counts[registry.Sent]++
 			j.counts[registry.Mounted] += len(f.repos) - 1
 		}
 	}
-	if j.DryRun {
+	if j.opts.DryRun {
 		return
 	}
-	par.Map(ctx, len(list), min(j.Jobs, uploadsAtOnce), func(ctx context.Context, i int) {
+	par.Map(ctx, len(list), min(j.opts.Jobs, uploadsAtOnce), func(ctx context.Context, i int) {
 		f := list[i]
 		home := f.repos[0]
 		err := j.put(ctx, home, "", f.Descriptor)
-		j.tried(home, f.Digest, err)
+		j.record(home, f.Digest, err)
 		for _, repo := range f.repos[1:] {
 			switch {
 			case errors.As(err, new(*registry.DigestError)): // the mirror's, and so of all
-				j.tried(repo, f.Digest, err)
+				j.record(repo, f.Digest, err)
 			case err != nil:
-				j.tried(repo, f.Digest, j.put(ctx, repo, "", f.Descriptor))
+				j.record(repo, f.Digest, j.put(ctx, repo, "", f.Descriptor))
 			default:
-				j.tried(repo, f.Digest, j.put(ctx, repo, home, f.Descriptor))
+				j.record(repo, f.Digest, j.put(ctx, repo, home, f.Descriptor))
 			}
 		}
 	}, func(i int) {
 		for _, repo := range list[i].repos {
-			j.tried(repo, list[i].Digest, context.Cause(ctx))
+			j.record(repo, list[i].Digest, context.Cause(ctx))
 		}
 	})
 }
 
-func (j *pushing) tried(repo, digest string, err error) {
+func (j *run) record(repo, digest string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.done[place{repo, digest}] = err
@@ -119,7 +120,7 @@ func (j *pushing) tried(repo, digest string, err error) {
 
 // put brings a blob into a repository, from another one of the registry if it
 // can. What was not taken over there is read back.
-func (j *pushing) put(ctx context.Context, repo, from string, b layout.Descriptor) error {
+func (j *run) put(ctx context.Context, repo, from string, b layout.Descriptor) error {
 	host, path, _ := strings.Cut(repo, "/")
 	if from != "" {
 		other, p, _ := strings.Cut(from, "/")
@@ -127,13 +128,13 @@ func (j *pushing) put(ctx context.Context, repo, from string, b layout.Descripto
 			from = ""
 		}
 	}
-	way, err := j.To.PutBlob(ctx, host, path, registry.Blob{
-		Digest: b.Digest, Size: b.Size, Sent: &j.Progress.sent,
+	way, err := j.opts.To.PutBlob(ctx, host, path, registry.Blob{
+		Digest: b.Digest, Size: b.Size, Sent: &j.opts.Progress.sent,
 		Open: func() (io.ReadCloser, error) {
 			f, _, err := layout.OpenFile(j.dir.FS(), layout.BlobPath(b.Digest))
 			return f, err
 		},
-	}, from, j.Attempts)
+	}, from, j.opts.Attempts)
 	if err != nil {
 		return err
 	}
@@ -144,10 +145,10 @@ func (j *pushing) put(ctx context.Context, repo, from string, b layout.Descripto
 	case registry.Mounted:
 		return nil
 	case registry.Present:
-		j.Progress.total.Add(-b.Size)
+		j.opts.Progress.total.Add(-b.Size)
 	}
 	back := func(ctx context.Context) error {
-		return j.To.CheckBlob(ctx, host, path, b.Digest, b.Size, j.Attempts)
+		return j.opts.To.CheckBlob(ctx, host, path, b.Digest, b.Size, j.opts.Attempts)
 	}
 	if err = back(ctx); isWithheld(err) {
 		j.later(place{repo, b.Digest}, back)
@@ -159,11 +160,11 @@ func (j *pushing) put(ctx context.Context, repo, from string, b layout.Descripto
 // write writes the manifests: those that others name, from below; then
 // signatures and referrers; then the images' own tags, from below. A tag that
 // somebody sees has everything already.
-func (j *pushing) write(ctx context.Context) {
-	named := map[*pushNode]bool{}
-	stages := map[int][]*pushName{}
+func (j *run) write(ctx context.Context) {
+	named := map[*node]bool{}
+	stages := map[int][]*name{}
 	for _, n := range j.names {
-		if n.State != Wanted {
+		if n.State != WouldPush {
 			continue
 		}
 		named[n.node] = true
@@ -173,13 +174,13 @@ func (j *pushing) write(ctx context.Context) {
 		}
 		stages[stage] = append(stages[stage], n)
 	}
-	below := map[int][]*pushNode{}
-	for _, n := range j.wanted() {
-		if !named[n] || j.inner(n) {
+	below := map[int][]*node{}
+	for _, n := range j.toWrite() {
+		if !named[n] || j.isChild(n) {
 			below[n.height] = append(below[n.height], n)
 		}
 	}
-	j.about = map[place][]*pushName{}
+	j.about = map[place][]*name{}
 	for _, n := range j.names {
 		if n.Of != "" {
 			at := place{n.entry.Host + "/" + n.entry.Repo, n.Of}
@@ -188,12 +189,12 @@ func (j *pushing) write(ctx context.Context) {
 	}
 	for h := range layout.MaxDepth {
 		nodes := below[h]
-		par.Map(ctx, len(nodes), j.Jobs, func(ctx context.Context, i int) {
+		par.Map(ctx, len(nodes), j.opts.Jobs, func(ctx context.Context, i int) {
 			n := nodes[i]
 			host, repo, _ := strings.Cut(n.repo, "/")
-			_, err := j.manifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
-			j.tried(n.repo, n.place.digest, err)
-		}, func(i int) { j.tried(nodes[i].repo, nodes[i].place.digest, context.Cause(ctx)) })
+			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
+			j.record(n.repo, n.place.digest, err)
+		}, func(i int) { j.record(nodes[i].repo, nodes[i].place.digest, context.Cause(ctx)) })
 	}
 	j.roots(ctx)
 	for s := range 4 * layout.MaxDepth {
@@ -201,9 +202,9 @@ func (j *pushing) write(ctx context.Context) {
 			j.readBack(ctx)
 		}
 		names := stages[s]
-		par.Map(ctx, len(names), j.Jobs, func(ctx context.Context, i int) {
+		par.Map(ctx, len(names), j.opts.Jobs, func(ctx context.Context, i int) {
 			n := names[i]
-			if err := j.name(ctx, n); err != nil {
+			if err := j.writeName(ctx, n); err != nil {
 				n.fail(err)
 				return
 			}
@@ -212,8 +213,8 @@ func (j *pushing) write(ctx context.Context) {
 	}
 }
 
-// inner says whether another manifest of the run names n.
-func (j *pushing) inner(n *pushNode) bool {
+// isChild says whether another manifest of the run names n.
+func (j *run) isChild(n *node) bool {
 	for _, o := range j.nodes {
 		if slices.Contains(o.children, n) {
 			return true
@@ -222,7 +223,7 @@ func (j *pushing) inner(n *pushNode) bool {
 	return false
 }
 
-func (j *pushing) name(ctx context.Context, n *pushName) error {
+func (j *run) writeName(ctx context.Context, n *name) error {
 	if n.Of == "" {
 		if err := j.whole(n); err != nil {
 			return err
@@ -233,7 +234,7 @@ func (j *pushing) name(ctx context.Context, n *pushName) error {
 			return err
 		}
 	}
-	indexed, err := j.manifest(ctx, n.Ref, n.node, n.Of != "")
+	indexed, err := j.writeManifest(ctx, n.Ref, n.node, n.Of != "")
 	if err != nil || n.node.doc.Subject == nil || indexed {
 		return err
 	}
@@ -241,17 +242,17 @@ func (j *pushing) name(ctx context.Context, n *pushName) error {
 	defer j.listed.Unlock()
 	subject := n.subject()
 	subject.Digest = n.node.doc.Subject.Digest
-	return j.To.ListReferrer(ctx, subject, n.node.MediaType, n.node.body)
+	return j.opts.To.ListReferrer(ctx, subject, n.node.MediaType, n.node.body)
 }
 
-// manifest writes one manifest, if everything below it is there, and reads it
+// writeManifest writes one manifest, if everything below it is there, and reads it
 // back: where the registry refuses that for now, and if it may wait, before the
 // images' tags are set.
-func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, mayWait bool) (indexed bool, err error) {
+func (j *run) writeManifest(ctx context.Context, ref registry.Ref, n *node, mayWait bool) (indexed bool, err error) {
 	if err := j.ready(n); err != nil {
 		return false, err
 	}
-	indexed, err = j.To.PutManifest(ctx, ref, n.MediaType, n.body)
+	indexed, err = j.opts.To.PutManifest(ctx, ref, n.MediaType, n.body)
 	var refused *registry.RefusedError
 	if len(n.absent) > 0 && errors.As(err, &refused) && slices.ContainsFunc(refused.Codes, func(code string) bool {
 		return code == "MANIFEST_BLOB_UNKNOWN" || code == layout.CodeManifest || code == layout.CodeBlob
@@ -265,7 +266,7 @@ func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, m
 		return false, err
 	}
 	back := func(ctx context.Context) error {
-		there, err := j.To.Manifest(ctx, ref)
+		there, err := j.opts.To.Manifest(ctx, ref)
 		if err != nil {
 			return fmt.Errorf("it was sent and cannot be read back: %w", err)
 		}
@@ -285,9 +286,9 @@ func (j *pushing) manifest(ctx context.Context, ref registry.Ref, n *pushNode, m
 }
 
 // ready says why a manifest cannot be written yet.
-func (j *pushing) ready(n *pushNode) error {
+func (j *run) ready(n *node) error {
 	if n.err != nil {
-		return &RefusedError{Dir: j.dir.Path(), Err: n.err}
+		return &mirror.RefusedError{Dir: j.dir.Path(), Err: n.err}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -304,14 +305,14 @@ func (j *pushing) ready(n *pushNode) error {
 	return nil
 }
 
-func (j *pushing) result() *PushResult {
-	sent, total := j.Progress.Counts()
-	if j.DryRun {
+func (j *run) result() *Result {
+	sent, total := j.opts.Progress.Counts()
+	if j.opts.DryRun {
 		sent = total
 	}
-	r := &PushResult{Present: j.counts[registry.Present], Mounted: j.counts[registry.Mounted], Sent: j.counts[registry.Sent], Bytes: sent}
+	r := &Result{Present: j.counts[registry.Present], Mounted: j.counts[registry.Mounted], Sent: j.counts[registry.Sent], Bytes: sent}
 	for _, n := range j.names {
-		r.Copies = append(r.Copies, n.Copy)
+		r.Names = append(r.Names, n.Name)
 	}
 	return r
 }
