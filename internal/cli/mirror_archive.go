@@ -7,6 +7,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/archive"
 )
 
 // ready opens what --archive and --base name, and looks at them before anything
@@ -42,11 +43,11 @@ func (o *order) ready() error {
 }
 
 // opened opens what --base names; nil if it names nothing.
-func (o *order) opened() (*mirror.Base, error) {
+func (o *order) opened() (*archive.Base, error) {
 	if o.base == "" {
 		return nil, nil
 	}
-	base, err := mirror.OpenBase(o.base)
+	base, err := archive.OpenBase(o.base)
 	if err != nil {
 		return nil, usagef("--base: %w", err)
 	}
@@ -76,7 +77,7 @@ func (a *app) pack(ctx context.Context, set *settings, o *order) (err error) {
 		return err
 	}
 	defer base.Close() //nolint:errcheck // only read
-	tar, err := mirror.NewArchive(dir, base)
+	tar, err := archive.New(dir, base)
 	if err != nil {
 		return err
 	}

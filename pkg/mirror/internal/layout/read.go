@@ -50,7 +50,7 @@ func (p NonBlocking) ReadDir(name string) ([]fs.DirEntry, error) {
 	return fs.ReadDir(p.Root.FS(), name)
 }
 
-// openFile opens a regular file inside the mirror. Whatever cannot be there at all
+// OpenFile opens a regular file inside the mirror. Whatever cannot be there at all
 // is [fs.ErrNotExist].
 func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
 	if !fs.ValidPath(name) {
@@ -91,7 +91,7 @@ type Want struct {
 	Size   int64  // meaningful only with sha256
 }
 
-// readFile reads a whole file of at most limit bytes and compares it with w.
+// ReadFile reads a whole file of at most limit bytes and compares it with w.
 func ReadFile(fsys fs.FS, name string, w Want, limit int64) ([]byte, error) {
 	f, size, err := OpenFile(fsys, name)
 	if err != nil {
@@ -112,7 +112,7 @@ func ReadFile(fsys fs.FS, name string, w Want, limit int64) ([]byte, error) {
 	return body, w.Compare(name, int64(len(body)), sum[:])
 }
 
-// readIfThere reads a whole file; nil if there is none.
+// ReadIfThere reads a whole file; nil if there is none.
 func ReadIfThere(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	body, err := ReadFile(fsys, name, Want{}, limit)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,7 +134,7 @@ func (w Want) Compare(name string, size int64, sum []byte) error {
 	return nil
 }
 
-// openChecked opens a file for an answer: small ones are checked here, larger ones
+// OpenChecked opens a file for an answer: small ones are checked here, larger ones
 // while they are read.
 func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadCloser, int64, error) {
 	f, size, err := OpenFile(fsys, name)

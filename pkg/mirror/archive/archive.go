@@ -1,4 +1,6 @@
-package mirror
+// Package archive writes a mirror into one tar file, whole or without what the
+// other side of a gap has already.
+package archive
 
 import (
 	"archive/tar"
@@ -13,13 +15,14 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // Base is what the other side of a gap has already: another mirror, or only its
 // MANIFEST.json.
 type Base struct {
-	dir      *Dir
+	dir      *mirror.Dir
 	manifest *layout.Listing
 }
 
@@ -35,7 +38,7 @@ func OpenBase(path string) (*Base, error) {
 			}
 		}
 	}
-	d, err := Open(path)
+	d, err := mirror.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +67,7 @@ type Archive struct {
 	Members int
 	Left    int // files that the base has
 
-	dir     *Dir
+	dir     *mirror.Dir
 	members []member
 }
 
@@ -72,12 +75,12 @@ type Archive struct {
 // that its lists name, and of that what base lacks; nil lacks all. The lists go
 // in at any rate: what the other side has, and this, laid over one another are
 // the mirror.
-func NewArchive(d *Dir, base *Base) (*Archive, error) {
+func New(d *mirror.Dir, base *Base) (*Archive, error) {
 	if err := d.Readable(); err != nil {
 		return nil, err
 	}
 	if d.Manifest() == nil {
-		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.Path(), ErrNotMirror)
+		return nil, fmt.Errorf("%s: %w: it has no MANIFEST.json, so that nothing says what belongs to it", d.Path(), mirror.ErrNotMirror)
 	}
 	a := &Archive{dir: d}
 	for _, name := range []string{layout.ManifestFile, layout.SignatureFile, layout.SumsFile, layout.LayoutFile, layout.IndexFile} {
@@ -110,7 +113,7 @@ func NewArchive(d *Dir, base *Base) (*Archive, error) {
 	for _, key := range slices.Sorted(maps.Keys(d.Repositories())) {
 		all := d.Repositories()[key].Reach()
 		if all.Damage != nil {
-			return nil, &RefusedError{Dir: d.Path(), Err: all.Damage}
+			return nil, &mirror.RefusedError{Dir: d.Path(), Err: all.Damage}
 		}
 		for _, digest := range slices.Sorted(maps.Keys(all.Nodes)) {
 			if err := add(layout.BlobPath(digest), all.Nodes[digest].Want()); err != nil {
@@ -170,7 +173,7 @@ func (a *Archive) addUnknown(u layout.UnknownEntry, add func(string, layout.Want
 
 // holds says of a file of d whether the base has it. A MANIFEST.json alone says
 // what its names reach only as far as d has these names too.
-func (b *Base) holds(d *Dir) func(name string, w layout.Want) bool {
+func (b *Base) holds(d *mirror.Dir) func(name string, w layout.Want) bool {
 	if b == nil {
 		return func(string, layout.Want) bool { return false }
 	}

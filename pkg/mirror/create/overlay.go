@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"bytes"
@@ -9,25 +9,26 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
-// kept answers from a mirror, while it is brought up to date, what it holds
+// overlay answers from a mirror, while it is brought up to date, what it holds
 // already and what never changes: what a digest names, the signatures of a
 // digest, the files of a release, log entries. Tags, the CHANGELOG and
 // promotion manifests are asked for outside, each time.
 //
 // What it gives is carried, as everything that a mirror gives, and is verified
 // as if it came from outside.
-type kept struct {
-	dir   *Dir
-	next  http.RoundTripper
-	stand *url.URL // that images are read from in place of the registry; nil: itself
-	used  atomic.Int64
+type overlay struct {
+	dir      *mirror.Dir
+	next     http.RoundTripper
+	registry *url.URL // that images are read from in place of the registry; nil: itself
+	used     atomic.Int64
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
+func (k *overlay) RoundTrip(req *http.Request) (*http.Response, error) {
 	to := k.place(req.URL)
 	if to == nil {
 		return k.next.RoundTrip(req)
@@ -38,7 +39,7 @@ func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
 	var query []byte
 	if req.Body != nil {
 		var err error
-		query, err = io.ReadAll(io.LimitReader(req.Body, MaxQuery+1))
+		query, err = io.ReadAll(io.LimitReader(req.Body, mirror.MaxQuery+1))
 		_ = req.Body.Close()
 		if err != nil {
 			return nil, err
@@ -60,10 +61,10 @@ func (k *kept) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // place is where the mirror keeps what u names; nil if that may change.
-func (k *kept) place(u *url.URL) *url.URL {
+func (k *overlay) place(u *url.URL) *url.URL {
 	host, p := strings.ToLower(u.Host), u.Path
-	if k.stand != nil && strings.EqualFold(host, k.stand.Host) {
-		rest, ok := strings.CutPrefix(p, "/v2"+strings.TrimSuffix(k.stand.Path, "/")+"/")
+	if k.registry != nil && strings.EqualFold(host, k.registry.Host) {
+		rest, ok := strings.CutPrefix(p, "/v2"+strings.TrimSuffix(k.registry.Path, "/")+"/")
 		if !ok {
 			return nil
 		}
@@ -96,7 +97,7 @@ func (k *kept) place(u *url.URL) *url.URL {
 	return &url.URL{Scheme: "https", Host: host, Path: p}
 }
 
-// answered says whether a look-up in the kept log found all that it asked for.
+// answered says whether a look-up in the log found all that it asked for.
 func answered(resp *http.Response, query []byte) bool {
 	body, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()

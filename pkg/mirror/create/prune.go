@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
@@ -31,7 +32,7 @@ type Pruned struct {
 	Names    int      // of images, that are no longer listed
 	Files    []string // paths in the mirror
 	Bytes    int64
-	Made
+	Committed
 }
 
 // A KeepError says that a release to be kept is not in the mirror.
@@ -48,7 +49,7 @@ func (e *KeepError) Error() string {
 // list accounts for, what interrupted runs have left with it. It has the mirror
 // for itself: while another run makes it, the error is a [*BusyError].
 func Prune(o PruneOptions) (*Pruned, error) {
-	dir, err := Open(o.Dir)
+	dir, err := mirror.Open(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +58,9 @@ func Prune(o PruneOptions) (*Pruned, error) {
 		return nil, err
 	}
 	if dir.Archived() || dir.Manifest() == nil {
-		return nil, fmt.Errorf("%s: %w that can be pruned: it is no directory with a MANIFEST.json", o.Dir, ErrNotMirror)
+		return nil, fmt.Errorf("%s: %w that can be pruned: it is no directory with a MANIFEST.json", o.Dir, mirror.ErrNotMirror)
 	}
-	m, err := NewMaker(MakerOptions{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
+	m, err := New(Options{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func Prune(o PruneOptions) (*Pruned, error) {
 		if err := m.excerpts(c, all); err != nil {
 			return nil, err
 		}
-		if out.Made, err = m.writeLists(c, all, before); err != nil {
+		if out.Committed, err = m.writeLists(c, all, before); err != nil {
 			return nil, err
 		}
 	}
@@ -165,7 +166,7 @@ func (m *Maker) excerpts(c *change, all *layout.Manifest) error {
 }
 
 // removeRest removes what the list does not account for.
-func (m *Maker) removeRest(out *Pruned, dir *Dir, all *layout.Manifest, dry bool) error {
+func (m *Maker) removeRest(out *Pruned, dir *mirror.Dir, all *layout.Manifest, dry bool) error {
 	needed := map[string]bool{}
 	var roots []layout.Descriptor
 	for _, i := range all.Images {
@@ -173,7 +174,7 @@ func (m *Maker) removeRest(out *Pruned, dir *Dir, all *layout.Manifest, dry bool
 	}
 	reached := layout.Walk(dir.FS(), roots)
 	if reached.Damage != nil { // what it names is not known
-		return &RefusedError{Dir: m.Dir, Err: reached.Damage}
+		return &mirror.RefusedError{Dir: m.Dir, Err: reached.Damage}
 	}
 	for digest := range reached.Nodes {
 		needed[layout.BlobPath(digest)] = true

@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"io/fs"
@@ -60,18 +60,18 @@ func TestChangeCountsAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := &Dir{path: dir, fsys: root.FS()}
-		there, err := layout.ReadChange(d.fsys)
+		fsys := root.FS()
+		there, err := layout.ReadChange(fsys)
 		if err != nil || there == nil {
 			t.Fatal(err)
 		}
-		d.fsys = layout.Overlay(d.fsys, there)
+		pending := layout.Overlay(fsys, there)
 		for _, name := range []string{"MANIFEST.json", "oci/index.json"} {
-			if text, err := layout.ReadIfThere(d.fsys, name, 100); err != nil || string(text) != "new" {
+			if text, err := layout.ReadIfThere(pending, name, 100); err != nil || string(text) != "new" {
 				t.Errorf("%d named: %s is %q, %v", named, name, text, err)
 			}
 		}
-		if text, err := layout.ReadIfThere(d.fsys, "MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
+		if text, err := layout.ReadIfThere(pending, "MANIFEST.json.sigstore.json", 100); text != nil || err != nil {
 			t.Errorf("%d named: what was removed is %q, %v", named, text, err)
 		}
 		if err := complete(root, *there); err != nil {

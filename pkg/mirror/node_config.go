@@ -10,12 +10,12 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-// NodeForms are what [Nodes.Config] writes for.
+// NodeForms are what [NodeConfig.Config] writes for.
 var NodeForms = []string{"containerd", "crio", "kubeadm", "docker"}
 
-// Nodes says how nodes find the images of registry.k8s.io inside: in a registry
+// NodeConfig says how nodes find the images of registry.k8s.io inside: in a registry
 // that a mirror was pushed to, or that serves one.
-type Nodes struct {
+type NodeConfig struct {
 	Registry *url.URL // scheme, host, and as its path the prefix of the repositories
 	CA       string   // path, on the node, of the CA that signed the registry's certificate; empty is the system's
 
@@ -27,16 +27,16 @@ type Nodes struct {
 }
 
 // place is "HOST[/PREFIX]".
-func (n Nodes) place() string { return n.Registry.Host + n.Registry.Path }
+func (n NodeConfig) place() string { return n.Registry.Host + n.Registry.Path }
 
-func (n Nodes) plain() bool { return n.Registry.Scheme == "http" }
+func (n NodeConfig) plain() bool { return n.Registry.Scheme == "http" }
 
 // Config writes one of [NodeForms], with the file that it belongs into named
 // in its first line. What it writes leads to the registry inside and nowhere
 // else: no node falls back to the internet. Formats: containerd, docs/hosts.md;
 // containers-registries.conf(5); kubeadm.k8s.io/v1beta3 and v1beta4;
 // dockerd(8).
-func (n Nodes) Config(form string) (string, error) {
+func (n NodeConfig) Config(form string) (string, error) {
 	if strings.ContainsFunc(n.CA, func(r rune) bool { return r < ' ' || r == 0x7f }) || n.CA != "" && n.plain() {
 		return "", fmt.Errorf("a CA at %q is of no use to %s; leave one of them out", n.CA, n.Registry)
 	}
@@ -53,7 +53,7 @@ func (n Nodes) Config(form string) (string, error) {
 	return "", fmt.Errorf("there is no configuration for %q; there are %s", form, strings.Join(NodeForms, ", "))
 }
 
-func (n Nodes) containerd() string {
+func (n NodeConfig) containerd() string {
 	base := n.Registry.Scheme + "://" + n.Registry.Host
 	if n.Registry.Path != "" { // the API's root then stands before the prefix
 		base += "/v2" + n.Registry.Path
@@ -77,7 +77,7 @@ func (n Nodes) containerd() string {
 		fmt.Sprintf("server = %q\n%s\n[host.%q]\n%s", base, fields(""), base, fields("  "))
 }
 
-func (n Nodes) crio() string {
+func (n NodeConfig) crio() string {
 	var b strings.Builder
 	b.WriteString("# /etc/containers/registries.conf.d/50-registry.k8s.io.conf\n" +
 		"# For CRI-O, and Podman, Skopeo and Buildah too; CRI-O reads it on reload (SIGHUP). With the\n" +
@@ -93,7 +93,7 @@ func (n Nodes) crio() string {
 	return b.String()
 }
 
-func (n Nodes) kubeadm() string {
+func (n NodeConfig) kubeadm() string {
 	var b strings.Builder
 	b.WriteString("# kubeadm init --config FILE\n" +
 		"# It is needed only where nodes pull from the registry by its own name; with containerd or CRI-O\n" +
@@ -116,7 +116,7 @@ func (n Nodes) kubeadm() string {
 }
 
 // absent are those of some repositories that the registry is known not to hold.
-func (n Nodes) absent(repos ...string) (list []string) {
+func (n NodeConfig) absent(repos ...string) (list []string) {
 	for _, repo := range repos {
 		if len(n.Images) > 0 && !slices.ContainsFunc(n.Images, func(r registry.Ref) bool { return r.Repository == repo }) {
 			list = append(list, repo)
@@ -125,7 +125,7 @@ func (n Nodes) absent(repos ...string) (list []string) {
 	return list
 }
 
-func (n Nodes) docker() string {
+func (n NodeConfig) docker() string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n" +
 		"# Docker's registry-mirrors stand in for docker.io alone, never for registry.k8s.io: images are\n" +
@@ -149,4 +149,55 @@ func (n Nodes) docker() string {
 		fmt.Fprintf(&b, "image=${1:?name an image, such as kube-proxy:v1.27.2}\ndocker pull \"%s/$image\"\ndocker tag \"%s/$image\" \"registry.k8s.io/$image\"\n", n.place(), n.place())
 	}
 	return b.String()
+}
+
+// pauses are the tags of pause that the registry is known to hold.
+func (n NodeConfig) pauses() (tags []string) {
+	for _, r := range n.Images {
+		if r.Repository == "pause" {
+			tags = append(tags, r.Tag)
+		}
+	}
+	return tags
+}
+
+// sandbox says, as comments, which image the sandbox of a pod is made of: the
+// runtime asks for it by a name of its own, whatever Kubernetes asks for, and
+// without it no pod starts. howto are the lines that set it, with %s for the
+// image; defaults says what the runtime asks for by itself.
+func (n NodeConfig) sandbox(runtime, defaults, howto string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s itself asks for the sandbox image of every pod, registry.k8s.io/pause. %s\n", runtime, defaults)
+	tag := "TAG"
+	switch held := n.pauses(); {
+	case len(held) > 0:
+		tag = held[len(held)-1]
+		fmt.Fprintf(&b, "# The mirror holds pause:%s: set it, unless that is what it asks for:\n", strings.Join(held, ", pause:"))
+	case len(n.Images) > 0:
+		b.WriteString("# The mirror does not hold pause: make it with --with-kubeadm-images, or name the one that is asked for. Set it with\n")
+	default:
+		b.WriteString("# The registry must hold that one, or the one that is set here:\n")
+	}
+	if images, ok := release.KubeadmImages(n.Version); ok && tag == "TAG" {
+		tag = strings.TrimPrefix(images[0], "registry.k8s.io/pause:")
+	}
+	for line := range strings.Lines(strings.ReplaceAll(howto, "%s", "registry.k8s.io/pause:"+tag)) {
+		b.WriteString("#   " + line)
+	}
+	return b.String()
+}
+
+// sandboxContainerd is for containerd: docs/cri/config.md of its 1.7 and 2.0.
+func (n NodeConfig) sandboxContainerd() string {
+	return n.sandbox("containerd", "By default that is\n# pause:3.6 in containerd 1.6, pause:3.8 in 1.7 and pause:3.10 in 2.0; \"containerd config default | grep pause\" says it.",
+		"[plugins.\"io.containerd.grpc.v1.cri\"]                        # containerd 1.x, in /etc/containerd/config.toml\n"+
+			"  sandbox_image = \"%s\"\n"+
+			"[plugins.\"io.containerd.cri.v1.images\".pinned_images]        # containerd 2.x\n"+
+			"  sandbox = \"%s\"\n")
+}
+
+// sandboxCRIO is for CRI-O: crio.conf(5).
+func (n NodeConfig) sandboxCRIO() string {
+	return n.sandbox("CRI-O", "Which one by\n# default differs between its versions; \"crio config --default | grep pause_image\" says it.",
+		"[crio.image]        # in /etc/crio/crio.conf.d/50-pause.conf\n  pause_image = \"%s\"\n")
 }

@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"bytes"
@@ -22,8 +22,8 @@ import (
 	"github.com/kverify/kverify/pkg/vouch"
 )
 
-// Made says what a run has done to a mirror's lists.
-type Made struct {
+// Committed says what a run has done to a mirror's lists.
+type Committed struct {
 	Listed   bool // what was wanted is in the lists now
 	Changed  bool // and they are others than before
 	Unsigned bool // a signature of MANIFEST.json was removed, which was of the list before
@@ -33,23 +33,23 @@ type Made struct {
 // Commit puts what was brought in into the mirror's lists. If anything was
 // refuted, or something is unknown that is not allowed to be, nothing of the
 // release is listed; what was brought in stays for the next run.
-func (p *Plan) Commit(ctx context.Context) (report.Report, Made, error) {
+func (p *Plan) Commit(ctx context.Context) (report.Report, Committed, error) {
 	r := p.outcome(ctx)
 	v := r.Verdict()
 	if v == report.Refuted || r.Interrupted || v == report.Unknown && !p.maker.AllowUnknown {
-		return r, Made{}, nil
+		return r, Committed{}, nil
 	}
 	if errors.Join(p.errs...) != nil { // a blob is missing: nothing that names it can be listed
-		return r, Made{}, nil //nolint:nilerr // the report says it
+		return r, Committed{}, nil //nolint:nilerr // the report says it
 	}
-	found := &layout.Manifest{Releases: []string{p.wish.Version.String()}, Images: p.images, Unknown: p.unknown}
-	scope := layout.Scope{Release: p.wish.Version.String(), Images: p.wish.Images, Names: p.wish.Names, Arches: p.wish.Arches, OSes: p.wish.OSes}
-	for _, ref := range p.wish.Also {
+	found := &layout.Manifest{Releases: []string{p.request.Version.String()}, Images: p.images, Unknown: p.unknown}
+	scope := layout.Scope{Release: p.request.Version.String(), Images: p.request.Images, Names: p.request.Names, Arches: p.request.Arches, OSes: p.request.OSes}
+	for _, ref := range p.request.Also {
 		scope.Also = append(scope.Also, ref.String())
 	}
 	found.Scope = []layout.Scope{scope}
 	if err := p.listFiles(ctx, found); err != nil {
-		return r, Made{}, err
+		return r, Committed{}, err
 	}
 	made, err := p.maker.commit(r, found, p)
 	made.Listed = err == nil
@@ -64,7 +64,7 @@ func (p *Plan) listFiles(ctx context.Context, found *layout.Manifest) error {
 	for i, res := range p.results {
 		origin := p.origins[i].String()
 		if res.Verdict() != report.Verified {
-			u := layout.UnknownEntry{Name: res.Subject, Release: p.wish.Version.String(), Digest: res.Digest}
+			u := layout.UnknownEntry{Name: res.Subject, Release: p.request.Version.String(), Digest: res.Digest}
 			for _, c := range res.Checks {
 				if c.Required && c.Verdict != report.Verified && u.Detail == "" {
 					u.Detail = c.Name + ": " + c.Detail
@@ -89,7 +89,7 @@ func (p *Plan) listFiles(ctx context.Context, found *layout.Manifest) error {
 		found.Files = append(found.Files, p.fileEntry(res.Subject, "", origin, wantOf(sums)))
 		for _, suffix := range layout.Sidecars[1:] {
 			url := res.Subject + suffix
-			if lies, ok := p.lies[url]; ok {
+			if lies, ok := p.sidecars[url]; ok {
 				found.Files = append(found.Files, p.fileEntry(url, suffix, origin, lies))
 			} else if _, err := p.maker.root.Lstat(layout.FilePath(url)); err == nil {
 				p.stray = append(p.stray, url)
@@ -103,7 +103,7 @@ func wantOf(s fetch.Sums) layout.Want { return layout.Want{Sha256: s.SHA256, Siz
 
 // fileEntry lists a file, or what lies beside one.
 func (p *Plan) fileEntry(url, suffix, origin string, w layout.Want) layout.FileEntry {
-	e := layout.FileEntry{URL: url, SHA256: w.Sha256, Size: w.Size, Origin: origin, Releases: []string{p.wish.Version.String()},
+	e := layout.FileEntry{URL: url, SHA256: w.Sha256, Size: w.Size, Origin: origin, Releases: []string{p.request.Version.String()},
 		Verdict: report.Unknown.String()} // it vouches for itself alone
 	if suffix == "" || suffix == verify.BundleSuffix {
 		e.Verdict = report.Verified.String()
@@ -111,19 +111,19 @@ func (p *Plan) fileEntry(url, suffix, origin string, w layout.Want) layout.FileE
 	return e
 }
 
-// writeBeside writes what lies beside a file, and remembers it for the lists.
+// writeSidecar writes what lies beside a file, and remembers it for the lists.
 // What these have with other bytes waits until they change: else the mirror
 // would contradict itself if the run ended here.
-func (p *Plan) writeBeside(name string, text []byte) error {
+func (p *Plan) writeSidecar(name string, text []byte) error {
 	url, m := "https://"+strings.TrimPrefix(name, "files/"), p.maker
 	lies := layout.Want{Sha256: layout.HashHex(text), Size: int64(len(text))}
 	there := (&change{root: m.root}).same(name, text)
 	listed, has := m.listed[url]
 	wait := !there && has && listed != lies
 	p.mu.Lock()
-	p.lies[url] = lies
+	p.sidecars[url] = lies
 	if wait {
-		p.held[url] = text
+		p.waiting[url] = text
 	}
 	p.mu.Unlock()
 	if there || wait {
@@ -133,7 +133,7 @@ func (p *Plan) writeBeside(name string, text []byte) error {
 }
 
 // commit joins what was found with the lists as they are now, under a lock.
-func (m *Maker) commit(r report.Report, found *layout.Manifest, p *Plan) (made Made, err error) {
+func (m *Maker) commit(r report.Report, found *layout.Manifest, p *Plan) (made Committed, err error) {
 	unlock, err := m.lockLists()
 	if err != nil {
 		return made, err
@@ -150,8 +150,8 @@ func (m *Maker) commit(r report.Report, found *layout.Manifest, p *Plan) (made M
 	policy.Path, root.Path = "", "" // of another machine
 	all.Policy, all.TrustedRoot = &policy, &root
 	all.Merge(found)
-	for _, url := range slices.Sorted(maps.Keys(p.held)) {
-		c.put(layout.FilePath(url), p.held[url])
+	for _, url := range slices.Sorted(maps.Keys(p.waiting)) {
+		c.put(layout.FilePath(url), p.waiting[url])
 	}
 	for _, url := range p.stray { // it proves nothing, and no list has it
 		if !slices.ContainsFunc(all.Files, func(f layout.FileEntry) bool { return f.URL == url }) {
@@ -170,7 +170,7 @@ func (m *Maker) lockLists() (unlock func(), err error) {
 		return nil, err
 	}
 	lock(f, true, true)
-	if err := m.mend(); err != nil {
+	if err := m.completeChange(); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (m *Maker) current() (*layout.Manifest, []byte, error) {
 	}
 	parsed, err := layout.ParseManifest(body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the mirror %s cannot be gone on with: MANIFEST.json: %w", m.Dir, err)
+		return nil, nil, fmt.Errorf("the mirror %s cannot be updated: MANIFEST.json: %w", m.Dir, err)
 	}
 	if m.Operator != nil {
 		signature, err := layout.ReadIfThere(fsys, layout.SignatureFile, layout.MaxBundle)
@@ -281,7 +281,7 @@ func heldLines(m *layout.Manifest) func(name, digest string, tags []string) bool
 
 // writeLists writes all lists that differ from what is there, and with them what
 // else has changed: all of it at once.
-func (m *Maker) writeLists(c *change, all *layout.Manifest, before []byte) (made Made, err error) {
+func (m *Maker) writeLists(c *change, all *layout.Manifest, before []byte) (made Committed, err error) {
 	text, err := all.Bytes()
 	if err != nil {
 		return made, err

@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"bytes"
@@ -172,8 +172,8 @@ func complete(root *os.Root, doc layout.Change) error {
 	return nil
 }
 
-// mend completes the change that a run was killed in. The lists must be locked.
-func (m *Maker) mend() error {
+// completeChange completes the change that a run was killed in. The lists must be locked.
+func (m *Maker) completeChange() error {
 	doc, err := layout.ReadChange(m.root.FS())
 	if err != nil {
 		return fmt.Errorf("the mirror %s has a change that was not completed, and cannot be read: %w; remove that file, and make the mirror anew if it does not verify then", m.Dir, err)

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package mirror
+package create
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package mirror
+package create
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// Wish is what is wanted of one release.
-type Wish struct {
+// Request is what is wanted of one release.
+type Request struct {
 	Version release.Version
 	Images  bool     // images at all
 	Names   []string // of images; none means all
@@ -39,7 +39,7 @@ type Plan struct {
 	Need   int64         // bytes of blobs that are not there yet; of files it is not known before
 
 	maker   *Maker
-	wish    Wish
+	request Request
 	carried *verify.Carried
 	images  []layout.ImageEntry
 	unknown []layout.UnknownEntry
@@ -47,10 +47,10 @@ type Plan struct {
 	origins []fetch.Origin
 	errs    []error
 
-	mu    sync.Mutex
-	lies  map[string]layout.Want // by URL, what lies beside files that were verified
-	held  map[string][]byte      // by URL, what of it would contradict the lists until they change
-	stray []string               // URLs of what lies beside files, and does not belong there
+	mu       sync.Mutex
+	sidecars map[string]layout.Want // by URL, what lies beside files that were verified
+	waiting  map[string][]byte      // by URL, what of it would contradict the lists until they change
+	stray    []string               // URLs of what lies beside files, and does not belong there
 }
 
 // Item is one blob or file on its way into a mirror.
@@ -70,8 +70,8 @@ func (i *Item) Do(ctx context.Context) string { return i.do(ctx) }
 // Skip says that the run did not come to it.
 func (i *Item) Skip() { i.skip() }
 
-// piece is content that something admitted names.
-type piece struct {
+// content is a blob or a manifest that something admitted names.
+type content struct {
 	digest, mediaType string
 	size              int64
 	host, repo        string
@@ -83,17 +83,17 @@ type piece struct {
 //
 // What the mirror holds already is used, and if the verdict is then anything
 // but verified, everything is asked for once more outside before it counts.
-func (m *Maker) Plan(ctx context.Context, w Wish) (*Plan, error) {
+func (m *Maker) Plan(ctx context.Context, w Request) (*Plan, error) {
 	p, err := m.plan(ctx, w)
-	if err == nil && p.Report.Verdict() != report.Verified && m.kept != nil && m.kept.used.Load() > 0 && ctx.Err() == nil {
-		m.anew()
+	if err == nil && p.Report.Verdict() != report.Verified && m.overlay != nil && m.overlay.used.Load() > 0 && ctx.Err() == nil {
+		m.withoutOverlay()
 		return m.plan(ctx, w)
 	}
 	return p, err
 }
 
-func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
-	p := &Plan{maker: m, wish: w, lies: map[string]layout.Want{}, held: map[string][]byte{}}
+func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
+	p := &Plan{maker: m, request: w, sidecars: map[string]layout.Want{}, waiting: map[string][]byte{}}
 	c := verify.Carry{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
 		Referrers: true, Files: w.Files != nil}
 	if m.old != nil && !m.Refresh {
@@ -111,7 +111,7 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 	if p.Report.Verdict() == report.Refuted || p.Report.Verdict() == report.Unknown && !m.AllowUnknown {
 		return p, nil
 	}
-	pieces := map[string]*piece{}
+	pieces := map[string]*content{}
 	for _, im := range p.carried.Images {
 		if err := p.image(ctx, im, pieces); err != nil {
 			return nil, err
@@ -127,10 +127,10 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 }
 
 // image takes over the names of an image, and everything that they name.
-func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[string]*piece) error {
-	releases := []string{p.wish.Version.String()}
+func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[string]*content) error {
+	releases := []string{p.request.Version.String()}
 	if im.Verdict != report.Verified {
-		u := layout.UnknownEntry{Name: im.Ref.String(), Release: p.wish.Version.String(), Digest: im.Digest, Detail: im.Detail}
+		u := layout.UnknownEntry{Name: im.Ref.String(), Release: p.request.Version.String(), Digest: im.Digest, Detail: im.Detail}
 		if im.Digest != "" {
 			if _, err := p.follow(ctx, registry.Ref{Host: im.Ref.Host, Repository: im.Ref.Repository, Digest: im.Digest}, im.Digest, pieces); err != nil {
 				u.Digest, u.Detail = "", u.Detail+"; "+err.Error() // recorded, and not even its bytes are here
@@ -159,7 +159,7 @@ func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[str
 
 // follow reads a manifest that must have the digest, and collects what it
 // names. The platforms that are not wanted are returned.
-func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, pieces map[string]*piece) (absent []string, err error) {
+func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, pieces map[string]*content) (absent []string, err error) {
 	m, err := p.maker.Verifier.Registry.Manifest(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, piec
 	if m.Digest != digest {
 		return nil, &registry.DigestError{Subject: ref.String(), Want: digest, Got: m.Digest, Claim: "what was verified"}
 	}
-	pieces[digest] = &piece{digest: digest, mediaType: m.MediaType, size: int64(len(m.Body)), body: m.Body}
+	pieces[digest] = &content{digest: digest, mediaType: m.MediaType, size: int64(len(m.Body)), body: m.Body}
 	if m.IsIndex() {
 		index, err := m.Index()
 		if err != nil {
@@ -190,7 +190,7 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, piec
 	}
 	for _, d := range append([]registry.Descriptor{img.Config}, img.Layers...) {
 		if pieces[d.Digest] == nil {
-			pieces[d.Digest] = &piece{digest: d.Digest, mediaType: d.MediaType, size: d.Size, host: ref.Host, repo: ref.Repository}
+			pieces[d.Digest] = &content{digest: d.Digest, mediaType: d.MediaType, size: d.Size, host: ref.Host, repo: ref.Repository}
 		}
 	}
 	if !layout.IsConfig(img.Config.MediaType) {
@@ -221,11 +221,11 @@ func (p *Plan) wanted(platform *registry.Platform) bool {
 	if platform == nil || platform.OS == "unknown" && platform.Architecture == "unknown" {
 		return true
 	}
-	return (len(p.wish.Arches) == 0 || slices.Contains(p.wish.Arches, platform.Architecture)) &&
-		(len(p.wish.OSes) == 0 || slices.Contains(p.wish.OSes, platform.OS))
+	return (len(p.request.Arches) == 0 || slices.Contains(p.request.Arches, platform.Architecture)) &&
+		(len(p.request.OSes) == 0 || slices.Contains(p.request.OSes, platform.OS))
 }
 
-func (p *Plan) blobItem(b *piece) {
+func (p *Plan) blobItem(b *content) {
 	it := &Item{Name: b.repo + "@" + b.digest[:min(19, len(b.digest))], Size: b.size}
 	if b.body != nil {
 		it.Name = b.digest[:min(19, len(b.digest))]
@@ -233,7 +233,7 @@ func (p *Plan) blobItem(b *piece) {
 	at := len(p.errs)
 	p.errs = append(p.errs, nil)
 	it.do = func(ctx context.Context) string {
-		said, err := p.maker.blob(ctx, b, &it.Transfer)
+		said, err := p.maker.fetchBlob(ctx, b, &it.Transfer)
 		if p.errs[at] = err; err != nil {
 			return "failed"
 		}
@@ -250,20 +250,20 @@ func (p *Plan) fileItems(ctx context.Context) {
 	files := p.carried.Files
 	var paths []string
 	for _, listed := range files.Load(ctx).Items {
-		if !listed.Image && verify.IsSubject(listed.Subject) && release.CheckPath(listed.Subject) == nil && p.wish.Files(listed.Subject) {
+		if !listed.Image && verify.IsSubject(listed.Subject) && release.CheckPath(listed.Subject) == nil && p.request.Files(listed.Subject) {
 			paths = append(paths, listed.Subject)
 		}
 	}
 	slices.Sort(paths)
 	p.results, p.origins = make([]report.Result, len(paths)), make([]fetch.Origin, len(paths))
 	for i, name := range paths {
-		t := verify.Target{Path: name, Name: layout.FilePath(p.wish.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
-			Attempts: p.maker.Attempts, Space: p.maker.space, Write: p.writeBeside}
+		t := verify.Target{Path: name, Name: layout.FilePath(p.request.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
+			Attempts: p.maker.Attempts, Space: p.maker.space, Write: p.writeSidecar}
 		if release.DescribeFile(name).Kind == "binary" {
 			t.Mode = 0o755
 		}
 		if p.maker.AllowUnknown {
-			t.Outside = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.wish.Version.FileURL(name), "https://"))
+			t.Outside = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.request.Version.FileURL(name), "https://"))
 		}
 		it := &Item{Name: name}
 		t.Progress = &it.Transfer
@@ -319,7 +319,7 @@ func (p *Plan) outcome(ctx context.Context) report.Report {
 		case errors.As(err, &local):
 			c.Reason = report.Incomplete
 		}
-		r.Results = append(r.Results, report.Result{Subject: p.Items[i].Name, Kind: "blob", Release: p.wish.Version.String(), Checks: []report.Check{c}})
+		r.Results = append(r.Results, report.Result{Subject: p.Items[i].Name, Kind: "blob", Release: p.request.Version.String(), Checks: []report.Check{c}})
 	}
 	r.Interrupted = r.Interrupted || ctx.Err() != nil
 	return r

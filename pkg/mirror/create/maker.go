@@ -1,4 +1,18 @@
-package mirror
+// Package create makes mirrors, brings them up to date and prunes them.
+//
+// A [Maker] has a directory while it is written to. [Maker.Plan] verifies what a
+// [Request] asks for and lists what is missing, [Plan.Run] brings that in, and
+// [Plan.Commit] puts it into the lists: all of it at once, or nothing. A name
+// enters only by a [verify.Admission], a blob only by a digest that admitted
+// content names; so nothing here decides what is genuine.
+//
+//	maker.go    the directory, its locks, and one blob on its way
+//	plan.go     what a request needs
+//	commit.go   what was brought in, joined with the lists
+//	change.go   files that change as one, and a run that was killed between them
+//	overlay.go  the mirror as it is, in front of the network
+//	prune.go    releases taken out, and what no list accounts for
+package create
 
 import (
 	"context"
@@ -11,6 +25,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -18,12 +33,12 @@ import (
 	"github.com/kverify/kverify/pkg/vouch"
 )
 
-// MakerOptions say how a mirror is made. Dir and Verifier are needed.
-type MakerOptions struct {
+// Options say how a mirror is made. Dir and Verifier are needed.
+type Options struct {
 	Dir      string
 	Verifier *verify.Verifier // speaks to the world outside
 	// Stand is what images are read from in place of registry.k8s.io; nil is itself.
-	Stand *url.URL
+	RegistryURL *url.URL
 	// AllowUnknown keeps what could not be proved, outside of what is served.
 	AllowUnknown bool
 	// Refresh asks for everything anew, also for what the mirror has.
@@ -41,12 +56,12 @@ type MakerOptions struct {
 // written under a private name and renamed, and lists are read, joined and
 // written again under a lock.
 type Maker struct {
-	MakerOptions
-	root  *os.Root
-	run   *os.File // the directory, locked with others for as long as this runs
-	kept  *kept    // nil where nothing was there before
-	fresh *verify.Verifier
-	old   *layout.Manifest
+	Options
+	root    *os.Root
+	run     *os.File // the directory, locked with others for as long as this runs
+	overlay *overlay // nil where nothing was there before
+	outside *verify.Verifier
+	old     *layout.Manifest
 	// listed is what the lists had of files, by URL, when the run began.
 	listed map[string]layout.Want
 	space  *fetch.Space
@@ -62,19 +77,19 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("the mirror %s is being %s by another run; try again when that is done", e.Dir, e.By)
 }
 
-// NewMaker opens a directory, which is made if need be. One that holds anything
+// New opens a directory, which is made if need be. One that holds anything
 // but a mirror is refused with an error that wraps [ErrNotMirror].
-func NewMaker(o MakerOptions) (*Maker, error) {
+func New(o Options) (*Maker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &Maker{MakerOptions: o, fresh: o.Verifier, space: new(fetch.Space)}
+	m := &Maker{Options: o, outside: o.Verifier, space: new(fetch.Space)}
 	if err := os.MkdirAll(o.Dir, 0o777); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, ErrNotMirror, layout.WithoutPath(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 	}
 	var err error
 	if m.root, err = fetch.OpenDir(o.Dir); err != nil {
-		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, ErrNotMirror, layout.WithoutPath(err))
+		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 	}
 	if err := m.begin(); err != nil {
 		m.Close()
@@ -89,7 +104,7 @@ func (m *Maker) begin() error {
 	}
 	for _, dir := range []string{"files", "oci/blobs/sha256"} {
 		if err := m.root.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, ErrNotMirror, layout.WithoutPath(err))
+			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 		}
 	}
 	var err error
@@ -108,13 +123,13 @@ func (m *Maker) begin() error {
 		}
 		unlock()
 	}
-	dir, err := Open(m.Dir)
+	dir, err := mirror.Open(m.Dir)
 	if err != nil {
 		return err
 	}
 	listing, err := dir.Listing()
 	if err != nil {
-		return fmt.Errorf("the mirror %s cannot be gone on with: %w; verify it, and make it anew if need be", m.Dir, err)
+		return fmt.Errorf("the mirror %s cannot be updated: %w; verify it, and make it anew if need be", m.Dir, err)
 	}
 	if listing != nil {
 		m.listed = listing.Files
@@ -122,11 +137,11 @@ func (m *Maker) begin() error {
 	if m.old = dir.Manifest(); m.old == nil || m.Refresh {
 		return dir.Close()
 	}
-	m.kept = &kept{dir: dir, next: m.fresh.Fetch.Transport, stand: m.Stand}
-	client := &fetch.Client{Transport: m.kept}
-	v := *m.fresh
+	m.overlay = &overlay{dir: dir, next: m.outside.Fetch.Transport, registry: m.RegistryURL}
+	client := &fetch.Client{Transport: m.overlay}
+	v := *m.outside
 	v.Fetch = client
-	v.Registry = reclient(m.fresh.Registry, client)
+	v.Registry = reclient(m.outside.Registry, client)
 	m.Verifier = &v
 	return nil
 }
@@ -136,11 +151,11 @@ func reclient(c *registry.Client, f *fetch.Client) *registry.Client {
 	return &registry.Client{Fetch: f, Endpoints: c.Endpoints, Keychain: c.Keychain, Cache: c.Cache}
 }
 
-// anew makes the verifier forget what the mirror holds. What came from there did
+// withoutOverlay makes the verifier forget what the mirror holds. What came from there did
 // not serve, and is asked for once more before it counts (rule 25).
-func (m *Maker) anew() {
-	v := *m.fresh
-	v.Registry = reclient(m.fresh.Registry, m.fresh.Fetch)
+func (m *Maker) withoutOverlay() {
+	v := *m.outside
+	v.Registry = reclient(m.outside.Registry, m.outside.Fetch)
 	m.Verifier = &v
 }
 
@@ -150,8 +165,8 @@ func (m *Maker) Close() {
 	if m.run != nil {
 		_ = m.run.Close()
 	}
-	if m.kept != nil {
-		_ = m.kept.dir.Close()
+	if m.overlay != nil {
+		_ = m.overlay.dir.Close()
 	}
 	_ = m.root.Close()
 }
@@ -193,7 +208,7 @@ func onlyMirror(root *os.Root, dir string) error {
 		switch name := e.Name(); {
 		case name == "files", name == "oci", name == layout.UnknownFolder, name == layout.ManifestFile, name == layout.SignatureFile, name == layout.SumsFile, fetch.IsPart(name):
 		default:
-			return fmt.Errorf("%s: %w: %.100q stands in it; name an empty directory, or one that does not exist", dir, ErrNotMirror, name)
+			return fmt.Errorf("%s: %w: %.100q stands in it; name an empty directory, or one that does not exist", dir, mirror.ErrNotMirror, name)
 		}
 	}
 	return nil
@@ -207,10 +222,10 @@ const sweepWait = 3 * time.Second
 // one is fetching.
 const busyWait = 100 * time.Millisecond
 
-// blob brings one blob into the mirror. It enters only by the digest that
+// fetchBlob brings one blob into the mirror. It enters only by the digest that
 // admitted content names, and a layer only if it unpacks to what its image's
 // config says.
-func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said string, err error) {
+func (m *Maker) fetchBlob(ctx context.Context, p *content, t *fetch.Transfer) (said string, err error) {
 	name := layout.BlobPath(p.digest)
 	for {
 		there, err := m.has(ctx, name, p, t)
@@ -247,7 +262,7 @@ func (m *Maker) blob(ctx context.Context, p *piece, t *fetch.Transfer) (said str
 }
 
 // has says whether a blob is there already, whole and right, and nobody else's.
-func (m *Maker) has(ctx context.Context, name string, p *piece, t *fetch.Transfer) (bool, error) {
+func (m *Maker) has(ctx context.Context, name string, p *content, t *fetch.Transfer) (bool, error) {
 	info, err := m.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() != p.size) {
 		return false, nil
