@@ -23,7 +23,7 @@ type Answer struct {
 	Err    error         // why the mirror refuses, if it does: then status is 500 and body says err
 }
 
-// close releases the body.
+// Close releases the body.
 func (a *Answer) Close() { _ = a.Body.Close() }
 
 func (a *Answer) response(req *http.Request) *http.Response {
@@ -46,7 +46,7 @@ func (a *Answer) response(req *http.Request) *http.Response {
 	}
 }
 
-// fromBytes answers with a body that is in memory.
+// NewAnswer answers with a body that is in memory.
 func NewAnswer(status int, contentType string, body []byte) *Answer {
 	return &Answer{
 		Status: status,
@@ -76,7 +76,7 @@ func redirect(location string) *Answer {
 	return a
 }
 
-// fail answers with why there is no other answer: below /v2/ in the form of the
+// Fail answers with why there is no other answer: below /v2/ in the form of the
 // OCI distribution specification with one of its error codes, else as a line of text.
 func Fail(req *http.Request, status int, code, message string) *Answer {
 	if strings.HasPrefix(req.URL.Path, "/v2/") {
@@ -85,7 +85,7 @@ func Fail(req *http.Request, status int, code, message string) *Answer {
 	return plain(status, message)
 }
 
-// refusal answers for what is damaged or contradicts the mirror's own lists.
+// Refuse answers for what is damaged or contradicts the mirror's own lists.
 func (d *Dir) Refuse(req *http.Request, err error) *Answer {
 	refused := &RefusedError{Dir: d.path, Err: err}
 	a := Fail(req, http.StatusInternalServerError, layout.CodeRefused, refused.Error())

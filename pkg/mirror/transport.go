@@ -30,7 +30,7 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.response(req), nil
 }
 
-// answer says what the outside world would answer to req, whose URL names a host
+// Answer says what the outside world would answer to req, whose URL names a host
 // of it. The error is a [*HostError].
 func (d *Dir) Answer(req *http.Request) (*Answer, error) {
 	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
@@ -65,7 +65,7 @@ func allow(req *http.Request, a *Answer) *Answer {
 	return NotAllowed(req)
 }
 
-// notAllowed answers to what is neither GET nor HEAD.
+// NotAllowed answers to what is neither GET nor HEAD.
 func NotAllowed(req *http.Request) *Answer {
 	a := Fail(req, http.StatusMethodNotAllowed, layout.CodeMethod, "a mirror is read only: GET and HEAD")
 	a.Header["Allow"] = "GET, HEAD"

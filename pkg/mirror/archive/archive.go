@@ -71,7 +71,7 @@ type Archive struct {
 	members []member
 }
 
-// NewArchive lists what of the mirror has to go into an archive: everything
+// New lists what of the mirror has to go into an archive: everything
 // that its lists name, and of that what base lacks; nil lacks all. The lists go
 // in at any rate: what the other side has, and this, laid over one another are
 // the mirror.

@@ -162,7 +162,7 @@ type run struct {
 	about  map[place][]*name                         // signatures and referrers, by what they are of
 }
 
-// pushName is one name on its way.
+// name is one name on its way.
 type name struct {
 	entry layout.Name
 	Name
@@ -176,7 +176,7 @@ func (n *name) subject() registry.Ref {
 	return registry.Ref{Host: n.entry.Host, Repository: n.entry.Repo, Digest: n.Of}
 }
 
-// pushNode is a manifest in a repository.
+// node is a manifest in a repository.
 type node struct {
 	place
 	layout.Descriptor

@@ -29,7 +29,7 @@ func (e *WithheldError) Error() string {
 // Unwrap gives the registry's answer.
 func (e *WithheldError) Unwrap() error { return e.Err }
 
-// A PapersError says that a tag was not set since its signature, or something
+// An AttachedError says that a tag was not set since its signature, or something
 // else that refers to the image, is not in the registry.
 type AttachedError struct {
 	Ref      registry.Ref // of the image, in the mirror

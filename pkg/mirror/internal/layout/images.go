@@ -33,13 +33,13 @@ type Node struct {
 	Conflict   bool      // reached with another media type or size as well
 }
 
-// reached holds every digest that a repository may answer for.
+// Reached holds every digest that a repository may answer for.
 type Reached struct {
 	Nodes  map[string]*Node
 	Damage error // the first manifest that could not be followed
 }
 
-// walk follows descriptors from the given roots to everything below them.
+// Walk follows descriptors from the given roots to everything below them.
 func Walk(fsys fs.FS, roots []Descriptor) Reached {
 	all := Reached{Nodes: map[string]*Node{}}
 	note := func(err error) {
@@ -99,7 +99,7 @@ func Walk(fsys fs.FS, roots []Descriptor) Reached {
 	return all
 }
 
-// manifestBlob is an image manifest or an index, as far as it names others.
+// ManifestBlob is an image manifest or an index, as far as it names others.
 type ManifestBlob struct {
 	Manifests    []Descriptor      `json:"manifests"`
 	Config       *Descriptor       `json:"config"`
@@ -161,7 +161,7 @@ func (m ManifestBlob) refers() *referrer {
 	return r
 }
 
-// outside are the blobs that a digest reaches which no name does.
+// BlobsBelow are the paths of the blobs that a digest reaches, whether or not a name does.
 func BlobsBelow(fsys fs.FS, digest string, depth int) map[string]bool {
 	out := map[string]bool{BlobPath(digest): true}
 	body, err := ReadFile(fsys, BlobPath(digest), Want{}, MaxChecked)

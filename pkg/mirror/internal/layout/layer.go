@@ -27,13 +27,13 @@ func (e *LayerError) Error() string {
 	return fmt.Sprintf("the layer %s unpacks to %s, but the config says %s", e.Digest, e.Got, e.Want)
 }
 
-// unpacked says what a layer must unpack to.
+// Unpacked says what a layer must unpack to.
 type Unpacked struct {
 	MediaType string
 	DiffIDs   []string // from the configs that name it; normally one
 }
 
-// layersOf joins the layers of an image with the diff_ids of its config. What
+// LayersOf joins the layers of an image with the diff_ids of its config. What
 // is no image of a file system has none.
 func LayersOf(img *registry.Image, config *registry.Config) (map[string]Unpacked, error) {
 	if len(config.DiffIDs) != len(img.Layers) {
@@ -52,12 +52,12 @@ func LayersOf(img *registry.Image, config *registry.Config) (map[string]Unpacked
 	return out, nil
 }
 
-// isConfig says whether a descriptor is of the config of an image.
+// IsConfig says whether a descriptor is of the config of an image.
 func IsConfig(mediaType string) bool {
 	return mediaType == "application/vnd.docker.container.image.v1+json" || mediaType == "application/vnd.oci.image.config.v1+json"
 }
 
-// hashLayer reads bytes to their end and hashes them, packed and unpacked. want
+// HashLayer reads bytes to their end and hashes them, packed and unpacked. want
 // without diffIDs hashes them packed alone. The error is one of reading, or a
 // [*LayerError], or wraps [layer.ErrType]; whether the digest is right the caller
 // says, and first.

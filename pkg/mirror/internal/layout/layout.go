@@ -52,7 +52,7 @@ func IsKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
 // hostImages is the registry that /v2/ means if nothing else is said.
 const HostImages = "registry.k8s.io"
 
-// canonical gives the canonical URL of an address that is another one, and ""
+// Canonical gives the canonical URL of an address that is another one, and ""
 // of every other.
 //
 //	dl.k8s.io/vX/<path>, cdn.dl.k8s.io/release/vX/<path>  ->  dl.k8s.io/release/vX/<path>
@@ -81,21 +81,21 @@ func Canonical(host, path string) string {
 	return ""
 }
 
-// startsWithVersion reports whether the first element of path looks like v1.2.3.
+// StartsWithVersion reports whether the first element of path looks like v1.2.3.
 func StartsWithVersion(path string) bool {
 	first, _, ok := strings.Cut(path, "/")
 	return ok && len(first) > 1 && first[0] == 'v' && first[1] >= '0' && first[1] <= '9'
 }
 
-// blobPath is where the layout keeps a digest that passed isDigest.
+// BlobPath is where the layout keeps a digest that passed isDigest.
 func BlobPath(digest string) string {
 	return "oci/blobs/sha256/" + strings.TrimPrefix(digest, "sha256:")
 }
 
-// filePath is where a mirror keeps the canonical URL.
+// FilePath is where a mirror keeps the canonical URL.
 func FilePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
 
-// isClean reports whether a URL's path, decoded, is a plain file path: no
+// IsClean reports whether a URL's path, decoded, is a plain file path: no
 // empty, "." or ".." element, and nothing that a terminal or another file
 // system takes for more than a name.
 func IsClean(p string) bool {
@@ -108,7 +108,7 @@ func IsClean(p string) bool {
 // beside are the endings of a file and of what lies beside it.
 var Sidecars = []string{"", ".sha256", ".sha512", ".sig", ".cert", BundleSuffix}
 
-// signed gives the digest that a tag of signatures or of referrers is about:
+// SubjectOfTag gives the digest that a tag of signatures or of referrers is about:
 // "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
 func SubjectOfTag(tag string) string {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
@@ -123,7 +123,7 @@ func IsDigest(s string) bool {
 	return ok && IsHex(rest)
 }
 
-// isHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
+// IsHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
 func IsHex(s string) bool {
 	if len(s) != 64 || strings.ToLower(s) != s {
 		return false
@@ -132,7 +132,7 @@ func IsHex(s string) bool {
 	return err == nil
 }
 
-// bare takes off the operation and the path, which the caller names better.
+// WithoutPath takes off the operation and the path, which the caller names better.
 func WithoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

@@ -25,14 +25,14 @@ const (
 	ManifestVersion = 1
 )
 
-// manifest is MANIFEST.json, as far as reading needs it.
+// Listing is MANIFEST.json, as far as reading needs it.
 type Listing struct {
 	images   map[string]Descriptor // by full name
 	Files    map[string]Want       // by canonical URL
 	Manifest *Manifest
 }
 
-// descriptor is an OCI descriptor, as far as the mirror follows it.
+// Descriptor is an OCI descriptor, as far as the mirror follows it.
 type Descriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
@@ -41,7 +41,7 @@ type Descriptor struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// check returns what is wrong with a descriptor that comes from a file.
+// Check returns what is wrong with a descriptor that comes from a file.
 func (d Descriptor) Check() error {
 	switch {
 	case !IsDigest(d.Digest):
@@ -54,7 +54,7 @@ func (d Descriptor) Check() error {
 	return nil
 }
 
-// readManifest reads MANIFEST.json; none is nil.
+// ReadManifest reads MANIFEST.json; none is nil.
 func ReadManifest(fsys fs.FS) (*Listing, error) {
 	body, err := ReadFile(fsys, "MANIFEST.json", Want{}, MaxManifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,7 +70,7 @@ func ReadManifest(fsys fs.FS) (*Listing, error) {
 	return m, nil
 }
 
-// parseManifest reads MANIFEST.json. Fields may be added under the same
+// ParseManifest reads MANIFEST.json. Fields may be added under the same
 // schemaVersion, so unknown ones are passed over.
 func ParseManifest(body []byte) (*Listing, error) {
 	if err := cheap(body); err != nil {
@@ -113,7 +113,7 @@ type Name struct {
 	Target                  Descriptor
 }
 
-// parseIndex reads oci/index.json: one descriptor a name, and a name on every
+// ParseIndex reads oci/index.json: one descriptor a name, and a name on every
 // descriptor.
 func ParseIndex(body []byte) ([]Name, error) {
 	if err := cheap(body); err != nil {
@@ -163,7 +163,7 @@ func (n Name) String() string {
 	return n.Host + "/" + n.Repo + ":" + n.Tag
 }
 
-// splitName takes apart "host/repository:tag" and "host/repository@sha256:<hex>".
+// SplitName takes apart "host/repository:tag" and "host/repository@sha256:<hex>".
 func SplitName(full string) (n Name, ok bool) {
 	host, rest, ok := strings.Cut(full, "/")
 	if !ok || host == "" || strings.ToLower(host) != host || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" {
@@ -204,7 +204,7 @@ func cheap(body []byte) error {
 // maxDepth is far beyond any document read here; it bounds the walk's memory.
 const MaxDepth = 64
 
-// noDuplicateKeys refuses a JSON text in which an object has a key twice, at
+// NoDuplicateKeys refuses a JSON text in which an object has a key twice, at
 // any depth and in any case: readers differ in which of the two they take.
 // It also refuses anything after the first value.
 func NoDuplicateKeys(body []byte) error {
@@ -255,7 +255,7 @@ func NoDuplicateKeys(body []byte) error {
 	}
 }
 
-// listed says what MANIFEST.json thinks of the canonical URL: what its bytes
+// Listed says what MANIFEST.json thinks of the canonical URL: what its bytes
 // must be (nothing, if there is no MANIFEST.json), and whether it may be read.
 func (m *Listing) Listed(url string) (w Want, ok bool) {
 	if m == nil {
@@ -265,7 +265,7 @@ func (m *Listing) Listed(url string) (w Want, ok bool) {
 	return w, ok
 }
 
-// agrees says whether MANIFEST.json, if there is one, lists the name with that
+// Agrees says whether MANIFEST.json, if there is one, lists the name with that
 // very digest.
 func (m *Listing) Agrees(n Name) error {
 	if m == nil {

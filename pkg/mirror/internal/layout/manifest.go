@@ -98,7 +98,7 @@ func scopeKey(s Scope) string {
 	return string(text)
 }
 
-// bytes renders the list.
+// Bytes renders the list.
 func (m *Manifest) Bytes() ([]byte, error) {
 	m.sort()
 	var b bytes.Buffer
@@ -109,7 +109,7 @@ func (m *Manifest) Bytes() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// index renders oci/index.json: exactly the names of the list.
+// Index renders oci/index.json: exactly the names of the list.
 func (m *Manifest) Index() ([]byte, error) {
 	type entry struct {
 		MediaType   string            `json:"mediaType"`
@@ -130,7 +130,7 @@ func (m *Manifest) Index() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// sums renders the checksums of the lists, as sha256sum -c reads them.
+// Sums renders the checksums of the lists, as sha256sum -c reads them.
 func Sums(files map[string][]byte) []byte {
 	var b strings.Builder
 	for _, name := range Summed {
@@ -142,7 +142,7 @@ func Sums(files map[string][]byte) []byte {
 	return []byte(b.String())
 }
 
-// merge joins what another run found with what is listed. What was found last
+// Merge joins what another run found with what is listed. What was found last
 // is right about what both name.
 func (m *Manifest) Merge(found *Manifest) {
 	m.Releases = append(m.Releases, found.Releases...)

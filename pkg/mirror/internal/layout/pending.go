@@ -23,26 +23,26 @@ const (
 	MaxChanged = 20_000
 )
 
-// pendingDoc is the record of a change.
+// Change is the record of a change.
 type Change struct {
 	SchemaVersion int           `json:"schemaVersion"`
 	Files         []ChangedFile `json:"files"`
 }
 
-// pendingFile is a file of a change: under its private name, or under its own
+// ChangedFile is a file of a change: under its private name, or under its own
 // already.
 type ChangedFile struct {
 	Path   string `json:"path"`
 	Remove bool   `json:"remove,omitempty"`
 }
 
-// stagedName is where the new content of a file waits for its name.
+// StagedName is where the new content of a file waits for its name.
 func StagedName(name string) string {
 	dir, base := path.Split(name)
 	return dir + "." + base + ".next.kverify-part"
 }
 
-// parseChange reads the record of a change. It can name the lists of a mirror
+// ParseChange reads the record of a change. It can name the lists of a mirror
 // and what is below files/, and nothing else.
 func ParseChange(text []byte) (Change, error) {
 	var doc Change
@@ -67,7 +67,7 @@ func ParseChange(text []byte) (Change, error) {
 	return doc, nil
 }
 
-// readChange reads the record of a change that was not completed; none is nil.
+// ReadChange reads the record of a change that was not completed; none is nil.
 func ReadChange(fsys fs.FS) (*Change, error) {
 	text, err := ReadIfThere(fsys, ChangeFile, MaxChange)
 	if text == nil || err != nil {

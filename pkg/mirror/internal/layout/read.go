@@ -33,7 +33,7 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged: it is %s, not %s", e.Path, e.Got, e.Want)
 }
 
-// patient is a directory whose files are opened without waiting, whatever they
+// NonBlocking is a directory whose files are opened without waiting, whatever they
 // turn out to be. As of its root nothing outside of it is reached.
 type NonBlocking struct{ Root *os.Root }
 
@@ -85,7 +85,7 @@ func absent(err error) error {
 	return err
 }
 
-// want is what bytes must be. The zero value demands nothing.
+// Want is what bytes must be. The zero value demands nothing.
 type Want struct {
 	Sha256 string // hex
 	Size   int64  // meaningful only with sha256
@@ -156,7 +156,7 @@ func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadC
 	return InMemory{Reader: bytes.NewReader(body)}, int64(len(body)), nil
 }
 
-// checkedReader hands out a file and withholds its last bytes unless the whole
+// CheckedReader hands out a file and withholds its last bytes unless the whole
 // is what it must be. A reader of damaged content therefore always gets an
 // error and too few bytes, whether or not it waits for io.EOF.
 type CheckedReader struct {
@@ -206,7 +206,7 @@ func IsCorrupt(err error) bool {
 	return errors.As(err, &c)
 }
 
-// withContext ends a read with its context.
+// WithContext ends a read with its context.
 func WithContext(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
 
 // contextReader ends a read with its context.
@@ -222,7 +222,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// inMemory is a body that was read, and checked, already.
+// InMemory is a body that was read, and checked, already.
 type InMemory struct{ *bytes.Reader }
 
 func (InMemory) Close() error { return nil }
