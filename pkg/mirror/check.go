@@ -34,19 +34,19 @@ type finding struct {
 
 // audit is one examination of a mirror's bytes.
 type audit struct {
-	dir    *Dir
-	sizes  map[string]int64 // regular files, by path
-	listed map[string]bool  // paths that something accounts for
-	odd    []finding
-	blobs  int
-	bytes  int64
-	absent map[string][]string // platforms that an index names and that are not there
+	dir      *Dir
+	sizes    map[string]int64 // regular files, by path
+	listed   map[string]bool  // paths that something accounts for
+	findings []finding
+	blobs    int
+	bytes    int64
+	absent   map[string][]string // platforms that an index names and that are not there
 
 	noIndex bool // oci/index.json or oci/oci-layout is missing, or cannot be read
 }
 
 func (a *audit) note(what string, v report.Verdict, reason report.Reason, format string, args ...any) {
-	a.odd = append(a.odd, finding{what, v, reason, fmt.Sprintf(format, args...)})
+	a.findings = append(a.findings, finding{what, v, reason, fmt.Sprintf(format, args...)})
 }
 
 // walk looks at every name in the mirror.

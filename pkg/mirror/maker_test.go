@@ -233,7 +233,7 @@ func TestMakeSparse(t *testing.T) {
 	wantVerdict(t, "the mirror of both", inside(t, w, dir, nil), report.Verified)
 }
 
-// TestMakeUnknown: a signature that cannot be had fails the run, and nothing is
+// TestMakeUnknown: a signature that could not be fetched fails the run, and nothing is
 // listed; the next run goes on. With AllowUnknown it is kept where nobody is
 // given it.
 func TestMakeUnknown(t *testing.T) {

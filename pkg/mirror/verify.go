@@ -36,7 +36,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	var results []report.Result
 	var versions []release.Version
 	var absent []string
-	known := &asked{names: map[string]string{}, files: map[string]bool{}}
+	known := &accounted{names: map[string]string{}, files: map[string]bool{}}
 	for _, s := range d.scopes() {
 		version, carried, err := d.judgeScope(ctx, v, s, true)
 		var wrong *scopeError
@@ -58,8 +58,8 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	if len(versions) == 0 {
 		a.note(".", report.Unknown, report.NoClaim, "it names no release, so that there is nothing to verify")
 	}
-	a.unasked(known, results)
-	a.unmade(v, results)
+	a.unaccountedNames(known, results)
+	a.checksNotRun(v, results)
 	for _, version := range unique(versions) {
 		list, err := a.judgeFiles(ctx, v, version, known.files)
 		if err != nil {
@@ -68,7 +68,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		results = add(results, list)
 	}
 	a.files(ctx, v.Progress, known.files)
-	a.unjudged(known, unique(versions))
+	a.unaccountedFiles(known, unique(versions))
 	a.unlisted()
 	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
@@ -236,7 +236,7 @@ const maxFindings = 200
 // results is the mirror's own result, and one for each thing that is not right.
 func (a *audit) results() []report.Result {
 	missing, wrong := 0, 0
-	for _, f := range a.odd {
+	for _, f := range a.findings {
 		if f.verdict == report.Refuted {
 			wrong++
 		} else {
@@ -256,9 +256,9 @@ func (a *audit) results() []report.Result {
 	}
 	own := report.Result{Subject: a.dir.path, Kind: "mirror", Checks: []report.Check{inventory, digest}, Notes: a.remarks()}
 	out := []report.Result{own}
-	for i, f := range a.odd {
+	for i, f := range a.findings {
 		if i == maxFindings {
-			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.odd)-i))
+			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.findings)-i))
 			out[0] = own
 			break
 		}

@@ -13,15 +13,15 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// asked collects what the scopes of a mirror account for. Whoever has a mirror in
+// accounted collects what the scopes of a mirror account for. Whoever has a mirror in
 // hand can write all of its lists, so that what stands in them is judged, or is
 // said not to have been (rule 23).
-type asked struct {
+type accounted struct {
 	names map[string]string // that were admitted, and their digests
 	files map[string]bool   // canonical URLs that were judged as files of a release
 }
 
-func (k *asked) admit(c *verify.Carried) {
+func (k *accounted) admit(c *verify.Carried) {
 	for _, im := range c.Images {
 		for _, a := range im.Admissions {
 			k.names[a.Ref().String()] = a.Digest()
@@ -29,9 +29,9 @@ func (k *asked) admit(c *verify.Carried) {
 	}
 }
 
-// unasked finds names that no image of a scope brought in. What belongs to an
+// unaccountedNames finds names that no image of a scope brought in. What belongs to an
 // image that is not verified has its verdict already.
-func (a *audit) unasked(k *asked, results []report.Result) {
+func (a *audit) unaccountedNames(k *accounted, results []report.Result) {
 	failed := map[string]bool{} // subjects, then their other names and digests
 	for _, r := range results {
 		if r.Kind == "image" && r.Verdict() != report.Verified {
@@ -73,9 +73,9 @@ func (a *audit) urls() (list []string) {
 	return list
 }
 
-// unjudged finds files that are none of a release that was judged, do not stand
+// unaccountedFiles finds files that are none of a release that was judged, do not stand
 // beside one, and are no document that a verdict may rest on.
-func (a *audit) unjudged(k *asked, versions []release.Version) {
+func (a *audit) unaccountedFiles(k *accounted, versions []release.Version) {
 	known := map[string]bool{support.ScheduleURL: true, support.EndOfLifeURL: true}
 	for _, image := range []string{"kube-apiserver", "etcd", "coredns"} { // one of each manifest
 		known[release.PromotionURL(image)] = true
@@ -110,9 +110,9 @@ func (a *audit) unjudged(k *asked, versions []release.Version) {
 	}
 }
 
-// unmade finds checks of images that the caller demands, and that were made of
-// none since the mirror has none.
-func (a *audit) unmade(v *verify.Verifier, results []report.Result) {
+// checksNotRun finds checks of images that the caller demands, and that no image
+// of the mirror was put to, since it has none.
+func (a *audit) checksNotRun(v *verify.Verifier, results []report.Result) {
 	of := v.OfFiles().Require
 	for _, name := range v.Require {
 		if !slices.Contains(of, name) && !slices.ContainsFunc(results, func(r report.Result) bool {
