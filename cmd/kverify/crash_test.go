@@ -38,12 +38,14 @@ type crashes struct {
 type site struct {
 	call, about string
 	nth         int
+	creates     bool // an open that makes the file
 }
 
 func (s site) String() string { return fmt.Sprintf("%s of %s, the %d.", s.call, s.about, s.nth) }
 
-// fileCalls are all by which a run changes a directory.
-const fileCalls = "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,mkdirat,ftruncate,linkat,write"
+// fileCalls are all by which a run changes a directory, and those that open what
+// is in it.
+const fileCalls = "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,mkdirat,ftruncate,linkat,write,openat"
 
 var (
 	callLine = regexp.MustCompile(`^\d+\s+(\w+)\((.*)$`)
@@ -135,15 +137,23 @@ func (c *crashes) sites(t *testing.T, op crashing, work string) (list []site) {
 			}
 		} else if n := callName.FindStringSubmatch(m[2]); n != nil && s.call != "write" {
 			s.about = n[1]
+			if outside := filepath.IsAbs(s.about) && !strings.HasPrefix(s.about, work); outside && s.call == "openat" {
+				continue // a file of the system's
+			}
 		} else {
 			continue
 		}
 		times[s]++
 		s.nth = times[site{call: s.call, about: s.about}]
+		s.creates = s.call == "openat" && strings.Contains(m[2], "O_CREAT")
 		list = append(list, s)
 	}
-	return slices.DeleteFunc(list, func(s site) bool { // a long file is written in many pieces, all alike
-		return s.call == "write" && s.nth > 1 && s.nth < times[site{call: s.call, about: s.about}]
+	return slices.DeleteFunc(list, func(s site) bool {
+		all := times[site{call: s.call, about: s.about}]
+		if s.call == "openat" && !s.creates { // a directory is opened for each file in it
+			return s.nth > 1 && s.nth != (all+1)/2
+		}
+		return s.call == "write" && s.nth > 1 && s.nth < all // a long file is written in many pieces, all alike
 	})
 }
 
@@ -176,13 +186,21 @@ type ending struct {
 	how string // as strace injects it
 }
 
-// endings are all the ways in which a run of these system calls can be ended.
+// endings are all the ways in which a run of these system calls can be ended:
+// by SIGKILL and by a disk that is full or fails at what changes a directory, and
+// by a process without files to open, or without the right to, at what opens.
 func endings(sites []site) (list []ending) {
 	for _, s := range sites {
-		for _, how := range []string{"signal=KILL", "error=ENOSPC", "error=EIO"} {
-			if s.call == "write" && how == "signal=KILL" {
-				continue // as before the call that comes next
-			}
+		hows := []string{"signal=KILL", "error=ENOSPC", "error=EIO"}
+		switch s.call {
+		case "write":
+			hows = hows[1:] // killed here it is as before the call that comes next
+		case "openat":
+			hows = []string{"error=EMFILE", "error=EACCES"}
+		case "mkdirat":
+			hows = append(hows, "error=EACCES")
+		}
+		for _, how := range hows {
 			list = append(list, ending{s, how})
 		}
 	}
@@ -202,8 +220,8 @@ func spread[T any](list []T, n int) []T {
 }
 
 // TestCrash ends every command that writes at the system calls by which it
-// changes a directory: by SIGKILL, by a full disk, by a disk that fails. What is
-// there is then right, or not known; never refuted. The next run completes it,
+// changes a directory: by SIGKILL, by a full disk, by a disk that fails, by
+// files that cannot be opened. What is there is then right, or not known; never refuted. The next run completes it,
 // and leaves nothing over. `make test` tries a few endings of each quick command,
 // `make slow` more of every command, and `make crash` every one.
 func TestCrash(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -74,7 +75,7 @@ func isUsage(err error) bool {
 		skew    *support.SkewError
 		span    *release.RangeError
 		saved   *report.FileError
-		keep    *mirror.KeepError
+		keep    *create.KeepError
 	)
 	return errors.As(err, &own) || errors.As(err, &asked) || errors.As(err, &version) ||
 		errors.As(err, &ref) || errors.As(err, &file) || errors.Is(err, mirror.ErrNotMirror) ||

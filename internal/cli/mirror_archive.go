@@ -7,6 +7,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/archive"
 )
 
 // archiving is what an archive of a mirror was asked for.
@@ -48,11 +49,11 @@ func (o archiving) ready(dir string) error {
 }
 
 // opened opens what --base names; nil if it names nothing.
-func (o archiving) opened() (*mirror.Base, error) {
+func (o archiving) opened() (*archive.Base, error) {
 	if o.base == "" {
 		return nil, nil
 	}
-	base, err := mirror.OpenBase(o.base)
+	base, err := archive.OpenBase(o.base)
 	if err != nil {
 		return nil, usagef("--base: %w", err)
 	}
@@ -82,7 +83,7 @@ func (a *app) pack(ctx context.Context, set *settings, path string, o archiving)
 		return err
 	}
 	defer base.Close() //nolint:errcheck // only read
-	tar, err := mirror.NewArchive(dir, base)
+	tar, err := archive.New(dir, base)
 	if err != nil {
 		return err
 	}

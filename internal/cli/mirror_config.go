@@ -46,7 +46,7 @@ holds, and how to set it.`,
 			if err != nil {
 				return err
 			}
-			n := mirror.Nodes{Registry: base, CA: ca}
+			n := mirror.NodeConfig{Registry: base, CA: ca}
 			if len(args) == 2 {
 				dir, err := mirror.Open(args[0])
 				if err != nil {
@@ -83,7 +83,7 @@ holds, and how to set it.`,
 }
 
 // newest is the newest release that has an image there.
-func newest(n mirror.Nodes) (v release.Version) {
+func newest(n mirror.NodeConfig) (v release.Version) {
 	for _, ref := range n.Images {
 		w, err := release.ParseVersion(ref.Tag)
 		if err == nil && ref.Repository == "kube-apiserver" && (v.IsZero() || v.Compare(w) < 0) {

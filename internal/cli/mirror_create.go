@@ -13,6 +13,7 @@ import (
 
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -140,8 +141,8 @@ func (o *createOptions) read(ctx context.Context, a *app, v *verify.Verifier, ar
 }
 
 // wish is what is wanted of one release.
-func (o *createOptions) wish(v release.Version, policy *trust.Policy) (mirror.Wish, error) {
-	w := mirror.Wish{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
+func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Request, error) {
+	w := create.Request{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
 	least, _, _ := policy.Least(v.Minor)
 	for _, n := range o.names {
 		switch {
@@ -211,7 +212,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, ar
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}
-	var wishes []mirror.Wish
+	var wishes []create.Request
 	for _, version := range o.versions {
 		w, err := o.wish(version, v.Policy)
 		if err != nil {
@@ -223,7 +224,7 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, ar
 	if err != nil {
 		return err
 	}
-	m, err := mirror.NewMaker(mirror.MakerOptions{Dir: o.dir, Verifier: v, Stand: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
+	m, err := create.New(create.Options{Dir: o.dir, Verifier: v, RegistryURL: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
 		Refresh: o.refresh, Attempts: set.retry + 1, Tool: version().tool(), Operator: operator})
 	if err != nil {
 		return err
@@ -267,23 +268,23 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, ar
 }
 
 // createOne carries one release.
-func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w mirror.Wish, o *createOptions) (report.Report, mirror.Made, error) {
-	var plan *mirror.Plan
+func (a *app) createOne(ctx context.Context, set *settings, m *create.Maker, w create.Request, o *createOptions) (report.Report, create.Committed, error) {
+	var plan *create.Plan
 	var err error
 	a.watch(set, m.Verifier.Progress, w.Version.String(), func() { plan, err = m.Plan(ctx, w) })
 	if err != nil {
-		return report.Report{}, mirror.Made{}, err
+		return report.Report{}, create.Committed{}, err
 	}
 	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
 		if missing := o.missing(w, plan); missing != "" {
-			return report.Report{}, mirror.Made{}, plan.None(ctx, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
+			return report.Report{}, create.Committed{}, plan.None(ctx, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
 		}
 	}
 	if o.noRun {
-		return plan.Report, mirror.Made{}, a.listItems(w, plan)
+		return plan.Report, create.Committed{}, a.listItems(w, plan)
 	}
 	if err := plan.Room(); err != nil {
-		return report.Report{}, mirror.Made{}, err
+		return report.Report{}, create.Committed{}, err
 	}
 	watched := make([]watchedFile, len(plan.Items))
 	for i, it := range plan.Items {
@@ -313,7 +314,7 @@ func (a *app) createOne(ctx context.Context, set *settings, m *mirror.Maker, w m
 }
 
 // sayAboutMirror says what the people inside should know.
-func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *createOptions) {
+func (a *app) sayAboutMirror(made create.Committed, w create.Request, o *createOptions) {
 	if !made.Listed {
 		return
 	}
@@ -330,12 +331,12 @@ func (a *app) sayAboutMirror(made mirror.Made, w mirror.Wish, o *createOptions) 
 }
 
 // missing is a name that nothing was found for.
-func (o *createOptions) missing(w mirror.Wish, plan *mirror.Plan) string {
+func (o *createOptions) missing(w create.Request, plan *create.Plan) string {
 	for _, n := range o.names {
 		if n == release.AllImages || n == release.AllFiles || slices.Contains(w.Names, n) {
 			continue
 		}
-		if !slices.ContainsFunc(plan.Items, func(it *mirror.Item) bool { return o.wants([]string{n}, it.Name) }) {
+		if !slices.ContainsFunc(plan.Items, func(it *create.Item) bool { return o.wants([]string{n}, it.Name) }) {
 			return n
 		}
 	}
@@ -343,7 +344,7 @@ func (o *createOptions) missing(w mirror.Wish, plan *mirror.Plan) string {
 }
 
 // listItems prints what would be brought in.
-func (a *app) listItems(w mirror.Wish, plan *mirror.Plan) error {
+func (a *app) listItems(w create.Request, plan *create.Plan) error {
 	var b strings.Builder
 	for _, it := range plan.Items {
 		size := "?"

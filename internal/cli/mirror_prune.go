@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kverify/kverify/internal/render"
-	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/release"
 )
 
@@ -36,7 +36,7 @@ needs no network, so that a mirror inside is pruned inside.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			a.running = true
-			o := mirror.PruneOptions{Dir: args[0], DryRun: dry}
+			o := create.PruneOptions{Dir: args[0], DryRun: dry}
 			for _, k := range keep {
 				v, err := release.ParseVersion(k)
 				if err != nil {
@@ -48,7 +48,7 @@ needs no network, so that a mirror inside is pruned inside.`,
 			if o.Operator, err = a.operator(c.Context(), signKey, args[0]); err != nil {
 				return err
 			}
-			out, err := mirror.Prune(o)
+			out, err := create.Prune(o)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/push"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -137,17 +138,17 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	if set.verbose {
 		network = &fetch.Trace{Next: network, W: a.stderr}
 	}
-	p := mirror.Push{
+	p := push.Options{
 		To: &registry.Client{
 			Fetch: &fetch.Client{Transport: network}, Keychain: a.keychain(ctx),
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },
 		Jobs:  set.jobs, Attempts: set.retry + 1, Overwrite: s.overwrite, DryRun: s.dryRun,
-		Progress: new(mirror.PushProgress),
+		Progress: new(push.Progress),
 	}
-	var result *mirror.PushResult
-	a.watchBytes(set, "to "+base.Host, p.Progress.Counts, func() { result, err = dir.Push(ctx, p) })
+	var result *push.Result
+	a.watchBytes(set, "to "+base.Host, p.Progress.Counts, func() { result, err = push.Run(ctx, dir, p) })
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {
 		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is no failure
-			return slices.ContainsFunc(result.Copies, func(c mirror.Copy) bool { return c.State == mirror.Wanted && c.There(there) == res.Subject })
+			return slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.State == push.WouldPush && c.In(there) == res.Subject })
 		})
 		r.Results = append(r.Results, judged.Results...)
 		a.code = verdictExit[r.Verdict()]
@@ -170,12 +171,12 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 }
 
 // sayShipped sums up on stderr what a push did.
-func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.PushResult) {
+func (a *app) sayShipped(set *settings, s shipment, there string, r *push.Result) {
 	if set.quiet {
 		return
 	}
-	n := map[mirror.CopyState]int{}
-	for _, c := range r.Copies {
+	n := map[push.State]int{}
+	for _, c := range r.Names {
 		n[c.State]++
 		if c.Note != "" {
 			a.say("%s: %s", c.Ref, c.Note)
@@ -183,7 +184,7 @@ func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.Push
 	}
 	if s.dryRun {
 		a.say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
-			count(n[mirror.Wanted], "name"), there, n[mirror.Kept], count(r.Sent, "blob"), bytesText(r.Bytes))
+			count(n[push.WouldPush], "name"), there, n[push.AlreadyThere], count(r.Sent, "blob"), bytesText(r.Bytes))
 	} else {
 		for _, c := range r.Causes() {
 			if c.Count > 1 {
@@ -191,13 +192,13 @@ func (a *app) sayShipped(set *settings, s shipment, there string, r *mirror.Push
 			}
 		}
 		a.say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
-			count(n[mirror.Pushed], "name"), there, n[mirror.Kept], n[mirror.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
+			count(n[push.Pushed], "name"), there, n[push.AlreadyThere], n[push.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
 	}
 }
 
 // sayUnmade lists the repositories that somebody must make first, once.
-func (a *app) sayUnmade(there string, r *mirror.PushResult) {
-	if list := r.Unmade(there); len(list) > 0 {
+func (a *app) sayUnmade(there string, r *push.Result) {
+	if list := r.MissingRepositories(there); len(list) > 0 {
 		a.say("%s has no such repositories, and makes none by itself; make these, and push again (--dry-run -o name lists all that a push needs):", there)
 		for _, repo := range list {
 			a.say("  %s", repo)
@@ -206,18 +207,18 @@ func (a *app) sayUnmade(there string, r *mirror.PushResult) {
 }
 
 // listCopies prints what a dry run found, a name a line, or the repositories alone.
-func (a *app) listCopies(set *settings, there string, r *mirror.PushResult) error {
+func (a *app) listCopies(set *settings, there string, r *push.Result) error {
 	var b strings.Builder
 	if set.outputs[0].format == "name" {
 		_, err := fmt.Fprintln(a.stdout, strings.Join(r.Repositories(there), "\n"))
 		return err
 	}
-	for _, c := range r.Copies {
-		what := map[mirror.CopyState]string{mirror.Wanted: "would be pushed", mirror.Kept: "is there"}[c.State]
+	for _, c := range r.Names {
+		what := map[push.State]string{push.WouldPush: "would be pushed", push.AlreadyThere: "is there"}[c.State]
 		if c.Err != nil {
 			what = "cannot be pushed: " + c.Err.Error()
 		}
-		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.There(there), what)
+		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.In(there), what)
 	}
 	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
 	return err

@@ -19,6 +19,7 @@ import (
 	"github.com/kverify/kverify/internal/web"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/serve"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -136,7 +137,7 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 		return err
 	}
 	defer closeLog()
-	h := mirror.NewHandler(dir)
+	h := serve.NewHandler(dir)
 	h.Log, h.Tool = log, version().tool()
 	server := &http.Server{
 		Handler: h, ErrorLog: a.serverLog(set),
@@ -231,7 +232,7 @@ type served struct {
 	app     *app
 	set     *settings
 	dir     *mirror.Dir
-	handler *mirror.Handler
+	handler *serve.Handler
 	page    *web.Page
 	seen    string // stamp of dir when it was opened
 }

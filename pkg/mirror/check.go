@@ -3,17 +3,18 @@ package mirror
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -33,19 +34,19 @@ type finding struct {
 
 // audit is one examination of a mirror's bytes.
 type audit struct {
-	dir    *Dir
-	sizes  map[string]int64 // regular files, by path
-	listed map[string]bool  // paths that something accounts for
-	odd    []finding
-	blobs  int
-	bytes  int64
-	absent map[string][]string // platforms that an index names and that are not there
+	dir      *Dir
+	sizes    map[string]int64 // regular files, by path
+	listed   map[string]bool  // paths that something accounts for
+	findings []finding
+	blobs    int
+	bytes    int64
+	absent   map[string][]string // platforms that an index names and that are not there
 
 	noIndex bool // oci/index.json or oci/oci-layout is missing, or cannot be read
 }
 
 func (a *audit) note(what string, v report.Verdict, reason report.Reason, format string, args ...any) {
-	a.odd = append(a.odd, finding{what, v, reason, fmt.Sprintf(format, args...)})
+	a.findings = append(a.findings, finding{what, v, reason, fmt.Sprintf(format, args...)})
 }
 
 // walk looks at every name in the mirror.
@@ -82,44 +83,44 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	type job struct {
 		digest string
 		size   int64
-		want   unpacked
+		want   layout.Unpacked
 	}
 	jobs := map[string]*job{}
-	for _, key := range sortedKeys(a.dir.repos) {
+	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
-		for tag, err := range r.refused {
+		for tag, err := range r.Refused {
 			a.note(key+":"+tag, report.Refuted, report.Mismatch, "%v", err)
 		}
-		all := r.reach()
-		if all.damage != nil {
+		all := r.Reach()
+		if all.Damage != nil {
 			v := report.Unknown
-			if isCorrupt(all.damage) {
+			if layout.IsCorrupt(all.Damage) {
 				v = report.Refuted
 			}
-			a.note(key, v, report.Mismatch, "%v", all.damage)
+			a.note(key, v, report.Mismatch, "%v", all.Damage)
 		}
-		for digest, n := range all.nodes {
-			if n.conflict {
+		for digest, n := range all.Nodes {
+			if n.Conflict {
 				a.note(key+"@"+digest, report.Refuted, report.Mismatch, "it is described in two ways that differ")
 			}
 			if jobs[digest] == nil {
 				jobs[digest] = &job{digest: digest, size: n.Size}
 			}
-			if n.isManifest {
-				a.image(key, n, func(layer string, u unpacked) {
+			if n.IsManifest {
+				a.image(key, n, func(layer string, u layout.Unpacked) {
 					if j := jobs[layer]; j == nil {
 						jobs[layer] = &job{digest: layer, want: u, size: -1}
 					} else {
-						j.want.mediaType = u.mediaType
-						j.want.diffIDs = append(j.want.diffIDs, u.diffIDs...)
+						j.want.MediaType = u.MediaType
+						j.want.DiffIDs = append(j.want.DiffIDs, u.DiffIDs...)
 					}
 				})
 			}
 		}
 	}
 	var list []*job
-	for _, digest := range sortedKeys(jobs) {
-		name := blobPath(digest)
+	for _, digest := range slices.Sorted(maps.Keys(jobs)) {
+		name := layout.BlobPath(digest)
 		if size, there := a.sizes[name]; there {
 			a.listed[name] = true
 			a.blobs++
@@ -136,29 +137,24 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	for i, err := range errs {
 		if err != nil {
 			v, reason := report.Unknown, report.Malformed
-			var layer *LayerError
+			var layer *layout.LayerError
 			switch {
-			case isCorrupt(err), errors.As(err, &layer):
+			case layout.IsCorrupt(err), errors.As(err, &layer):
 				v, reason = report.Refuted, report.Mismatch
 			case errors.Is(err, context.Canceled):
 				reason = report.Interrupted
-			case errors.Is(err, errTooLarge):
+			case errors.Is(err, layout.ErrTooLarge):
 				reason = report.Limit
 			}
-			a.note(blobPath(list[i].digest), v, reason, "%v", err)
+			a.note(layout.BlobPath(list[i].digest), v, reason, "%v", err)
 		}
 	}
 }
 
-func isCorrupt(err error) bool {
-	var c *CorruptError
-	return errors.As(err, &c)
-}
-
 // image takes a manifest apart: what it names must be there, but for platforms
 // that a sparse mirror leaves out, and its layers must unpack to its config.
-func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
-	body, err := a.dir.readAll(blobPath(n.Digest), n.want(), maxChecked)
+func (a *audit) image(repo string, n *layout.Node, layer func(string, layout.Unpacked)) {
+	body, err := layout.ReadFile(a.dir.fsys, layout.BlobPath(n.Digest), n.Want(), layout.MaxChecked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // said of the index that names it
 	}
@@ -172,7 +168,7 @@ func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
 	}
 	if index != nil {
 		for _, m := range index.Manifests {
-			if _, there := a.sizes[blobPath(m.Digest)]; !there && m.Platform != nil {
+			if _, there := a.sizes[layout.BlobPath(m.Digest)]; !there && m.Platform != nil {
 				a.absent[n.Digest] = append(a.absent[n.Digest], m.Platform.String())
 			} else if !there {
 				a.note(repo+"@"+m.Digest, report.Unknown, report.Incomplete, "an index names it, and it is missing")
@@ -181,21 +177,21 @@ func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
 		return
 	}
 	for _, d := range append([]registry.Descriptor{img.Config}, img.Layers...) {
-		if _, there := a.sizes[blobPath(d.Digest)]; !there {
-			a.note(blobPath(d.Digest), report.Unknown, report.Incomplete, "%s@%s names it, and it is missing", repo, n.Digest)
+		if _, there := a.sizes[layout.BlobPath(d.Digest)]; !there {
+			a.note(layout.BlobPath(d.Digest), report.Unknown, report.Incomplete, "%s@%s names it, and it is missing", repo, n.Digest)
 		}
 	}
-	if !isConfig(img.Config.MediaType) {
+	if !layout.IsConfig(img.Config.MediaType) {
 		return
 	}
-	text, err := a.dir.readAll(blobPath(img.Config.Digest), want{}, maxChecked)
+	text, err := layout.ReadFile(a.dir.fsys, layout.BlobPath(img.Config.Digest), layout.Want{}, layout.MaxChecked)
 	if err != nil {
 		return // missing or damaged: said elsewhere
 	}
 	config, err := registry.ParseConfig(text)
-	var layers map[string]unpacked
+	var layers map[string]layout.Unpacked
 	if err == nil {
-		layers, err = layersOf(img, config)
+		layers, err = layout.LayersOf(img, config)
 	}
 	if err != nil {
 		a.note(repo+"@"+n.Digest, report.Unknown, report.Malformed, "config: %v", err)
@@ -207,15 +203,15 @@ func (a *audit) image(repo string, n *node, layer func(string, unpacked)) {
 }
 
 // hash reads a blob to its end.
-func (a *audit) hash(ctx context.Context, digest string, want unpacked) error {
-	f, _, err := a.dir.open(blobPath(digest))
+func (a *audit) hash(ctx context.Context, digest string, want layout.Unpacked) error {
+	f, _, err := layout.OpenFile(a.dir.fsys, layout.BlobPath(digest))
 	if err != nil {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	sum, err := hashLayer(contextReader{ctx, f}, digest, want)
+	sum, err := layout.HashLayer(layout.WithContext(ctx, f), digest, want)
 	if sum != "" && sum != digest {
-		return &CorruptError{Path: blobPath(digest), Want: digest, Got: sum}
+		return &layout.CorruptError{Path: layout.BlobPath(digest), Want: digest, Got: sum}
 	}
 	return err
 }
@@ -232,7 +228,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 		}
 		return
 	}
-	urls := sortedKeys(d.manifest.files)
+	urls := slices.Sorted(maps.Keys(d.manifest.Files))
 	errs := make([]error, len(urls))
 	p.Begin(len(urls))
 	par.Map(ctx, len(urls), hashers, func(ctx context.Context, i int) {
@@ -242,7 +238,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 		p.End(1)
 	}, func(i int) { errs[i] = context.Canceled })
 	for i, url := range urls {
-		name := filePath(url)
+		name := layout.FilePath(url)
 		a.listed[name] = true
 		if size, there := a.sizes[name]; there {
 			a.bytes += size
@@ -251,7 +247,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 		case err == nil:
 		case errors.Is(err, fs.ErrNotExist):
 			a.note(name, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
-		case isCorrupt(err):
+		case layout.IsCorrupt(err):
 			a.note(name, report.Refuted, report.Mismatch, "%v", err)
 		case errors.Is(err, context.Canceled):
 			a.note(name, report.Unknown, report.Interrupted, "it was not looked at")
@@ -259,17 +255,17 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 			a.note(name, report.Unknown, report.Malformed, "%v", err)
 		}
 	}
-	for _, u := range d.manifest.doc.Unknown {
+	for _, u := range d.manifest.Manifest.Unknown {
 		if u.Path != "" {
 			a.listed[u.Path] = true
-			f, _, err := d.open(u.Path)
+			f, _, err := layout.OpenFile(d.fsys, u.Path)
 			if errors.Is(err, fs.ErrNotExist) {
 				a.note(u.Path, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
 				continue
 			}
 			sum := ""
 			if err == nil {
-				sum, err = hashLayer(contextReader{ctx, f}, u.Digest, unpacked{})
+				sum, err = layout.HashLayer(layout.WithContext(ctx, f), u.Digest, layout.Unpacked{})
 				_ = f.Close()
 			}
 			if err != nil {
@@ -281,25 +277,22 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 	}
 }
 
-// filePath is where a mirror keeps the canonical URL.
-func filePath(url string) string { return "files/" + strings.TrimPrefix(url, "https://") }
-
 func (a *audit) file(ctx context.Context, url string) error {
-	w := a.dir.manifest.files[url]
-	name := filePath(url)
+	w := a.dir.manifest.Files[url]
+	name := layout.FilePath(url)
 	if !fs.ValidPath(name) {
 		return fmt.Errorf("%q is no URL of a mirror", url)
 	}
-	f, size, err := a.dir.open(name)
+	f, size, err := layout.OpenFile(a.dir.fsys, name)
 	if err != nil {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+	if _, err := io.Copy(h, layout.WithContext(ctx, f)); err != nil {
 		return err
 	}
-	return w.compare(name, size, h.Sum(nil))
+	return w.Compare(name, size, h.Sum(nil))
 }
 
 // unlisted finds what nothing accounts for.
@@ -310,7 +303,7 @@ func (a *audit) unlisted() {
 			a.note("oci/blobs", report.Unknown, report.Incomplete, "the names of the images could not be read, so that nothing says what %d blobs are", blobs)
 		}
 	}()
-	for _, name := range sortedKeys(a.sizes) {
+	for _, name := range slices.Sorted(maps.Keys(a.sizes)) {
 		if a.listed[name] {
 			continue
 		}
@@ -335,11 +328,11 @@ func (a *audit) unknownBlob(name string) bool {
 	if a.dir.manifest == nil {
 		return false
 	}
-	for _, u := range a.dir.manifest.doc.Unknown {
-		if u.Path == "" && u.Digest != "" && a.outside(u.Digest, 0)[name] {
+	for _, u := range a.dir.manifest.Manifest.Unknown {
+		if u.Path == "" && u.Digest != "" && layout.BlobsBelow(a.dir.fsys, u.Digest, 0)[name] {
 			digest := "sha256:" + path.Base(name)
-			switch err := a.hash(context.Background(), digest, unpacked{}); {
-			case isCorrupt(err):
+			switch err := a.hash(context.Background(), digest, layout.Unpacked{}); {
+			case layout.IsCorrupt(err):
 				a.note(name, report.Refuted, report.Mismatch, "%v", err)
 			case err != nil:
 				a.note(name, report.Unknown, report.Malformed, "it cannot be read: %v", err)
@@ -348,40 +341,4 @@ func (a *audit) unknownBlob(name string) bool {
 		}
 	}
 	return false
-}
-
-// outside are the blobs that a digest reaches which no name does.
-func (a *audit) outside(digest string, depth int) map[string]bool {
-	out := map[string]bool{blobPath(digest): true}
-	body, err := a.dir.readAll(blobPath(digest), want{}, maxChecked)
-	if err != nil || depth > 2 {
-		return out
-	}
-	sum := sha256.Sum256(body)
-	m, err := parseManifestBlob(body)
-	if err != nil || "sha256:"+hex.EncodeToString(sum[:]) != digest {
-		return out
-	}
-	for _, c := range m.Manifests {
-		if c.check() == nil {
-			for name := range a.outside(c.Digest, depth+1) {
-				out[name] = true
-			}
-		}
-	}
-	for _, b := range m.blobs() {
-		if b.check() == nil {
-			out[blobPath(b.Digest)] = true
-		}
-	}
-	return out
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	list := make([]string, 0, len(m))
-	for k := range m {
-		list = append(list, k)
-	}
-	slices.Sort(list)
-	return list
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/vouch"
 )
@@ -13,19 +14,19 @@ import (
 // missing or cannot be read is not known; only what was read can contradict.
 func (a *audit) lists() {
 	d := a.dir
-	for _, half := range []string{manifestFile, "oci"} {
+	for _, half := range []string{layout.ManifestFile, "oci"} {
 		if err := d.broken[half]; err != nil {
 			a.note(half, report.Unknown, report.Malformed, "%v", err)
 		}
 	}
 	texts, unread := map[string][]byte{}, map[string]bool{}
-	for _, name := range summed {
-		body, err := d.readIf(name, maxManifestFile)
+	for _, name := range layout.Summed {
+		body, err := layout.ReadIfThere(d.fsys, name, layout.MaxManifestFile)
 		switch {
 		case err != nil:
 			unread[name] = true
 			reason := report.Malformed
-			if errors.Is(err, errTooLarge) {
+			if errors.Is(err, layout.ErrTooLarge) {
 				reason = report.Limit
 			}
 			a.note(name, report.Unknown, reason, "it cannot be read: %v", err)
@@ -34,32 +35,32 @@ func (a *audit) lists() {
 			texts[name], a.listed[name] = body, true
 		}
 	}
-	a.noIndex = texts[layoutFile] == nil || texts[indexFile] == nil
-	if sig, list := texts[signatureFile], texts[manifestFile]; sig != nil && list != nil {
+	a.noIndex = texts[layout.LayoutFile] == nil || texts[layout.IndexFile] == nil
+	if sig, list := texts[layout.SignatureFile], texts[layout.ManifestFile]; sig != nil && list != nil {
 		if err := vouch.Check(list, sig); err != nil {
-			a.note(signatureFile, report.Refuted, report.Mismatch, "%v", err)
+			a.note(layout.SignatureFile, report.Refuted, report.Mismatch, "%v", err)
 		}
 	}
-	if d.manifest == nil || d.manifest.doc.Sums == "" {
+	if d.manifest == nil || d.manifest.Manifest.Sums == "" {
 		return // made by hand, or by another tool
 	}
-	a.listed[sumsFile] = true
-	said, err := d.readIf(sumsFile, maxBundle)
+	a.listed[layout.SumsFile] = true
+	said, err := layout.ReadIfThere(d.fsys, layout.SumsFile, layout.MaxBundle)
 	switch {
 	case err != nil:
-		a.note(sumsFile, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+		a.note(layout.SumsFile, report.Unknown, report.Malformed, "it cannot be read: %v", err)
 	case said == nil:
-		a.note(sumsFile, report.Unknown, report.Incomplete, "it is missing")
+		a.note(layout.SumsFile, report.Unknown, report.Incomplete, "it is missing")
 	default:
 		a.sums(string(said), texts, unread)
 	}
-	for _, name := range []string{layoutFile, indexFile} {
+	for _, name := range []string{layout.LayoutFile, layout.IndexFile} {
 		if texts[name] == nil && !unread[name] && (said == nil || !strings.Contains(string(said), "  "+name+"\n")) {
 			a.note(name, report.Unknown, report.Incomplete, "it is missing")
 		}
 	}
-	if index, err := d.manifest.doc.index(); err == nil && texts[indexFile] != nil && !bytes.Equal(index, texts[indexFile]) {
-		a.note(indexFile, report.Refuted, report.Mismatch, "it does not hold exactly the names of MANIFEST.json")
+	if index, err := d.manifest.Manifest.Index(); err == nil && texts[layout.IndexFile] != nil && !bytes.Equal(index, texts[layout.IndexFile]) {
+		a.note(layout.IndexFile, report.Refuted, report.Mismatch, "it does not hold exactly the names of MANIFEST.json")
 	}
 }
 
@@ -68,25 +69,25 @@ func (a *audit) lists() {
 func (a *audit) sums(said string, texts map[string][]byte, unread map[string]bool) {
 	lines := map[string]string{} // by name
 	left := said
-	for _, name := range summed { // in the order in which they are written, and nothing else
+	for _, name := range layout.Summed { // in the order in which they are written, and nothing else
 		line, rest, ok := strings.Cut(left, "\n")
 		sum, of, two := strings.Cut(line, "  ")
-		if ok && two && of == name && isHex(sum) {
+		if ok && two && of == name && layout.IsHex(sum) {
 			lines[name], left = line+"\n", rest
 		}
 	}
 	wrong := left != ""
-	for _, name := range summed {
+	for _, name := range layout.Summed {
 		text, there := texts[name]
 		line, listed := lines[name]
 		switch {
 		case there:
-			wrong = wrong || line != string(sums(map[string][]byte{name: text}))
+			wrong = wrong || line != string(layout.Sums(map[string][]byte{name: text}))
 		case listed && !unread[name]:
 			a.note(name, report.Unknown, report.Incomplete, "MANIFEST.sha256 lists it, and it is missing")
 		}
 	}
 	if wrong {
-		a.note(sumsFile, report.Refuted, report.Mismatch, "the lists of the mirror (MANIFEST.json, oci/index.json and what is beside them) are not the ones that were written together")
+		a.note(layout.SumsFile, report.Refuted, report.Mismatch, "the lists of the mirror (MANIFEST.json, oci/index.json and what is beside them) are not the ones that were written together")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/release"
 )
 
@@ -47,7 +48,7 @@ func (i HeldImage) String() string {
 // signature: sha256-<hex>, with or without a suffix.
 func (i HeldImage) IsAttached() bool {
 	rest, ok := strings.CutPrefix(i.Tag, "sha256-")
-	return ok && len(rest) >= 64 && isHex(rest[:64])
+	return ok && len(rest) >= 64 && layout.IsHex(rest[:64])
 }
 
 // maxWalked bounds the files of a directory without MANIFEST.json.
@@ -63,10 +64,10 @@ func (d *Dir) Contents() Contents {
 	d.heldFiles(&c)
 	for key, r := range d.repos {
 		host, repo, _ := strings.Cut(key, "/")
-		for tag, target := range r.tags {
+		for tag, target := range r.Tags {
 			c.Images = append(c.Images, HeldImage{host, repo, tag, target.Digest, target.MediaType})
 		}
-		for tag, err := range r.refused {
+		for tag, err := range r.Refused {
 			c.Damage = append(c.Damage, key+":"+tag+": "+err.Error())
 		}
 	}
@@ -91,13 +92,13 @@ func (d *Dir) heldFiles(c *Contents) {
 	if d.broken["MANIFEST.json"] != nil {
 		return
 	}
-	add := func(url string, w want) {
+	add := func(url string, w layout.Want) {
 		path, ok := strings.CutPrefix(url, "https://")
-		if !ok || !isClean("/"+path) {
+		if !ok || !layout.IsClean("/"+path) {
 			return
 		}
-		f := HeldFile{URL: url, Name: "files/" + path, SHA256: w.sha256, Size: w.size}
-		if rest, ok := strings.CutPrefix(path, hostFiles+"/release/"); ok {
+		f := HeldFile{URL: url, Name: "files/" + path, SHA256: w.Sha256, Size: w.Size}
+		if rest, ok := strings.CutPrefix(path, layout.HostFiles+"/release/"); ok {
 			version, inside, _ := strings.Cut(rest, "/")
 			if v, err := release.ParseVersion(version); err == nil {
 				f.Version, f.Path = v, inside
@@ -106,7 +107,7 @@ func (d *Dir) heldFiles(c *Contents) {
 		c.Files = append(c.Files, f)
 	}
 	if d.manifest != nil {
-		for url, w := range d.manifest.files {
+		for url, w := range d.manifest.Files {
 			add(url, w)
 		}
 		return
@@ -118,9 +119,9 @@ func (d *Dir) heldFiles(c *Contents) {
 		case err != nil:
 			return err
 		case len(c.Files) >= maxWalked:
-			return errTooLarge
+			return layout.ErrTooLarge
 		case e.Type().IsRegular():
-			add("https://"+strings.TrimPrefix(name, "files/"), want{size: -1})
+			add("https://"+strings.TrimPrefix(name, "files/"), layout.Want{Size: -1})
 		}
 		return nil
 	})

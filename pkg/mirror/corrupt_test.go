@@ -18,6 +18,8 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/archive"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -258,21 +260,21 @@ func TestArchive(t *testing.T) {
 	w := world.New(world.Options{})
 	dir := filepath.Join(t.TempDir(), "m")
 	makes(t, w, dir, nil, small("v1.27.1"))
-	write := func(base string) (string, *mirror.Archive) {
+	write := func(base string) (string, *archive.Archive) {
 		t.Helper()
 		d, err := mirror.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		var b *mirror.Base
+		var b *archive.Base
 		if base != "" {
-			if b, err = mirror.OpenBase(base); err != nil {
+			if b, err = archive.OpenBase(base); err != nil {
 				t.Fatal(err)
 			}
 			defer b.Close()
 		}
-		a, err := mirror.NewArchive(d, b)
+		a, err := archive.New(d, b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,11 +352,11 @@ func TestPrune(t *testing.T) {
 	put(t, dir, "files/dl.k8s.io/release/v1.27.2/bin/linux/amd64/kubelet", "not listed")
 	v, _ := release.ParseVersion("v1.27.2")
 	before := contents(t, dir)
-	dry, err := mirror.Prune(mirror.PruneOptions{Dir: dir, Keep: []release.Version{v}, DryRun: true})
+	dry, err := create.Prune(create.PruneOptions{Dir: dir, Keep: []release.Version{v}, DryRun: true})
 	if err != nil || !maps.Equal(contents(t, dir), before) {
 		t.Fatalf("%v, or something was removed", err)
 	}
-	out, err := mirror.Prune(mirror.PruneOptions{Dir: dir, Keep: []release.Version{v}})
+	out, err := create.Prune(create.PruneOptions{Dir: dir, Keep: []release.Version{v}})
 	if err != nil || !slices.Equal(out.Releases, []string{"v1.27.1"}) || !slices.Equal(dry.Files, out.Files) {
 		t.Fatalf("%+v, %v; it was said to be %+v", out, err, dry)
 	}
@@ -370,18 +372,18 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%s is gone", name)
 		}
 	}
-	var keep *mirror.KeepError
+	var keep *create.KeepError
 	gone, _ := release.ParseVersion("v1.27.1")
-	if _, err := mirror.Prune(mirror.PruneOptions{Dir: dir, Keep: []release.Version{gone}}); !errors.As(err, &keep) {
+	if _, err := create.Prune(create.PruneOptions{Dir: dir, Keep: []release.Version{gone}}); !errors.As(err, &keep) {
 		t.Errorf("%v", err)
 	}
-	m, err := mirror.NewMaker(mirror.MakerOptions{Dir: dir, Verifier: outside(t, w)})
+	m, err := create.New(create.Options{Dir: dir, Verifier: outside(t, w)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	var busy *mirror.BusyError
-	if _, err := mirror.Prune(mirror.PruneOptions{Dir: dir}); !errors.As(err, &busy) {
+	var busy *create.BusyError
+	if _, err := create.Prune(create.PruneOptions{Dir: dir}); !errors.As(err, &busy) {
 		t.Errorf("beside a run that makes it: %v", err)
 	}
 }

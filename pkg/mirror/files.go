@@ -6,23 +6,24 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // answerFile answers for files/<host>/<path>.
-func (d *Dir) answerFile(req *http.Request, host string) *answer {
+func (d *Dir) answerFile(req *http.Request, host string) *Answer {
 	url := "https://" + host + req.URL.Path
-	missing := func() *answer {
+	missing := func() *Answer {
 		return plain(http.StatusNotFound, fmt.Sprintf("%s is not in the mirror %s", url, d.path))
 	}
 	if err := d.broken["MANIFEST.json"]; err != nil {
 		return d.refuse(err)
 	}
-	if !isClean(req.URL.Path) {
+	if !layout.IsClean(req.URL.Path) {
 		return missing()
 	}
-	w, listed := d.manifest.listed(url)
-	body, size, err := d.body(req.Context(), "files/"+host+req.URL.Path, w)
+	w, listed := d.manifest.Listed(url)
+	body, size, err := layout.OpenChecked(req.Context(), d.fsys, "files/"+host+req.URL.Path, w)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing()
@@ -33,17 +34,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *answer {
 	case err != nil:
 		return d.refuse(fmt.Errorf("%s: %w", url, err))
 	}
-	return &answer{status: http.StatusOK, size: size, sum: w.sha256, body: body, header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
-}
-
-// isClean reports whether a URL's path, decoded, is a plain file path: no
-// empty, "." or ".." element, and nothing that a terminal or another file
-// system takes for more than a name.
-func isClean(p string) bool {
-	if len(p) < 2 || p[0] != '/' || path.Clean(p) != p || !fs.ValidPath(p[1:]) {
-		return false
-	}
-	return !strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == ':' })
+	return &Answer{Status: http.StatusOK, Size: size, SHA256: w.Sha256, Body: body, Header: map[string]string{"Content-Type": contentType(req.URL.Path)}}
 }
 
 // contentType is what the publishers' own hosts say of the same files.

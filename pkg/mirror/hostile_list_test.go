@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -165,7 +166,7 @@ func TestSignedOverEdited(t *testing.T) {
 	const url, body = "https://raw.githubusercontent.com/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-1.20.md", "# v1.20.1\n"
 	put(t, dir, "files/raw.githubusercontent.com/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-1.20.md", body)
 	relist(t, dir, func(m *mirror.Manifest) { m.Files = append(m.Files, fileEntry(url, body)) })
-	makes(t, w, dir, func(m *mirror.MakerOptions) { m.Operator = o }, small("v1.27.2"))
+	makes(t, w, dir, func(m *create.Options) { m.Operator = o }, small("v1.27.2"))
 	if _, err := vouches(t, dir, key); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -55,21 +56,21 @@ func inside(t testing.TB, w *world.World, path string, vouched *vouch.Word) repo
 }
 
 // small is a wish for little: two images and a program, for one platform.
-func small(version string) mirror.Wish {
+func small(version string) create.Request {
 	v, err := release.ParseVersion(version)
 	if err != nil {
 		panic(err)
 	}
-	return mirror.Wish{Version: v, Images: true, Names: []string{"kube-proxy", "kube-scheduler"}, Arches: []string{"amd64"}, OSes: []string{"linux"},
+	return create.Request{Version: v, Images: true, Names: []string{"kube-proxy", "kube-scheduler"}, Arches: []string{"amd64"}, OSes: []string{"linux"},
 		Files: func(p string) bool {
 			return p == "bin/linux/amd64/kubectl" || p == "kubernetes-client-linux-amd64.tar.gz"
 		}}
 }
 
 // makes runs one maker over wishes, and returns the last report.
-func makes(t testing.TB, w *world.World, dir string, change func(*mirror.MakerOptions), wishes ...mirror.Wish) (report.Report, mirror.Made) {
+func makes(t testing.TB, w *world.World, dir string, change func(*create.Options), wishes ...create.Request) (report.Report, create.Committed) {
 	t.Helper()
-	o := mirror.MakerOptions{Dir: dir, Verifier: outside(t, w), Attempts: 2, Tool: report.Tool{Name: "test"}}
+	o := create.Options{Dir: dir, Verifier: outside(t, w), Attempts: 2, Tool: report.Tool{Name: "test"}}
 	if change != nil {
 		change(&o)
 	}
@@ -80,8 +81,8 @@ func makes(t testing.TB, w *world.World, dir string, change func(*mirror.MakerOp
 	return r, made
 }
 
-func make1(ctx context.Context, o mirror.MakerOptions, wishes ...mirror.Wish) (r report.Report, made mirror.Made, err error) {
-	m, err := mirror.NewMaker(o)
+func make1(ctx context.Context, o create.Options, wishes ...create.Request) (r report.Report, made create.Committed, err error) {
+	m, err := create.New(o)
 	if err != nil {
 		return r, made, err
 	}
@@ -144,9 +145,9 @@ func contents(t testing.TB, dir string) map[string]string {
 func TestMake(t *testing.T) {
 	w := world.New(world.Options{})
 	dir := t.TempDir()
-	full := func(v string) mirror.Wish {
+	full := func(v string) create.Request {
 		version, _ := release.ParseVersion(v)
-		return mirror.Wish{Version: version, Images: true, Files: func(p string) bool { return strings.HasPrefix(p, "bin/linux/arm64/") }}
+		return create.Request{Version: version, Images: true, Files: func(p string) bool { return strings.HasPrefix(p, "bin/linux/arm64/") }}
 	}
 	r, made := makes(t, w, dir, nil, full("v1.27.1"))
 	wantVerdict(t, "the first", r, report.Verified)
@@ -232,7 +233,7 @@ func TestMakeSparse(t *testing.T) {
 	wantVerdict(t, "the mirror of both", inside(t, w, dir, nil), report.Verified)
 }
 
-// TestMakeUnknown: a signature that cannot be had fails the run, and nothing is
+// TestMakeUnknown: a signature that could not be fetched fails the run, and nothing is
 // listed; the next run goes on. With AllowUnknown it is kept where nobody is
 // given it.
 func TestMakeUnknown(t *testing.T) {
@@ -254,7 +255,7 @@ func TestMakeUnknown(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, "oci/index.json")); made.Listed || err == nil {
 				t.Error("something was listed")
 			}
-			allow := func(o *mirror.MakerOptions) { o.AllowUnknown = true }
+			allow := func(o *create.Options) { o.AllowUnknown = true }
 			r, made = makes(t, w, dir, allow, small("v1.27.2"))
 			wantVerdict(t, "the run that allows it", r, report.Unknown)
 			files := contents(t, dir)
@@ -309,7 +310,7 @@ func TestMakeUnknownFile(t *testing.T) {
 	if made.Listed {
 		t.Error("it was listed")
 	}
-	_, made = makes(t, w, dir, func(o *mirror.MakerOptions) { o.AllowUnknown = true }, small("v1.27.2"))
+	_, made = makes(t, w, dir, func(o *create.Options) { o.AllowUnknown = true }, small("v1.27.2"))
 	files := contents(t, dir)
 	const p = "dl.k8s.io/release/v1.27.2/bin/linux/amd64/kubectl"
 	if !made.Listed || files["files/"+p] != "" || files["unknown/"+p] == "" {
@@ -331,7 +332,7 @@ func TestMakeRefuted(t *testing.T) {
 				w := world.New(world.Options{})
 				harm(w)
 				dir := t.TempDir()
-				r, made := makes(t, w, dir, func(o *mirror.MakerOptions) { o.AllowUnknown = allow }, small("v1.27.2"))
+				r, made := makes(t, w, dir, func(o *create.Options) { o.AllowUnknown = allow }, small("v1.27.2"))
 				if v := r.Verdict(); v == report.Verified || what != "another layer" && v != report.Refuted {
 					t.Errorf("%s:%s", v, bad(r))
 				}
@@ -350,12 +351,12 @@ func TestMakeRefuted(t *testing.T) {
 func TestMakeAtOnce(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{"v1.27.1", "v1.27.2", "v1.28.1"}})
 	dir := t.TempDir()
-	wishes := []mirror.Wish{small("v1.27.1"), small("v1.27.2"), small("v1.28.1"), small("v1.27.2")}
+	wishes := []create.Request{small("v1.27.1"), small("v1.27.2"), small("v1.28.1"), small("v1.27.2")}
 	errs := make([]error, len(wishes))
 	verdicts, whys := make([]report.Verdict, len(wishes)), make([]string, len(wishes))
 	var wg sync.WaitGroup
 	for i, wish := range wishes {
-		o := mirror.MakerOptions{Dir: dir, Verifier: outside(t, w), Tool: report.Tool{Name: "test"}}
+		o := create.Options{Dir: dir, Verifier: outside(t, w), Tool: report.Tool{Name: "test"}}
 		wg.Go(func() {
 			var r report.Report
 			r, _, errs[i] = make1(t.Context(), o, wish)
@@ -405,7 +406,7 @@ func TestMakerRefusesOtherDirectories(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "thesis.tex"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mirror.NewMaker(mirror.MakerOptions{Dir: dir, Verifier: outside(t, w)}); err == nil || !strings.Contains(err.Error(), "thesis.tex") {
+	if _, err := create.New(create.Options{Dir: dir, Verifier: outside(t, w)}); err == nil || !strings.Contains(err.Error(), "thesis.tex") {
 		t.Errorf("%v", err)
 	}
 }

@@ -34,17 +34,18 @@
 package mirror
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // ErrNotMirror is wrapped by the error of [Open] for a directory that is no
@@ -57,14 +58,14 @@ type Dir struct {
 	path   string // as given, for messages
 	file   io.Closer
 	fsys   fs.FS
-	packed bool        // it is an archive
-	change *pendingDoc // of its lists, that a run was killed in
+	packed bool           // it is an archive
+	change *layout.Change // of its lists, that a run was killed in
 
-	hosts    []string                 // directories of files/, and hosts of names
-	manifest *manifest                // nil if there is no MANIFEST.json
-	repos    map[string]*repository   // by "host/path"
-	broken   map[string]error         // "MANIFEST.json" or "oci": why that half is refused
-	log      func() (*keptLog, error) // the kept log entries, read at the first look-up
+	hosts    []string                      // directories of files/, and hosts of names
+	manifest *layout.Listing               // nil if there is no MANIFEST.json
+	repos    map[string]*layout.Repository // by "host/path"
+	broken   map[string]error              // "MANIFEST.json" or "oci": why that half is refused
+	log      func() (*keptLog, error)      // the kept log entries, read at the first look-up
 }
 
 // Open opens the mirror in dir, which is a directory or a tar archive of one.
@@ -72,11 +73,11 @@ type Dir struct {
 // damaged opens, and refuses the requests that depend on the damaged list, each
 // with the reason ([RefusedError]).
 func Open(dir string) (*Dir, error) {
-	d := &Dir{path: dir, repos: map[string]*repository{}, broken: map[string]error{}}
+	d := &Dir{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}}
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
 		f, err := fetch.OpenFile(dir)
 		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", bare(err)))
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", layout.WithoutPath(err)))
 		}
 		t, err := readTar(f, info.Size())
 		if err != nil {
@@ -87,9 +88,9 @@ func Open(dir string) (*Dir, error) {
 	} else {
 		root, err := fetch.OpenDir(dir)
 		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", bare(err)))
+			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", layout.WithoutPath(err)))
 		}
-		d.file, d.fsys = root, patient{root}
+		d.file, d.fsys = root, layout.NonBlocking{Root: root}
 	}
 	if err := d.readLists(); err != nil {
 		_ = d.file.Close()
@@ -100,16 +101,21 @@ func Open(dir string) (*Dir, error) {
 
 // readLists reads what the mirror says it holds.
 func (d *Dir) readLists() (err error) {
-	d.log = sync.OnceValues(d.readLog)
-	if d.change, err = d.readChange(); err != nil {
-		d.broken[manifestFile], d.broken["oci"] = err, err
+	d.log = sync.OnceValues(func() (*keptLog, error) {
+		if err := d.broken[layout.ManifestFile]; err != nil {
+			return nil, err
+		}
+		return readLog(d.fsys, d.manifest)
+	})
+	if d.change, err = layout.ReadChange(d.fsys); err != nil {
+		d.broken[layout.ManifestFile], d.broken["oci"] = err, err
 		return nil //nolint:nilerr // what is broken is said where it is read
 	}
 	if d.change != nil {
-		d.fsys = newPending(d.fsys, d.change)
+		d.fsys = layout.Overlay(d.fsys, d.change)
 	}
-	hasOCI := isKind(d.fsys, "oci/oci-layout", fs.FileMode.IsRegular)
-	hasFiles := isKind(d.fsys, "files", fs.FileMode.IsDir)
+	hasOCI := layout.IsKind(d.fsys, "oci/oci-layout", fs.FileMode.IsRegular)
+	hasFiles := layout.IsKind(d.fsys, "files", fs.FileMode.IsDir)
 	if !hasOCI && !hasFiles {
 		return notMirror(d.path, "it has neither oci/oci-layout nor files/")
 	}
@@ -119,7 +125,7 @@ func (d *Dir) readLists() (err error) {
 			d.hosts = append(d.hosts, e.Name())
 		}
 	}
-	if d.manifest, err = d.readManifest(); err != nil {
+	if d.manifest, err = layout.ReadManifest(d.fsys); err != nil {
 		d.broken["MANIFEST.json"] = err
 	}
 	if hasOCI {
@@ -129,6 +135,41 @@ func (d *Dir) readLists() (err error) {
 	}
 	return nil
 }
+
+// Path is the mirror's directory or archive, as it was given to [Open].
+func (d *Dir) Path() string { return d.path }
+
+// FS is what the mirror holds, as it is: nothing of it is compared with a digest
+// before it is read. Where a run was killed while it changed the lists, the new
+// ones are read.
+func (d *Dir) FS() fs.FS { return d.fsys }
+
+// Hosts are the hosts of which the mirror holds something.
+func (d *Dir) Hosts() []string { return slices.Clone(d.hosts) }
+
+// Readable is nil if both lists of the mirror could be read, and else a
+// [*RefusedError].
+func (d *Dir) Readable() error {
+	for _, half := range []string{layout.ManifestFile, "oci"} {
+		if err := d.broken[half]; err != nil {
+			return &RefusedError{Dir: d.path, Err: err}
+		}
+	}
+	return nil
+}
+
+// Listing is MANIFEST.json; nil if there is none. The error says why it cannot
+// be read.
+func (d *Dir) Listing() (*layout.Listing, error) { return d.manifest, d.broken[layout.ManifestFile] }
+
+// Repositories are those of oci/index.json, by "host/path".
+func (d *Dir) Repositories() map[string]*layout.Repository { return d.repos }
+
+// Archived says whether the mirror is a tar archive of one.
+func (d *Dir) Archived() bool { return d.packed }
+
+// Unfinished is the change of the lists that a run was killed in; nil if there is none.
+func (d *Dir) Unfinished() *layout.Change { return d.change }
 
 // Holds says whether the mirror has anything of a host, or cannot tell because its
 // list of images is damaged.
@@ -143,11 +184,6 @@ func (d *Dir) Close() error { return d.file.Close() }
 
 func notMirror(dir, what string) error {
 	return fmt.Errorf("%s: %w: %s; give the directory that holds oci/ and files/, or a tar archive of it", dir, ErrNotMirror, what)
-}
-
-func isKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
-	info, err := fs.Stat(fsys, name)
-	return err == nil && is(info.Mode())
 }
 
 // A HostError says that a mirror was asked for a host of which it holds
@@ -176,78 +212,64 @@ func (e *RefusedError) Error() string {
 // Unwrap gives the reason.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// RoundTrip answers req from the directory. What the mirror does not hold is a
-// 404 whose body says so. What it does not hand out is a [*RefusedError] and
-// no response, as a connection that breaks; a host of which it holds nothing
-// is a [*HostError]. Bodies of /v2/ follow the OCI distribution specification,
-// errors included.
-func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		defer req.Body.Close()
-	}
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	a, err := d.answer(req)
-	if err != nil {
-		return nil, err
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
-	return a.response(req), nil
-}
-
-// The hosts that the mirror answers for whether or not they have a directory.
-const (
-	hostFiles = "dl.k8s.io"
-	hostCDN   = "cdn.dl.k8s.io"
-	hostSBOM  = "sbom.k8s.io"
-	hostRekor = "rekor.sigstore.dev"
-)
-
-func (d *Dir) answer(req *http.Request) (*answer, error) {
-	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
-	switch host {
-	case hostRekor:
-		return d.answerLog(req), nil
-	case hostCDN, hostSBOM:
-		if a := alias(host, req.URL.Path); a != nil && slices.Contains(d.hosts, hostFiles) {
-			return allow(req, a), nil
-		}
-	}
-	// With a list of images that cannot be read no host is known to have none.
-	_, unread := d.broken["oci"]
-	if strings.HasPrefix(req.URL.Path, "/v2/") && (unread || slices.Contains(d.hosts, host)) {
-		return allow(req, d.answerOCI(req, host)), nil
-	}
-	if !slices.Contains(d.hosts, host) {
-		return nil, &HostError{Dir: d.path, Host: host}
-	}
-	if a := alias(host, req.URL.Path); a != nil {
-		return allow(req, a), nil
-	}
-	return allow(req, d.answerFile(req, host)), nil
-}
-
-// allow refuses what is neither GET nor HEAD.
-func allow(req *http.Request, a *answer) *answer {
-	if req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == "" {
-		return a
-	}
-	a.close()
-	const readOnly = "a mirror is read only: GET and HEAD"
-	if strings.HasPrefix(req.URL.Path, "/v2/") {
-		a = ociError(http.StatusMethodNotAllowed, codeMethod, readOnly)
-	} else {
-		a = plain(http.StatusMethodNotAllowed, readOnly)
-	}
-	a.header["Allow"] = "GET, HEAD"
-	return a
-}
-
 // Complete says whether this can be nothing but a mirror: it has a MANIFEST.json
 // or an image layout, and not only a directory of files.
 func (d *Dir) Complete() bool {
-	return isKind(d.fsys, manifestFile, fs.FileMode.IsRegular) || isKind(d.fsys, layoutFile, fs.FileMode.IsRegular)
+	return layout.IsKind(d.fsys, layout.ManifestFile, fs.FileMode.IsRegular) || layout.IsKind(d.fsys, layout.LayoutFile, fs.FileMode.IsRegular)
+}
+
+// readIndex fills d.repos from the layout.
+func (d *Dir) readIndex() error {
+	if body, err := layout.ReadFile(d.fsys, "oci/oci-layout", layout.Want{}, 4096); err != nil {
+		return err
+	} else if !json.Valid(body) || !strings.Contains(string(body), `"imageLayoutVersion"`) {
+		return errors.New("oci/oci-layout: no imageLayoutVersion in it")
+	}
+	body, err := layout.ReadFile(d.fsys, "oci/index.json", layout.Want{}, layout.MaxIndexFile)
+	if err != nil {
+		return err
+	}
+	names, err := layout.ParseIndex(body)
+	if err != nil {
+		return fmt.Errorf("oci/index.json: %w", err)
+	}
+	for _, n := range names {
+		key := n.Host + "/" + n.Repo
+		r := d.repos[key]
+		if r == nil {
+			r = &layout.Repository{Tags: map[string]layout.Descriptor{}, Refused: map[string]error{}}
+			r.Reach = sync.OnceValue(func() layout.Reached { return layout.Walk(d.fsys, r.Roots) })
+			d.repos[key] = r
+		}
+		if !slices.Contains(d.hosts, n.Host) {
+			d.hosts = append(d.hosts, n.Host)
+		}
+		if err := d.manifest.Agrees(n); err != nil {
+			r.Refused[n.Tag] = err
+			continue
+		}
+		if n.Tag != "" {
+			r.Tags[n.Tag] = n.Target
+		}
+		r.Roots = append(r.Roots, n.Target)
+		r.Names = append(r.Names, n)
+	}
+	return nil
+}
+
+// Manifest returns MANIFEST.json, or nil if there is none that can be read.
+func (d *Dir) Manifest() *layout.Manifest {
+	if d.manifest == nil {
+		return nil
+	}
+	return d.manifest.Manifest
+}
+
+// Vouch returns the bytes of MANIFEST.json and of its signature, either nil if
+// it is not there, for [vouch.Read].
+func (d *Dir) Vouch() (manifest, signature []byte, err error) {
+	if manifest, err = layout.ReadIfThere(d.fsys, layout.ManifestFile, layout.MaxManifestFile); err == nil {
+		signature, err = layout.ReadIfThere(d.fsys, layout.SignatureFile, layout.MaxBundle)
+	}
+	return manifest, signature, err
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // A tree is a mirror being built, path to content.
@@ -260,7 +262,7 @@ func TestDamage(t *testing.T) {
 			c.change(files)
 			resp, body, err := do(t, files.open(t), "GET", c.url, "")
 			if c.want == "read error" {
-				var corrupt *CorruptError
+				var corrupt *layout.CorruptError
 				if !errors.As(err, &corrupt) || int64(len(body)) >= resp.ContentLength {
 					t.Errorf("err %v after %d of %d bytes", err, len(body), resp.ContentLength)
 				}
@@ -356,28 +358,28 @@ func FuzzLists(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":1,"images":[{"name":"a/b:c","digest":"` + index + `"}],"files":[{"url":"https://x/y","sha256":"` + sum("") + `"}]}`))
 	f.Add([]byte(`{"a":{"A":1,"a":[{}]}}x`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if names, err := parseIndex(body); err == nil {
+		if names, err := layout.ParseIndex(body); err == nil {
 			seen := map[string]bool{}
 			for _, n := range names {
-				again, ok := splitName(n.String())
-				again.target = n.target
-				if !ok || again.String() != n.String() || !isDigest(n.target.Digest) || n.target.Size < 0 || seen[n.String()] {
+				again, ok := layout.SplitName(n.String())
+				again.Target = n.Target
+				if !ok || again.String() != n.String() || !layout.IsDigest(n.Target.Digest) || n.Target.Size < 0 || seen[n.String()] {
 					t.Errorf("accepted %+v", n)
 				}
 				seen[n.String()] = true
 			}
 		}
-		if m, err := parseManifest(body); err == nil {
-			for url, w := range m.files {
-				if !isHex(w.sha256) || w.size < 0 {
+		if m, err := layout.ParseManifest(body); err == nil {
+			for url, w := range m.Files {
+				if !layout.IsHex(w.Sha256) || w.Size < 0 {
 					t.Errorf("accepted %s %+v", url, w)
 				}
 			}
 		}
-		if noDuplicateKeys(body) == nil && !json.Valid(body) && len(bytes.TrimSpace(body)) > 0 {
+		if layout.NoDuplicateKeys(body) == nil && !json.Valid(body) && len(bytes.TrimSpace(body)) > 0 {
 			t.Errorf("taken for JSON: %q", body)
 		}
-		_, _ = parseManifestBlob(body)
+		_, _ = layout.ParseManifestBlob(body)
 	})
 }
 

@@ -2,6 +2,8 @@
 
 package mirror
 
-import "syscall"
+import (
+	"syscall"
+)
 
 func pipe(name string) error { return syscall.Mkfifo(name, 0o644) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // The lists that a registry gives: tags, repositories and referrers. They name
@@ -14,48 +16,17 @@ import (
 
 // maxReferrers is how many referrers of one digest are listed, so that the
 // answer stays below the 4 MiB that clients take: at 4 KiB of annotations each.
-const (
-	maxReferrers   = 1000
-	maxAnnotations = 4 << 10
-)
-
-// A referrer is a manifest that says what it refers to.
-type referrer struct {
-	subject      string // digest
-	artifactType string
-	annotations  map[string]string
-}
-
-// refers gives the manifest's subject, and what a list of referrers says of the
-// manifest by the OCI distribution specification: its artifactType, else the
-// media type of its config, and its annotations (none, if they are unreasonably long).
-func (m manifestBlob) refers() *referrer {
-	if m.Subject == nil {
-		return nil
-	}
-	r := &referrer{subject: m.Subject.Digest, artifactType: m.ArtifactType, annotations: m.Annotations}
-	if r.artifactType == "" && m.Config != nil {
-		r.artifactType = m.Config.MediaType
-	}
-	size := 0
-	for k, v := range m.Annotations {
-		size += len(k) + len(v)
-	}
-	if size > maxAnnotations {
-		r.annotations = nil
-	}
-	return r
-}
+const maxReferrers = 1000
 
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.
-func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *answer {
-	if !isDigest(ref) {
-		return ociError(http.StatusBadRequest, codeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
+func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
+	if !layout.IsDigest(ref) {
+		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
 	}
-	all := r.reach()
-	if all.damage != nil {
-		return d.ociRefuse(all.damage)
+	all := r.Reach()
+	if all.Damage != nil {
+		return d.ociRefuse(all.Damage)
 	}
 	type entry struct {
 		MediaType    string            `json:"mediaType"`
@@ -66,39 +37,39 @@ func (d *Dir) answerReferrers(req *http.Request, r *repository, ref string) *ans
 	}
 	wanted := req.URL.Query().Get("artifactType")
 	list := []entry{}
-	for _, n := range all.nodes {
-		if n.isManifest && n.refers != nil && n.refers.subject == ref && (wanted == "" || n.refers.artifactType == wanted) {
-			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.refers.artifactType, n.refers.annotations})
+	for _, n := range all.Nodes {
+		if n.IsManifest && n.Refers != nil && n.Refers.Subject == ref && (wanted == "" || n.Refers.ArtifactType == wanted) {
+			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.Refers.ArtifactType, n.Refers.Annotations})
 		}
 	}
 	if len(list) > maxReferrers {
-		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), errTooLarge, maxReferrers))
+		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), layout.ErrTooLarge, maxReferrers))
 	}
 	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
 	const index = "application/vnd.oci.image.index.v1+json"
 	a := fromJSON(http.StatusOK, map[string]any{"schemaVersion": 2, "mediaType": index, "manifests": list})
-	a.header["Content-Type"] = index
+	a.Header["Content-Type"] = index
 	if wanted != "" {
-		a.header["OCI-Filters-Applied"] = "artifactType"
+		a.Header["OCI-Filters-Applied"] = "artifactType"
 	}
 	return a
 }
 
 // answerTags lists the tags of a repository.
-func answerTags(req *http.Request, repo string, r *repository) *answer {
-	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.tags)))
+func answerTags(req *http.Request, repo string, r *layout.Repository) *Answer {
+	tags, next, bad := page(req, slices.Sorted(maps.Keys(r.Tags)))
 	if bad != nil {
 		return bad
 	}
 	a := fromJSON(http.StatusOK, map[string]any{"name": repo, "tags": tags})
 	if next != "" {
-		a.header["Link"] = next
+		a.Header["Link"] = next
 	}
 	return a
 }
 
 // answerCatalog lists the repositories of a host.
-func (d *Dir) answerCatalog(req *http.Request, host string) *answer {
+func (d *Dir) answerCatalog(req *http.Request, host string) *Answer {
 	repos := []string{}
 	for key := range d.repos {
 		if repo, ok := strings.CutPrefix(key, host+"/"); ok {
@@ -112,14 +83,14 @@ func (d *Dir) answerCatalog(req *http.Request, host string) *answer {
 	}
 	a := fromJSON(http.StatusOK, map[string]any{"repositories": repos})
 	if next != "" {
-		a.header["Link"] = next
+		a.Header["Link"] = next
 	}
 	return a
 }
 
 // page cuts what the parameters n and last ask for out of a sorted list, and
 // gives the Link to the rest, if there is one.
-func page(req *http.Request, list []string) (part []string, link string, bad *answer) {
+func page(req *http.Request, list []string) (part []string, link string, bad *Answer) {
 	q := req.URL.Query()
 	if last := q.Get("last"); last != "" {
 		i, found := slices.BinarySearch(list, last)

@@ -11,21 +11,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 const (
-	bundleSuffix = ".sigstore.json"
-	// maxBundle: a bundle with a certificate and a log entry has about 10 KiB.
-	maxBundle = 1 << 20
 	// maxBundles: a hundred releases of a thousand signed files.
 	maxBundles = 100_000
-	// maxQuery bounds a look-up's body; one names at most maxUUIDs entries.
-	maxQuery = 64 << 10
 	// maxUUIDs is how many entries Rekor's own server gives for one request.
 	maxUUIDs = 10
 	// maxShards caps the entries that are kept of one body; Rekor has a handful of shards.
 	maxShards = 16
 )
+
+// MaxQuery caps the body of a look-up in the transparency log, in bytes; one names
+// at most ten entries.
+const MaxQuery = 64 << 10
 
 // keptLog is what the kept bundles know of the transparency log.
 type keptLog struct {
@@ -151,21 +152,18 @@ func leafHash(body []byte) string {
 }
 
 // readLog reads every kept bundle under files/.
-func (d *Dir) readLog() (*keptLog, error) {
-	if err := d.broken["MANIFEST.json"]; err != nil {
-		return nil, err
-	}
+func readLog(fsys fs.FS, m *layout.Listing) (*keptLog, error) {
 	kept := &keptLog{entries: map[string][]logEntry{}, byHash: map[string][]string{}, byIndex: map[int64]string{}}
 	count := 0
-	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, bundleSuffix)) {
+	err := fs.WalkDir(fsys, "files", func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || !strings.HasSuffix(name, layout.BundleSuffix)) {
 			return nil
 		}
 		if count++; count > maxBundles {
-			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, errTooLarge)
+			return fmt.Errorf("more than %d kept bundles: %w", maxBundles, layout.ErrTooLarge)
 		}
 		if err == nil {
-			err = d.keep(kept, name)
+			err = kept.add(fsys, m, name)
 		}
 		if err != nil && kept.damage == nil {
 			kept.damage = fmt.Errorf("%s: %w", name, err)
@@ -175,12 +173,12 @@ func (d *Dir) readLog() (*keptLog, error) {
 	return kept, err
 }
 
-func (d *Dir) keep(kept *keptLog, name string) error {
-	w, ok := d.manifest.listed("https://" + strings.TrimPrefix(name, "files/"))
+func (l *keptLog) add(fsys fs.FS, m *layout.Listing, name string) error {
+	w, ok := m.Listed("https://" + strings.TrimPrefix(name, "files/"))
 	if !ok {
 		return errors.New("the file is there, but MANIFEST.json does not list it")
 	}
-	body, err := d.readAll(name, w, maxBundle)
+	body, err := layout.ReadFile(fsys, name, w, layout.MaxBundle)
 	if err != nil {
 		return err
 	}
@@ -191,14 +189,14 @@ func (d *Dir) keep(kept *keptLog, name string) error {
 	for i, e := range entries {
 		canonical, _ := base64.StdEncoding.DecodeString(e.Body) // encoded by parseBundle
 		uuid := leafHash(canonical)
-		same := kept.entries[uuid]
+		same := l.entries[uuid]
 		if len(same) == maxShards || slices.ContainsFunc(same, func(o logEntry) bool { return o.LogIndex == e.LogIndex && o.LogID == e.LogID }) {
 			continue
 		}
-		kept.entries[uuid] = append(same, e)
-		kept.byIndex[e.LogIndex] = uuid
+		l.entries[uuid] = append(same, e)
+		l.byIndex[e.LogIndex] = uuid
 		if h := hashes[i]; h != "" && len(same) == 0 {
-			kept.byHash[h] = append(kept.byHash[h], uuid)
+			l.byHash[h] = append(l.byHash[h], uuid)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // answerLog answers the look-ups of Rekor v1 from the kept bundles: by identifier,
@@ -23,21 +24,21 @@ import (
 //
 // An empty list says that the mirror keeps none. To a question that is not
 // understood whole, the answer is a status of 4xx, never an empty list.
-func (d *Dir) answerLog(req *http.Request) *answer {
+func (d *Dir) answerLog(req *http.Request) *Answer {
 	const all = "/api/v1/log/entries"
 	method := http.MethodPost
-	var look func() *answer
+	var look func() *Answer
 	switch p := req.URL.Path; {
 	case p == "/api/v1/index/retrieve":
-		look = func() *answer { return d.searchIndex(req) }
+		look = func() *Answer { return d.searchIndex(req) }
 	case p == all+"/retrieve":
-		look = func() *answer { return d.searchLog(req) }
+		look = func() *Answer { return d.searchLog(req) }
 	case p == all:
-		method, look = http.MethodGet, func() *answer { return d.entryAt(req.URL.Query().Get("logIndex")) }
+		method, look = http.MethodGet, func() *Answer { return d.entryAt(req.URL.Query().Get("logIndex")) }
 	case strings.HasPrefix(p, all+"/"):
-		method, look = http.MethodGet, func() *answer { return d.entryOf(strings.TrimPrefix(p, all+"/")) }
+		method, look = http.MethodGet, func() *Answer { return d.entryOf(strings.TrimPrefix(p, all+"/")) }
 	default:
-		return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", hostRekor, p, d.path))
+		return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", layout.HostRekor, p, d.path))
 	}
 	if req.Method != method && (method != http.MethodGet || req.Method != http.MethodHead) {
 		return plain(http.StatusMethodNotAllowed, "the mirror answers only "+method+" here")
@@ -45,7 +46,7 @@ func (d *Dir) answerLog(req *http.Request) *answer {
 	return look()
 }
 
-func (d *Dir) searchIndex(req *http.Request) *answer {
+func (d *Dir) searchIndex(req *http.Request) *Answer {
 	var q struct {
 		Hash string `json:"hash"`
 	}
@@ -69,7 +70,7 @@ type wanted struct {
 	leaf string
 }
 
-func (d *Dir) searchLog(req *http.Request) *answer {
+func (d *Dir) searchLog(req *http.Request) *Answer {
 	var q struct {
 		Entries []json.RawMessage `json:"entries"`
 		UUIDs   []string          `json:"entryUUIDs"`
@@ -128,7 +129,7 @@ func (l *keptLog) at(index int64) (key string, e logEntry, ok bool) {
 	return "", logEntry{}, false
 }
 
-func (d *Dir) entryAt(text string) *answer {
+func (d *Dir) entryAt(text string) *Answer {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
 		return plain(http.StatusUnprocessableEntity, "want ?logIndex=NUMBER")
@@ -136,7 +137,7 @@ func (d *Dir) entryAt(text string) *answer {
 	return d.one(func(l *keptLog) (string, logEntry, bool) { return l.at(n) })
 }
 
-func (d *Dir) entryOf(id string) *answer {
+func (d *Dir) entryOf(id string) *Answer {
 	w, err := byUUID(id)
 	if err != nil {
 		return plain(http.StatusBadRequest, err.Error())
@@ -151,14 +152,14 @@ func (d *Dir) entryOf(id string) *answer {
 }
 
 // one answers with a single entry, or with 404.
-func (d *Dir) one(find func(*keptLog) (string, logEntry, bool)) *answer {
+func (d *Dir) one(find func(*keptLog) (string, logEntry, bool)) *Answer {
 	missing := false
 	a := d.fromLog(func(l *keptLog) (any, bool) {
 		key, e, ok := find(l)
 		missing = !ok
 		return map[string]logEntry{key: e}, ok
 	})
-	if missing && a.status == http.StatusOK {
+	if missing && a.Status == http.StatusOK {
 		return plain(http.StatusNotFound, "the mirror keeps no such log entry")
 	}
 	return a
@@ -229,7 +230,7 @@ func canonicalEntry(proposed []byte) ([]byte, error) {
 
 // fromLog answers with what look gives. A look-up that comes back without what
 // it asked for says so only if no kept bundle was unreadable.
-func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *answer {
+func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *Answer {
 	l, err := d.log()
 	if err != nil {
 		return d.refuse(err)
@@ -243,16 +244,16 @@ func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *answer {
 
 // readQuery reads a look-up's body strictly: a member that is not understood
 // might be the one that asks.
-func readQuery(req *http.Request, q any) *answer {
+func readQuery(req *http.Request, q any) *Answer {
 	if req.Body == nil {
 		return plain(http.StatusBadRequest, "a look-up needs a body")
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, maxQuery+1))
+	body, err := io.ReadAll(io.LimitReader(req.Body, MaxQuery+1))
 	switch {
 	case err != nil:
 		return plain(http.StatusBadRequest, err.Error())
-	case len(body) > maxQuery:
-		return plain(http.StatusBadRequest, fmt.Sprintf("a look-up of more than %d bytes, which is the limit", maxQuery))
+	case len(body) > MaxQuery:
+		return plain(http.StatusBadRequest, fmt.Sprintf("a look-up of more than %d bytes, which is the limit", MaxQuery))
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()

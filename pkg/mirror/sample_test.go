@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // TestSample reads every name and file of the committed sample, and everything
@@ -45,22 +47,22 @@ func TestSample(t *testing.T) {
 		get(f.URL)
 	}
 	for _, i := range m.Images {
-		n, ok := splitName(i.Name)
+		n, ok := layout.SplitName(i.Name)
 		if !ok {
 			t.Fatal(i.Name)
 		}
-		get("https://" + n.host + "/v2/" + n.repo + "/manifests/" + n.tag)
-		get("https://" + n.host + "/v2/" + n.repo + "/manifests/" + i.Digest)
+		get("https://" + n.Host + "/v2/" + n.Repo + "/manifests/" + n.Tag)
+		get("https://" + n.Host + "/v2/" + n.Repo + "/manifests/" + i.Digest)
 	}
 	for key, r := range d.repos {
-		all := r.reach()
-		if all.damage != nil || len(all.nodes) == 0 {
-			t.Errorf("%s: %d digests, %v", key, len(all.nodes), all.damage)
+		all := r.Reach()
+		if all.Damage != nil || len(all.Nodes) == 0 {
+			t.Errorf("%s: %d digests, %v", key, len(all.Nodes), all.Damage)
 		}
 		host, repo, _ := strings.Cut(key, "/")
-		for digest, n := range all.nodes {
+		for digest, n := range all.Nodes {
 			kind := "blobs/"
-			if n.isManifest {
+			if n.IsManifest {
 				kind = "manifests/"
 			}
 			get("https://" + host + "/v2/" + repo + "/" + kind + digest)

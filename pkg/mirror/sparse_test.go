@@ -7,6 +7,7 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -45,7 +46,7 @@ func TestSparseMirrorIsJudgedTheSameByEveryCommand(t *testing.T) {
 	w := world.New(world.Options{})
 	dir := t.TempDir()
 	version := sparseVersion(t)
-	r, _ := makes(t, w, dir, nil, mirror.Wish{Version: version, Images: true, Arches: []string{"amd64"}, OSes: []string{"linux"},
+	r, _ := makes(t, w, dir, nil, create.Request{Version: version, Images: true, Arches: []string{"amd64"}, OSes: []string{"linux"},
 		Also: []registry.Ref{{Host: "registry.k8s.io", Repository: "pause", Tag: "3.9"}}})
 	wantVerdict(t, "outside", r, report.Verified)
 	const arm64 = "registry.k8s.io/kube-proxy:v1.27.2 linux/arm64"
@@ -103,20 +104,20 @@ func TestSparseMirrorListDoesNotShrinkARelease(t *testing.T) {
 	w := world.New(world.Options{})
 	version := sparseVersion(t)
 	for name, tt := range map[string]struct {
-		wish   mirror.Wish
+		wish   create.Request
 		change func(*mirror.Manifest)
 	}{
-		"made of one image": {mirror.Wish{Version: version, Images: true, Names: []string{"kube-proxy"}}, nil},
-		"its list drops an image": {mirror.Wish{Version: version, Images: true, Names: []string{"kube-proxy"}, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
+		"made of one image": {create.Request{Version: version, Images: true, Names: []string{"kube-proxy"}}, nil},
+		"its list drops an image": {create.Request{Version: version, Images: true, Names: []string{"kube-proxy"}, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
 			m.Scope[0].Names = nil
 		}},
-		"its list narrows to an architecture that is not there": {mirror.Wish{Version: version, Images: true, Names: []string{"kube-proxy"}}, func(m *mirror.Manifest) {
+		"its list narrows to an architecture that is not there": {create.Request{Version: version, Images: true, Names: []string{"kube-proxy"}}, func(m *mirror.Manifest) {
 			m.Scope[0].Names, m.Scope[0].Arches = nil, []string{"vax"}
 		}},
-		"its list speaks of another release": {mirror.Wish{Version: version, Images: true, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
+		"its list speaks of another release": {create.Request{Version: version, Images: true, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
 			m.Scope[0].Release = "v1.27.1"
 		}},
-		"its list says that it has all": {mirror.Wish{Version: version, Images: true, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
+		"its list says that it has all": {create.Request{Version: version, Images: true, Arches: []string{"amd64"}}, func(m *mirror.Manifest) {
 			m.Scope = append(m.Scope, mirror.Scope{Release: "v1.27.2", Images: true})
 		}},
 	} {
@@ -142,7 +143,7 @@ func TestSparseMirrorListDoesNotShrinkARelease(t *testing.T) {
 	t.Run("what it was not made for is named", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		makes(t, w, dir, nil, mirror.Wish{Version: version, Images: true, Names: []string{"kube-proxy"}})
+		makes(t, w, dir, nil, create.Request{Version: version, Images: true, Names: []string{"kube-proxy"}})
 		if r := inside(t, w, dir, nil); !slices.Contains(r.Scope.Absent, "registry.k8s.io/kube-scheduler:v1.27.2") || slices.Contains(r.Scope.Absent, "registry.k8s.io/kube-proxy:v1.27.2") {
 			t.Errorf("absent %v", r.Scope.Absent)
 		}

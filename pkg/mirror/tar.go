@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 const (
@@ -51,7 +53,7 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 			return nil, err
 		}
 		if n >= maxEntries {
-			return nil, fmt.Errorf("more than %d members: %w", maxEntries, errTooLarge)
+			return nil, fmt.Errorf("more than %d members: %w", maxEntries, layout.ErrTooLarge)
 		}
 		name := strings.TrimPrefix(h.Name, "./")
 		folder := h.Typeflag == tar.TypeDir
@@ -62,7 +64,7 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 			}
 		}
 		switch {
-		case len(name) > maxName || !fs.ValidPath(name) || name == "." || !isClean("/"+name):
+		case len(name) > maxName || !fs.ValidPath(name) || name == "." || !layout.IsClean("/"+name):
 			return nil, fmt.Errorf("the member %.100q is not a plain path", h.Name)
 		case !folder && h.Typeflag != tar.TypeReg:
 			return nil, fmt.Errorf("the member %.100q is neither a file nor a directory", h.Name)
@@ -86,7 +88,7 @@ func onlyZeros(r io.Reader) error {
 	for total := 0; ; {
 		n, err := r.Read(buf)
 		if total += n; total > maxPadding {
-			return fmt.Errorf("what follows the end of the archive: %w of %d bytes", errTooLarge, maxPadding)
+			return fmt.Errorf("what follows the end of the archive: %w of %d bytes", layout.ErrTooLarge, maxPadding)
 		}
 		if len(bytes.TrimLeft(buf[:n], "\x00")) > 0 {
 			return errors.New("something follows the end of the archive, which some tools unpack too")

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
 // FuzzTar holds that whatever is taken for an archive has only plain paths,
@@ -34,7 +36,7 @@ func FuzzTar(f *testing.F) {
 				return err
 			}
 			found++
-			if !fs.ValidPath(name) || !isClean("/"+name) {
+			if !fs.ValidPath(name) || !layout.IsClean("/"+name) {
 				t.Errorf("accepted %q", name)
 			}
 			file, err := archive.Open(name)

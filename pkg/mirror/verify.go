@@ -15,6 +15,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -35,13 +36,13 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	var results []report.Result
 	var versions []release.Version
 	var absent []string
-	known := &asked{names: map[string]string{}, files: map[string]bool{}}
+	known := &accounted{names: map[string]string{}, files: map[string]bool{}}
 	for _, s := range d.scopes() {
 		version, carried, err := d.judgeScope(ctx, v, s, true)
 		var wrong *scopeError
 		switch {
 		case errors.As(err, &wrong):
-			a.note(manifestFile, report.Unknown, report.Malformed, "%v", err)
+			a.note(layout.ManifestFile, report.Unknown, report.Malformed, "%v", err)
 		case err != nil:
 			return report.Report{}, err
 		}
@@ -51,14 +52,14 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		if carried != nil {
 			known.admit(carried)
 			results = add(results, carried.Report.Results)
-			absent = union(absent, carried.Report.Scope.Absent)
+			absent = layout.Union(absent, carried.Report.Scope.Absent)
 		}
 	}
 	if len(versions) == 0 {
 		a.note(".", report.Unknown, report.NoClaim, "it names no release, so that there is nothing to verify")
 	}
-	a.unasked(known, results)
-	a.unmade(v, results)
+	a.unaccountedNames(known, results)
+	a.checksNotRun(v, results)
 	for _, version := range unique(versions) {
 		list, err := a.judgeFiles(ctx, v, version, known.files)
 		if err != nil {
@@ -67,7 +68,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		results = add(results, list)
 	}
 	a.files(ctx, v.Progress, known.files)
-	a.unjudged(known, unique(versions))
+	a.unaccountedFiles(known, unique(versions))
 	a.unlisted()
 	results = append(a.results(), append(d.keptOutside(), results...)...)
 	r, err := v.Compose(ctx, []string{d.path}, unique(versions), results)
@@ -91,22 +92,12 @@ func stillAbsent(absent []string, results []report.Result) (out []string) {
 	return out
 }
 
-// Sparse is what the mirror says that it was made for: what [verify.Verifier]
-// takes for it. Its list may narrow the architectures of an image, and nothing
-// else (rule 2).
-func (d *Dir) Sparse() (out []verify.Held) {
-	for _, s := range d.scopes() {
-		out = append(out, verify.Held{Release: s.Release, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Also: s.Also})
-	}
-	return out
-}
-
 // scopeError says that what MANIFEST.json was asked for makes no sense.
 type scopeError struct{ error }
 
 // judgeScope verifies the images and documents of one release, as far as they
 // were asked for, and if need be what refers to the images.
-func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
+func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
@@ -140,86 +131,6 @@ func unique(list []release.Version) (out []release.Version) {
 	return out
 }
 
-// scopes are what the mirror must hold. A mirror that does not say, because it
-// was made by hand, must hold the platforms and images that it names.
-func (d *Dir) scopes() []Scope {
-	if d.manifest != nil && len(d.manifest.doc.Scope) > 0 {
-		return joined(d.manifest.doc.Scope)
-	}
-	found := map[string]*Scope{}
-	tags := func(work func(repo, tag string)) {
-		for key, r := range d.repos {
-			_, repo, _ := strings.Cut(key, "/")
-			for tag := range r.tags {
-				work(repo, tag)
-			}
-		}
-	}
-	tags(func(repo, tag string) {
-		v, err := release.ParseVersion(tag)
-		if err != nil || !strings.HasPrefix(tag, "v") || repo == "coredns/coredns" {
-			return
-		}
-		s := found[tag]
-		if s == nil {
-			s = &Scope{Release: v.String(), Images: true}
-			found[tag] = s
-		}
-		info := release.DescribeImage("registry.k8s.io/" + repo + ":" + tag)
-		if !slices.Contains(s.Names, info.Component) {
-			s.Names = append(s.Names, info.Component)
-		}
-		if info.Arch != "" && !slices.Contains(s.Arches, info.Arch) {
-			s.Arches = append(s.Arches, info.Arch)
-		}
-	})
-	if d.manifest != nil {
-		for _, name := range d.manifest.doc.Releases {
-			if found[name] == nil {
-				found[name] = &Scope{Release: name}
-			}
-		}
-	}
-	var out []Scope
-	for _, tag := range sortedKeys(found) {
-		s := found[tag]
-		slices.Sort(s.Names)
-		slices.Sort(s.Arches)
-		out = append(out, *s)
-	}
-	// Images of no release go with the first.
-	tags(func(repo, tag string) {
-		_, err := release.ParseVersion(tag)
-		if len(out) > 0 && (err != nil || repo == "coredns/coredns") && !strings.HasSuffix(tag, ".sig") {
-			out[0].Also = append(out[0].Also, "registry.k8s.io/"+repo+":"+tag)
-		}
-	})
-	for i := range out {
-		slices.Sort(out[i].Also)
-	}
-	return out
-}
-
-// joined puts runs together that were asked for the same images of a release on
-// different platforms.
-func joined(list []Scope) (out []Scope) {
-	for _, s := range list {
-		same := func(o Scope) bool {
-			return o.Release == s.Release && o.Images == s.Images && slices.Equal(o.Names, s.Names) && slices.Equal(o.OSes, s.OSes) && slices.Equal(o.Also, s.Also)
-		}
-		i := slices.IndexFunc(out, same)
-		switch {
-		case i < 0:
-			out = append(out, s)
-		case len(out[i].Arches) == 0 || len(s.Arches) == 0:
-			out[i].Arches = nil
-		default:
-			out[i].Arches = union(out[i].Arches, s.Arches)
-		}
-	}
-	return out
-}
-
 // add appends results, of each subject one: the worse, if two differ.
 func add(to, more []report.Result) []report.Result {
 	for _, r := range more {
@@ -242,7 +153,7 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 	var paths []string
 	for _, url := range a.urls() {
 		p, ok := strings.CutPrefix(url, prefix)
-		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, bundleSuffix) {
+		if ok && release.CheckPath(p) == nil && verify.IsSubject(p) && !strings.HasSuffix(p, layout.BundleSuffix) {
 			paths = append(paths, p)
 			judged[url] = true
 		}
@@ -265,12 +176,12 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 
 func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
 	url := files.Version.FileURL(p)
-	name := filePath(url)
-	w, _ := d.manifest.listed(url)
+	name := layout.FilePath(url)
+	w, _ := d.manifest.Listed(url)
 	sums, err := d.sums(ctx, name)
 	if err == nil {
 		raw, _ := hex.DecodeString(sums.SHA256)
-		err = w.compare(name, sums.Size, raw)
+		err = w.Compare(name, sums.Size, raw)
 	}
 	if err == nil {
 		return files.Judge(ctx, p, sums).Result
@@ -279,7 +190,7 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 	c := &res.Checks[0]
 	c.Reason, c.Detail = report.Malformed, err.Error()
 	switch {
-	case isCorrupt(err):
+	case layout.IsCorrupt(err):
 		c.Verdict, c.Reason = report.Refuted, report.Mismatch
 	case errors.Is(err, fs.ErrNotExist):
 		c.Reason, c.Detail = report.Incomplete, "MANIFEST.json lists it, and it is missing"
@@ -289,13 +200,13 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 
 // sums hashes a file both ways.
 func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
-	f, _, err := d.open(name)
+	f, _, err := layout.OpenFile(d.fsys, name)
 	if err != nil {
 		return fetch.Sums{}, err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	a, b := sha256.New(), sha512.New()
-	n, err := io.Copy(io.MultiWriter(a, b), contextReader{ctx, f})
+	n, err := io.Copy(io.MultiWriter(a, b), layout.WithContext(ctx, f))
 	text := func(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 	return fetch.Sums{SHA256: text(a), SHA512: text(b), Size: n}, err
 }
@@ -306,7 +217,7 @@ func (d *Dir) keptOutside() (out []report.Result) {
 	if d.manifest == nil {
 		return nil
 	}
-	for _, u := range d.manifest.doc.Unknown {
+	for _, u := range d.manifest.Manifest.Unknown {
 		kind := "image"
 		if strings.HasPrefix(u.Name, "https://") {
 			kind = "file"
@@ -325,7 +236,7 @@ const maxFindings = 200
 // results is the mirror's own result, and one for each thing that is not right.
 func (a *audit) results() []report.Result {
 	missing, wrong := 0, 0
-	for _, f := range a.odd {
+	for _, f := range a.findings {
 		if f.verdict == report.Refuted {
 			wrong++
 		} else {
@@ -345,9 +256,9 @@ func (a *audit) results() []report.Result {
 	}
 	own := report.Result{Subject: a.dir.path, Kind: "mirror", Checks: []report.Check{inventory, digest}, Notes: a.remarks()}
 	out := []report.Result{own}
-	for i, f := range a.odd {
+	for i, f := range a.findings {
 		if i == maxFindings {
-			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.odd)-i))
+			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.findings)-i))
 			out[0] = own
 			break
 		}
@@ -365,7 +276,7 @@ func (a *audit) fileCount() int {
 	if a.dir.manifest == nil {
 		return 0
 	}
-	return len(a.dir.manifest.files)
+	return len(a.dir.manifest.Files)
 }
 
 // remarks say what a reader should know and what changes no verdict.
@@ -374,7 +285,7 @@ func (a *audit) remarks() (notes []string) {
 	if m == nil {
 		return []string{"it has no MANIFEST.json, so that nothing says what it must hold"}
 	}
-	if m.doc.Sums == "" {
+	if m.Manifest.Sums == "" {
 		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
 	}
 	for _, s := range a.dir.scopes() { // what nobody else's word is taken for
@@ -395,23 +306,10 @@ func (a *audit) remarks() (notes []string) {
 	}
 	var absent []string
 	for _, list := range a.absent {
-		absent = union(absent, list)
+		absent = layout.Union(absent, list)
 	}
 	if len(absent) > 0 {
 		notes = append(notes, "it is sparse: indexes name platforms that it has not: "+strings.Join(absent, ", "))
 	}
-	return append(notes, fmt.Sprintf("made %s by %s %s", m.doc.Created, m.doc.Tool.Name, m.doc.Tool.Version))
-}
-
-// contextReader ends a read with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+	return append(notes, fmt.Sprintf("made %s by %s %s", m.Manifest.Created, m.Manifest.Tool.Name, m.Manifest.Tool.Version))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/vouch"
@@ -49,7 +50,7 @@ func vouches(t testing.TB, dir string, key []byte) (*vouch.Word, error) {
 }
 
 // withPause wants little of a release, and pause, which has no signed SBOM.
-func withPause(version string) mirror.Wish {
+func withPause(version string) create.Request {
 	w := small(version)
 	w.Names = []string{"kube-proxy"}
 	ref, err := registry.ParseRef("registry.k8s.io/pause:3.9")
@@ -66,7 +67,7 @@ func TestVouch(t *testing.T) {
 	w := world.New(world.Options{})
 	o, key := operator(t)
 	_, stranger := operator(t)
-	sign := func(m *mirror.MakerOptions) { m.Operator = o }
+	sign := func(m *create.Options) { m.Operator = o }
 	dir := filepath.Join(t.TempDir(), "m")
 	r, _ := makes(t, w, dir, sign, withPause("v1.27.2"))
 	wantVerdict(t, "the run", r, report.Verified)
@@ -103,8 +104,8 @@ func TestVouch(t *testing.T) {
 func TestVouchAttacks(t *testing.T) {
 	w := world.New(world.Options{})
 	o, key := operator(t)
-	sign := func(m *mirror.MakerOptions) { m.Operator = o }
-	made := func(t *testing.T, w *world.World, wish mirror.Wish) string {
+	sign := func(m *create.Options) { m.Operator = o }
+	made := func(t *testing.T, w *world.World, wish create.Request) string {
 		t.Helper()
 		dir := filepath.Join(t.TempDir(), "m")
 		makes(t, w, dir, sign, wish)
@@ -162,7 +163,7 @@ func TestVouchAttacks(t *testing.T) {
 		far := w.Clone()
 		far.Distrust(world.HostRaw) // read, and not from its publisher
 		dir := filepath.Join(t.TempDir(), "m")
-		r, m := makes(t, far, dir, func(mo *mirror.MakerOptions) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
+		r, m := makes(t, far, dir, func(mo *create.Options) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
 		if r.Verdict() != report.Unknown || !m.Listed {
 			t.Fatalf("%s %+v%s", r.Verdict(), m, bad(r))
 		}
@@ -208,7 +209,7 @@ func TestVouchAttacks(t *testing.T) {
 		bare := w.Clone()
 		bare.DropSignature("registry.k8s.io/pause:3.9")
 		dir := filepath.Join(t.TempDir(), "m")
-		makes(t, bare, dir, func(mo *mirror.MakerOptions) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
+		makes(t, bare, dir, func(mo *create.Options) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
 		v, err := vouches(t, dir, key)
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +241,7 @@ func TestVouchAttacks(t *testing.T) {
 		replay := w.Clone()
 		replay.ServeAs("v1.27.1", "v1.27.2")
 		dir := filepath.Join(t.TempDir(), "m")
-		r, m := makes(t, replay, dir, func(mo *mirror.MakerOptions) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
+		r, m := makes(t, replay, dir, func(mo *create.Options) { mo.Operator, mo.AllowUnknown = o, true }, withPause("v1.27.2"))
 		if r.Verdict() != report.Refuted || m.Listed {
 			t.Errorf("%s %+v", r.Verdict(), m)
 		}
@@ -259,7 +260,7 @@ func TestVouchOldRelease(t *testing.T) {
 	wish := small("v1.24.0")
 	wish.Names = []string{"kube-proxy"}
 	wish.Files = func(p string) bool { return p == "kubernetes-client-linux-amd64.tar.gz" }
-	r, m := makes(t, w, dir, func(mo *mirror.MakerOptions) { mo.Operator = o }, wish)
+	r, m := makes(t, w, dir, func(mo *create.Options) { mo.Operator = o }, wish)
 	wantVerdict(t, "the run", r, report.Verified)
 	if !m.Listed {
 		t.Fatal("it is not listed")

@@ -1,0 +1,228 @@
+package layout
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// maxChecked is how much is read and hashed before the first byte is handed
+// out: every manifest (4 MiB is what registries accept), config, signature and
+// checksum, and no layer that matters to memory.
+const MaxChecked = 4 << 20
+
+// errTooLarge is wrapped where a list or manifest is over its limit.
+var ErrTooLarge = errors.New("larger than the limit")
+
+// A CorruptError says that bytes of the mirror are not what a digest or
+// MANIFEST.json says they are. Reading a body can end with it.
+type CorruptError struct {
+	Path      string // inside the mirror
+	Want, Got string // sha256 in hex, or a size in words
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%s is damaged: it is %s, not %s", e.Path, e.Got, e.Want)
+}
+
+// NonBlocking is a directory whose files are opened without waiting, whatever they
+// turn out to be. As of its root nothing outside of it is reached.
+type NonBlocking struct{ Root *os.Root }
+
+func (p NonBlocking) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return p.Root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+func (p NonBlocking) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.Root.FS(), name) }
+
+func (p NonBlocking) ReadDir(name string) ([]fs.DirEntry, error) {
+	return fs.ReadDir(p.Root.FS(), name)
+}
+
+// OpenFile opens a regular file inside the mirror. Whatever cannot be there at all
+// is [fs.ErrNotExist].
+func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
+	if !fs.ValidPath(name) {
+		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
+	}
+	// Looked at before it is opened, as no pipe or device need be.
+	if info, err := fs.Stat(fsys, name); err != nil {
+		return nil, 0, absent(err)
+	} else if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is no regular file: %w", name, fs.ErrNotExist)
+	}
+	f, err := fsys.Open(name) // which does not wait either, should one have come in between
+	if err != nil {
+		return nil, 0, absent(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// absent turns "a parent is a file" and "no such name is possible" into "does not exist".
+func absent(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
+		return fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// Want is what bytes must be. The zero value demands nothing.
+type Want struct {
+	Sha256 string // hex
+	Size   int64  // meaningful only with sha256
+}
+
+// ReadFile reads a whole file of at most limit bytes and compares it with w.
+func ReadFile(fsys fs.FS, name string, w Want, limit int64) ([]byte, error) {
+	f, size, err := OpenFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if size > limit {
+		return nil, fmt.Errorf("%s has %d bytes, %w of %d", name, size, ErrTooLarge, limit)
+	}
+	body, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit { // it grew meanwhile
+		return nil, fmt.Errorf("%s: %w of %d", name, ErrTooLarge, limit)
+	}
+	sum := sha256.Sum256(body)
+	return body, w.Compare(name, int64(len(body)), sum[:])
+}
+
+// ReadIfThere reads a whole file; nil if there is none.
+func ReadIfThere(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	body, err := ReadFile(fsys, name, Want{}, limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return body, err
+}
+
+func (w Want) Compare(name string, size int64, sum []byte) error {
+	if w.Sha256 == "" {
+		return nil
+	}
+	if size != w.Size {
+		return &CorruptError{Path: name, Want: fmt.Sprintf("%d bytes", w.Size), Got: fmt.Sprintf("%d bytes", size)}
+	}
+	if got := hex.EncodeToString(sum); got != w.Sha256 {
+		return &CorruptError{Path: name, Want: "sha256:" + w.Sha256, Got: "sha256:" + got}
+	}
+	return nil
+}
+
+// OpenChecked opens a file for an answer: small ones are checked here, larger ones
+// while they are read.
+func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadCloser, int64, error) {
+	f, size, err := OpenFile(fsys, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if w.Sha256 != "" && size != w.Size {
+		_ = f.Close()
+		return nil, 0, w.Compare(name, size, nil)
+	}
+	if size > MaxChecked {
+		return &CheckedReader{ctx: ctx, File: f, hash: sha256.New(), Name: name, left: size, Size: size, Want: w}, size, nil
+	}
+	_ = f.Close()
+	body, err := ReadFile(fsys, name, w, MaxChecked)
+	if err != nil {
+		return nil, 0, err
+	}
+	return InMemory{Reader: bytes.NewReader(body)}, int64(len(body)), nil
+}
+
+// CheckedReader hands out a file and withholds its last bytes unless the whole
+// is what it must be. A reader of damaged content therefore always gets an
+// error and too few bytes, whether or not it waits for io.EOF.
+type CheckedReader struct {
+	ctx        context.Context
+	File       fs.File
+	hash       hash.Hash
+	Name       string
+	left, Size int64
+	Want       Want
+	err        error
+}
+
+func (r *CheckedReader) Read(p []byte) (int, error) {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	if r.err != nil || len(p) == 0 {
+		return 0, r.err
+	}
+	if int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.File.Read(p)
+	r.hash.Write(p[:n])
+	r.left -= int64(n)
+	switch {
+	case r.left == 0:
+		if r.err = r.Want.Compare(r.Name, r.Size, r.hash.Sum(nil)); r.err != nil {
+			return 0, r.err
+		}
+		r.err = io.EOF
+		return n, nil
+	case errors.Is(err, io.EOF): // it shrank since it was opened
+		r.err = fmt.Errorf("%s: %w", r.Name, io.ErrUnexpectedEOF)
+		return n, r.err
+	case err != nil:
+		r.err = err
+		return n, err
+	}
+	return n, nil
+}
+
+func (r *CheckedReader) Close() error { return r.File.Close() }
+
+func IsCorrupt(err error) bool {
+	var c *CorruptError
+	return errors.As(err, &c)
+}
+
+// WithContext ends a read with its context.
+func WithContext(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
+// contextReader ends a read with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// InMemory is a body that was read, and checked, already.
+type InMemory struct{ *bytes.Reader }
+
+func (InMemory) Close() error { return nil }

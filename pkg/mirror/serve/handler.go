@@ -1,0 +1,287 @@
+// Package serve serves a mirror over HTTP, to whoever asks as if it were the
+// outside world: [Handler] tells which host a request means, asks the mirror
+// for its answer, withholds what a verification refuted, sends no block of a
+// body that was not hashed again, and counts and logs what it did.
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Handler serves a mirror over HTTP as the outside world, all of its hosts on
+// one port: registry.k8s.io by the read half of the OCI distribution
+// specification (https://github.com/opencontainers/distribution-spec), the
+// files of dl.k8s.io and sbom.k8s.io with ranges, and the kept entries of the
+// transparency log. Which host a request means is told by its Host header,
+// else by its path: /v2/ is the registry, /HOST/PATH is HOST.
+//
+//	/healthz   200 while it serves
+//	/metrics   Prometheus' text format
+//	/, /-/     Page
+//
+// Every byte of a body that a digest describes is hashed again before it is
+// sent. What is not what it must be is refused, 500 with the reason; what
+// becomes another while it is sent ends with the connection.
+type Handler struct {
+	Page http.Handler // answers / and what is below /-/; nil means 404
+	Log  io.Writer    // gets a line for each request; nil means none
+	Tool report.Tool  // named in the metrics
+
+	dir     atomic.Pointer[mirror.Dir]
+	refuted atomic.Pointer[map[string]string]
+	blocks  *blocks
+	metrics *metrics
+	logging accessLog
+}
+
+// NewHandler serves d.
+func NewHandler(d *mirror.Dir) *Handler {
+	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
+	h.dir.Store(d)
+	h.refuted.Store(&map[string]string{})
+	return h
+}
+
+// Swap serves d from now on. What is being sent still is of the directory
+// before, which must stay open until it has been. What was refuted stays so
+// until the next [Handler.Judge].
+func (h *Handler) Swap(d *mirror.Dir) { h.dir.Store(d) }
+
+// Judge takes the report of a verification of what is served. What it refutes
+// is from then on answered with 403 and the reason: a file or document under
+// every address, an image under its tags and digests, and with a platform of it
+// the image, whose index names that platform. All else is served as before.
+func (h *Handler) Judge(r report.Report) {
+	refuted := map[string]string{}
+	indexes := map[string]string{} // digest by name
+	for _, res := range r.Results {
+		if res.Kind == "image" && res.Platform == "" {
+			indexes[res.Subject] = res.Digest
+		}
+	}
+	image := func(name, digest, why string) {
+		refuted[name] = why
+		if repo, ok := repositoryOf(name); ok && digest != "" {
+			refuted[repo+"@"+digest] = why
+		}
+	}
+	for _, res := range r.Results {
+		if res.Verdict() != report.Refuted {
+			continue
+		}
+		why := reasonOf(res)
+		for _, name := range append([]string{res.Subject}, res.SeenAs...) {
+			if res.Kind == "image" {
+				image(name, res.Digest, why)
+				continue
+			}
+			refuted[name] = why
+			if u, err := url.Parse(name); err == nil {
+				if to := layout.Canonical(u.Host, u.Path); to != "" {
+					refuted[to] = why
+				}
+			}
+		}
+		if res.Kind == "image" && res.Platform != "" {
+			image(res.Subject, indexes[res.Subject], res.Platform+": "+why)
+		}
+	}
+	h.refuted.Store(&refuted)
+	h.metrics.judge(r)
+}
+
+func reasonOf(res report.Result) string {
+	for _, c := range res.Checks {
+		if c.Required && c.Verdict == report.Refuted {
+			return fmt.Sprintf("its verification here refuted it: %s: %s", c.Name, c.Detail)
+		}
+	}
+	return "its verification here refuted it"
+}
+
+func repositoryOf(name string) (string, bool) {
+	n, ok := layout.SplitName(name)
+	return n.Host + "/" + n.Repo, ok
+}
+
+// maxBody caps what is read of a request: a look-up in the log is the only one
+// with a body that matters.
+const maxBody = mirror.MaxQuery + 1
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), site: "none"}
+	started := time.Now()
+	h.metrics.begin(1)
+	defer func() {
+		v := recover()
+		took := time.Since(started)
+		if rec.status == 0 {
+			rec.status = http.StatusOK
+			if v != nil {
+				rec.status = http.StatusInternalServerError
+			}
+		}
+		h.metrics.observe(requestKind{rec.site, methodOf(req), rec.status}, rec.sent, took)
+		h.logging.write(h.Log, req, rec, took, v)
+		if v != nil {
+			panic(v) // net/http ends the connection, so that nobody takes what was sent for the whole
+		}
+	}()
+	if req.Body != nil {
+		req.Body = http.MaxBytesReader(rec, req.Body, maxBody)
+	}
+	rec.Header().Set("X-Content-Type-Options", "nosniff")
+	h.serve(rec, req)
+}
+
+// methodOf keeps the label's values few.
+func methodOf(req *http.Request) string {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+		return req.Method
+	}
+	return "other"
+}
+
+func (h *Handler) serve(w *recorder, req *http.Request) {
+	var own http.HandlerFunc
+	switch p := req.URL.Path; {
+	case p == "/healthz":
+		own = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, "ok\n")
+		}
+	case p == "/metrics":
+		own = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+			_ = h.metrics.write(w, h.Tool)
+		}
+	case (p == "/" || strings.HasPrefix(p, "/-/")) && h.Page != nil:
+		own = h.Page.ServeHTTP
+	}
+	if own != nil {
+		w.site = "self"
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			h.send(w, req, mirror.NotAllowed(req))
+			return
+		}
+		own(w, req)
+		return
+	}
+	d := h.dir.Load()
+	site, in, a := outside(d, req)
+	if answersFor(d, site) {
+		w.site = site
+	}
+	if strings.HasPrefix(in.URL.Path, "/v2/") {
+		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	}
+	if a.Err != nil {
+		w.why = a.Err
+		h.metrics.refuse(refusedCorrupt)
+	} else if why := h.withheld(in, a); why != "" {
+		a.Close()
+		h.metrics.refuse(refusedVerdict)
+		w.why = errors.New(why)
+		if !strings.HasPrefix(in.URL.Path, "/v2/") {
+			why = in.URL.String() + ": " + why
+		}
+		a = mirror.Fail(in, http.StatusForbidden, layout.CodeDenied, why)
+	}
+	h.send(w, req, public(d, a))
+}
+
+// withheld says why what was asked for is not handed out, or "".
+func (h *Handler) withheld(in *http.Request, a *mirror.Answer) string {
+	refuted := *h.refuted.Load()
+	if len(refuted) == 0 || a.Status != http.StatusOK {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(in.URL.Path, "/v2/")
+	if !ok {
+		return refuted["https://"+in.URL.Host+in.URL.Path]
+	}
+	const kind = "/manifests/"
+	at := strings.LastIndex(rest, kind) // a repository may have such a part too
+	if at < 0 {
+		return ""
+	}
+	name, ref := in.URL.Host+"/"+rest[:at], rest[at+len(kind):]
+	if why := refuted[name+"@"+a.Header["Docker-Content-Digest"]]; why != "" {
+		return why
+	}
+	return refuted[name+":"+ref]
+}
+
+// send writes an answer. The connection is cut where a body turns out to be
+// another than it must be.
+func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
+	defer a.Close()
+	for k, v := range a.Header {
+		w.Header().Set(k, v)
+	}
+	if a.Status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header().Set("Content-Length", strconv.FormatInt(a.Size, 10))
+		w.WriteHeader(a.Status)
+		if req.Method != http.MethodHead {
+			_, _ = io.Copy(w, a.Body)
+		}
+		return
+	}
+	var content io.ReadSeeker
+	switch body := a.Body.(type) {
+	case layout.InMemory:
+		content = body.Reader
+	case *layout.CheckedReader:
+		var err error
+		if content, err = h.blocks.reader(req.Context(), body); err != nil {
+			h.refuse(w, req, err)
+			return
+		}
+	default:
+		h.refuse(w, req, fmt.Errorf("a body of type %T", body))
+		return
+	}
+	if a.SHA256 != "" {
+		// What a digest names never changes; a name may.
+		w.Header().Set("ETag", `"sha256:`+a.SHA256+`"`)
+		w.Header().Set("Cache-Control", "no-cache")
+		if strings.HasSuffix(req.URL.Path, "/sha256:"+a.SHA256) {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		}
+	}
+	http.ServeContent(w, req, "", time.Time{}, content)
+	if checked, ok := content.(*blockReader); ok {
+		_ = checked.Close()
+		if err := checked.err; err != nil && req.Context().Err() == nil {
+			w.why = err
+			h.metrics.refuse(refusedAborted)
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// refuse answers for content that was found to be wrong before any of it was sent.
+func (h *Handler) refuse(w *recorder, req *http.Request, err error) {
+	if req.Context().Err() != nil { // nobody waits for it any more
+		panic(http.ErrAbortHandler)
+	}
+	h.metrics.refuse(refusedCorrupt)
+	a := h.dir.Load().Refuse(req, err)
+	w.why = a.Err
+	w.Header().Del("Docker-Content-Digest")
+	h.send(w, req, public(h.dir.Load(), a))
+}
