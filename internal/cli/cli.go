@@ -32,6 +32,7 @@ func Main() int {
 	// A closed pipe is then an error of Write instead of a silent death, which
 	// keeps the exit code that the verdict has earned.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	limitMemory()
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -180,7 +180,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	}
 	p := mirror.Push{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network}, Keychain: a.keychain(ctx),
+			Fetch: &fetch.Client{Transport: network, Full: full(nil)}, Keychain: a.keychain(ctx),
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },

@@ -23,6 +23,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,15 @@ type Client struct {
 	// Transport carries every request. There is no default: a Client without
 	// a Transport fails, so that nothing reaches a network by accident.
 	Transport http.RoundTripper
+
+	// Full, if not nil, says that no more may be held in memory. What would be
+	// read whole is then not asked for: [Client.Do] fails with [ErrFull].
+	Full func() bool
 }
+
+// ErrFull is the cause of a TooLarge where all answers that are held at once are
+// too large, and not one of them.
+var ErrFull = errors.New("what is held of other answers takes all the memory that is allowed, so that it was not asked for")
 
 // Request says what to ask. Only URL is needed.
 type Request struct {
@@ -114,6 +123,13 @@ func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, e
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if r.Limit <= 0 {
 		r.Limit = DefaultLimit
+	}
+	if c.Full != nil && r.Into == nil && c.Full() {
+		if r.Stream != nil {
+			_ = r.Stream.Close()
+		}
+		e := &Error{Method: cmp.Or(r.Method, http.MethodGet), URL: r.URL, FinalURL: r.URL}
+		return nil, e.because(TooLarge, ErrFull)
 	}
 	resp, e, published, err := c.open(withLimit(ctx, r.Limit), &r)
 	if err != nil {

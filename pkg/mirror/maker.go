@@ -123,7 +123,7 @@ func (m *Maker) begin() error {
 		return dir.Close()
 	}
 	m.kept = &kept{dir: dir, next: m.fresh.Fetch.Transport, stand: m.Stand}
-	client := &fetch.Client{Transport: m.kept}
+	client := &fetch.Client{Transport: m.kept, Full: m.fresh.Fetch.Full}
 	v := *m.fresh
 	v.Fetch = client
 	v.Registry = reclient(m.fresh.Registry, client)
