@@ -64,10 +64,6 @@ type Client struct {
 	Full func() bool
 }
 
-// ErrFull is the cause of a TooLarge where all answers that are held at once are
-// too large, and not one of them.
-var ErrFull = errors.New("what is held of other answers takes all the memory that is allowed, so that it was not asked for")
-
 // Request says what to ask. Only URL is needed.
 type Request struct {
 	Method string      // empty is GET
