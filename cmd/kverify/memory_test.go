@@ -38,12 +38,19 @@ func peak() {
 	os.Exit(cmd.ProcessState.ExitCode())
 }
 
-// memoryOf runs kverify, and gives what it took, its exit code and what it said.
-func memoryOf(t *testing.T, args ...string) (most int64, code int, said string) {
+func slowMemory(t *testing.T) {
 	t.Helper()
+	if os.Getenv("KVERIFY_SLOW_TESTS") == "" {
+		t.Skip("some minutes; KVERIFY_SLOW_TESTS=1 runs it")
+	}
 	if runtime.GOOS != "linux" {
 		t.Skip("how much memory a program took is read as Linux tells it")
 	}
+}
+
+// memoryOf runs kverify, and gives what it took, its exit code and what it said.
+func memoryOf(t *testing.T, args ...string) (most int64, code int, said string) {
+	t.Helper()
 	kverify, err := exec.LookPath("kverify")
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +152,7 @@ func (f *flood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Whatever a registry answers, and however many answers are held side by side, a
 // run stays within its memory.
 func TestMemoryOfRegistries(t *testing.T) {
+	slowMemory(t)
 	var refs []string
 	for i := range 64 {
 		refs = append(refs, fmt.Sprintf("registry.k8s.io/image%d:v1", i))
@@ -162,8 +170,60 @@ func TestMemoryOfRegistries(t *testing.T) {
 			if most > mostMemory || code != 3 {
 				t.Errorf("%d MiB, exit code %d: %.2000s", most>>20, code, said)
 			}
-			if testing.Verbose() {
-				t.Logf("%.1500s", said)
+		})
+	}
+}
+
+// dear are documents near their caps whose every value is dear to read.
+func dear(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	file := func(name, head, one, tail string, size int) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(head+strings.Repeat(one, (size-len(head)-len(tail))/len(one))+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const (
+		head     = "SPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\nDocumentName: x\nDocumentNamespace: https://example.com/x\nCreator: Tool: x\nCreated: 2023-05-17T14:00:00Z\n\n"
+		element  = "PackageName: a\nSPDXID: SPDXRef-a\nPackageDownloadLocation: NONE\n"
+		long     = "FileName: bin/linux/amd64/a-file-of-a-name-that-is-long-enough-for-a-file\nSPDXID: SPDXRef-File-a\nFileChecksum: SHA1: da39a3ee5e6b4b0d3255bfef95601890afd80709\nFileCopyrightText: NOASSERTION\nLicenseConcluded: NOASSERTION\n\n"
+		jsonHead = `{"spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","SPDXID":"SPDXRef-DOCUMENT","name":"x","documentNamespace":"https://example.com/x","creationInfo":{"created":"2023-05-17T14:00:00Z","creators":["Tool: x"]},"packages":[`
+		pack     = `{"name":"a","SPDXID":"SPDXRef-a","downloadLocation":"NONE"},`
+	)
+	all := map[string][]string{}
+	for what, f := range map[string]string{
+		"text, elements": file("a.spdx", head, element, "", 16<<20), "text, cap": file("b.spdx", head, long, "", 60<<20),
+		"json, elements": file("a.json", jsonHead, pack, `{"name":"a","SPDXID":"SPDXRef-b","downloadLocation":"NONE"}]}`, 16<<20),
+		"json, fewer":    file("c.json", jsonHead, pack, `{"name":"a","SPDXID":"SPDXRef-b","downloadLocation":"NONE"}]}`, 5<<20),
+		"json, long":     file("b.json", jsonHead, `{"name":"`+strings.Repeat("a", 2000)+`","SPDXID":"SPDXRef-a","downloadLocation":"NONE"},`, `{"name":"a","SPDXID":"SPDXRef-b","downloadLocation":"NONE"}]}`, 44<<20),
+		"text, fewer":    file("c.spdx", head, element, "", 5<<20),
+	} {
+		all["sbom show "+what] = []string{"sbom", "show", f}
+		to := "json"
+		if strings.HasPrefix(what, "json") {
+			to = "tag-value"
+		}
+		all["sbom convert "+what] = []string{"sbom", "convert", f, "-o", to + "=/dev/null"}
+	}
+	const object = `{"a":{"b":{}}},`
+	all["report"] = []string{"report", file("report.json", `{"results":[`, `{"subject":"a","checks":[{"name":"digest"}]},`, `{}]}`, 30<<20)}
+	all["report, text"] = []string{"report", file("report2.json", `{"results":[`, `{"subject":"`+strings.Repeat("a", 4000)+`","checks":[]},`, `{}]}`, 120<<20)}
+	all["bundle"] = []string{"verify", "--bundle", file("bundle.json", `{"a":[`, object, `{}]}`, 15<<20), "--certificate-identity", "a", "--certificate-oidc-issuer", "https://b", "sha256:" + strings.Repeat("0", 64)}
+	all["policy"] = []string{"images", "v1.27.2", "--policy", file("policy.yaml", "a:\n", "- {}\n", "", 1<<20), "--mirror", filepath.Join(sample, "mirror")}
+	all["trusted root"] = []string{"images", "v1.27.2", "--trusted-root", file("root.json", `{"tlogs":[`, `{},`, `{}]}`, 1<<20), "--mirror", filepath.Join(sample, "mirror")}
+	return all
+}
+
+// Whatever a file holds, a command that reads it stays within its memory.
+func TestMemoryOfFiles(t *testing.T) {
+	slowMemory(t)
+	for name, args := range dear(t, t.TempDir()) {
+		t.Run(name, func(t *testing.T) {
+			if most, _, said := memoryOf(t, args...); most > mostMemory {
+				t.Errorf("%d MiB: %.300s", most>>20, said)
+			} else {
+				t.Logf("%.200s", said)
 			}
 		})
 	}
