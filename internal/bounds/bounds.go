@@ -94,6 +94,10 @@ func YAML(text []byte, most int) error {
 	return nil
 }
 
+// WithoutBOM takes the UTF-8 byte order mark off a text that a person's editor or
+// shell may have written with one. It is for no bytes that are hashed or signed.
+func WithoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) }
+
 // Read reads all of r, but for more than most bytes, which are an [*Error]. A
 // regular file that is larger is not read at all, none is held twice, and of what
 // begins with nothing but zeros, such as /dev/zero, no more is read.

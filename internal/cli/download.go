@@ -25,10 +25,6 @@ import (
 // trips of small ones, few enough to share a line and to bound the memory.
 const filesAtOnce = 8
 
-// softMemory is where the garbage collector begins to work harder: without it
-// the heap may double for no gain in speed.
-const softMemory = 40 << 20
-
 // downloadOptions are what a download was asked for.
 type downloadOptions struct {
 	names, oses, arches, kinds []string

@@ -23,6 +23,7 @@ import (
 // The first interrupt ends the run: what is known then is printed. The second
 // ends the process at once.
 func Main() int {
+	limitMemory()
 	// A closed pipe is then an error of Write instead of a silent death, which
 	// keeps the exit code that the verdict has earned.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)

@@ -140,7 +140,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	}
 	p := push.Options{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network}, Keychain: a.keychain(ctx),
+			Fetch: &fetch.Client{Transport: network, Full: full(nil)}, Keychain: a.keychain(ctx),
 			Endpoints: map[string]string{imageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },

@@ -129,7 +129,7 @@ func (r *readOnlyRun) client() (*fetch.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fetch.Client{Transport: transport}, nil
+	return &fetch.Client{Transport: transport, Full: full(nil)}, nil
 }
 
 // fromSnapshot answers for a marker that could not be asked for: for want of a

@@ -19,7 +19,8 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		return nil, err
 	}
 	a.judge = foreignJudge(policy, root)
-	client := &fetch.Client{Transport: transport}
+	progress := new(verify.Progress)
+	client := &fetch.Client{Transport: transport, Full: full(progress)}
 	images := &registry.Client{Fetch: client, Keychain: a.keychain(set.ctx), Endpoints: map[string]string{}}
 	if base := set.endpoints[imageHost]; base != nil {
 		images.Endpoints[imageHost] = base.String()
@@ -33,15 +34,15 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 	}
 	return &verify.Verifier{
 		Vouched: vouched, Sparse: set.sparse,
-		Fetch: client, Registry: images, Policy: policy, Root: root, Also: a.also(set),
+		Fetch: client, Registry: images, Policy: policy, Root: root, Also: a.also(set, progress),
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
-		Tool: version().tool(), Progress: new(verify.Progress),
+		Tool: version().tool(), Progress: progress,
 	}, nil
 }
 
 // also is the mirror, where a stand-in has the images: what is signed about them may
 // lie in either. A mirror that holds nothing of the registry has nothing to say.
-func (a *app) also(set *settings) *verify.Also {
+func (a *app) also(set *settings, p *verify.Progress) *verify.Also {
 	if set.dir == nil || set.endpoints[imageHost] == nil || !set.dir.Holds(imageHost) {
 		return nil
 	}
@@ -49,5 +50,5 @@ func (a *app) also(set *settings) *verify.Also {
 	if set.verbose {
 		transport = &fetch.Trace{Next: transport, W: a.stderr}
 	}
-	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport}}, Name: "the mirror " + set.mirror}
+	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport, Full: full(p)}}, Name: "the mirror " + set.mirror}
 }

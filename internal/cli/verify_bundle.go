@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
@@ -108,7 +109,7 @@ func readBundle(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, usagef("--bundle %s: %w; name a Sigstore bundle", path, plainError(err))
 	}
-	return text, nil
+	return bounds.WithoutBOM(text), nil
 }
 
 // artifactOf reads the artifact's name: a digest, or a file's path. A file

@@ -72,6 +72,10 @@ type Error struct {
 	Err      error       // the cause; may be nil where Status says it all
 }
 
+// ErrFull is the cause of a TooLarge where all answers that are held at once are
+// too large, and not one of them.
+var ErrFull = errors.New("what is held of other answers takes all the memory that is allowed, so that it was not asked for")
+
 // Is reports that a Kind inside err is k; it stands for errors.As and a
 // comparison.
 func Is(err error, k Kind) bool {

@@ -23,6 +23,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,10 @@ type Client struct {
 	// Transport carries every request. There is no default: a Client without
 	// a Transport fails, so that nothing reaches a network by accident.
 	Transport http.RoundTripper
+
+	// Full, if not nil, says that no more may be held in memory. What would be
+	// read whole is then not asked for: [Client.Do] fails with [ErrFull].
+	Full func() bool
 }
 
 // Request says what to ask. Only URL is needed.
@@ -114,6 +119,13 @@ func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, e
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if r.Limit <= 0 {
 		r.Limit = DefaultLimit
+	}
+	if c.Full != nil && r.Into == nil && c.Full() {
+		if r.Stream != nil {
+			_ = r.Stream.Close()
+		}
+		e := &Error{Method: cmp.Or(r.Method, http.MethodGet), URL: r.URL, FinalURL: r.URL}
+		return nil, e.because(TooLarge, ErrFull)
 	}
 	resp, e, published, err := c.open(withLimit(ctx, r.Limit), &r)
 	if err != nil {

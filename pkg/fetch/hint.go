@@ -53,6 +53,9 @@ func (e *Error) cure() string {
 		}
 		return "check what the proxy allows, HTTPS_PROXY and NO_PROXY"
 	}
+	if errors.Is(e.Err, ErrFull) {
+		return "ask for fewer at once; genuine answers take a small part of it"
+	}
 	switch e.Status {
 	case http.StatusProxyAuthRequired:
 		return hintProxy

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -398,6 +399,72 @@ func TestMakeReferrers(t *testing.T) {
 		t.Errorf("%d referrers, %v", len(list), err)
 	}
 	wantVerdict(t, "the mirror", inside(t, w, dir, nil), report.Verified)
+}
+
+// TestMakeKeepsWhatCannotBeJudged: a summary that might say that the image failed goes
+// along beside one that passed, and is as open inside as outside.
+func TestMakeKeepsWhatCannotBeJudged(t *testing.T) {
+	built := world.New(world.Options{})
+	const name = "registry.k8s.io/kube-proxy:v1.27.2"
+	foreign := world.NewSigstore("foreign")
+	for what, tt := range map[string]struct {
+		result any
+		by     world.Signing
+	}{
+		"another result":                      {"WARNED", world.Signing{}},
+		"a list as its result":                {[]string{"FAILED"}, world.Signing{}},
+		"FAILED, by an authority not known":   {"FAILED", world.Signing{CA: foreign, CT: foreign}},
+		"FAILED, in a log that is not known":  {"FAILED", world.Signing{Log: foreign}},
+		"FAILED, by who signs such summaries": {"FAILED", world.Signing{}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := built.Clone()
+			w.HaveReferrers(true)
+			passed := world.Summary(world.SummaryVerifier, "PASSED", "", "SLSA_BUILD_LEVEL_3")
+			w.AttestImage(name, world.PredicateSummary, passed, world.Signing{Identity: world.Summaries})
+			other := maps.Clone(passed.(map[string]any))
+			other["verificationResult"] = tt.result
+			tt.by.Identity = world.Summaries
+			w.AttestImage(name, world.PredicateSummary, other, tt.by)
+			wish := small("v1.27.2")
+			wish.Names, wish.Files = []string{"kube-proxy"}, func(string) bool { return false }
+			dir := t.TempDir()
+			r, _ := makes(t, w, dir, nil, wish)
+			wantVerdict(t, "the run", r, report.Verified) // which asks for no summary
+			d, err := mirror.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			ref, err := registry.ParseRef(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			verdict := func(v *verify.Verifier) report.Verdict {
+				t.Helper()
+				v.Require = []string{report.VSA}
+				r, err := v.References(t.Context(), []registry.Ref{ref})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c, _ := r.Results[len(r.Results)-1].Check(report.VSA)
+				for _, res := range r.Results {
+					if res.Platform == "" && res.Kind == "image" {
+						c, _ = res.Check(report.VSA)
+					}
+				}
+				return c.Verdict
+			}
+			v := outside(t, w)
+			there := verdict(v)
+			client := &fetch.Client{Transport: d}
+			here := verdict(&verify.Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Root: v.Root})
+			if there == report.Verified || here != there {
+				t.Errorf("outside %s, inside %s", there, here)
+			}
+			wantVerdict(t, "the mirror", inside(t, w, dir, nil), report.Verified)
+		})
+	}
 }
 
 func TestMakerRefusesOtherDirectories(t *testing.T) {

@@ -42,6 +42,29 @@ func TestUnreadListsAreUnknown(t *testing.T) {
 	}
 }
 
+// What stands under the private name of a list and cannot be removed is named, with
+// what to do.
+func TestPrivateNameInTheWay(t *testing.T) {
+	w, dir := tiny(t)
+	planted := filepath.Join(dir, "oci", ".index.json.next.kverify-part")
+	if err := os.MkdirAll(filepath.Join(planted, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wish := small("v1.27.2") // more than it has, so that its lists change
+	o := mirror.MakerOptions{Dir: dir, Verifier: outside(t, w), Attempts: 2, Tool: report.Tool{Name: "test"}}
+	_, _, err := make1(t.Context(), o, wish)
+	if err == nil || !strings.Contains(err.Error(), "oci/.index.json.next.kverify-part is in the way, a directory") || !strings.Contains(err.Error(), "remove it") {
+		t.Fatalf("%v", err)
+	}
+	if err := os.RemoveAll(planted); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := make1(t.Context(), o, wish); err != nil {
+		t.Error(err)
+	}
+	wantVerdict(t, "the mirror", inside(t, w, dir, nil), report.Verified)
+}
+
 func replaceByDir(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err

@@ -22,7 +22,7 @@ const (
 	CacheBytes = 256 << 20
 
 	// maxCached is the largest entry: a manifest, and the lines before it.
-	maxCached = ManifestLimit + 8<<10
+	maxCached = ordinary + 8<<10
 
 	// staleTemp is when a private file was left behind by a run that died.
 	staleTemp = time.Hour
@@ -146,7 +146,7 @@ func readRegular(root *os.Root, name string) (content []byte, modified time.Time
 // put keeps bytes that were hashed by the caller. It never fails: a cache that
 // cannot be written to only keeps nothing.
 func (c *Cache) put(key, mediaType, digest string, body []byte) {
-	if c == nil || key == "" || len(body) > ManifestLimit {
+	if c == nil || key == "" || len(body) > ordinary {
 		return
 	}
 	root := c.open(true)

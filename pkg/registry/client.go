@@ -61,6 +61,7 @@ type Client struct {
 
 	memo memo
 	auth authorizer
+	lane lane
 }
 
 // Manifest gets the manifest that ref names, by its digest if it has one, else
@@ -128,10 +129,11 @@ func (c *Client) StandsIn(host string) bool { return c.Endpoints[host] != "" }
 func manifestKey(host, repo, id string) string { return "manifest " + host + "/" + repo + " " + id }
 
 func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, error) {
-	resp, err := c.get(ctx, at, "manifests/"+ref.identifier(), ManifestLimit, DockerIndex, OCIIndex, DockerManifest, OCIManifest)
+	resp, done, err := c.get(ctx, at, "manifests/"+ref.identifier(), ManifestLimit, DockerIndex, OCIIndex, DockerManifest, OCIManifest)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
+	defer done()
 	m := &Manifest{Ref: ref, Digest: digestOf(resp.Body), MediaType: mediaType(resp), Body: resp.Body, Origin: at.origin(resp), doc: &document{}}
 	if what := instead(resp); what != "" {
 		return nil, &FormatError{Subject: ref.String(), Why: what + " where a manifest was expected"}
@@ -176,10 +178,11 @@ func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int6
 			c.memo.put("blob "+digest, body, int64(len(body)))
 			return body, nil
 		}
-		resp, err := c.get(ctx, at, "blobs/"+digest, limit)
+		resp, done, err := c.get(ctx, at, "blobs/"+digest, limit)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		defer done()
 		if got := digestOf(resp.Body); got != digest {
 			if what := instead(resp); what != "" {
 				return nil, &FormatError{Subject: name, Why: what + " where a blob was expected"}
@@ -244,30 +247,39 @@ func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor
 	var all []Descriptor
 	path := "referrers/" + ref.Digest
 	for range maxPages {
-		resp, err := c.get(ctx, at, path, ManifestLimit, OCIIndex)
+		list, query, err := c.referrersPage(ctx, at, ref, path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", ref, err)
+			return nil, err
 		}
-		if what := instead(resp); what != "" {
-			return nil, &FormatError{Subject: ref.String(), Why: what + " where a list of referrers was expected"}
-		}
-		x, _, err := ParseManifest(mediaType(resp), resp.Body)
-		if err != nil || x == nil {
-			why := "an image where a list of referrers was expected"
-			var fe *FormatError
-			if errors.As(err, &fe) {
-				why = fe.Why
-			}
-			return nil, &FormatError{Subject: "referrers of " + ref.String(), Why: why}
-		}
-		all = append(all, x.Manifests...)
-		query := nextPage(resp.Header.Get("Link"))
-		if query == "" {
+		all = append(all, list...)
+		if query == "" || len(all) > maxReferrers {
 			return all, nil
 		}
 		path = "referrers/" + ref.Digest + "?" + query
 	}
 	return nil, &FormatError{Subject: ref.String(), Why: fmt.Sprintf("more than %d pages of referrers", maxPages)}
+}
+
+// referrersPage reads one page of the list, and the query of the next.
+func (c *Client) referrersPage(ctx context.Context, at place, ref Ref, path string) ([]Descriptor, string, error) {
+	resp, done, err := c.get(ctx, at, path, ManifestLimit, OCIIndex)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", ref, err)
+	}
+	defer done()
+	if what := instead(resp); what != "" {
+		return nil, "", &FormatError{Subject: ref.String(), Why: what + " where a list of referrers was expected"}
+	}
+	x, _, err := ParseManifest(mediaType(resp), resp.Body)
+	if err != nil || x == nil {
+		why := "an image where a list of referrers was expected"
+		var fe *FormatError
+		if errors.As(err, &fe) {
+			why = fe.Why
+		}
+		return nil, "", &FormatError{Subject: "referrers of " + ref.String(), Why: why}
+	}
+	return x.Manifests, nextPage(resp.Header.Get("Link")), nil
 }
 
 // nextPage takes the query of a Link header's next page (RFC 8288). Only the
@@ -298,13 +310,27 @@ func lacksAPI(err error) bool {
 	return false
 }
 
-// get sends one request, and once more if the registry wants a token.
-func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (*fetch.Response, error) {
-	req := fetch.Request{URL: at.base + path, Limit: limit, AllowHTML: true, Header: http.Header{}}
+// get sends one request, and once more if the registry wants a token. What is larger
+// than genuine answers are is asked for again in the lane, which done leaves: call it
+// once the answer was parsed.
+func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (_ *fetch.Response, done func(), _ error) {
+	req := fetch.Request{URL: at.base + path, Limit: min(limit, ordinary), AllowHTML: true, Header: http.Header{}}
 	if len(accept) > 0 {
 		req.Header.Set("Accept", strings.Join(accept, ", "))
 	}
-	return c.ask(ctx, at, req, pullScope(at.repo))
+	resp, err := c.ask(ctx, at, req, pullScope(at.repo))
+	if limit <= ordinary || !fetch.Is(err, fetch.TooLarge) || errors.Is(err, fetch.ErrFull) {
+		return resp, func() {}, err
+	}
+	if done, err = c.lane.enter(ctx); err != nil {
+		return nil, nil, err
+	}
+	req.Limit = limit
+	if resp, err = c.ask(ctx, at, req, pullScope(at.repo)); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return resp, done, nil
 }
 
 // ask sends one request with the credentials that it needs, and once more if

@@ -133,6 +133,10 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	if err != nil {
 		return nil, nil, badf("Content-Type %s is no media type", strconv.QuoteToASCII(clip(mediaType)))
 	}
+	if len(body) > small {
+		parsing <- struct{}{}
+		defer func() { <-parsing }()
+	}
 	v, err := parseJSON(body)
 	if err != nil {
 		return nil, nil, err
@@ -269,7 +273,7 @@ func (r *reader) str(v *value, key string, needed bool) string {
 		r.fail("%s is no string", key)
 		return ""
 	}
-	return m.text
+	return strings.Clone(m.text) // not a piece of the whole text, which would be held for its sake
 }
 
 func (r *reader) number(v *value, key string) int64 {
@@ -299,7 +303,7 @@ func (r *reader) strings(v *value, key string) map[string]string {
 		if m.items[i].kind != kindString {
 			r.fail("%s holds something that is no string", key)
 		}
-		out[k] = m.items[i].text
+		out[strings.Clone(k)] = strings.Clone(m.items[i].text)
 	}
 	return out
 }
@@ -325,11 +329,9 @@ func (r *reader) descriptor(v *value) Descriptor {
 		r.fail("a descriptor that is no object")
 		return Descriptor{}
 	}
-	// What is read are pieces of the whole document. A digest ends up in a
-	// report, which must not hold the document for its sake.
 	d := Descriptor{
-		MediaType:    strings.Clone(r.str(v, "mediaType", true)),
-		Digest:       strings.Clone(r.str(v, "digest", true)),
+		MediaType:    r.str(v, "mediaType", true),
+		Digest:       r.str(v, "digest", true),
 		Size:         r.number(v, "size"),
 		Annotations:  r.strings(v, "annotations"),
 		ArtifactType: r.str(v, "artifactType", false),
@@ -349,8 +351,8 @@ func (r *reader) descriptor(v *value) Descriptor {
 		return d
 	}
 	d.Platform = &Platform{
-		OS: strings.Clone(r.str(p, "os", false)), Architecture: strings.Clone(r.str(p, "architecture", false)),
-		Variant: strings.Clone(r.str(p, "variant", false)), OSVersion: strings.Clone(r.str(p, "os.version", false)),
+		OS: r.str(p, "os", false), Architecture: r.str(p, "architecture", false),
+		Variant: r.str(p, "variant", false), OSVersion: r.str(p, "os.version", false),
 	}
 	return d
 }

@@ -51,7 +51,7 @@ func Read(name string, r io.Reader) (*File, error) {
 	// What does not begin as a report is not read to its end, which it may not have.
 	first := make([]byte, 512)
 	n, err := io.ReadFull(r, first)
-	if first = first[:n]; err == nil && !bytes.HasPrefix(bytes.TrimLeft(first, " \t\r\n"), []byte("{")) {
+	if first = bounds.WithoutBOM(first[:n]); err == nil && !bytes.HasPrefix(bytes.TrimLeft(first, " \t\r\n"), []byte("{")) {
 		return fail("not a report: it does not begin as JSON")
 	}
 	var body []byte

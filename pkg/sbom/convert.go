@@ -21,7 +21,12 @@ import (
 // Tag-value output is sorted by id. In JSON the files of a package are listed
 // with all others and joined to it by a CONTAINS relationship, which is added
 // where the document has none.
+//
+// Neither form may have more than 24 MiB: both are held, and each is read twice.
 func Convert(w io.Writer, data []byte, to Format) error {
+	if len(data) > maxConvert {
+		return &LimitError{What: "bytes to convert", Max: maxConvert}
+	}
 	doc, err := read(data, keepAll, (maxMemory-3*len(data))/2) // read, written, and read back
 	if err != nil {
 		return err
@@ -41,8 +46,10 @@ func Convert(w io.Writer, data []byte, to Format) error {
 		return err
 	}
 	notes := notesOf(doc)
-	var out bytes.Buffer
-	if err := write(&out, doc, to); err != nil {
+	var out capped
+	if err := write(&out, doc, to); out.over {
+		return &LimitError{What: "bytes once it is " + to.String(), Max: maxConvert}
+	} else if err != nil {
 		return &FormatError{Why: "it cannot be written as " + to.String(), Err: err}
 	}
 	got, err := Parse(out.Bytes())
@@ -59,6 +66,25 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	_, err = w.Write(out.Bytes())
 	return err
 }
+
+// maxConvert is the size of the largest document that is converted, in either form.
+const maxConvert = 24 << 20
+
+// capped holds at most maxConvert bytes.
+type capped struct {
+	bytes.Buffer
+	over bool
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.over = c.over || c.Len()+len(p) > maxConvert; c.over {
+		return 0, io.ErrShortWrite
+	}
+	return c.Buffer.Write(p)
+}
+
+// WriteString is what io.WriteString asks, and must be capped too.
+func (c *capped) WriteString(s string) (int, error) { return c.Write([]byte(s)) }
 
 func write(w io.Writer, doc *spdx.Document, to Format) (err error) {
 	defer func() {

@@ -34,7 +34,7 @@ const (
 // say: three of JSON, or thirteen of a tag, are a package of 500. The prices are
 // those of the library's model and of ours in memory.
 const (
-	maxMemory = 224 << 20
+	maxMemory = 184 << 20
 
 	pricePair         = 48
 	pricePackage      = 640

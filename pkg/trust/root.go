@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -51,7 +52,7 @@ func LoadRoot(path string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := oneRoot(b, ParseRoot)
+	r, err := oneRoot(bounds.WithoutBOM(b), ParseRoot)
 	if err != nil {
 		return nil, &FileError{Path: path, What: "trusted root", Err: err}
 	}

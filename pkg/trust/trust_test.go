@@ -271,3 +271,18 @@ func TestReleaseProvenanceInAPolicy(t *testing.T) {
 		}
 	}
 }
+
+// A byte order mark that an editor has put before a trusted root says nothing.
+func TestRootWithByteOrderMark(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "root.json")
+	text, err := os.ReadFile("data/trusted_root.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, append([]byte("\xef\xbb\xbf"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := trust.LoadRoot(name); err != nil || !r.Source().Embedded {
+		t.Errorf("%v", err)
+	}
+}

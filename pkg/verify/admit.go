@@ -307,7 +307,8 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 }
 
 // admitReferrer admits an attestation that holds. One that says that the image
-// failed is admitted too: to leave it out would hide it.
+// failed is admitted too, and one that might say so and cannot be judged: to leave
+// it out would hide it.
 func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestation) (Admission, error) {
 	for _, class := range attestationChecks {
 		rule := r.Policy.Attestations[class]
@@ -316,7 +317,7 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 		}
 		c := seen.verified(class, rule, at)
 		// One that is signed and cannot be read leaves the class open, inside too.
-		if c.Reason == report.Forged || c.Verdict == report.Unknown && c.Reason != report.Malformed {
+		if c.Reason == report.Forged || c.Verdict == report.Unknown && c.Reason != report.Malformed && !seen.mightFail(class, rule, at) {
 			continue
 		}
 		ref, err := registry.ParseRef(at.source)

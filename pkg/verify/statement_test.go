@@ -67,12 +67,28 @@ func statementAttacks() []classAttack {
 			w.PutReferrer(modernProxy, world.PredicateSummary, w.Sigstore().Attest(bytes.ReplaceAll(s, []byte(old), []byte(new)), how).Bundle("0.3"))
 		}
 	}
+	foreign := world.NewSigstore("foreign")
+	by := func(how world.Signing) world.Signing {
+		how.Identity = world.Summaries
+		return how
+	}
 	return []classAttack{
 		// One that passed, and one that cannot be read or judged.
 		{"PASSED, beside one with FAILED and PASSED under keys that fold", report.VSA, beside(`"verificationResult":"PASSED"`,
 			`"verificationResult":"FAILED","verificationRe`+longS+`ult":"PASSED"`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
 		{"PASSED, beside one of another result", report.VSA, beside(`"PASSED"`, `"WARNED"`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
 		{"PASSED, beside one with a list as its result", report.VSA, beside(`"PASSED"`, `["FAILED"]`, summaries), report.Unknown, report.Malformed, "might say otherwise"},
+		{"PASSED, beside one that FAILED by an authority that the root does not know", report.VSA, beside(`PASSED`, `FAILED`, by(world.Signing{CA: foreign, CT: foreign})),
+			report.Unknown, report.Untrusted, "might say otherwise"},
+		{"PASSED, beside one that FAILED in a log that the root does not know", report.VSA, beside(`PASSED`, `FAILED`, by(world.Signing{Log: foreign})),
+			report.Unknown, report.Untrusted, "might say otherwise"},
+		{"PASSED, beside one that FAILED by its level, by such an authority", report.VSA, beside(`SLSA_BUILD_LEVEL_3`, `FAILED`, by(world.Signing{CA: foreign, CT: foreign})),
+			report.Unknown, report.Untrusted, "might say otherwise"},
+		{"PASSED, beside one that FAILED and was never logged", report.VSA, beside(`PASSED`, `FAILED`, by(world.Signing{NoLog: true})),
+			report.Unknown, report.Absent, "might say otherwise"},
+		{"PASSED, beside one that passed by an authority that the root does not know", report.VSA, beside("LEVEL_3", "LEVEL_2", by(world.Signing{CA: foreign, CT: foreign})),
+			report.Verified, "", "PASSED"},
+		{"PASSED, beside one that FAILED by somebody else", report.VSA, beside(`PASSED`, `FAILED`, world.Signing{Identity: "somebody@example.com"}), report.Verified, "", "PASSED"},
 		{"PASSED, beside another that passed", report.VSA, beside("LEVEL_3", "LEVEL_2", summaries), report.Verified, "", "PASSED"},
 
 		// Keys that fold to one, and keys that are only nearly the right one.

@@ -132,6 +132,9 @@ func (c *change) prepare(doc layout.Change) error {
 // stage writes a file under its private name, all of it on disk.
 func (c *change) stage(name string, text []byte) error {
 	if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if info, statErr := c.root.Lstat(name); statErr == nil {
+			return fmt.Errorf("%s is in the way, a %s that cannot be removed (%w): remove it, and run this again", name, kindName(info.Mode()), err)
+		}
 		return err
 	}
 	f, err := c.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -140,6 +143,14 @@ func (c *change) stage(name string, text []byte) error {
 	}
 	_, err = f.Write(text)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// kindName names what stands under a private name.
+func kindName(m fs.FileMode) string {
+	if m.IsRegular() {
+		return "file"
+	}
+	return fetch.KindOf(m)
 }
 
 // complete gives every file of a change its name, and ends it. It may be done

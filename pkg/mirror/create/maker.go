@@ -138,7 +138,7 @@ func (m *Maker) begin() error {
 		return dir.Close()
 	}
 	m.overlay = &overlay{dir: dir, next: m.outside.Fetch.Transport, registry: m.RegistryURL}
-	client := &fetch.Client{Transport: m.overlay}
+	client := &fetch.Client{Transport: m.overlay, Full: m.outside.Fetch.Full}
 	v := *m.outside
 	v.Fetch = client
 	v.Registry = reclient(m.outside.Registry, client)
