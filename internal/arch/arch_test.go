@@ -24,6 +24,7 @@ const (
 // its own. An arrow never points back.
 var layers = [][]string{
 	{"internal/bounds", "internal/layer", "internal/par", "internal/strictjson"},
+	{"internal/rootfs"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},
 	{"pkg/support"},

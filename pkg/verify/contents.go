@@ -9,12 +9,17 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/rootfs"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
 
 // maxUnpacking is how many images are unpacked at once: each wants a processor.
 const maxUnpacking = 4
+
+// maxImageBytes caps the compressed layers of one image. The largest of a release,
+// conformance, has some 300 MB.
+const maxImageBytes = 1 << 30
 
 // contents holds the programs inside of images against the files that the
 // release signs under the same name (bin/linux/ARCH/kube-proxy in its SBOM). The
@@ -102,8 +107,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 			return unknown(report.Limit, "its layers are more than the %d bytes that are read", int64(maxImageBytes))
 		}
 	}
-	fs := newRootfs(programs)
-	fs.ctx = ctx
+	fs := rootfs.New(ctx, slices.Collect(maps.Keys(programs)))
 	for i, d := range p.blobs {
 		if err := b.unpack(ctx, fs, p, i); err != nil {
 			c := b.run.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
@@ -118,22 +122,22 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 		if err != nil {
 			return unknown(report.NoClaim, "%v", err)
 		}
-		n, err := fs.at(file)
+		n, err := fs.At(file)
 		switch {
 		case err != nil:
 			return b.run.failed(report.Contents, err)
 		case n == nil:
 			return unknown(report.Incomplete, "there is no %s in the image", file)
-		case n.link != "":
-			return unknown(report.Malformed, "%s is a link to %.200q, where the release has a plain file", file, n.link)
-		case n.kind != "":
-			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.kind)
+		case n.Link != "":
+			return unknown(report.Malformed, "%s is a link to %.200q, where the release has a plain file", file, n.Link)
+		case n.Kind != "":
+			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.Kind)
 		}
 		s := b.facts.sbomStrength()
-		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.sha256, Fields: map[string]string{"sha512": n.sha512}},
+		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.SHA256, Fields: map[string]string{"sha512": n.SHA512}},
 			report.Evidence{What: "claim", Source: b.facts.rel.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{"says": path}})
-		if n.sha256 != want256 || n.sha512 != want512 {
-			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.sha256, path, im.version, want256)
+		if n.SHA256 != want256 || n.SHA512 != want512 {
+			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.SHA256, path, im.version, want256)
 			c.Evidence = seen
 			return c
 		}
@@ -148,11 +152,11 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 }
 
 // unpack streams one layer, and reads it to its end whatever is in it.
-func (b *batch) unpack(ctx context.Context, fs *rootfs, p *platform, i int) error {
+func (b *batch) unpack(ctx context.Context, fs *rootfs.FS, p *platform, i int) error {
 	body, err := b.run.Registry.OpenBlob(ctx, b.run.Policy.Images.Registry, p.repository, p.blobs[i])
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	return fs.add(body, p.blobs[i].MediaType, p.diffIDs[i])
+	return fs.Add(body, p.blobs[i].MediaType, p.diffIDs[i])
 }

@@ -1,10 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 
@@ -59,15 +57,6 @@ func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func(
 	}
 }
 
-// Unpack reads one layer that is not compressed, under a limit of bytes, and
-// forgets what it found.
-func Unpack(layer []byte, limit int64, program string) error {
-	fs := newRootfs(map[string]string{program: "program"})
-	fs.left = limit
-	sum := sha256.Sum256(layer)
-	return fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
-}
-
 // ReadFileForm reads a manifest as that of a file kept as an OCI artifact; ok is
 // false for one that does not say that it is.
 func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string, ok bool, err error) {
@@ -77,14 +66,6 @@ func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string
 	}
 	title, sha512, err = fileForm(name, img)
 	return title, sha512, true, err
-}
-
-// UnpackWork is the work that joining one layer took.
-func UnpackWork(layer []byte) (int64, error) {
-	fs := newRootfs(map[string]string{"usr/bin/program": "program"})
-	sum := sha256.Sum256(layer)
-	err := fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
-	return maxWork - fs.work, err
 }
 
 // CountEntries is rule 16 over a log's answer to a file's signature, as it stands in
