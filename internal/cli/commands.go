@@ -98,7 +98,7 @@ examines a part of it; "kverify report" puts the parts together again.`,
 			if err != nil {
 				return report.Report{}, err
 			}
-			return v.Many(ctx, versions, names, unique(arches), shard)
+			return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: unique(arches), Shard: shard})
 		}),
 	}
 	c.ValidArgsFunction = completeVersions(false, func([]string) []string {
@@ -167,7 +167,7 @@ that. What a path or a program says of its version is a hint; --release names it
 				if shard != nil {
 					return report.Report{}, usagef("--shard: a whole release is not split; write kverify images %s --shard %s for its images", version, shard)
 				}
-				return v.Release(ctx, verify.Request{Version: version})
+				return v.Release(ctx, verify.Request{Versions: []release.Version{version}})
 			}
 			var refs []registry.Ref
 			for _, what := range args {

@@ -12,16 +12,15 @@ import (
 )
 
 // bind decides, for every image and platform, whether a claim that counts ties
-// its digest to the version. The keys are *image and *platform.
+// its digest to the version.
 //
 // It needs all images at once: that the layers of the SBOM are the config's
 // diff_ids is inferred, so one image that matches in full calibrates the rule
 // for the others (rule 13).
-func (b *batch) bind() map[any]report.Check {
+func (b *imageSet) bind() {
 	if !b.run.needs(report.Binding) {
-		return nil
+		return
 	}
-	out := map[any]report.Check{}
 	calibrated := false
 	layers := map[*platform]tie{}
 	for _, im := range b.images {
@@ -39,21 +38,20 @@ func (b *batch) bind() map[any]report.Check {
 			}
 		}
 		for _, p := range im.platforms {
-			out[p] = b.bindPlatform(im, p, layers[p], b.ownTies(im, p), index, calibrated)
+			p.binding = b.bindPlatform(im, p, layers[p], b.ownTies(im, p), index, calibrated)
 		}
-		out[im] = b.bindImage(im, index, out)
+		im.binding = b.bindImage(im, index)
 	}
-	return out
 }
 
 // indexTies are what speaks of the digest of an image's index.
-func (b *batch) indexTies(im *image) []tie {
+func (b *imageSet) indexTies(im *image) []tie {
 	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest), recordTie(im)}
 }
 
 // ownTies are what speaks of the digest of one platform by itself. What lists it
 // under <image>-<arch> means that child of the image (rule 21).
-func (b *batch) ownTies(im *image, p *platform) []tie {
+func (b *imageSet) ownTies(im *image, p *platform) []tie {
 	if !p.linux() {
 		return nil
 	}
@@ -62,12 +60,12 @@ func (b *batch) ownTies(im *image, p *platform) []tie {
 
 // layerTie holds the signed SBOM's layers of one image and architecture
 // against the config's diff_ids.
-func (b *batch) layerTie(im *image, p *platform) tie {
-	if !im.core || !p.linux() || !b.facts.usable() {
+func (b *imageSet) layerTie(im *image, p *platform) tie {
+	if !im.core || !p.linux() || !b.docs.Usable() {
 		return tie{}
 	}
-	src := b.facts.rel.SBOM
-	t := tie{source: src.URL, digest: src.Digest, strength: b.facts.sbomStrength()}
+	src := b.docs.Release.SBOM
+	t := tie{source: src.URL, digest: src.Digest, strength: b.docs.SBOMStrength()}
 	listed, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
 	if err != nil {
 		t.detail = err.Error()
@@ -118,12 +116,12 @@ func compareLayers(diffIDs, layers, listed []string) string {
 
 // promotionTie asks the promotion manifest. It is another party's document
 // than the registry's, so it counts when it was read from its publisher.
-func (b *batch) promotionTie(im *image, name, digest string) tie {
+func (b *imageSet) promotionTie(im *image, name, digest string) tie {
 	src := b.promotion(im)
 	if src == nil || src.Err != nil || digest == "" {
 		return tie{}
 	}
-	t := tie{source: src.URL, digest: src.Digest, strength: b.run.strengthOf(src.URL, src.Digest, src.Origin)}
+	t := tie{source: src.URL, digest: src.Digest, strength: b.run.session.StrengthOf(src.URL, src.Digest, src.Origin)}
 	name = release.PromotionName(name)
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {
@@ -145,7 +143,7 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	return t
 }
 
-func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
+func (b *imageSet) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
 	if p.desc.Digest == "" {
 		return b.run.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
 	}
@@ -177,7 +175,7 @@ func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []ti
 	return c
 }
 
-func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) report.Check {
+func (b *imageSet) bindImage(im *image, index []tie) report.Check {
 	verified, refuted := 0, ""
 	present := 0
 	for _, p := range im.platforms {
@@ -185,7 +183,7 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 			continue
 		}
 		present++
-		switch bound[p].Verdict {
+		switch p.binding.Verdict {
 		case report.Verified:
 			verified++
 		case report.Refuted:
@@ -213,12 +211,12 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 	return c
 }
 
-func (b *batch) refuted(im *image, t tie) report.Check {
+func (b *imageSet) refuted(im *image, t tie) report.Check {
 	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.
-func (b *batch) unbound(im *image, ts ...tie) report.Check {
+func (b *imageSet) unbound(im *image, ts ...tie) report.Check {
 	what := cmp.Or(im.tag, "any release")
 	var weak []string
 	for _, t := range ts {

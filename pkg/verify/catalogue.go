@@ -12,8 +12,8 @@ import (
 // catalogueTie asks the catalogue of past releases (rule 12). It knows the tags
 // of a digest as its promotion manifest listed them, all of them, so that a
 // digest of other tags contradicts; a tag that it does not know says nothing.
-func (b *batch) catalogueTie(im *image, platform, digest string) tie {
-	c := b.run.Catalogue
+func (b *imageSet) catalogueTie(im *image, platform, digest string) tie {
+	c := b.run.catalogue
 	if c == nil || digest == "" {
 		return tie{}
 	}
@@ -54,7 +54,7 @@ func (b *batch) catalogueTie(im *image, platform, digest string) tie {
 
 // child reads the name of a repository of one architecture, such as
 // "kube-proxy-arm64", which is that child of the image (rule 21).
-func (b *batch) child(name string) (image, platform string) {
+func (b *imageSet) child(name string) (image, platform string) {
 	for _, arch := range release.Arches {
 		if base, ok := strings.CutSuffix(name, "-"+arch); ok {
 			return base, "linux/" + arch

@@ -16,12 +16,12 @@ import (
 // the embedded policy and root.
 func Attestations(ctx context.Context, t http.RoundTripper, name, digest string, list []registry.Descriptor) map[string]report.Check {
 	client := &fetch.Client{Transport: t}
-	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).start()
+	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).begin()
 	if err != nil {
 		panic(err)
 	}
 	a := &attestations{run: r, im: &image{name: name, digest: digest}}
-	a.take(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
+	a.take(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
 	out := map[string]report.Check{}
 	for _, class := range attestationChecks {
 		out[class] = a.judge(class)
@@ -32,7 +32,7 @@ func Attestations(ctx context.Context, t http.RoundTripper, name, digest string,
 // SignatureOf judges the signature of one digest alone, for tests that try
 // thousands of changes to it.
 func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (signature, reference report.Check) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		panic(err)
 	}
@@ -43,11 +43,11 @@ func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (s
 // LayersOf returns a function that verifies the signature of one digest once
 // more, from what was read the first time: the work that no network hides.
 func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func() report.Check {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		panic(err)
 	}
-	m, err := r.Registry.Manifest(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: repository, Tag: "sha256-" + digest[len("sha256:"):] + ".sig"})
+	m, err := r.registry.Manifest(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: "sha256-" + digest[len("sha256:"):] + ".sig"})
 	if err != nil {
 		panic(err)
 	}
@@ -71,7 +71,7 @@ func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string
 // CountEntries is rule 16 over a log's answer to a file's signature, as it stands in
 // ".sig" and ".cert".
 func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) (times []int64, err error) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) 
 	if err := json.Unmarshal(answer, &found); err != nil {
 		return nil, err
 	}
-	list, err := sigstore.CountEntries(r.Root, detached, found)
+	list, err := sigstore.CountEntries(r.session.Root, detached, found)
 	for _, e := range list {
 		times = append(times, e.IntegratedTime)
 	}

@@ -72,7 +72,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	if layer.Size > maxFileLayer {
 		return say(report.Unknown, report.Limit, "the file has %d bytes, more than the %d that are read", layer.Size, int64(maxFileLayer))
 	}
-	body, err := r.Registry.OpenBlob(ctx, r.Policy.Images.Registry, name, layer)
+	body, err := r.registry.OpenBlob(ctx, r.session.Policy.Images.Registry, name, layer)
 	if err != nil {
 		return r.failed(report.Digest, fmt.Errorf("the file: %w", err))
 	}
@@ -136,5 +136,5 @@ func (r *run) isImageName(name string) bool {
 		}
 	}
 	return slices.Contains([]string{"pause", "etcd", "coredns", "coredns/coredns"}, name) ||
-		slices.ContainsFunc(r.Policy.Inventory, func(row trust.InventoryRule) bool { return slices.Contains(row.Images, name) })
+		slices.ContainsFunc(r.session.Policy.Inventory, func(row trust.InventoryRule) bool { return slices.Contains(row.Images, name) })
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// former is an identity that once signed in the place of the one that the policy
+// legacySigner is an identity that once signed in the place of the one that the policy
 // demands, and what it counts for (rule 18).
-type former struct {
+type legacySigner struct {
 	*trust.FormerRule
 	*trust.Catalogue
 	identity trust.Identity
@@ -17,13 +17,13 @@ type former struct {
 	children sync.Map // digests that a catalogued index names
 }
 
-// newFormer returns nil where the policy knows no such identity, or no catalogue is at hand.
-func newFormer(policy *trust.Policy, root *trust.Root, catalogue *trust.Catalogue) (*former, error) {
+// newLegacySigner returns nil where the policy knows no such identity, or no catalogue is at hand.
+func newLegacySigner(policy *trust.Policy, root *trust.Root, catalogue *trust.Catalogue) (*legacySigner, error) {
 	rule := policy.Images.Formerly
 	if rule == nil || catalogue == nil {
 		return nil, nil
 	}
-	f := &former{FormerRule: rule, Catalogue: catalogue, identity: policy.Identities[rule.Identity]}
+	f := &legacySigner{FormerRule: rule, Catalogue: catalogue, identity: policy.Identities[rule.Identity]}
 	var err error
 	f.cosign, err = sigstore.NewSignatureVerifier(root, f.identity)
 	return f, err
@@ -31,7 +31,7 @@ func newFormer(policy *trust.Policy, root *trust.Root, catalogue *trust.Catalogu
 
 // inherit takes over the children of an index that is in the catalogue, by their
 // digests: what it names is catalogued with it.
-func (f *former) inherit(name, index string, children []string) {
+func (f *legacySigner) inherit(name, index string, children []string) {
 	if f == nil || len(f.Tags(name, trust.IndexRow, index)) == 0 {
 		return
 	}
@@ -42,7 +42,7 @@ func (f *former) inherit(name, index string, children []string) {
 
 // counts says whether a signature of this identity may count for the digest of
 // an image, or of one of its architectures. When it was made is asked later.
-func (f *former) counts(id trust.Identity, name, arch, digest string) bool {
+func (f *legacySigner) counts(id trust.Identity, name, arch, digest string) bool {
 	if f == nil || id != f.identity {
 		return false
 	}

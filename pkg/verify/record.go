@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -15,7 +16,7 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // readRecords reads the promotion manifests that records name. A record tells
 // that somebody promoted a digest; which tag it was given, and that a reviewed
 // manifest said so, only the two together do (rule 11).
-func (b *batch) readRecords(ctx context.Context) {
+func (b *imageSet) readRecords(ctx context.Context) {
 	if !b.run.needs(report.Binding) {
 		return
 	}
@@ -29,7 +30,7 @@ func (b *batch) readRecords(ctx context.Context) {
 			url := release.PromotionAt(im.name, r.commit)
 			src, ok := read[url]
 			if !ok && len(read) < maxCommits {
-				src = release.LoadPromotionAt(ctx, b.run.Fetch, im.name, r.commit)
+				src = release.LoadPromotionAt(ctx, b.run.session.Fetch, im.name, r.commit)
 				read[url] = src
 			}
 			r.source = src
@@ -65,7 +66,7 @@ func (r *record) tie(im *image) tie {
 	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) || r.destination == "" {
 		return tie{}
 	}
-	t := tie{source: r.source.URL, digest: r.source.Digest, strength: strength(r.source.Origin)}
+	t := tie{source: r.source.URL, digest: r.source.Digest, strength: session.Strength(r.source.Origin)}
 	name := release.PromotionName(im.name)
 	switch want := r.source.Value.Digests(name, im.tag); {
 	case len(want) == 1 && want[0] == im.digest:

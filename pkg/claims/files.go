@@ -1,7 +1,6 @@
-package verify
+package claims
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,46 +9,20 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// Release verifies everything about a release that can be proved without
-// downloading its files: the images as [Verifier.Images] does, the SBOM, and
-// for each file that the digests which the release's documents claim agree and
-// that one of those claims counts.
-//
-// The only error is a [*UsageError].
-func (v *Verifier) Release(ctx context.Context, req Request) (report.Report, error) {
-	r, err := v.start()
-	if err != nil {
-		return report.Report{}, err
-	}
-	b := newBatch(r, req)
-	b.everything = true
-	if err := b.start(); err != nil {
-		return report.Report{}, err
-	}
-	if err := b.all(ctx); err != nil {
-		return report.Report{}, err
-	}
-	results := b.results()
-	if r.needs(report.Binding) && b.facts != nil && !b.facts.neverReleased(b.images) {
-		results = append(results, b.facts.files(req)...)
-	}
-	scope := report.Scope{Subjects: []string{req.Version.String()}, Names: req.Names, Platforms: req.Arches}
-	return r.report(ctx, scope, []release.Version{req.Version}, results), nil
-}
-
-// files reports each file of the release on the word of its documents.
-func (f *facts) files(req Request) []report.Result {
+// Files reports each file of the release on the word of its documents: those of the
+// components and architectures given, of all where none is.
+func (d *Documents) Files(components, arches []string) []report.Result {
 	var out []report.Result
-	for _, it := range f.listing().Items {
-		if it.Image || !isSubject(it.Subject, it.Info) || !wanted(it.Info, req) {
+	for _, it := range d.Listing().Items {
+		if it.Image || !isSubject(it.Subject, it.Info) || !has(components, it.Info.Component) || !has(arches, it.Info.Arch) {
 			continue
 		}
-		res := report.Result{Subject: it.URL, Kind: "file", Release: f.version.String()}
+		res := report.Result{Subject: it.URL, Kind: "file", Release: d.Version.String()}
 		if it.Info.OS != "" {
 			res.Platform = it.Info.OS + "/" + it.Info.Arch
 		}
 		var c report.Check
-		c, res.Digest = f.fileClaims(it)
+		c, res.Digest = d.fileClaims(it)
 		res.Checks = []report.Check{c}
 		out = append(out, res)
 	}
@@ -70,16 +43,17 @@ func isSubject(path string, info release.FileInfo) bool {
 	return true
 }
 
-func wanted(info release.FileInfo, req Request) bool {
-	return (len(req.Names) == 0 || slices.Contains(req.Names, info.Component)) &&
-		(len(req.Arches) == 0 || slices.Contains(req.Arches, info.Arch))
-}
+func has(list []string, what string) bool { return len(list) == 0 || slices.Contains(list, what) }
+
+// IsSubject says whether a path of a release can be judged as a file: documents
+// about files, their checksums and the tags beside archives cannot (rule 10).
+func IsSubject(path string) bool { return isSubject(path, release.DescribeFile(path)) }
 
 // fileClaims judges what is said of one file: any two claims that disagree
 // refute, and without a claim that counts nothing is known. The digest is one
 // that a claim which counts has given, never one that only a list beside the
 // file has; it is empty without such a claim.
-func (f *facts) fileClaims(it Listed) (report.Check, string) {
+func (d *Documents) fileClaims(it Entry) (report.Check, string) {
 	var c report.Check
 	var who []string
 	for _, claim := range it.Claims {
@@ -90,14 +64,14 @@ func (f *facts) fileClaims(it Listed) (report.Check, string) {
 	who = slices.Compact(who)
 	switch {
 	case it.Conflict != "":
-		c = f.run.check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", f.version, it.Conflict)
+		c = d.session.Check(report.Binding, report.Refuted, report.Mismatch, "the documents of %s disagree: %s", d.Version, it.Conflict)
 	case it.ambiguous != nil:
-		c = f.run.failed(report.Binding, it.ambiguous)
+		c = d.session.Failed(report.Binding, it.ambiguous)
 	case strong != "":
 		algorithm, _, _ := strings.Cut(digest, ":")
-		c = f.run.check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
+		c = d.session.Check(report.Binding, report.Verified, "", "its %s is known from %s; nothing in %s disagrees", algorithm, strong, strings.Join(who, ", "))
 	default:
-		c = f.run.check(report.Binding, report.Unknown, report.NoClaim,
+		c = d.session.Check(report.Binding, report.Unknown, report.NoClaim,
 			"only %s names it, which cannot vouch for a file: no signed SBOM and no published CHANGELOG does", strings.Join(who, ", "))
 	}
 	seen := map[string]bool{}
@@ -117,8 +91,8 @@ func (f *facts) fileClaims(it Listed) (report.Check, string) {
 
 // proved returns the strongest document that counts, and a digest that it
 // gives: its sha256 if it has one. An SBOM must give both digests (rule 10).
-func (it Listed) proved() (document, digest string) {
-	byDocument := map[release.Document][]StrongClaim{}
+func (it Entry) proved() (document, digest string) {
+	byDocument := map[release.Document][]Claim{}
 	for _, c := range it.Claims {
 		if c.counts() {
 			byDocument[c.Document] = append(byDocument[c.Document], c)
@@ -130,7 +104,7 @@ func (it Listed) proved() (document, digest string) {
 			continue
 		}
 		// Sorted by algorithm: sha256 before sha512.
-		return fmt.Sprintf("%s (%s)", d, claims[0].Strength), slices.MinFunc(claims, func(a, b StrongClaim) int {
+		return fmt.Sprintf("%s (%s)", d, claims[0].Strength), slices.MinFunc(claims, func(a, b Claim) int {
 			return strings.Compare(a.Digest, b.Digest)
 		}).Digest
 	}

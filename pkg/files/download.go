@@ -1,4 +1,4 @@
-package verify
+package files
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
-	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
 )
@@ -50,7 +50,7 @@ type Target struct {
 // The part of a file that could not be proved stays for the next run; that of
 // one that was refuted is removed. Refuted content is fetched once more from
 // zero if some of it was there before this run, else never.
-func (f *Files) Download(ctx context.Context, root *os.Root, t Target) report.Result {
+func (f *Verifier) Download(ctx context.Context, root *os.Root, t Target) report.Result {
 	res, err := f.download(ctx, root, t)
 	if err != nil {
 		return f.notSaved(t, err)
@@ -58,7 +58,7 @@ func (f *Files) Download(ctx context.Context, root *os.Root, t Target) report.Re
 	return res
 }
 
-func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.Result, error) {
+func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (report.Result, error) {
 	if res, done, err := f.present(ctx, root, t); done || err != nil {
 		return res, err
 	}
@@ -71,7 +71,7 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		var part *fetch.Part
 		var err error
 		par.Do(
-			func() { part, err = f.run.Fetch.Save(ctx, req) },
+			func() { part, err = f.session.Fetch.Save(ctx, req) },
 			func() {
 				if b == nil {
 					b = f.ask(ctx, t.Path)
@@ -135,7 +135,7 @@ func await(ctx context.Context) error {
 }
 
 // keep writes the bundle and then gives the file its name.
-func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
+func (f *Verifier) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
 	if err := f.keepBundle(root, t, judged); err != nil {
 		return errors.Join(err, part.Close())
 	}
@@ -145,7 +145,7 @@ func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) e
 	return nil
 }
 
-func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
+func (f *Verifier) keepBundle(root *os.Root, t Target, judged Judged) error {
 	write := t.Write
 	if write == nil {
 		write = func(name string, text []byte) error { return writeUnless(root, name, text) }
@@ -177,7 +177,7 @@ func writeUnless(root *os.Root, name string, text []byte) error {
 
 // present judges what stands under the name already. done says that it is
 // right.
-func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
+func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
 	info, err := root.Lstat(t.Name)
 	if err != nil || !info.Mode().IsRegular() {
 		return res, false, nil //nolint:nilerr // what is no file there, saving says
@@ -196,7 +196,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
 	bundle := bundleBeside(root, t.Name)
-	f.run.kept.add("sha256:"+sums.SHA256, bundle)
+	f.session.Entries.Add("sha256:"+sums.SHA256, bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil
@@ -220,7 +220,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 
 // bundleBeside reads the bundle that was kept beside a file, if there is one.
 func bundleBeside(root *os.Root, name string) []byte {
-	text, err := fetch.ReadRegular(root, name+BundleSuffix, maxKept)
+	text, err := fetch.ReadRegular(root, name+BundleSuffix, session.MaxBundle)
 	if err != nil {
 		return nil
 	}
@@ -229,23 +229,23 @@ func bundleBeside(root *os.Root, name string) []byte {
 
 // proves says whether a bundle proves a file of these hashes, as any client
 // would find that verifies it.
-func (f *Files) proves(text []byte, sums fetch.Sums) bool {
+func (f *Verifier) proves(text []byte, sums fetch.Sums) bool {
 	sum, err := hex.DecodeString(sums.SHA256)
 	if err != nil {
 		return false
 	}
 	proved := false
-	err = guard(func() {
+	err = session.Guard(func() {
 		b, err := sigstore.ParseLogged(text, sum)
-		proved = err == nil && b.Verify(f.run.Root, f.run.Policy.FileIdentity()) == nil
+		proved = err == nil && b.Verify(f.session.Root, f.session.Policy.FileIdentity()) == nil
 	})
 	return err == nil && proved
 }
 
 // notSaved is the result of a file that could not be fetched or written.
-func (f *Files) notSaved(t Target, err error) report.Result {
+func (f *Verifier) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.run.failed(report.Digest, err)
+	c := f.session.Failed(report.Digest, err)
 	var local *fetch.FileError
 	if errors.As(err, &local) {
 		c.Reason = report.Incomplete
@@ -256,19 +256,8 @@ func (f *Files) notSaved(t Target, err error) report.Result {
 }
 
 // Skipped is the result of a file that a run did not come to.
-func (f *Files) Skipped(path string) report.Result {
+func (f *Verifier) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
 	return res
-}
-
-// filesOf judges files by documents that were read already.
-func (v *Verifier) filesOf(version release.Version, read *facts) (*Files, error) {
-	f, err := v.OfFiles().Files(version)
-	if err == nil {
-		own := *read
-		own.run = f.run
-		f.take(&own)
-	}
-	return f, err
 }

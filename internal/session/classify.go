@@ -1,4 +1,4 @@
-package verify
+package session
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
-// judge maps the errors of what is verified to verdicts; mirror has its own for
-// what lies on disk. Only a contradiction refutes; whatever could not be fetched
-// or read is Unknown.
-func judge(err error) (report.Verdict, report.Reason) {
+// Classify is the table of errors: it maps what went wrong to a verdict and its
+// reason, by the error's type. Only a contradiction refutes; whatever could not be
+// fetched or read is Unknown.
+func Classify(err error) (report.Verdict, report.Reason) {
 	var (
 		digest  *registry.DigestError
 		format  *registry.FormatError
@@ -63,10 +63,4 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Unreachable
 	}
 	return report.Unknown, report.Malformed
-}
-
-// failed is the check that ended in err.
-func (r *run) failed(name string, err error) report.Check {
-	v, reason := judge(err)
-	return r.check(name, v, reason, "%v", err)
 }
