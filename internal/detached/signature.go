@@ -111,8 +111,8 @@ func (r prover) proveLogged(url string, d *sigstore.DetachedSignature, entry *si
 	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	c, _ := say(report.Verified, "", "signed by %s, logged %s", who, logged)
 	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: d.Digest(), Fields: map[string]string{
-		"identity": r.session.Policy.FileIdentity().Subject, "issuer": r.session.Policy.FileIdentity().Issuer, "rule": who,
-		"logIndex": strconv.FormatInt(entry.LogIndex, 10), "logID": entry.LogID, "integratedTime": logged,
+		report.FieldIdentity: r.session.Policy.FileIdentity().Subject, report.FieldIssuer: r.session.Policy.FileIdentity().Issuer, report.FieldRule: who,
+		report.FieldLogIndex: strconv.FormatInt(entry.LogIndex, 10), report.FieldLogID: entry.LogID, report.FieldLogged: logged,
 	}}}
 	return c, kept
 }

@@ -97,7 +97,7 @@ func (d *Documents) Results() []report.Result {
 	if !d.SignedSince() && d.SBOM.Signature.Reason == report.Absent && d.SBOM.Binding.Verdict != report.Refuted {
 		return nil
 	}
-	res := report.Result{Subject: d.Version.SBOMURL(), Kind: "document", Release: d.Version.String(),
+	res := report.Result{Subject: d.Version.SBOMURL(), Kind: report.KindDocument, Release: d.Version.String(),
 		Checks: []report.Check{d.SBOM.Signature, d.SBOM.Binding}}
 	if d.Release != nil {
 		res.Digest = d.Release.SBOM.Digest

@@ -17,7 +17,7 @@ func (d *Documents) Files(components, arches []string) []report.Result {
 		if it.Image || !isSubject(it.Subject, it.Info) || !has(components, it.Info.Component) || !has(arches, it.Info.Arch) {
 			continue
 		}
-		res := report.Result{Subject: it.URL, Kind: "file", Release: d.Version.String()}
+		res := report.Result{Subject: it.URL, Kind: report.KindFile, Release: d.Version.String()}
 		if it.Info.OS != "" {
 			res.Platform = it.Info.OS + "/" + it.Info.Arch
 		}

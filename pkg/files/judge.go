@@ -156,7 +156,7 @@ func (f *Verifier) judge(ctx context.Context, p string, sums fetch.Sums, b *besi
 }
 
 func (f *Verifier) result(p string) report.Result {
-	res := report.Result{Subject: f.Version.FileURL(p), Kind: "file", Release: f.Version.String()}
+	res := report.Result{Subject: f.Version.FileURL(p), Kind: report.KindFile, Release: f.Version.String()}
 	if info := release.DescribeFile(p); info.OS != "" {
 		res.Platform = info.OS + "/" + info.Arch
 	}
@@ -180,7 +180,7 @@ func (f *Verifier) digest(p string, sums fetch.Sums, b *beside) report.Check {
 		s := c.Strength
 		e := report.Evidence{What: "claim", Source: c.URL, Digest: c.Digest, Strength: &s, Fields: map[string]string{"document": documentName(c)}}
 		if sum != have[algorithm] {
-			e.Fields["says"] = "other bytes"
+			e.Fields[report.FieldSays] = "other bytes"
 			if name := documentName(c); !slices.Contains(differ, name) {
 				differ = append(differ, name)
 			}

@@ -202,7 +202,7 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 }
 
 func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result {
-	res := report.Result{Subject: l.Shown, Kind: "file", Checks: checks}
+	res := report.Result{Subject: l.Shown, Kind: report.KindFile, Checks: checks}
 	if sums.SHA256 != "" {
 		res.Digest = "sha256:" + sums.SHA256
 	}

@@ -307,9 +307,9 @@ func (d *Dir) keptOutside() (out []report.Result) {
 		return nil
 	}
 	for _, u := range d.manifest.doc.Unknown {
-		kind := "image"
+		kind := report.KindImage
 		if strings.HasPrefix(u.Name, "https://") {
-			kind = "file"
+			kind = report.KindFile
 		}
 		out = append(out, report.Result{Subject: u.Name, Kind: kind, Release: u.Release, Digest: u.Digest, Checks: []report.Check{{
 			Name: report.Inventory, Required: true, Reason: report.NoClaim,

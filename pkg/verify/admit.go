@@ -141,7 +141,7 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 	docs, more := core.carryDocuments(ctx, also)
 	out.Documents = docs
 	for i := range results { // the SBOM's result has the checksums beside it too
-		if results[i].Kind == "document" && more.Name != "" {
+		if results[i].Kind == report.KindDocument && more.Name != "" {
 			results[i].Checks = append([]report.Check{more}, results[i].Checks...)
 		}
 	}
@@ -188,7 +188,7 @@ func (r *run) carryAll(ctx context.Context, all []outcome, c Carry) (images []Ca
 		for _, err := range errs {
 			ch := r.failed(report.Digest, fmt.Errorf("what refers to it: %w", err))
 			ch.Required = true
-			unread = append(unread, report.Result{Subject: r.subject(im), Kind: "image", Digest: im.digest, Checks: []report.Check{ch}})
+			unread = append(unread, report.Result{Subject: r.subject(im), Kind: report.KindImage, Digest: im.digest, Checks: []report.Check{ch}})
 		}
 	}
 	return images, unread

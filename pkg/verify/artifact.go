@@ -62,7 +62,7 @@ func (v *Verifier) Artifact(ctx context.Context, a Artifact) (report.Report, err
 			return report.Report{}, session.Usagef("%v", err)
 		}
 	}
-	res := report.Result{Subject: a.Name, Kind: "artifact", Digest: a.Digest}
+	res := report.Result{Subject: a.Name, Kind: report.KindArtifact, Digest: a.Digest}
 	r.progress.add(1)
 	if err := session.Guard(func() { r.artifact(a, want, &res) }); err != nil {
 		res.Checks = []report.Check{r.failed(report.Signature, err)}

@@ -367,7 +367,7 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	s, who := at.bundle, a.run.session.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		c := a.run.check(class, v, reason, format, args...)
-		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.Statement().PredicateType}}}
+		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{report.FieldPredicateType: s.Statement().PredicateType}}}
 		return c
 	}
 	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
@@ -398,6 +398,6 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	for k, f := range p.Fields {
 		c.Evidence[0].Fields[k] = f
 	}
-	c.Evidence[0].Fields["rule"] = rule.Identity
+	c.Evidence[0].Fields[report.FieldRule] = rule.Identity
 	return c
 }

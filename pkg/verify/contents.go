@@ -135,8 +135,8 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.Kind)
 		}
 		s := b.docs.SBOMStrength()
-		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.SHA256, Fields: map[string]string{"sha512": n.SHA512}},
-			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{"says": path}})
+		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.SHA256, Fields: map[string]string{report.FieldSHA512: n.SHA512}},
+			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{report.FieldSays: path}})
 		if n.SHA256 != want256 || n.SHA512 != want512 {
 			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.SHA256, path, im.version, want256)
 			c.Evidence = seen

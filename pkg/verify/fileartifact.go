@@ -86,7 +86,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	}
 	c := say(report.Verified, "", "the file %s, %d bytes, hashes to %s and to the sha512 that its manifest says", title, layer.Size, short(layer.Digest))
 	c.Evidence = append(slices.Clone(good.Evidence), report.Evidence{What: "file", Source: name, Digest: layer.Digest,
-		Fields: map[string]string{"title": title, "sha512": sum, "artifactType": img.ArtifactType}})
+		Fields: map[string]string{"title": title, report.FieldSHA512: sum, "artifactType": img.ArtifactType}})
 	return c
 }
 

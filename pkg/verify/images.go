@@ -103,5 +103,5 @@ func (r *run) chooseReleases(req Request, scope *report.Scope) ([]release.Versio
 func (r *run) releaseResult(v release.Version, reason report.Reason, format string, args ...any) report.Result {
 	c := r.check(report.Inventory, report.Unknown, reason, format, args...)
 	c.Required = true
-	return report.Result{Subject: v.String(), Kind: "release", Release: v.String(), Checks: []report.Check{c}}
+	return report.Result{Subject: v.String(), Kind: report.KindRelease, Release: v.String(), Checks: []report.Check{c}}
 }

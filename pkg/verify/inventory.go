@@ -14,7 +14,7 @@ import (
 // the SBOM and the CHANGELOG (rule 2); a list that cannot be read leaves the
 // union unknown.
 func (b *imageSet) inventory() report.Result {
-	res := report.Result{Subject: b.version.String(), Kind: "release", Release: b.version.String()}
+	res := report.Result{Subject: b.version.String(), Kind: report.KindRelease, Release: b.version.String()}
 	res.Checks = []report.Check{b.inventoryCheck()}
 	if p := b.docs.Release; p != nil && p.Promotion.Err != nil {
 		res.Notes = append(res.Notes, fmt.Sprintf("the promotion manifest was not read: %v", p.Promotion.Err))

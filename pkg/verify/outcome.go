@@ -88,7 +88,7 @@ func (r *run) imageResults(im *image) []report.Result {
 
 // imageResult chooses of what was found the checks that were asked for.
 func (r *run) imageResult(im *image, f found) report.Result {
-	res := report.Result{Subject: r.subject(im), Kind: "image", Checks: []report.Check{f.digest, f.signed.signature}}
+	res := report.Result{Subject: r.subject(im), Kind: report.KindImage, Checks: []report.Check{f.digest, f.signed.signature}}
 	if !im.version.IsZero() {
 		res.Release = im.version.String()
 	}

@@ -259,8 +259,8 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 	out.signature.Evidence = []report.Evidence{s.source, {
 		What: "signature", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{
-			"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": who,
-			"logIndex": strconv.FormatInt(l.LogIndex, 10), "logID": l.LogID, "integratedTime": logged,
+			report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: who,
+			report.FieldLogIndex: strconv.FormatInt(l.LogIndex, 10), report.FieldLogID: l.LogID, report.FieldLogged: logged,
 		},
 	}}
 	reference, _, err := sigstore.ParsePayload(body)
@@ -271,7 +271,7 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
 	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
-		Fields: map[string]string{"docker-reference": reference}}}
+		Fields: map[string]string{report.FieldReference: reference}}}
 	return out
 }
 

@@ -117,6 +117,6 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 	}
 	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
 	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.Payload, Fields: map[string]string{
-		"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
+		report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: rule, report.FieldReference: fmt.Sprintf("%.200s", reference)}}}
 	return c
 }

@@ -26,7 +26,7 @@ const (
 func (t tie) strong() bool { return t.strength != report.Carried }
 
 func (t tie) evidence() report.Evidence {
-	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{"says": t.detail}}
+	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{report.FieldSays: t.detail}}
 }
 
 // pick returns the first tie that says so; of the affirming ones only those
