@@ -32,15 +32,7 @@ func (d *Documents) Files(components, arches []string) []report.Result {
 // isSubject leaves out what only speaks about files (rule 10), and the tags
 // beside the image archives.
 func isSubject(path string, info release.FileInfo) bool {
-	if info.Kind == "document" || info.Kind == "other" {
-		return false
-	}
-	for _, suffix := range []string{".sig", ".cert", ".sha256", ".sha512", ".docker_tag"} {
-		if strings.HasSuffix(path, suffix) {
-			return false
-		}
-	}
-	return true
+	return info.Kind != "document" && info.Kind != "other" && !release.IsSidecar(path)
 }
 
 func has(list []string, what string) bool { return len(list) == 0 || slices.Contains(list, what) }

@@ -16,12 +16,13 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
 // BundleSuffix is what a kept bundle has behind the name of its file.
-const BundleSuffix = ".sigstore.json"
+const BundleSuffix = release.BundleSuffix
 
 // Target is a file of the release, and where it goes.
 type Target struct {

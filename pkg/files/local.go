@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -23,19 +22,6 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// LocalFile is a file on disk that may be one of a release.
-type LocalFile struct {
-	Root  *os.Root
-	Name  string // in Root, slash-separated
-	Shown string // as the user knows it
-	// Paths are the absolute, slash-separated paths by which it is known, as it
-	// was named and with links resolved: a name or path of a file of the
-	// release must be that file's. Empty is Shown alone.
-	Paths    []string
-	Odd      error // why it cannot be judged; nothing is read of it then
-	Progress *fetch.Transfer
-}
 
 const (
 	// maxScanned caps what is read of a file for a hint of its version: the
