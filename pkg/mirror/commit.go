@@ -218,7 +218,7 @@ func (m *Manifest) disown() {
 
 // documents adds what the verdicts rest on. Of promotion manifests only the
 // lines of images that the mirror holds are kept.
-func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []verify.CarriedDocument) {
+func (m *Maker) documents(c *change, all *Manifest, releases []string, docs []verify.AdmittedDocument) {
 	for _, d := range docs {
 		body, whole := d.Body, ""
 		if strings.HasSuffix(d.URL, "/images.yaml") {

@@ -38,7 +38,7 @@ type Plan struct {
 
 	maker   *Maker
 	wish    Wish
-	carried *verify.Carried
+	carried *verify.Admitted
 	images  []ImageEntry
 	unknown []UnknownEntry
 	results []report.Result // of the files
@@ -92,7 +92,7 @@ func (m *Maker) Plan(ctx context.Context, w Wish) (*Plan, error) {
 
 func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 	p := &Plan{maker: m, wish: w, lies: map[string]want{}, held: map[string][]byte{}}
-	c := verify.Carry{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
+	c := verify.AdmitRequest{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
 		Referrers: true, Files: w.Files != nil}
 	if m.old != nil && !m.Refresh {
 		for _, i := range m.old.Images {
@@ -102,7 +102,7 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 		}
 	}
 	var err error
-	if p.carried, err = m.Verifier.Carry(ctx, c); err != nil {
+	if p.carried, err = m.Verifier.Admit(ctx, c); err != nil {
 		return nil, err
 	}
 	p.Report = p.carried.Report
@@ -125,7 +125,7 @@ func (m *Maker) plan(ctx context.Context, w Wish) (*Plan, error) {
 }
 
 // image takes over the names of an image, and everything that they name.
-func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[string]*piece) error {
+func (p *Plan) image(ctx context.Context, im verify.AdmittedImage, pieces map[string]*piece) error {
 	releases := []string{p.wish.Version.String()}
 	if im.Verdict != report.Verified {
 		u := UnknownEntry{Name: im.Ref.String(), Release: p.wish.Version.String(), Digest: im.Digest, Detail: im.Detail}

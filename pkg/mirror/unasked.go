@@ -19,7 +19,7 @@ type asked struct {
 	files map[string]bool   // canonical URLs that were judged as files of a release
 }
 
-func (k *asked) admit(c *verify.Carried) {
+func (k *asked) admit(c *verify.Admitted) {
 	for _, im := range c.Images {
 		for _, a := range im.Admissions {
 			k.names[a.Ref().String()] = a.Digest()

@@ -42,8 +42,8 @@ func (a Admission) Size() int64 { return a.size }
 // Why says in a few words by what the name was admitted.
 func (a Admission) Why() string { return a.why }
 
-// Carry says what of a release is to be carried somewhere else.
-type Carry struct {
+// AdmitRequest says what of a release is to be carried somewhere else.
+type AdmitRequest struct {
 	Version release.Version
 	Images  bool     // images at all
 	Names   []string // images such as "kube-proxy"; none means every image of the release
@@ -60,17 +60,17 @@ type Carry struct {
 	Held bool
 }
 
-// Carried is what was found of it.
-type Carried struct {
+// Admitted is what was found of an [AdmitRequest].
+type Admitted struct {
 	Report    report.Report
-	Images    []CarriedImage
-	Documents []CarriedDocument
+	Images    []AdmittedImage
+	Documents []AdmittedDocument
 	Files     *Files // nil unless asked for
 }
 
-// CarriedImage is one image of a [Carried]. It is admitted as a whole or not at
+// AdmittedImage is one image of a [Admitted]. It is admitted as a whole or not at
 // all: one platform that could not be proved keeps out the index that names it.
-type CarriedImage struct {
+type AdmittedImage struct {
 	Ref        registry.Ref
 	Release    release.Version // zero for an image that is of none
 	Digest     string          // of the index; empty if it could not be had
@@ -84,8 +84,8 @@ type CarriedImage struct {
 	Left      int // referrers that nobody of the policy signed, and that stay outside
 }
 
-// CarriedDocument is a document that the verdicts rest on, as it was read.
-type CarriedDocument struct {
+// AdmittedDocument is a document that the verdicts rest on, as it was read.
+type AdmittedDocument struct {
 	URL     string // canonical: see release.Version.FileURL
 	Origin  fetch.Origin
 	Verdict report.Verdict // Verified only if the document itself is signed
@@ -93,11 +93,11 @@ type CarriedDocument struct {
 	Beside  map[string][]byte // by suffix: ".sig", ".cert", ".sigstore.json", ...
 }
 
-// Carry verifies what is to be carried, and mints the admissions of all that
+// Admit verifies what is to be carried, and mints the admissions of all that
 // was verified. A partial run is refused: it would admit what was not proved.
 //
 // The error is a [*UsageError].
-func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
+func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error) {
 	r, err := v.begin()
 	if err != nil {
 		return nil, err
@@ -129,16 +129,16 @@ func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
 		return nil, err
 	}
 	results, outcomes := joinResults(core, also)
-	out := &Carried{}
+	out := &Admitted{}
 	var unread []report.Result
-	out.Images, unread = r.carryAll(ctx, outcomes, c)
+	out.Images, unread = r.admitAll(ctx, outcomes, c)
 	results = append(results, unread...)
 	if c.Files && core.docs != nil {
 		if out.Files, err = v.filesOf(core.docs); err != nil {
 			return nil, err
 		}
 	}
-	docs, more := core.carryDocuments(ctx, also)
+	docs, more := core.admitDocuments(ctx, also)
 	out.Documents = docs
 	for i := range results { // the SBOM's result has the checksums beside it too
 		if results[i].Kind == report.KindDocument && more.Name != "" {
@@ -170,19 +170,19 @@ func joinResults(core, also *imageSet) (results []report.Result, outcomes []outc
 	return results, outcomes
 }
 
-// carryAll mints what each image is admitted for. unread are results of referrers that
+// admitAll mints what each image is admitted for. unread are results of referrers that
 // the registry lists and does not give.
-func (r *run) carryAll(ctx context.Context, all []outcome, c Carry) (images []CarriedImage, unread []report.Result) {
-	images = make([]CarriedImage, len(all))
+func (r *run) admitAll(ctx context.Context, all []outcome, c AdmitRequest) (images []AdmittedImage, unread []report.Result) {
+	images = make([]AdmittedImage, len(all))
 	missing := make([][]error, len(all))
 	par.Map(ctx, len(all), r.jobs, func(ctx context.Context, i int) {
 		err := session.Guard(func() {
-			images[i], missing[i] = r.carry(ctx, all[i], c.Referrers && !slices.Contains(c.Known, all[i].image.digest))
+			images[i], missing[i] = r.admitImage(ctx, all[i], c.Referrers && !slices.Contains(c.Known, all[i].image.digest))
 		})
 		if err != nil {
-			images[i] = CarriedImage{Ref: r.refOf(all[i].image), Detail: err.Error()}
+			images[i] = AdmittedImage{Ref: r.refOf(all[i].image), Detail: err.Error()}
 		}
-	}, func(i int) { images[i] = CarriedImage{Ref: r.refOf(all[i].image), Detail: "interrupted"} })
+	}, func(i int) { images[i] = AdmittedImage{Ref: r.refOf(all[i].image), Detail: "interrupted"} })
 	for i, errs := range missing {
 		im := all[i].image
 		for _, err := range errs {
@@ -204,11 +204,11 @@ func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []re
 	return r.session.Report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
 }
 
-// carry mints what one image is admitted for. The errors are of referrers that
+// admitImage mints what one image is admitted for. The errors are of referrers that
 // the registry lists and does not give.
-func (r *run) carry(ctx context.Context, o outcome, referrers bool) (CarriedImage, []error) {
+func (r *run) admitImage(ctx context.Context, o outcome, referrers bool) (AdmittedImage, []error) {
 	im := o.image
-	out := CarriedImage{Ref: r.refOf(im), Release: im.version, Digest: im.digest, MediaType: im.mediaType, Verdict: report.Verified}
+	out := AdmittedImage{Ref: r.refOf(im), Release: im.version, Digest: im.digest, MediaType: im.mediaType, Verdict: report.Verified}
 	for _, res := range o.results {
 		if v := res.Verdict(); v != report.Verified {
 			if out.Verdict != report.Refuted {
@@ -248,20 +248,20 @@ func (r *run) carry(ctx context.Context, o outcome, referrers bool) (CarriedImag
 	if !referrers {
 		return out, nil
 	}
-	errs := r.carryReferrers(ctx, im, &out)
+	errs := r.admitReferrers(ctx, im, &out)
 	return out, errs
 }
 
 // paper admits the manifest of a signature that was verified.
-func (out *CarriedImage) paper(s signed) {
+func (out *AdmittedImage) paper(s signed) {
 	if s.manifest != "" && s.signature.Verdict == report.Verified && s.reference.Verdict != report.Refuted {
 		out.Admissions = append(out.Admissions, Admission{s.at, s.manifest, s.mediaType, s.size, "the signature of an image that was verified"})
 	}
 }
 
-// carryReferrers admits the attestations of an index and of its platforms that
+// admitReferrers admits the attestations of an index and of its platforms that
 // somebody of the policy signed. Others are left outside, and counted.
-func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) []error {
+func (r *run) admitReferrers(ctx context.Context, im *image, out *AdmittedImage) []error {
 	out.Referrers = "none"
 	digests := []string{im.digest}
 	for _, p := range im.platforms {
@@ -333,15 +333,15 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 	return Admission{}, nil
 }
 
-// carryDocuments takes along what the verdicts rest on. The check is of the
+// admitDocuments takes along what the verdicts rest on. The check is of the
 // checksums beside the SBOM, which are no part of its own verdict elsewhere.
-func (b *imageSet) carryDocuments(ctx context.Context, other *imageSet) (docs []CarriedDocument, beside report.Check) {
+func (b *imageSet) admitDocuments(ctx context.Context, other *imageSet) (docs []AdmittedDocument, beside report.Check) {
 	of := b.docs
 	if of == nil || of.Release == nil {
 		return nil, beside
 	}
 	if src := of.Release.SBOM; src.Body != nil && of.SBOM.Binding.Verdict == report.Verified && of.SBOM.Signature.Verdict != report.Refuted {
-		d := CarriedDocument{URL: of.Version.SBOMURL(), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
+		d := AdmittedDocument{URL: of.Version.SBOMURL(), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
 		if of.SBOM.Signed {
 			d.Verdict = report.Verified
 			d.Beside[".sig"], d.Beside[".cert"] = of.SBOM.Detached.Sig, of.SBOM.Detached.Cert
@@ -351,33 +351,33 @@ func (b *imageSet) carryDocuments(ctx context.Context, other *imageSet) (docs []
 		docs = append(docs, d)
 	}
 	if src := of.Release.Changelog; src.Err == nil && src.Body != nil {
-		docs = append(docs, CarriedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
+		docs = append(docs, AdmittedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
 	}
 	seen := map[string]bool{}
 	add := func(src release.Source[*release.Promotion]) {
 		if src.Err == nil && src.Body != nil && !seen[src.URL] {
 			seen[src.URL] = true
-			docs = append(docs, CarriedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
+			docs = append(docs, AdmittedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
 		}
 	}
 	for _, list := range []release.Source[*release.Checksums]{of.Release.SHA256SUMS, of.Release.SHA512SUMS} {
 		if list.Err == nil && list.Body != nil {
-			docs = append(docs, CarriedDocument{URL: list.URL, Origin: list.Origin, Body: list.Body})
+			docs = append(docs, AdmittedDocument{URL: list.URL, Origin: list.Origin, Body: list.Body})
 		}
 	}
 	if p := of.Release.Provenance; p.Err == nil && p.Body != nil {
-		docs = append(docs, CarriedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
+		docs = append(docs, AdmittedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
 	}
 	add(of.Release.Promotion)
 	for _, p := range other.promotions {
 		add(*p)
 	}
-	slices.SortFunc(docs, func(x, y CarriedDocument) int { return strings.Compare(x.URL, y.URL) })
+	slices.SortFunc(docs, func(x, y AdmittedDocument) int { return strings.Compare(x.URL, y.URL) })
 	return docs, beside
 }
 
 // checksums reads the two checksums beside a document, which must be its own.
-func (r *run) checksums(ctx context.Context, d *CarriedDocument) report.Check {
+func (r *run) checksums(ctx context.Context, d *AdmittedDocument) report.Check {
 	sums := fetch.Sum(d.Body)
 	for _, s := range [][2]string{{".sha256", sums.SHA256}, {".sha512", sums.SHA512}} {
 		resp, err := r.session.Fetch.Get(ctx, d.URL+s[0], files.MaxChecksum)

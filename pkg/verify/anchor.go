@@ -50,11 +50,11 @@ func (b *imageSet) anchorCheck(say func(report.Verdict, report.Reason, string, .
 				continue
 			}
 			name := b.run.subject(im) + " " + p.name
-			t := b.layerTie(im, p)
+			t := b.layerWitness(im, p)
 			switch signed := p.signed.signature.Verdict == report.Verified && p.signed.reference.Verdict == report.Verified; {
-			case signed && t.says == affirms:
+			case signed && t.stance == affirms:
 				matched++
-			case signed && t.says == contradicts && differs == "":
+			case signed && t.stance == contradicts && differs == "":
 				differs = name + ": " + t.detail
 			case left == "":
 				left = name + ": " + cmp.Or(t.detail, p.signed.signature.Detail)

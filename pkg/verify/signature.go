@@ -181,8 +181,8 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.Holds(at) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.From, s.run.legacy.To)
+	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.rule.Holds(at) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.rule.From, s.run.legacy.rule.To)
 	}
 	body, err := s.payload(ctx, l)
 	if errors.Is(err, errOverflow) {
@@ -213,7 +213,7 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 // whose is the policy's name for the identity that a layer's certificate claims.
 func (s *search) whose(l *sigstore.Signature) string {
 	if l.Identity != s.run.session.Policy.ImageIdentity() {
-		return s.run.legacy.Identity
+		return s.run.legacy.rule.Identity
 	}
 	return s.run.session.Policy.Images.Identity
 }

@@ -4,7 +4,7 @@
 //
 // Images are judged here: [Verifier.Images], [Verifier.Release] and
 // [Verifier.References] examine sets of images in the same steps, and
-// [Verifier.Carry] mints what lets them into a mirror. Files are judged by package
+// [Verifier.Admit] mints what lets them into a mirror. Files are judged by package
 // files, whose verifiers [Verifier.Files] makes.
 //
 // A [Verifier] speaks to the world through the clients that it is given, so
