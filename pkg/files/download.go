@@ -185,7 +185,7 @@ func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res re
 	}
 	sums, err := fetch.HashOwn(ctx, root, t.Name, t.Progress)
 	if errors.Is(err, fetch.ErrNotAlone) {
-		return res, false, nil // what others may change is none (rule 25): a file of our own takes its name
+		return res, false, nil // others may change this one (rule 25): a file of our own takes its name
 	}
 	if t.Patient && errors.Is(err, fetch.ErrNotRegular) {
 		return res, false, nil // another run is giving it its name

@@ -65,7 +65,7 @@ func LocalPaths(root *os.Root, dir string, limit int) ([]LocalFile, error) {
 		case e.Type()&fs.ModeSymlink != 0:
 			file = linked(file)
 		case !e.Type().IsRegular():
-			file.Odd = fmt.Errorf("a %s, no regular file", fetch.KindOf(e.Type()))
+			file.Odd = fmt.Errorf("a %s, not a regular file", fetch.KindOf(e.Type()))
 		}
 		if file.Odd == nil && accompanies(e.Name()) {
 			continue
@@ -103,7 +103,7 @@ func linked(l LocalFile) LocalFile {
 	case end.IsDir():
 		return odd("a symbolic link to a directory, which was not followed; name what it leads to")
 	case !end.Mode().IsRegular():
-		return odd("a symbolic link to a %s, no regular file", fetch.KindOf(end.Mode()))
+		return odd("a symbolic link to a %s, which is not a regular file", fetch.KindOf(end.Mode()))
 	}
 	name := l.Name
 	for range maxLinks {

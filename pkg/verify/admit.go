@@ -73,7 +73,7 @@ type Admitted struct {
 type AdmittedImage struct {
 	Ref        registry.Ref
 	Release    release.Version // zero for an image that is of none
-	Digest     string          // of the index; empty if it could not be had
+	Digest     string          // of the index; empty if it could not be fetched
 	MediaType  string
 	Verdict    report.Verdict
 	Detail     string // why it is not verified
@@ -390,7 +390,7 @@ func (r *run) checksums(ctx context.Context, d *AdmittedDocument) report.Check {
 		said, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
 		if said != s[1] {
 			if _, err := hex.DecodeString(said); err != nil || len(said) != len(s[1]) {
-				return r.check(report.Digest, report.Unknown, report.Malformed, "%s%s is no checksum", d.URL, s[0])
+				return r.check(report.Digest, report.Unknown, report.Malformed, "%s%s is not a checksum", d.URL, s[0])
 			}
 			return r.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
 		}
