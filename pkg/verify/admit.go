@@ -341,7 +341,7 @@ func (b *imageSet) admitDocuments(ctx context.Context, other *imageSet) (docs []
 		return nil, beside
 	}
 	if src := of.Release.SBOM; src.Body != nil && of.SBOM.Binding.Verdict == report.Verified && of.SBOM.Signature.Verdict != report.Refuted {
-		d := AdmittedDocument{URL: of.Version.SBOMURL(), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
+		d := AdmittedDocument{URL: of.Version.FileURL("kubernetes-release.spdx"), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
 		if of.SBOM.Signed {
 			d.Verdict = report.Verified
 			d.Beside[".sig"], d.Beside[".cert"] = of.SBOM.Detached.Sig, of.SBOM.Detached.Cert
