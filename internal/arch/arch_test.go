@@ -24,6 +24,7 @@ const (
 // its own. An arrow never points back.
 var layers = [][]string{
 	{"internal/bounds", "internal/layer", "internal/par", "internal/strictjson"},
+	{"internal/rootfs"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},
 	{"pkg/support"},
@@ -31,6 +32,10 @@ var layers = [][]string{
 	{"pkg/sight"},
 	{"pkg/sigstore"},
 	{"pkg/vouch"},
+	{"internal/session"},
+	{"internal/detached"},
+	{"pkg/claims"},
+	{"pkg/files"},
 	{"pkg/verify"},
 	{"pkg/mirror/internal/layout"},
 	{"pkg/mirror"},

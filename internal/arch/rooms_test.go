@@ -170,7 +170,8 @@ func bases(paths []string) string {
 
 // TestNothingIsPromoted holds that no exported struct embeds what is not
 // exported: its methods and fields would be set and called from outside without
-// a word of documentation.
+// a word of documentation. And no struct embeds a pointer to another of its package:
+// a session is a named field, so that a reader sees whose method is called.
 func TestNothingIsPromoted(t *testing.T) {
 	for pkg, files := range rooms(t) {
 		if !strings.HasPrefix(pkg, "pkg/") {
@@ -183,7 +184,7 @@ func TestNothingIsPromoted(t *testing.T) {
 					return true
 				}
 				body, ok := spec.Type.(*ast.StructType)
-				if !ok || !spec.Name.IsExported() {
+				if !ok {
 					return true
 				}
 				for _, field := range body.Fields.List {
@@ -191,10 +192,15 @@ func TestNothingIsPromoted(t *testing.T) {
 						continue
 					}
 					kind := field.Type
-					if star, ok := kind.(*ast.StarExpr); ok {
+					star, pointer := kind.(*ast.StarExpr)
+					if pointer {
 						kind = star.X
 					}
-					if id, ok := kind.(*ast.Ident); ok && !id.IsExported() {
+					id, own := kind.(*ast.Ident)
+					switch {
+					case own && pointer:
+						t.Errorf("%s: %s embeds *%s; give it a name", f.path, spec.Name.Name, id.Name)
+					case own && spec.Name.IsExported() && !id.IsExported():
 						t.Errorf("%s: %s embeds %s, and exports by it what nobody documents", f.path, spec.Name.Name, id.Name)
 					}
 				}

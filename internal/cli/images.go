@@ -58,7 +58,7 @@ examines a part of it; "kverify report" puts the parts together again.`,
 			if err != nil {
 				return report.Report{}, err
 			}
-			return v.Many(ctx, versions, names, unique(own.arches), shard)
+			return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: unique(own.arches), Shard: shard})
 		}),
 	}
 	c.ValidArgsFunction = completeVersions(false, func([]string) []string {

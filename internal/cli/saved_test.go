@@ -34,7 +34,7 @@ func savedRun(t *testing.T) []byte {
 	client := &fetch.Client{Transport: w}
 	v := &verify.Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Root: root, Tool: report.Tool{Name: "kverify", Version: "v1.2.3"}}
 	version, _ := release.ParseVersion("v1.27.2")
-	r, err := v.Images(t.Context(), verify.Request{Version: version})
+	r, err := v.Images(t.Context(), verify.Request{Versions: []release.Version{version}})
 	if err != nil || r.Verdict() != report.Verified {
 		t.Fatal(err, r.Verdict())
 	}

@@ -129,7 +129,7 @@ func (a *app) verifyNamed(ctx context.Context, v *verify.Verifier, n request) (r
 	case ok && n.shard != nil:
 		return report.Report{}, usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
 	case ok:
-		return v.Release(ctx, verify.Request{Version: version})
+		return v.Release(ctx, verify.Request{Versions: []release.Version{version}})
 	}
 	return a.verifyReferences(ctx, v, n)
 }

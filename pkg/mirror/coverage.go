@@ -21,7 +21,7 @@ type accounted struct {
 	files map[string]bool   // canonical URLs that were judged as files of a release
 }
 
-func (k *accounted) admit(c *verify.Carried) {
+func (k *accounted) admit(c *verify.Admitted) {
 	for _, im := range c.Images {
 		for _, a := range im.Admissions {
 			k.names[a.Ref().String()] = a.Digest()

@@ -35,7 +35,7 @@ func judged(t *testing.T, w *world.World, dir, version string, arches ...string)
 	}
 	client := &fetch.Client{Transport: d}
 	verifier := &verify.Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Root: root}
-	rep, err := verifier.Images(t.Context(), verify.Request{Version: v, Arches: arches})
+	rep, err := verifier.Images(t.Context(), verify.Request{Versions: []release.Version{v}, Arches: arches})
 	if err != nil {
 		t.Fatal(err)
 	}

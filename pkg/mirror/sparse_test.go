@@ -57,12 +57,12 @@ func TestSparseMirrorIsJudgedTheSameByEveryCommand(t *testing.T) {
 			t.Errorf("verify ./DIR: %s %s is %s", res.Subject, res.Platform, res.Verdict())
 		}
 	}
-	many, err := at(t, w, dir).Many(t.Context(), []release.Version{version}, nil, nil, nil)
+	many, err := at(t, w, dir).Images(t.Context(), verify.Request{Versions: []release.Version{version}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantVerdict(t, "images V", many, report.Verified)
-	all, err := at(t, w, dir).Release(t.Context(), verify.Request{Version: version})
+	all, err := at(t, w, dir).Release(t.Context(), verify.Request{Versions: []release.Version{version}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestSparseMirrorIsJudgedTheSameByEveryCommand(t *testing.T) {
 
 	// Who asks for it is not told that it need not be there.
 	for name, arches := range map[string][]string{"one that is absent": {"arm64"}, "all": {"amd64", "arm64", "ppc64le", "s390x"}} {
-		many, err := at(t, w, dir).Many(t.Context(), []release.Version{version}, nil, arches, nil)
+		many, err := at(t, w, dir).Images(t.Context(), verify.Request{Versions: []release.Version{version}, Arches: arches})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,12 +128,12 @@ func TestSparseMirrorListDoesNotShrinkARelease(t *testing.T) {
 			if tt.change != nil {
 				relist(t, dir, tt.change)
 			}
-			many, err := at(t, w, dir).Many(t.Context(), []release.Version{version}, nil, nil, nil)
+			many, err := at(t, w, dir).Images(t.Context(), verify.Request{Versions: []release.Version{version}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantVerdict(t, "images V", many, report.Unknown)
-			all, err := at(t, w, dir).Release(t.Context(), verify.Request{Version: version})
+			all, err := at(t, w, dir).Release(t.Context(), verify.Request{Versions: []release.Version{version}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -51,7 +52,7 @@ func TestPrivateNameInTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	wish := small("v1.27.2") // more than it has, so that its lists change
-	o := mirror.MakerOptions{Dir: dir, Verifier: outside(t, w), Attempts: 2, Tool: report.Tool{Name: "test"}}
+	o := create.Options{Dir: dir, Verifier: outside(t, w), Attempts: 2, Tool: report.Tool{Name: "test"}}
 	_, _, err := make1(t.Context(), o, wish)
 	if err == nil || !strings.Contains(err.Error(), "oci/.index.json.next.kverify-part is in the way, a directory") || !strings.Contains(err.Error(), "remove it") {
 		t.Fatalf("%v", err)

@@ -97,11 +97,11 @@ type scopeError struct{ error }
 
 // judgeScope verifies the images and documents of one release, as far as they
 // were asked for, and if need be what refers to the images.
-func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Carried, err error) {
+func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Admitted, err error) {
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
-	c := verify.Carry{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers, Held: true}
+	c := verify.AdmitRequest{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers, Held: true}
 	var damaged error
 	for _, name := range s.Also {
 		ref, err := registry.ParseRef(name)
@@ -111,7 +111,7 @@ func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope
 		}
 		c.Also = append(c.Also, ref)
 	}
-	carried, err = v.Carry(ctx, c)
+	carried, err = v.Admit(ctx, c)
 	var usage *verify.UsageError
 	switch {
 	case errors.As(err, &usage) && d.manifest != nil: // the list's fault, not the caller's
@@ -218,9 +218,9 @@ func (d *Dir) keptOutside() (out []report.Result) {
 		return nil
 	}
 	for _, u := range d.manifest.Manifest.Unknown {
-		kind := "image"
+		kind := report.KindImage
 		if strings.HasPrefix(u.Name, "https://") {
-			kind = "file"
+			kind = report.KindFile
 		}
 		out = append(out, report.Result{Subject: u.Name, Kind: kind, Release: u.Release, Digest: u.Digest, Checks: []report.Check{{
 			Name: report.Inventory, Required: true, Reason: report.NoClaim,

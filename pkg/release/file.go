@@ -20,11 +20,25 @@ type FileInfo struct {
 // documents are the files that speak about a release.
 var documents = []string{"SHA256SUMS", "SHA512SUMS", "kubernetes-release.spdx", "kubernetes-source.spdx", "provenance.json", "release-notes.json"}
 
+// signedSidecars lie beside every file that is signed.
+var signedSidecars = []string{".sig", ".cert", ".sha256", ".sha512"}
+
+// BundleSuffix is what a Sigstore bundle that was kept beside a file has behind the
+// file's name. Releases publish none.
+const BundleSuffix = ".sigstore.json"
+
+// IsSidecar says whether a path is that of something published beside a file: its
+// signature, certificate or checksums, or the tag beside an image archive.
+func IsSidecar(path string) bool {
+	return strings.HasSuffix(path, ".docker_tag") ||
+		slices.ContainsFunc(signedSidecars, func(suffix string) bool { return strings.HasSuffix(path, suffix) })
+}
+
 // DescribeFile tells what the file of that path is, by its path alone: "bin/OS/
 // ARCH/COMPONENT[.exe]", "kubernetes-KIND-OS-ARCH.tar.gz", or one of the few
 // others. Signatures and checksums beside a file are described as the file is.
 func DescribeFile(path string) FileInfo {
-	for _, suffix := range []string{".sig", ".cert", ".sha256", ".sha512"} {
+	for _, suffix := range signedSidecars {
 		path = strings.TrimSuffix(path, suffix)
 	}
 	if slices.Contains(documents, path) {

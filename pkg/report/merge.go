@@ -109,7 +109,7 @@ func Read(name string, r io.Reader) (*File, error) {
 // The one exception is the signature of a file of before file signing.
 func (s Scope) whole(res Result) error {
 	for _, c := range res.Checks {
-		unsigned := res.Kind == "file" && c.Name == Signature && c.Verdict == Unknown && c.Reason == Absent
+		unsigned := res.Kind == KindFile && c.Name == Signature && c.Verdict == Unknown && c.Reason == Absent
 		if slices.Contains(s.Checks, c.Name) && !c.Required && !unsigned {
 			return fmt.Errorf("%s: the check %s is required of all, and not of it", res.Subject, c.Name)
 		}
@@ -238,7 +238,10 @@ func everyShard(files []*File) error {
 // join orders the results by release, kind and subject, and joins what two
 // shards say of one subject, such as the release itself.
 func join(files []*File, subjects []string) ([]Result, error) {
-	type key struct{ kind, subject, platform string }
+	type key struct {
+		kind              Kind
+		subject, platform string
+	}
 	var all []Result
 	at := map[key]int{}
 	from := map[key]string{}
@@ -265,7 +268,7 @@ func join(files []*File, subjects []string) ([]Result, error) {
 		}
 		return len(subjects)
 	}
-	kinds := []string{"release", "document", "image", "file"}
+	kinds := []Kind{KindRelease, KindDocument, KindImage, KindFile}
 	ranks := map[string]int{}
 	for _, r := range all {
 		if k := r.Release + " " + r.Subject; ranks[k] == 0 {

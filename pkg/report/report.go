@@ -175,8 +175,7 @@ type Result struct {
 	// Subject is what was examined: an image reference such as
 	// "registry.k8s.io/kube-proxy:v1.27.2", a release ("v1.27.2"), or the URL of a document.
 	Subject string `json:"subject"`
-	// Kind is one of [Kinds].
-	Kind string `json:"kind"`
+	Kind    Kind   `json:"kind"`
 	// Release is the version that the subject is examined as, such as "v1.27.2"; may be empty.
 	Release string `json:"release,omitempty"`
 	// Platform is "os/arch[/variant]", with ":os.version" after it where there is one;

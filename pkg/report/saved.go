@@ -10,10 +10,6 @@ import (
 	"strings"
 )
 
-// Kinds lists every kind of subject that a [Result] may be about. A saved report
-// with another one was not written by this program.
-var Kinds = []string{"release", "document", "image", "file", "mirror", "blob", "artifact"}
-
 // credible says whether some run of kverify can have written the report: it holds
 // nothing but checks and kinds that there are, names by which policy and trusted root it
 // was judged, never leaves out digest and signature, and what it calls verified has every
@@ -180,11 +176,11 @@ func (r Report) verifiedFile(res Result, must func(...string) error, asked func(
 // wholeRelease says whether the run was over a release, images and files, by the
 // documents of the release: not over a mirror or over files that were read.
 func (r Report) wholeRelease(release string) bool {
-	if release == "" || !slices.Contains(r.Scope.Subjects, release) || slices.ContainsFunc(r.Results, func(o Result) bool { return o.Kind == "mirror" }) {
+	if release == "" || !slices.Contains(r.Scope.Subjects, release) || slices.ContainsFunc(r.Results, func(o Result) bool { return o.Kind == KindMirror }) {
 		return false
 	}
 	return slices.ContainsFunc(r.Results, func(o Result) bool {
-		return o.Release == release && (o.Kind == "image" || o.Kind == "release")
+		return o.Release == release && (o.Kind == KindImage || o.Kind == KindRelease)
 	})
 }
 
@@ -222,7 +218,7 @@ func (r Report) inventoryOf(release string) error {
 	images, platforms := 0, 0
 	for _, res := range r.Results {
 		switch {
-		case res.Kind != "image" || res.Release != release:
+		case res.Kind != KindImage || res.Release != release:
 		case res.Platform == "":
 			images++
 		default:
@@ -232,7 +228,7 @@ func (r Report) inventoryOf(release string) error {
 	if images+platforms == 0 || !slices.Contains(r.Scope.Checks, Inventory) {
 		return nil // files alone have none
 	}
-	i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Kind == "release" && res.Subject == release })
+	i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Kind == KindRelease && res.Subject == release })
 	if i < 0 {
 		return fmt.Errorf("it has images of %.40s, and no inventory of it", release)
 	}

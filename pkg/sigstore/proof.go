@@ -38,9 +38,9 @@ func (p *Proof) When() string {
 	case p.Time.IsZero():
 		return ""
 	case p.ByLog:
-		return ", logged " + p.Fields["integratedTime"]
+		return ", logged " + p.Fields[report.FieldLogged]
 	}
-	return ", timestamped " + p.Fields["timestamp"]
+	return ", timestamped " + p.Fields[report.FieldTimestamp]
 }
 
 // Undecidable says why the bundle can be neither proved nor refuted for a signer,
@@ -242,20 +242,20 @@ func (p *Proof) add(t time.Time, byLog bool) {
 
 func (p *Proof) describe(s *Bundle, who Signer) {
 	if who.Key == nil {
-		p.Fields["identity"], p.Fields["issuer"] = s.identity.Subject, s.identity.Issuer
+		p.Fields[report.FieldIdentity], p.Fields[report.FieldIssuer] = s.identity.Subject, s.identity.Issuer
 	}
 	for _, e := range s.b.GetVerificationMaterial().GetTlogEntries() {
-		p.Fields["logIndex"] = strconv.FormatInt(e.GetLogIndex(), 10)
-		p.Fields["logID"] = hex.EncodeToString(e.GetLogId().GetKeyId())
+		p.Fields[report.FieldLogIndex] = strconv.FormatInt(e.GetLogIndex(), 10)
+		p.Fields[report.FieldLogID] = hex.EncodeToString(e.GetLogId().GetKeyId())
 	}
 	switch {
 	case p.Time.IsZero():
 	case p.ByLog:
-		p.Fields["integratedTime"] = p.Time.UTC().Format(time.RFC3339)
+		p.Fields[report.FieldLogged] = p.Time.UTC().Format(time.RFC3339)
 	default:
-		p.Fields["timestamp"] = p.Time.UTC().Format(time.RFC3339)
+		p.Fields[report.FieldTimestamp] = p.Time.UTC().Format(time.RFC3339)
 	}
 	if s.statement != nil {
-		p.Fields["predicateType"] = s.statement.PredicateType
+		p.Fields[report.FieldPredicateType] = s.statement.PredicateType
 	}
 }

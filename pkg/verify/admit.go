@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/files"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -40,8 +42,8 @@ func (a Admission) Size() int64 { return a.size }
 // Why says in a few words by what the name was admitted.
 func (a Admission) Why() string { return a.why }
 
-// Carry says what of a release is to be carried somewhere else.
-type Carry struct {
+// AdmitRequest says what of a release is to be carried somewhere else.
+type AdmitRequest struct {
 	Version release.Version
 	Images  bool     // images at all
 	Names   []string // images such as "kube-proxy"; none means every image of the release
@@ -58,20 +60,20 @@ type Carry struct {
 	Held bool
 }
 
-// Carried is what was found of it.
-type Carried struct {
+// Admitted is what was found of an [AdmitRequest].
+type Admitted struct {
 	Report    report.Report
-	Images    []CarriedImage
-	Documents []CarriedDocument
+	Images    []AdmittedImage
+	Documents []AdmittedDocument
 	Files     *Files // nil unless asked for
 }
 
-// CarriedImage is one image of a [Carried]. It is admitted as a whole or not at
+// AdmittedImage is one image of a [Admitted]. It is admitted as a whole or not at
 // all: one platform that could not be proved keeps out the index that names it.
-type CarriedImage struct {
+type AdmittedImage struct {
 	Ref        registry.Ref
 	Release    release.Version // zero for an image that is of none
-	Digest     string          // of the index; empty if it could not be had
+	Digest     string          // of the index; empty if it could not be fetched
 	MediaType  string
 	Verdict    report.Verdict
 	Detail     string // why it is not verified
@@ -82,8 +84,8 @@ type CarriedImage struct {
 	Left      int // referrers that nobody of the policy signed, and that stay outside
 }
 
-// CarriedDocument is a document that the verdicts rest on, as it was read.
-type CarriedDocument struct {
+// AdmittedDocument is a document that the verdicts rest on, as it was read.
+type AdmittedDocument struct {
 	URL     string // canonical: see release.Version.FileURL
 	Origin  fetch.Origin
 	Verdict report.Verdict // Verified only if the document itself is signed
@@ -91,124 +93,123 @@ type CarriedDocument struct {
 	Beside  map[string][]byte // by suffix: ".sig", ".cert", ".sigstore.json", ...
 }
 
-// Carry verifies what is to be carried, and mints the admissions of all that
+// Admit verifies what is to be carried, and mints the admissions of all that
 // was verified. A partial run is refused: it would admit what was not proved.
 //
 // The error is a [*UsageError].
-func (v *Verifier) Carry(ctx context.Context, c Carry) (*Carried, error) {
-	r, err := v.start()
+func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error) {
+	r, err := v.begin()
 	if err != nil {
 		return nil, err
 	}
-	if r.partial {
-		return nil, usagef("a mirror is made of what was proved in full; leave out --checks")
+	if r.session.Partial() {
+		return nil, session.Usagef("a mirror is made of what was proved in full; leave out --checks")
 	}
-	r.whole, r.Sparse = true, nil // a mirror is no stand-in, and must have every name
+	r.whole, r.sparse = true, nil // a mirror is no stand-in, and must have every name
 	r.held = c.Held
-	r.shared = new(release.Shared) // pause stands in the manifest of the core images
-	b := newBatch(r, Request{Version: c.Version, Names: c.Names, Arches: c.Arches})
-	b.everything = c.Files
-	var also []*image
+	r.session.Shared = new(release.Shared) // pause stands in the manifest of the core images
+	core := newImageSet(r, c.Version, c.Names, c.Arches)
+	core.everything, core.noImages = c.Files, !c.Images
+	also := &imageSet{run: r, named: true}
+	scope := report.Scope{Subjects: []string{c.Version.String()}, Names: c.Names, Platforms: c.Arches}
 	for _, ref := range c.Also {
-		if ref.Host != r.Policy.Images.Registry || ref.Tag == "" {
-			return nil, usagef("%s: only tags of %s can be carried", ref, r.Policy.Images.Registry)
+		if ref.Host != r.session.Policy.Images.Registry || ref.Tag == "" {
+			return nil, session.Usagef("%s: only tags of %s can be carried", ref, r.session.Policy.Images.Registry)
 		}
-		also = append(also, &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest, arches: c.Arches, oses: c.OSes})
+		also.minimum = append(also.minimum, &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest, arches: c.Arches, oses: c.OSes})
+		scope.Subjects = append(scope.Subjects, ref.String())
 	}
-	out := &Carried{}
-	var results []report.Result
-	if c.Images {
-		if err := b.start(); err != nil {
-			return nil, err
-		}
-		if err := b.all(ctx); err != nil {
-			return nil, err
-		}
-		results = b.results()
-	} else {
-		if c.Files {
-			b.facts = b.run.loadAll(ctx, c.Version)
-		} else {
-			b.facts = b.run.load(ctx, c.Version)
-		}
-		results = b.facts.results()
-		if b.facts.neverReleased(nil) {
-			results = []report.Result{b.neverReleased()}
-		}
+	if err := core.examineAll(ctx); err != nil {
+		return nil, err
 	}
 	if c.Held {
-		b.leftOut(c.Images)
+		core.leftOut(c.Images)
 	}
-	other := &batch{run: r}
-	if len(also) > 0 {
-		other.examine(ctx, also)
-		other.readPromotions(ctx)
-		bound := other.bind()
-		for _, im := range other.images {
-			results = append(results, r.imageResults(im, bound)...)
-		}
+	if err := also.examineAll(ctx); err != nil {
+		return nil, err
 	}
-	images := other.images
-	if c.Images {
-		images = append(slices.Clone(b.images), images...)
-	}
-	out.Images = make([]CarriedImage, len(images))
-	missing := make([][]error, len(images))
-	par.Map(ctx, len(images), r.Jobs, func(ctx context.Context, i int) {
-		err := guard(func() {
-			out.Images[i], missing[i] = r.carry(ctx, images[i], results, c.Referrers && !slices.Contains(c.Known, images[i].digest))
-		})
-		if err != nil {
-			out.Images[i] = CarriedImage{Ref: r.refOf(images[i]), Detail: err.Error()}
-		}
-	}, func(i int) { out.Images[i] = CarriedImage{Ref: r.refOf(images[i]), Detail: "interrupted"} })
-	for i, errs := range missing {
-		for _, err := range errs {
-			ch := r.failed(report.Digest, fmt.Errorf("what refers to it: %w", err))
-			ch.Required = true
-			results = append(results, report.Result{Subject: r.subject(images[i]), Kind: "image", Digest: images[i].digest, Checks: []report.Check{ch}})
-		}
-	}
-	if c.Files && b.facts != nil {
-		if out.Files, err = v.filesOf(c.Version, b.facts); err != nil {
+	results, outcomes := joinResults(core, also)
+	out := &Admitted{}
+	var unread []report.Result
+	out.Images, unread = r.admitAll(ctx, outcomes, c)
+	results = append(results, unread...)
+	if c.Files && core.docs != nil {
+		if out.Files, err = v.filesOf(core.docs); err != nil {
 			return nil, err
 		}
 	}
-	docs, more := b.carryDocuments(ctx, other)
+	docs, more := core.admitDocuments(ctx, also)
 	out.Documents = docs
 	for i := range results { // the SBOM's result has the checksums beside it too
-		if results[i].Kind == "document" && more.Name != "" {
+		if results[i].Kind == report.KindDocument && more.Name != "" {
 			results[i].Checks = append([]report.Check{more}, results[i].Checks...)
 		}
 	}
-	scope := report.Scope{Subjects: []string{c.Version.String()}, Names: c.Names, Platforms: c.Arches}
-	for _, ref := range c.Also {
-		scope.Subjects = append(scope.Subjects, ref.String())
-	}
-	out.Report = r.report(ctx, scope, []release.Version{c.Version}, results)
+	out.Report = r.session.Report(ctx, scope, []release.Version{c.Version}, results)
 	return out, nil
+}
+
+// joinResults are the results of a release and of other images, and the outcomes of
+// all images, whether or not the release exists.
+func joinResults(core, also *imageSet) (results []report.Result, outcomes []outcome) {
+	results, never := core.documentResults()
+	outcomes = core.outcomes()
+	for _, o := range outcomes {
+		if !never {
+			results = append(results, o.results...)
+		}
+	}
+	if never { // nothing of it is proved, whatever the registry has
+		for i := range outcomes {
+			outcomes[i].results = nil
+		}
+	}
+	for _, o := range also.outcomes() {
+		results, outcomes = append(results, o.results...), append(outcomes, o)
+	}
+	return results, outcomes
+}
+
+// admitAll mints what each image is admitted for. unread are results of referrers that
+// the registry lists and does not give.
+func (r *run) admitAll(ctx context.Context, all []outcome, c AdmitRequest) (images []AdmittedImage, unread []report.Result) {
+	images = make([]AdmittedImage, len(all))
+	missing := make([][]error, len(all))
+	par.Map(ctx, len(all), r.jobs, func(ctx context.Context, i int) {
+		err := session.Guard(func() {
+			images[i], missing[i] = r.admitImage(ctx, all[i], c.Referrers && !slices.Contains(c.Known, all[i].image.digest))
+		})
+		if err != nil {
+			images[i] = AdmittedImage{Ref: r.refOf(all[i].image), Detail: err.Error()}
+		}
+	}, func(i int) { images[i] = AdmittedImage{Ref: r.refOf(all[i].image), Detail: "interrupted"} })
+	for i, errs := range missing {
+		im := all[i].image
+		for _, err := range errs {
+			ch := r.failed(report.Digest, fmt.Errorf("what refers to it: %w", err))
+			ch.Required = true
+			unread = append(unread, report.Result{Subject: r.subject(im), Kind: report.KindImage, Digest: im.digest, Checks: []report.Check{ch}})
+		}
+	}
+	return images, unread
 }
 
 // Compose makes a report of results that were found by others, and by this
 // verifier's policy and trusted root. The error is a [*UsageError].
 func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []release.Version, results []report.Result) (report.Report, error) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		return report.Report{}, err
 	}
-	return r.report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
+	return r.session.Report(ctx, report.Scope{Subjects: subjects}, versions, results), nil
 }
 
-// carry mints what one image is admitted for. The errors are of referrers that
+// admitImage mints what one image is admitted for. The errors are of referrers that
 // the registry lists and does not give.
-func (r *run) carry(ctx context.Context, im *image, results []report.Result, referrers bool) (CarriedImage, []error) {
-	out := CarriedImage{Ref: r.refOf(im), Release: im.version, Digest: im.digest, MediaType: im.mediaType, Verdict: report.Verified}
-	subject, any := r.subject(im), false
-	for _, res := range results {
-		if res.Subject != subject || res.Kind != "image" {
-			continue
-		}
-		any = true
+func (r *run) admitImage(ctx context.Context, o outcome, referrers bool) (AdmittedImage, []error) {
+	im := o.image
+	out := AdmittedImage{Ref: r.refOf(im), Release: im.version, Digest: im.digest, MediaType: im.mediaType, Verdict: report.Verified}
+	for _, res := range o.results {
 		if v := res.Verdict(); v != report.Verified {
 			if out.Verdict != report.Refuted {
 				out.Verdict = v
@@ -220,13 +221,13 @@ func (r *run) carry(ctx context.Context, im *image, results []report.Result, ref
 			}
 		}
 	}
-	if out.Verdict == report.Verified && (!any || im.digest == "" || im.single && im.core) {
+	if out.Verdict == report.Verified && (len(o.results) == 0 || im.digest == "" || im.single && im.core) {
 		out.Verdict = report.Unknown
 	}
 	if out.Verdict != report.Verified {
 		return out, nil
 	}
-	m, err := r.Registry.Manifest(ctx, registry.Ref{Host: out.Ref.Host, Repository: im.name, Digest: im.digest})
+	m, err := r.registry.Manifest(ctx, registry.Ref{Host: out.Ref.Host, Repository: im.name, Digest: im.digest})
 	if err != nil { // it was read by its tag before
 		out.Verdict, out.Detail = report.Unknown, err.Error()
 		return out, nil
@@ -247,20 +248,20 @@ func (r *run) carry(ctx context.Context, im *image, results []report.Result, ref
 	if !referrers {
 		return out, nil
 	}
-	errs := r.carryReferrers(ctx, im, &out)
+	errs := r.admitReferrers(ctx, im, &out)
 	return out, errs
 }
 
 // paper admits the manifest of a signature that was verified.
-func (out *CarriedImage) paper(s signed) {
+func (out *AdmittedImage) paper(s signed) {
 	if s.manifest != "" && s.signature.Verdict == report.Verified && s.reference.Verdict != report.Refuted {
 		out.Admissions = append(out.Admissions, Admission{s.at, s.manifest, s.mediaType, s.size, "the signature of an image that was verified"})
 	}
 }
 
-// carryReferrers admits the attestations of an index and of its platforms that
+// admitReferrers admits the attestations of an index and of its platforms that
 // somebody of the policy signed. Others are left outside, and counted.
-func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) []error {
+func (r *run) admitReferrers(ctx context.Context, im *image, out *AdmittedImage) []error {
 	out.Referrers = "none"
 	digests := []string{im.digest}
 	for _, p := range im.platforms {
@@ -271,7 +272,7 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 	var errs []error
 	for _, digest := range digests {
 		ref := registry.Ref{Host: out.Ref.Host, Repository: im.name, Digest: digest}
-		list, err := r.Registry.Referrers(ctx, ref)
+		list, err := r.registry.Referrers(ctx, ref)
 		if err != nil {
 			if c := r.failed(report.Digest, err); c.Reason == report.Absent {
 				if out.Referrers == "none" {
@@ -311,8 +312,8 @@ func (r *run) carryReferrers(ctx context.Context, im *image, out *CarriedImage) 
 // it out would hide it.
 func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestation) (Admission, error) {
 	for _, class := range attestationChecks {
-		rule := r.Policy.Attestations[class]
-		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) || at.bundle.Identity() != r.Policy.Identities[rule.Identity] {
+		rule := r.session.Policy.Attestations[class]
+		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) || at.bundle.Identity() != r.session.Policy.Identities[rule.Identity] {
 			continue
 		}
 		c := seen.verified(class, rule, at)
@@ -324,7 +325,7 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 		if err != nil {
 			return Admission{}, err
 		}
-		m, err := r.Registry.Manifest(ctx, ref)
+		m, err := r.registry.Manifest(ctx, ref)
 		if err != nil {
 			return Admission{}, err
 		}
@@ -333,68 +334,68 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 	return Admission{}, nil
 }
 
-// carryDocuments takes along what the verdicts rest on. The check is of the
+// admitDocuments takes along what the verdicts rest on. The check is of the
 // checksums beside the SBOM, which are no part of its own verdict elsewhere.
-func (b *batch) carryDocuments(ctx context.Context, other *batch) (docs []CarriedDocument, beside report.Check) {
-	f := b.facts
-	if f == nil || f.rel == nil {
+func (b *imageSet) admitDocuments(ctx context.Context, other *imageSet) (docs []AdmittedDocument, beside report.Check) {
+	of := b.docs
+	if of == nil || of.Release == nil {
 		return nil, beside
 	}
-	if src := f.rel.SBOM; src.Body != nil && f.sbom.binding.Verdict == report.Verified && f.sbom.signature.Verdict != report.Refuted {
-		d := CarriedDocument{URL: f.version.FileURL("kubernetes-release.spdx"), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
-		if f.sbom.signed {
+	if src := of.Release.SBOM; src.Body != nil && of.SBOM.Binding.Verdict == report.Verified && of.SBOM.Signature.Verdict != report.Refuted {
+		d := AdmittedDocument{URL: of.Version.FileURL("kubernetes-release.spdx"), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
+		if of.SBOM.Signed {
 			d.Verdict = report.Verified
-			d.Beside[".sig"], d.Beside[".cert"] = f.sbom.papers.sig, f.sbom.papers.cert
-			d.Beside[BundleSuffix] = append(slices.Clone(f.sbom.bundle), '\n')
+			d.Beside[".sig"], d.Beside[".cert"] = of.SBOM.Detached.Sig, of.SBOM.Detached.Cert
+			d.Beside[files.BundleSuffix] = append(slices.Clone(of.SBOM.Bundle), '\n')
 		}
-		beside = f.checksums(ctx, &d)
+		beside = b.run.checksums(ctx, &d)
 		docs = append(docs, d)
 	}
-	if src := f.rel.Changelog; src.Err == nil && src.Body != nil {
-		docs = append(docs, CarriedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
+	if src := of.Release.Changelog; src.Err == nil && src.Body != nil {
+		docs = append(docs, AdmittedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
 	}
 	seen := map[string]bool{}
 	add := func(src release.Source[*release.Promotion]) {
 		if src.Err == nil && src.Body != nil && !seen[src.URL] {
 			seen[src.URL] = true
-			docs = append(docs, CarriedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
+			docs = append(docs, AdmittedDocument{URL: src.URL, Origin: src.Origin, Body: src.Body})
 		}
 	}
-	for _, list := range []release.Source[*release.Checksums]{f.rel.SHA256SUMS, f.rel.SHA512SUMS} {
+	for _, list := range []release.Source[*release.Checksums]{of.Release.SHA256SUMS, of.Release.SHA512SUMS} {
 		if list.Err == nil && list.Body != nil {
-			docs = append(docs, CarriedDocument{URL: list.URL, Origin: list.Origin, Body: list.Body})
+			docs = append(docs, AdmittedDocument{URL: list.URL, Origin: list.Origin, Body: list.Body})
 		}
 	}
-	if p := f.rel.Provenance; p.Err == nil && p.Body != nil {
-		docs = append(docs, CarriedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
+	if p := of.Release.Provenance; p.Err == nil && p.Body != nil {
+		docs = append(docs, AdmittedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
 	}
-	add(f.rel.Promotion)
+	add(of.Release.Promotion)
 	for _, p := range other.promotions {
 		add(*p)
 	}
-	slices.SortFunc(docs, func(x, y CarriedDocument) int { return strings.Compare(x.URL, y.URL) })
+	slices.SortFunc(docs, func(x, y AdmittedDocument) int { return strings.Compare(x.URL, y.URL) })
 	return docs, beside
 }
 
 // checksums reads the two checksums beside a document, which must be its own.
-func (f *facts) checksums(ctx context.Context, d *CarriedDocument) report.Check {
+func (r *run) checksums(ctx context.Context, d *AdmittedDocument) report.Check {
 	sums := fetch.Sum(d.Body)
 	for _, s := range [][2]string{{".sha256", sums.SHA256}, {".sha512", sums.SHA512}} {
-		resp, err := f.run.Fetch.Get(ctx, d.URL+s[0], maxChecksum)
+		resp, err := r.session.Fetch.Get(ctx, d.URL+s[0], files.MaxChecksum)
 		switch {
 		case fetch.Is(err, fetch.NotFound):
 			continue
 		case err != nil:
-			return f.run.failed(report.Digest, fmt.Errorf("a checksum beside it: %w", err))
+			return r.failed(report.Digest, fmt.Errorf("a checksum beside it: %w", err))
 		}
 		said, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
 		if said != s[1] {
 			if _, err := hex.DecodeString(said); err != nil || len(said) != len(s[1]) {
-				return f.run.check(report.Digest, report.Unknown, report.Malformed, "%s%s is no checksum", d.URL, s[0])
+				return r.check(report.Digest, report.Unknown, report.Malformed, "%s%s is not a checksum", d.URL, s[0])
 			}
-			return f.run.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
+			return r.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
 		}
 		d.Beside[s[0]] = resp.Body
 	}
-	return f.run.check(report.Digest, report.Verified, "", "the checksums beside it are its own")
+	return r.check(report.Digest, report.Verified, "", "the checksums beside it are its own")
 }

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
@@ -43,31 +44,31 @@ type Artifact struct {
 func (v *Verifier) Artifact(ctx context.Context, a Artifact) (report.Report, error) {
 	c := *v
 	c.Checks, c.Require = []string{report.Digest, report.Signature}, nil
-	r, err := c.start()
+	r, err := c.begin()
 	if err != nil {
 		return report.Report{}, err
 	}
 	switch {
 	case (a.Key == nil) == (a.Identity == trust.Identity{}):
-		return report.Report{}, usagef("a bundle is verified for an identity and its issuer, or for a key: name exactly one of the two")
+		return report.Report{}, session.Usagef("a bundle is verified for an identity and its issuer, or for a key: name exactly one of the two")
 	case a.Key == nil && (a.Identity.Issuer == "" || a.Identity.Subject == ""):
-		return report.Report{}, usagef("an identity is a subject and its issuer; one without the other would accept too much")
+		return report.Report{}, session.Usagef("an identity is a subject and its issuer; one without the other would accept too much")
 	case (a.Digest == "") == (a.Open == nil):
-		return report.Report{}, usagef("an artifact is a file or a digest: name exactly one of the two")
+		return report.Report{}, session.Usagef("an artifact is a file or a digest: name exactly one of the two")
 	}
 	var want sigstore.Digest
 	if a.Digest != "" {
 		if want, err = sigstore.ParseDigest(a.Digest); err != nil {
-			return report.Report{}, usagef("%v", err)
+			return report.Report{}, session.Usagef("%v", err)
 		}
 	}
-	res := report.Result{Subject: a.Name, Kind: "artifact", Digest: a.Digest}
-	r.Progress.add(1)
-	if err := guard(func() { r.artifact(a, want, &res) }); err != nil {
+	res := report.Result{Subject: a.Name, Kind: report.KindArtifact, Digest: a.Digest}
+	r.progress.add(1)
+	if err := session.Guard(func() { r.artifact(a, want, &res) }); err != nil {
 		res.Checks = []report.Check{r.failed(report.Signature, err)}
 	}
-	r.Progress.finish(1)
-	return r.report(ctx, report.Scope{Subjects: []string{a.Name}}, nil, []report.Result{res}), nil
+	r.progress.finish(1)
+	return r.session.Report(ctx, report.Scope{Subjects: []string{a.Name}}, nil, []report.Result{res}), nil
 }
 
 // artifact judges the bundle, or of several in one file, a document a line, the
@@ -124,13 +125,13 @@ func (r *run) oneBundle(a Artifact, want sigstore.Digest, res *report.Result) {
 		digest(report.Verified, "", "%s is of these bytes", a.BundleName)
 	}
 	who := sigstore.Signer{Identity: a.Identity, Key: a.Key}
-	if reason, detail := s.Undecidable(r.Root, who); reason != "" {
+	if reason, detail := s.Undecidable(r.session.Root, who); reason != "" {
 		signature(report.Unknown, reason, "%s: %s", a.BundleName, detail)
 		return
 	}
 	opened := func() (*sigstore.Proof, error) {
 		if a.Open == nil {
-			return s.Verify(r.Root, who, want)
+			return s.Verify(r.session.Root, who, want)
 		}
 		f, err := a.Open()
 		if err != nil {
@@ -139,7 +140,7 @@ func (r *run) oneBundle(a Artifact, want sigstore.Digest, res *report.Result) {
 		defer func() { _ = f.Close() }()
 		again := sha256.New()
 		content := io.TeeReader(f, again)
-		p, err := s.VerifyContent(r.Root, who, content)
+		p, err := s.VerifyContent(r.session.Root, who, content)
 		if err != nil {
 			return nil, err
 		}

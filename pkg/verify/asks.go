@@ -16,10 +16,10 @@ import (
 func (r *run) asks(im *image, check string) (required, made bool) {
 	required = r.needs(check)
 	made = required
-	if r.Checks != nil {
+	if r.session.Chosen {
 		return required, made
 	}
-	for _, rule := range r.Policy.Rules {
+	for _, rule := range r.session.Policy.Rules {
 		if r.applies(rule, im) {
 			required = required || slices.Contains(rule.Require, check)
 			made = made || required || slices.Contains(rule.Report, check)
@@ -32,13 +32,13 @@ func (r *run) asks(im *image, check string) (required, made bool) {
 // a version, or the repository of one architecture, does not leave out the check: a
 // digest is of the versions that it is bound to, and of any while none is known.
 func (r *run) applies(rule trust.Rule, im *image) bool {
-	base, _ := r.Policy.SplitArch(im.name)
+	base, _ := r.session.Policy.SplitArch(im.name)
 	if !rule.Of(im.name) && !rule.Of(base) {
 		return false
 	}
 	at := rule
 	at.Images = nil
-	released := r.Policy.InInventory(base)
+	released := r.session.Policy.InInventory(base)
 	switch {
 	case rule.From == "" && rule.To == "":
 		return true

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -53,7 +54,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 	seen := &attestations{run: r, im: im}
 	par.Do(func() { seen.read(ctx, names) }, func() {
 		if names[0] == report.Staging {
-			if err := guard(func() { checks[0] = r.staging(ctx, im) }); err != nil {
+			if err := session.Guard(func() { checks[0] = r.staging(ctx, im) }); err != nil {
 				checks[0] = r.failed(report.Staging, err)
 			}
 		}
@@ -62,7 +63,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 		if n == report.Staging {
 			continue
 		}
-		if err := guard(func() { checks[i] = seen.judge(n) }); err != nil {
+		if err := session.Guard(func() { checks[i] = seen.judge(n) }); err != nil {
 			checks[i] = r.failed(n, err)
 		}
 	}
@@ -93,15 +94,6 @@ func (r *run) attestChild(ctx context.Context, im *image) {
 			p.attested = checks
 		}
 	}
-}
-
-// attestedOf are the checks of the image itself or of a platform of it, which has
-// those of the index that names it unless it was asked for itself.
-func (im *image) attestedOf(key any) []report.Check {
-	if p, ok := key.(*platform); ok && p.attested != nil {
-		return p.attested
-	}
-	return im.attested
 }
 
 // attestations are the Sigstore bundles that refer to one image.
@@ -144,11 +136,11 @@ func (a *attestations) read(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
-	ref := registry.Ref{Host: a.run.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
+	ref := registry.Ref{Host: a.run.session.Policy.Images.Registry, Repository: a.im.name, Digest: a.im.digest}
 	var all []referrer
 	for _, from := range a.run.sources() {
 		list, err := from.client.Referrers(ctx, ref)
-		_, reason := judge(err)
+		_, reason := session.Classify(err)
 		switch {
 		case err == nil, from.name != "" && reason == report.Absent: // it has none, and that is all that it says
 			a.lists++
@@ -174,7 +166,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
-		wanted = append(wanted, a.run.Policy.Attestations[n].PredicateTypes...)
+		wanted = append(wanted, a.run.session.Policy.Attestations[n].PredicateTypes...)
 	}
 	var these []referrer
 	for _, d := range list {
@@ -201,7 +193,7 @@ func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referr
 	}
 	got := make([]found, len(these))
 	par.Map(ctx, len(these), 8, func(ctx context.Context, i int) {
-		if err := guard(func() { got[i].attestation, got[i].broken, got[i].err = a.one(ctx, ref, these[i]) }); err != nil {
+		if err := session.Guard(func() { got[i].attestation, got[i].broken, got[i].err = a.one(ctx, ref, these[i]) }); err != nil {
 			got[i].err = err
 		}
 	}, func(i int) { got[i].err = context.Canceled })
@@ -280,7 +272,7 @@ func (a *attestations) unlisted() bool {
 	if a.err == nil {
 		return false
 	}
-	_, reason := judge(a.err)
+	_, reason := session.Classify(a.err)
 	return reason != report.Absent
 }
 
@@ -288,7 +280,7 @@ func (a *attestations) unlisted() bool {
 // except that one that says the image failed outweighs it, and that one which is
 // listed and could not be read might say so (rule 14).
 func (a *attestations) judge(class string) report.Check {
-	rule := a.run.Policy.Attestations[class]
+	rule := a.run.session.Policy.Attestations[class]
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
 		return a.run.check(class, report.Unknown, reason, format, args...)
 	}
@@ -309,7 +301,7 @@ func (a *attestations) judge(class string) report.Check {
 		if !slices.Contains(rule.PredicateTypes, at.bundle.Statement().PredicateType) {
 			continue
 		}
-		if at.bundle.Identity() != a.run.Policy.Identities[rule.Identity] {
+		if at.bundle.Identity() != a.run.session.Policy.Identities[rule.Identity] {
 			others = append(others, fmt.Sprintf("%.80q", at.bundle.Identity().Subject))
 			continue
 		}
@@ -372,10 +364,10 @@ func listed(c report.Check) report.Check {
 
 // verified proves one attestation whose certificate claims the right signer.
 func (a *attestations) verified(class string, rule trust.AttestationRule, at attestation) report.Check {
-	s, who := at.bundle, a.run.Policy.Identities[rule.Identity]
+	s, who := at.bundle, a.run.session.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		c := a.run.check(class, v, reason, format, args...)
-		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{"predicateType": s.Statement().PredicateType}}}
+		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{report.FieldPredicateType: s.Statement().PredicateType}}}
 		return c
 	}
 	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
@@ -383,10 +375,10 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	if !s.Statement().Names(d) {
 		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.About())
 	}
-	if reason, detail := s.Undecidable(a.run.Root, sigstore.Signer{Identity: who}); reason != "" {
+	if reason, detail := s.Undecidable(a.run.session.Root, sigstore.Signer{Identity: who}); reason != "" {
 		return say(report.Unknown, reason, "%s", detail)
 	}
-	p, err := s.Verify(a.run.Root, sigstore.Signer{Identity: who}, d)
+	p, err := s.Verify(a.run.session.Root, sigstore.Signer{Identity: who}, d)
 	if err != nil {
 		return say(report.Refuted, report.Forged, "an attestation that claims to be by %s does not verify: %v", rule.Identity, err)
 	}
@@ -406,6 +398,6 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	for k, f := range p.Fields {
 		c.Evidence[0].Fields[k] = f
 	}
-	c.Evidence[0].Fields["rule"] = rule.Identity
+	c.Evidence[0].Fields[report.FieldRule] = rule.Identity
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -14,7 +15,7 @@ import (
 // copies says whether a stand-in answers for the registry. It need not have the
 // repositories of single architectures: other tools copy an index with its
 // children, beside it (rule 20).
-func (r *run) copies() bool { return !r.whole && r.Registry.StandsIn(r.Policy.Images.Registry) }
+func (r *run) copies() bool { return !r.whole && r.registry.StandsIn(r.session.Policy.Images.Registry) }
 
 // examineBeside reads a platform of a release at a stand-in: by its digest
 // beside the index, always. Its own name is asked for too, and can only refute:
@@ -23,10 +24,10 @@ func (r *run) examineBeside(ctx context.Context, im *image, p *platform, beside 
 	own := r.own(im, p.arch)
 	ask := im.early[p.arch]
 	if ask == nil {
-		ask = func() (*registry.Manifest, error) { return r.Registry.Manifest(ctx, own) }
+		ask = func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, own) }
 	}
 	var other report.Check // what the own name contradicts
-	err := guard(func() {
+	err := session.Guard(func() {
 		par.Do(
 			func() { r.readPlatform(ctx, im, p, beside) },
 			func() {
@@ -39,7 +40,7 @@ func (r *run) examineBeside(ctx context.Context, im *image, p *platform, beside 
 				case err != nil:
 					if ctx.Err() == nil {
 						p.absent = own.String()
-						r.absent.add(p.absent)
+						r.session.Absent.Add(p.absent)
 					}
 				case m.Digest != p.desc.Digest:
 					other = r.check(report.Digest, report.Refuted, report.Mismatch,

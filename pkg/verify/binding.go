@@ -12,62 +12,60 @@ import (
 )
 
 // bind decides, for every image and platform, whether a claim that counts ties
-// its digest to the version. The keys are *image and *platform.
+// its digest to the version.
 //
 // It needs all images at once: that the layers of the SBOM are the config's
 // diff_ids is inferred, so one image that matches in full calibrates the rule
 // for the others (rule 13).
-func (b *batch) bind() map[any]report.Check {
+func (b *imageSet) bind() {
 	if !b.run.needs(report.Binding) {
-		return nil
+		return
 	}
-	out := map[any]report.Check{}
 	calibrated := false
-	layers := map[*platform]tie{}
+	layers := map[*platform]witness{}
 	for _, im := range b.images {
 		for _, p := range im.platforms {
-			layers[p] = b.layerTie(im, p)
-			calibrated = calibrated || layers[p].says == affirms
+			layers[p] = b.layerWitness(im, p)
+			calibrated = calibrated || layers[p].stance == affirms
 		}
 	}
 	for _, im := range b.images {
-		index := b.indexTies(im)
+		index := b.indexWitnesses(im)
 		im.boundTo = boundVersions(index)
 		for _, p := range im.platforms {
-			if t := &index[len(index)-1]; t.says == affirms && layers[p].says == contradicts {
-				t.says = silent // the signed SBOM must agree with a record (rule 11)
+			if t := &index[len(index)-1]; t.stance == affirms && layers[p].stance == contradicts {
+				t.stance = silent // the signed SBOM must agree with a record (rule 11)
 			}
 		}
 		for _, p := range im.platforms {
-			out[p] = b.bindPlatform(im, p, layers[p], b.ownTies(im, p), index, calibrated)
+			p.binding = b.bindPlatform(im, p, layers[p], b.ownWitnesses(im, p), index, calibrated)
 		}
-		out[im] = b.bindImage(im, index, out)
+		im.binding = b.bindImage(im, index)
 	}
-	return out
 }
 
-// indexTies are what speaks of the digest of an image's index.
-func (b *batch) indexTies(im *image) []tie {
-	return []tie{b.promotionTie(im, im.name, im.digest), b.catalogueTie(im, trust.IndexRow, im.digest), recordTie(im)}
+// indexWitnesses are what speaks of the digest of an image's index.
+func (b *imageSet) indexWitnesses(im *image) []witness {
+	return []witness{b.promotionWitness(im, im.name, im.digest), b.catalogueWitness(im, trust.IndexRow, im.digest), recordWitness(im)}
 }
 
-// ownTies are what speaks of the digest of one platform by itself. What lists it
+// ownWitnesses are what speaks of the digest of one platform by itself. What lists it
 // under <image>-<arch> means that child of the image (rule 21).
-func (b *batch) ownTies(im *image, p *platform) []tie {
+func (b *imageSet) ownWitnesses(im *image, p *platform) []witness {
 	if !p.linux() {
 		return nil
 	}
-	return []tie{b.promotionTie(im, im.name+"-"+p.arch, p.desc.Digest), b.catalogueTie(im, "linux/"+p.arch, p.desc.Digest)}
+	return []witness{b.promotionWitness(im, im.name+"-"+p.arch, p.desc.Digest), b.catalogueWitness(im, "linux/"+p.arch, p.desc.Digest)}
 }
 
-// layerTie holds the signed SBOM's layers of one image and architecture
+// layerWitness holds the signed SBOM's layers of one image and architecture
 // against the config's diff_ids.
-func (b *batch) layerTie(im *image, p *platform) tie {
-	if !im.core || !p.linux() || !b.facts.usable() {
-		return tie{}
+func (b *imageSet) layerWitness(im *image, p *platform) witness {
+	if !im.core || !p.linux() || !b.docs.Usable() {
+		return witness{}
 	}
-	src := b.facts.rel.SBOM
-	t := tie{source: src.URL, digest: src.Digest, strength: b.facts.sbomStrength()}
+	src := b.docs.Release.SBOM
+	t := witness{source: src.URL, digest: src.Digest, strength: b.docs.SBOMStrength()}
 	listed, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
 	if err != nil {
 		t.detail = err.Error()
@@ -81,10 +79,10 @@ func (b *batch) layerTie(im *image, p *platform) tie {
 		listed[i] = "sha256:" + sum
 	}
 	if missing := compareLayers(p.diffIDs, p.layers, listed); missing != "" {
-		t.says, t.detail = contradicts, missing
+		t.stance, t.detail = contradicts, missing
 		return t
 	}
-	t.says, t.detail = affirms, fmt.Sprintf("its %d layers are those of %s %s in %s", len(p.diffIDs), im.name, p.arch, im.version)
+	t.stance, t.detail = affirms, fmt.Sprintf("its %d layers are those of %s %s in %s", len(p.diffIDs), im.name, p.arch, im.version)
 	return t
 }
 
@@ -116,19 +114,19 @@ func compareLayers(diffIDs, layers, listed []string) string {
 	return ""
 }
 
-// promotionTie asks the promotion manifest. It is another party's document
+// promotionWitness asks the promotion manifest. It is another party's document
 // than the registry's, so it counts when it was read from its publisher.
-func (b *batch) promotionTie(im *image, name, digest string) tie {
+func (b *imageSet) promotionWitness(im *image, name, digest string) witness {
 	src := b.promotion(im)
 	if src == nil || src.Err != nil || digest == "" {
-		return tie{}
+		return witness{}
 	}
-	t := tie{source: src.URL, digest: src.Digest, strength: b.run.strengthOf(src.URL, src.Digest, src.Origin)}
+	t := witness{source: src.URL, digest: src.Digest, strength: b.run.session.StrengthOf(src.URL, src.Digest, src.Origin)}
 	name = release.PromotionName(name)
 	tags := src.Value.Tags(name, digest)
 	if im.tag == "" {
 		if len(tags) > 0 {
-			t.says, t.tags, t.detail = affirms, tags, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, strings.Join(tags, ", "))
+			t.stance, t.tags, t.detail = affirms, tags, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, strings.Join(tags, ", "))
 		}
 		return t
 	}
@@ -136,16 +134,16 @@ func (b *batch) promotionTie(im *image, name, digest string) tie {
 	case len(want) > 1:
 		t.detail = fmt.Sprintf("the promotion manifest gives %s:%s to %d digests", name, im.tag, len(want))
 	case slices.Contains(want, digest):
-		t.says, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, im.tag)
+		t.stance, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, im.tag)
 	case len(want) > 0:
-		t.says, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that %s:%s is %s", name, im.tag, short(want[0]))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that %s:%s is %s", name, im.tag, short(want[0]))
 	case len(tags) > 0:
-		t.says, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that this digest is %s:%s", name, strings.Join(tags, ", "))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that this digest is %s:%s", name, strings.Join(tags, ", "))
 	}
 	return t
 }
 
-func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []tie, calibrated bool) report.Check {
+func (b *imageSet) bindPlatform(im *image, p *platform, layers witness, own, index []witness, calibrated bool) report.Check {
 	if p.desc.Digest == "" {
 		return b.run.check(report.Binding, report.Unknown, report.Incomplete, "there is nothing to bind")
 	}
@@ -157,27 +155,27 @@ func (b *batch) bindPlatform(im *image, p *platform, layers tie, own, index []ti
 	switch {
 	case isAgainst:
 		c = b.refuted(im, against)
-	case layers.says == contradicts && (isMine || isAbove):
+	case layers.stance == contradicts && (isMine || isAbove):
 		c = b.run.check(report.Binding, report.Verified, "", "%s; but the SBOM differs: %s", tied, layers.detail)
-	case layers.says == contradicts && calibrated:
+	case layers.stance == contradicts && calibrated:
 		c = b.refuted(im, layers)
-	case layers.says == contradicts:
+	case layers.stance == contradicts:
 		c = b.run.check(report.Binding, report.Unknown, report.NoClaim,
 			"%s; no image of this release matches the SBOM, so that its layers may be recorded in another way", layers.detail)
-	case layers.says == affirms && layers.strong():
+	case layers.stance == affirms && layers.strong():
 		c = b.run.check(report.Binding, report.Verified, "", "by layers: %s", layers.detail)
 	case isMine:
 		c = b.run.check(report.Binding, report.Verified, "", "%s", mine.detail)
 	case isAbove:
 		c = b.run.check(report.Binding, report.Verified, "", "named by the index; %s", above.detail)
 	default:
-		c = b.unbound(im, slices.Concat([]tie{layers}, own, index)...)
+		c = b.unbound(im, slices.Concat([]witness{layers}, own, index)...)
 	}
-	c.Evidence = ties(slices.Concat([]tie{layers}, own, index)...)
+	c.Evidence = evidenceOf(slices.Concat([]witness{layers}, own, index)...)
 	return c
 }
 
-func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) report.Check {
+func (b *imageSet) bindImage(im *image, index []witness) report.Check {
 	verified, refuted := 0, ""
 	present := 0
 	for _, p := range im.platforms {
@@ -185,7 +183,7 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 			continue
 		}
 		present++
-		switch bound[p].Verdict {
+		switch p.binding.Verdict {
 		case report.Verified:
 			verified++
 		case report.Refuted:
@@ -209,20 +207,20 @@ func (b *batch) bindImage(im *image, index []tie, bound map[any]report.Check) re
 	default:
 		c = b.unbound(im, index...)
 	}
-	c.Evidence = ties(index...)
+	c.Evidence = evidenceOf(index...)
 	return c
 }
 
-func (b *batch) refuted(im *image, t tie) report.Check {
+func (b *imageSet) refuted(im *image, t witness) report.Check {
 	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.
-func (b *batch) unbound(im *image, ts ...tie) report.Check {
+func (b *imageSet) unbound(im *image, ts ...witness) report.Check {
 	what := cmp.Or(im.tag, "any release")
 	var weak []string
 	for _, t := range ts {
-		if t.says == affirms {
+		if t.stance == affirms {
 			weak = append(weak, t.source)
 		}
 	}
@@ -237,10 +235,10 @@ func (b *batch) unbound(im *image, ts ...tie) report.Check {
 	}
 }
 
-func ties(ts ...tie) []report.Evidence {
+func evidenceOf(ts ...witness) []report.Evidence {
 	var out []report.Evidence
 	for _, t := range ts {
-		if t.says != silent {
+		if t.stance != silent {
 			out = append(out, t.evidence())
 		}
 	}

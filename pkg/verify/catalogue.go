@@ -9,15 +9,15 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// catalogueTie asks the catalogue of past releases (rule 12). It knows the tags
+// catalogueWitness asks the catalogue of past releases (rule 12). It knows the tags
 // of a digest as its promotion manifest listed them, all of them, so that a
 // digest of other tags contradicts; a tag that it does not know says nothing.
-func (b *batch) catalogueTie(im *image, platform, digest string) tie {
-	c := b.run.Catalogue
+func (b *imageSet) catalogueWitness(im *image, platform, digest string) witness {
+	c := b.run.catalogue
 	if c == nil || digest == "" {
-		return tie{}
+		return witness{}
 	}
-	t := tie{source: "built-in catalogue", digest: c.Source().Digest, strength: report.Embedded}
+	t := witness{source: "built-in catalogue", digest: c.Source().Digest, strength: report.Embedded}
 	name := im.name
 	if platform == trust.IndexRow && !im.core {
 		name, platform = b.child(name)
@@ -29,22 +29,22 @@ func (b *batch) catalogueTie(im *image, platform, digest string) tie {
 	}
 	if im.tag == "" {
 		if len(tags) > 0 {
-			t.says, t.tags, t.detail = affirms, tags, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, strings.Join(tags, ", "))
+			t.stance, t.tags, t.detail = affirms, tags, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, strings.Join(tags, ", "))
 		}
 		return t
 	}
 	row, known := c.Row(name, im.tag, platform)
 	switch {
 	case known && row.Digest == digest:
-		t.says, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, im.tag)
+		t.stance, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, im.tag)
 	case im.signed.signature.Reason == report.Untrusted:
 		// By somebody whom the root does not know, and unknown for that: the image
 		// may be of another instance, of which the catalogue does not speak.
 	case known:
-		t.says, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, short(row.Digest))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, short(row.Digest))
 	case len(tags) > 0:
 		row, _ = c.Row(name, tags[0], platform)
-		t.says, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows this digest as %s %s", what, strings.Join(tags, ", "))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows this digest as %s %s", what, strings.Join(tags, ", "))
 	}
 	if row.Source != "" {
 		t.source = "built-in catalogue, row from " + c.Describe(row)
@@ -54,7 +54,7 @@ func (b *batch) catalogueTie(im *image, platform, digest string) tie {
 
 // child reads the name of a repository of one architecture, such as
 // "kube-proxy-arm64", which is that child of the image (rule 21).
-func (b *batch) child(name string) (image, platform string) {
+func (b *imageSet) child(name string) (image, platform string) {
 	for _, arch := range release.Arches {
 		if base, ok := strings.CutSuffix(name, "-"+arch); ok {
 			return base, "linux/" + arch

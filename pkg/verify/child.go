@@ -30,7 +30,7 @@ func (r *run) placed(ctx context.Context, ref registry.Ref) *image {
 // placeLate is placed where nothing is bound: what gives a digest to an architecture
 // is read only for one that is no index. No version is taken from it then.
 func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
-	if im.tag != "" || im.child != "" || r.Checks == nil || r.needs(report.Binding) || m.IsIndex() {
+	if im.tag != "" || im.child != "" || !r.session.Chosen || r.needs(report.Binding) || m.IsIndex() {
 		return
 	}
 	if late := r.place(ctx, r.refOf(im), true); late.tag != "" {
@@ -43,7 +43,7 @@ func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
 func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 	var hints []*release.Promotion
 	if read {
-		if src := r.shared.LoadPromotion(ctx, r.Fetch, ref.Repository); src.Err == nil && src.Value != nil {
+		if src := r.session.Shared.LoadPromotion(ctx, r.session.Fetch, ref.Repository); src.Err == nil && src.Value != nil {
 			hints = append(hints, src.Value)
 		}
 	}
@@ -61,10 +61,10 @@ func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 		}
 	}
 	for _, arch := range release.Arches {
-		if r.Catalogue == nil {
+		if r.catalogue == nil {
 			break
 		}
-		for _, tag := range r.Catalogue.Tags(ref.Repository, "linux/"+arch, ref.Digest) {
+		for _, tag := range r.catalogue.Tags(ref.Repository, "linux/"+arch, ref.Digest) {
 			return r.childOf(ref, tag, arch, "")
 		}
 	}
@@ -101,7 +101,7 @@ func (r *run) examineChild(ctx context.Context, im *image, alone *registry.Manif
 	}
 	im.child, im.pin = im.pin, im.index
 	ref := r.refOf(im)
-	m, err := r.Registry.Manifest(ctx, ref)
+	m, err := r.registry.Manifest(ctx, ref)
 	switch {
 	case err != nil:
 		im.digestCheck = r.failed(report.Digest, fmt.Errorf("the index that %s would be of: %w", short(im.child), err))
@@ -144,7 +144,7 @@ func (im *image) choose(idx *registry.Index) {
 
 // strayCheck says of a digest beside a tag that it is none of the platforms of
 // the tag's index, which contradicts it if that index is verified.
-func (r *run) strayCheck(im *image, bound map[any]report.Check) report.Check {
+func (r *run) strayCheck(im *image) report.Check {
 	if im.digestCheck.Verdict != report.Verified {
 		return im.digestCheck
 	}
@@ -156,9 +156,9 @@ func (r *run) strayCheck(im *image, bound map[any]report.Check) report.Check {
 		proved = proved && p.digestCheck.Verdict == report.Verified // its config may be the one
 	}
 	proved = proved && (!r.needs(report.Reference) || im.signed.reference.Verdict == report.Verified)
-	proved = proved && (!r.needs(report.Binding) || bound[im].Verdict == report.Verified)
+	proved = proved && (!r.needs(report.Binding) || im.binding.Verdict == report.Verified)
 	tagged := im.ref()
-	tagged.Host, tagged.Digest = r.Policy.Images.Registry, ""
+	tagged.Host, tagged.Digest = r.session.Policy.Images.Registry, ""
 	what := fmt.Sprintf("is none of the %d platforms that %s names (%s)", len(im.platforms), tagged, short(im.digest))
 	switch {
 	case im.carriedAlong:
@@ -186,7 +186,7 @@ func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 	if digest == "" || c.Reason != report.Absent {
 		return c
 	}
-	body, blobErr := r.Registry.Blob(ctx, r.Policy.Images.Registry, im.name, digest, maxConfig)
+	body, blobErr := r.registry.Blob(ctx, r.session.Policy.Images.Registry, im.name, digest, maxConfig)
 	if blobErr != nil {
 		return c
 	}
@@ -212,7 +212,7 @@ func (r *run) named(ref registry.Ref) *image {
 	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
 		return im
 	}
-	images, arches, known := r.Policy.Least(v.Minor)
+	images, arches, known := r.session.Policy.Least(v.Minor)
 	name, arch := ref.Repository, ""
 	for _, a := range arches {
 		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {

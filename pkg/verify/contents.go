@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/rootfs"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -16,10 +18,14 @@ import (
 // maxUnpacking is how many images are unpacked at once: each wants a processor.
 const maxUnpacking = 4
 
+// maxImageBytes caps the compressed layers of one image. The largest of a release,
+// conformance, has some 300 MB.
+const maxImageBytes = 1 << 30
+
 // contents holds the programs inside of images against the files that the
 // release signs under the same name (bin/linux/ARCH/kube-proxy in its SBOM). The
 // layers stream through, and each is hashed compressed and unpacked.
-func (b *batch) contents(ctx context.Context) {
+func (b *imageSet) contents(ctx context.Context) {
 	type job struct {
 		im *image
 		p  *platform
@@ -33,9 +39,9 @@ func (b *batch) contents(ctx context.Context) {
 			jobs = append(jobs, job{im, p})
 		}
 	}
-	par.Map(ctx, len(jobs), min(b.run.Jobs, maxUnpacking), func(ctx context.Context, i int) {
+	par.Map(ctx, len(jobs), min(b.run.jobs, maxUnpacking), func(ctx context.Context, i int) {
 		j := jobs[i]
-		if err := guard(func() { j.p.contents = b.inside(ctx, j.im, j.p) }); err != nil {
+		if err := session.Guard(func() { j.p.contents = b.inside(ctx, j.im, j.p) }); err != nil {
 			j.p.contents = b.run.failed(report.Contents, err)
 		}
 	}, func(i int) {
@@ -55,7 +61,7 @@ func (b *batch) contents(ctx context.Context) {
 }
 
 // contentsOf joins those of an image's platforms.
-func (b *batch) contentsOf(im *image) report.Check {
+func (b *imageSet) contentsOf(im *image) report.Check {
 	if len(im.platforms) == 0 {
 		return b.run.check(report.Contents, report.Unknown, report.NoClaim, "there is no platform to look into")
 	}
@@ -79,11 +85,11 @@ func (b *batch) contentsOf(im *image) report.Check {
 }
 
 // inside unpacks one platform's image and judges its programs.
-func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check {
+func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Check {
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
 		return b.run.check(report.Contents, report.Unknown, reason, format, args...)
 	}
-	programs := b.run.Policy.Contents[im.name]
+	programs := b.run.session.Policy.Contents[im.name]
 	switch {
 	case len(programs) == 0:
 		return unknown(report.NoClaim, "does not apply: the policy knows no program in %s that a release signs as a file", im.name)
@@ -93,7 +99,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 		return unknown(report.NoClaim, "does not apply to %s: images are of linux", p.name)
 	case p.diffIDs == nil || len(p.blobs) != len(p.diffIDs):
 		return unknown(report.NoClaim, "its manifest or config could not be read")
-	case b.facts == nil || !b.facts.usable():
+	case b.docs == nil || !b.docs.Usable():
 		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmp.Or(im.tag, "any release"))
 	}
 	total := int64(0)
@@ -102,8 +108,7 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 			return unknown(report.Limit, "its layers are more than the %d bytes that are read", int64(maxImageBytes))
 		}
 	}
-	fs := newRootfs(programs)
-	fs.ctx = ctx
+	fs := rootfs.New(ctx, slices.Collect(maps.Keys(programs)))
 	for i, d := range p.blobs {
 		if err := b.unpack(ctx, fs, p, i); err != nil {
 			c := b.run.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
@@ -114,33 +119,33 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 	var seen []report.Evidence
 	for _, file := range slices.Sorted(maps.Keys(programs)) {
 		path := "bin/linux/" + p.arch + "/" + programs[file]
-		want256, want512, err := release.SBOMFile(b.facts.rel.SBOM.Value, im.version, path)
+		want256, want512, err := release.SBOMFile(b.docs.Release.SBOM.Value, im.version, path)
 		if err != nil {
 			return unknown(report.NoClaim, "%v", err)
 		}
-		n, err := fs.at(file)
+		n, err := fs.At(file)
 		switch {
 		case err != nil:
 			return b.run.failed(report.Contents, err)
 		case n == nil:
 			return unknown(report.Incomplete, "there is no %s in the image", file)
-		case n.link != "":
-			return unknown(report.Malformed, "%s is a link to %.200q, where the release has a plain file", file, n.link)
-		case n.kind != "":
-			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.kind)
+		case n.Link != "":
+			return unknown(report.Malformed, "%s is a link to %.200q, where the release has a plain file", file, n.Link)
+		case n.Kind != "":
+			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.Kind)
 		}
-		s := b.facts.sbomStrength()
-		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.sha256, Fields: map[string]string{"sha512": n.sha512}},
-			report.Evidence{What: "claim", Source: b.facts.rel.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{"says": path}})
-		if n.sha256 != want256 || n.sha512 != want512 {
-			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.sha256, path, im.version, want256)
+		s := b.docs.SBOMStrength()
+		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.SHA256, Fields: map[string]string{report.FieldSHA512: n.SHA512}},
+			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{report.FieldSays: path}})
+		if n.SHA256 != want256 || n.SHA512 != want512 {
+			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.SHA256, path, im.version, want256)
 			c.Evidence = seen
 			return c
 		}
 		says = append(says, fmt.Sprintf("%s is %s of %s", file, path, im.version))
 	}
 	c := b.run.check(report.Contents, report.Verified, "", "%s", strings.Join(says, "; "))
-	if !b.facts.sbom.signed {
+	if !b.docs.SBOM.Signed {
 		c = unknown(report.NoClaim, "%s by an SBOM whose signature does not hold", strings.Join(says, "; "))
 	}
 	c.Evidence = seen
@@ -148,11 +153,11 @@ func (b *batch) inside(ctx context.Context, im *image, p *platform) report.Check
 }
 
 // unpack streams one layer, and reads it to its end whatever is in it.
-func (b *batch) unpack(ctx context.Context, fs *rootfs, p *platform, i int) error {
-	body, err := b.run.Registry.OpenBlob(ctx, b.run.Policy.Images.Registry, p.repository, p.blobs[i])
+func (b *imageSet) unpack(ctx context.Context, fs *rootfs.FS, p *platform, i int) error {
+	body, err := b.run.registry.OpenBlob(ctx, b.run.session.Policy.Images.Registry, p.repository, p.blobs[i])
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	return fs.add(body, p.blobs[i].MediaType, p.diffIDs[i])
+	return fs.Add(body, p.blobs[i].MediaType, p.diffIDs[i])
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/verify"
 )
 
 // tarOf writes an archive; a header's Size is that of its body unless it is set.
@@ -260,42 +259,4 @@ func lastLayer(t testing.TB, w *world.World) string {
 		t.Fatal(err)
 	}
 	return img.Layers[len(img.Layers)-1].Digest
-}
-
-// A bomb costs what its limit allows, and no more.
-func TestUnpackLimits(t *testing.T) {
-	zeros := tarOf("bomb", make([]byte, 1<<20), inImage, []byte("x"))
-	if err := verify.Unpack(zeros, 1<<19, "/"+inImage); err == nil || !strings.Contains(err.Error(), "more than is read") {
-		t.Errorf("bytes: %v", err)
-	}
-	if err := verify.Unpack(zeros, 2<<20, "/"+inImage); err != nil {
-		t.Errorf("within the limit: %v", err)
-	}
-	var many []any
-	for range 2000 {
-		many = append(many, "x", nil)
-	}
-	crowd := tarOf(many...)
-	for range 100 {
-		if err := verify.Unpack(crowd, 1<<30, "/"+inImage); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// A layer as large as that of kube-apiserver: what contents costs a platform
-// beyond the bytes of the network.
-func BenchmarkUnpack(b *testing.B) {
-	program := make([]byte, 120<<20)
-	for i := range program { // as compressible as machine code, about
-		program[i] = byte(i*i>>7) & byte(i>>3)
-	}
-	layer := tarOf("usr/local/bin/kube-apiserver", program)
-	b.SetBytes(int64(len(layer)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := verify.Unpack(layer, 1<<30, "/usr/local/bin/kube-apiserver"); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

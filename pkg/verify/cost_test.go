@@ -1,8 +1,6 @@
 package verify_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,74 +15,6 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 )
-
-// layerOf is a layer of entries: links where a target is given, files elsewhere.
-func layerOf(t *testing.T, n int, entry func(i int) (name, link string)) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for i := range n {
-		name, link := entry(i)
-		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg}
-		if link != "" {
-			h.Typeflag, h.Linkname = tar.TypeSymlink, link
-		}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// Joining layers costs by the names that are looked at, never the square of the
-// entries: what is far from an entry is not looked at, and work is counted.
-func TestLayersCostWhatTheyHold(t *testing.T) {
-	const n = 20_000
-	deep := strings.Repeat("a/", 200)
-	for name, tt := range map[string]struct {
-		entry func(i int) (string, string)
-		most  int64 // of work, in bytes of names
-		fails bool
-	}{
-		"links, and files elsewhere that have links below": {func(i int) (string, string) {
-			if i%2 == 0 {
-				return fmt.Sprintf("l/%d/x", i), "y"
-			}
-			return fmt.Sprintf("l/%d", i-1), ""
-		}, 2 << 20, false},
-		"whiteouts beside links": {func(i int) (string, string) {
-			if i%2 == 0 {
-				return fmt.Sprintf("l/%d", i), "y"
-			}
-			return fmt.Sprintf("m/.wh.%d", i), ""
-		}, 2 << 20, false},
-		"whiteouts of what this layer has put": {func(i int) (string, string) {
-			if i < n/2 {
-				return fmt.Sprintf("l/%d", i), "y"
-			}
-			return ".wh.l", ""
-		}, 1 << 28, true},
-		"opaque directories": {func(i int) (string, string) {
-			if i < n/2 {
-				return fmt.Sprintf("l/%d", i), "y"
-			}
-			return "l/.wh..wh..opq", ""
-		}, 1 << 28, true},
-		"deep names":     {func(i int) (string, string) { return fmt.Sprint(deep, i), "" }, 1 << 28, true},
-		"a longer name":  {func(int) (string, string) { return strings.Repeat("a", 5000), "" }, 1 << 20, true},
-		"a longer link":  {func(int) (string, string) { return "a", strings.Repeat("a", 5000) }, 1 << 20, true},
-		"a deeper name":  {func(int) (string, string) { return strings.Repeat("a/", 300) + "a", "" }, 1 << 20, true},
-		"links to links": {func(i int) (string, string) { return fmt.Sprintf("l%d/x", i), fmt.Sprintf("../l%d", i+1) }, 2 << 20, false},
-	} {
-		work, err := verify.UnpackWork(layerOf(t, n, tt.entry))
-		if work > tt.most+5000 || (err != nil) != tt.fails {
-			t.Errorf("%s: work of %d, at most %d; %v", name, work, tt.most, err)
-		}
-	}
-}
 
 // What files in a directory say of themselves chooses whom to ask, within bounds.
 func TestFilesOfManyReleasesCostFewRequests(t *testing.T) {

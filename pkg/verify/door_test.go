@@ -34,7 +34,7 @@ func sampleVerifier() *verify.Verifier {
 func ExampleVerifier_Release() {
 	v := sampleVerifier()
 	version, _ := release.ParseVersion("v1.27.2")
-	r, err := v.Release(ctx, verify.Request{Version: version})
+	r, err := v.Release(ctx, verify.Request{Versions: []release.Version{version}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,10 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 
@@ -18,12 +16,12 @@ import (
 // the embedded policy and root.
 func Attestations(ctx context.Context, t http.RoundTripper, name, digest string, list []registry.Descriptor) map[string]report.Check {
 	client := &fetch.Client{Transport: t}
-	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).start()
+	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).begin()
 	if err != nil {
 		panic(err)
 	}
 	a := &attestations{run: r, im: &image{name: name, digest: digest}}
-	a.take(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
+	a.take(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
 	out := map[string]report.Check{}
 	for _, class := range attestationChecks {
 		out[class] = a.judge(class)
@@ -34,7 +32,7 @@ func Attestations(ctx context.Context, t http.RoundTripper, name, digest string,
 // SignatureOf judges the signature of one digest alone, for tests that try
 // thousands of changes to it.
 func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (signature, reference report.Check) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		panic(err)
 	}
@@ -45,11 +43,11 @@ func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (s
 // LayersOf returns a function that verifies the signature of one digest once
 // more, from what was read the first time: the work that no network hides.
 func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func() report.Check {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		panic(err)
 	}
-	m, err := r.Registry.Manifest(ctx, registry.Ref{Host: r.Policy.Images.Registry, Repository: repository, Tag: "sha256-" + digest[len("sha256:"):] + ".sig"})
+	m, err := r.registry.Manifest(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: "sha256-" + digest[len("sha256:"):] + ".sig"})
 	if err != nil {
 		panic(err)
 	}
@@ -57,15 +55,6 @@ func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func(
 		s := &search{run: r, repository: repository, digest: digest, name: repository, read: map[string][]byte{}}
 		return s.through(ctx, m).signature
 	}
-}
-
-// Unpack reads one layer that is not compressed, under a limit of bytes, and
-// forgets what it found.
-func Unpack(layer []byte, limit int64, program string) error {
-	fs := newRootfs(map[string]string{program: "program"})
-	fs.left = limit
-	sum := sha256.Sum256(layer)
-	return fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
 }
 
 // ReadFileForm reads a manifest as that of a file kept as an OCI artifact; ok is
@@ -79,18 +68,10 @@ func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string
 	return title, sha512, true, err
 }
 
-// UnpackWork is the work that joining one layer took.
-func UnpackWork(layer []byte) (int64, error) {
-	fs := newRootfs(map[string]string{"usr/bin/program": "program"})
-	sum := sha256.Sum256(layer)
-	err := fs.add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", "sha256:"+hex.EncodeToString(sum[:]))
-	return maxWork - fs.work, err
-}
-
 // CountEntries is rule 16 over a log's answer to a file's signature, as it stands in
 // ".sig" and ".cert".
 func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) (times []int64, err error) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +83,7 @@ func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) 
 	if err := json.Unmarshal(answer, &found); err != nil {
 		return nil, err
 	}
-	list, err := sigstore.CountEntries(r.Root, detached, found)
+	list, err := sigstore.CountEntries(r.session.Root, detached, found)
 	for _, e := range list {
 		times = append(times, e.IntegratedTime)
 	}

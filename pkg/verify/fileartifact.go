@@ -72,7 +72,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	if layer.Size > maxFileLayer {
 		return say(report.Unknown, report.Limit, "the file has %d bytes, more than the %d that are read", layer.Size, int64(maxFileLayer))
 	}
-	body, err := r.Registry.OpenBlob(ctx, r.Policy.Images.Registry, name, layer)
+	body, err := r.registry.OpenBlob(ctx, r.session.Policy.Images.Registry, name, layer)
 	if err != nil {
 		return r.failed(report.Digest, fmt.Errorf("the file: %w", err))
 	}
@@ -86,7 +86,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	}
 	c := say(report.Verified, "", "the file %s, %d bytes, hashes to %s and to the sha512 that its manifest says", title, layer.Size, short(layer.Digest))
 	c.Evidence = append(slices.Clone(good.Evidence), report.Evidence{What: "file", Source: name, Digest: layer.Digest,
-		Fields: map[string]string{"title": title, "sha512": sum, "artifactType": img.ArtifactType}})
+		Fields: map[string]string{"title": title, report.FieldSHA512: sum, "artifactType": img.ArtifactType}})
 	return c
 }
 
@@ -136,5 +136,5 @@ func (r *run) isImageName(name string) bool {
 		}
 	}
 	return slices.Contains([]string{"pause", "etcd", "coredns", "coredns/coredns"}, name) ||
-		slices.ContainsFunc(r.Policy.Inventory, func(row trust.InventoryRule) bool { return slices.Contains(row.Images, name) })
+		slices.ContainsFunc(r.session.Policy.Inventory, func(row trust.InventoryRule) bool { return slices.Contains(row.Images, name) })
 }

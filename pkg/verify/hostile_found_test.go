@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"slices"
+	"strconv"
+
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
-	"slices"
-	"strconv"
 )
 
 // Each of these was once accepted, or wrongly refuted.

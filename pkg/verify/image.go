@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -14,14 +15,14 @@ import (
 // tell. What ties it to a version is decided afterwards, over all images.
 func (r *run) examine(ctx context.Context, im *image) {
 	tasks := append([]func(){func() { r.examineIndex(ctx, im) }}, r.askEarly(ctx, im)...)
-	if err := guard(func() { par.Do(tasks...) }); err != nil {
+	if err := session.Guard(func() { par.Do(tasks...) }); err != nil {
 		im.digestCheck = r.failed(report.Digest, err)
 		im.signed = r.notLookedAt()
 		im.platforms = nil
 	}
 	r.attest(ctx, im)
 	r.attestChild(ctx, im)
-	r.Progress.finish(1)
+	r.progress.finish(1)
 }
 
 // askEarly makes the requests that need not wait for the index, because names
@@ -32,17 +33,17 @@ func (r *run) askEarly(ctx context.Context, im *image) (tasks []func()) {
 	}
 	im.early = map[string]func() (*registry.Manifest, error){}
 	for _, arch := range im.expect {
-		ask := sync.OnceValues(func() (*registry.Manifest, error) { return r.Registry.Manifest(ctx, r.own(im, arch)) })
+		ask := sync.OnceValues(func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, r.own(im, arch)) })
 		im.early[arch] = ask
-		tasks = append(tasks, func() { _ = guard(func() { _, _ = ask() }) }) // who needs the answer sees how it went
+		tasks = append(tasks, func() { _ = session.Guard(func() { _, _ = ask() }) }) // who needs the answer sees how it went
 	}
 	return tasks
 }
 
 func (r *run) examineIndex(ctx context.Context, im *image) {
 	ref := im.ref()
-	ref.Host = r.Policy.Images.Registry
-	m, err := r.Registry.Manifest(ctx, ref)
+	ref.Host = r.session.Policy.Images.Registry
+	m, err := r.registry.Manifest(ctx, ref)
 	if err == nil {
 		r.placeLate(ctx, im, m)
 	}
@@ -82,7 +83,7 @@ func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, 
 	if typ := fileIndex(idx); typ != "" && r.isImageName(im.name) {
 		im.digestCheck = r.check(report.Digest, report.Refuted, report.Mismatch, "it is an index of files (%.100q), and %s is the name of an image", typ, im.name)
 	}
-	r.former.inherit(im.name, im.digest, im.children())
+	r.legacy.inherit(im.name, im.digest, im.children())
 	tasks := []func(){func() { im.signed = r.imageSignature(ctx, im.name, m.Digest, im.name, "") }}
 	for _, p := range im.platforms {
 		if p.desc.Digest == "" {
@@ -142,7 +143,7 @@ func (im *image) list(r *run, idx *registry.Index) {
 		case im.asksFor(d):
 			im.platforms = append(im.platforms, p)
 		case im.narrowed || r.held:
-			r.absent.add(r.subject(im) + " " + p.name)
+			r.session.Absent.Add(r.subject(im) + " " + p.name)
 			im.left = append(im.left, p)
 		}
 	}
@@ -172,7 +173,7 @@ func countPlatforms(idx *registry.Index) (n int) {
 // examinePlatform reads the manifest of one platform, from its own repository
 // where it has one, and side by side looks for a signature of its own.
 func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
-	ref := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Digest: p.desc.Digest}
+	ref := registry.Ref{Host: r.session.Policy.Images.Registry, Repository: im.name, Digest: p.desc.Digest}
 	if im.core && im.tag != "" && p.desc.Platform.OS == "linux" {
 		if r.copies() && !im.own {
 			r.examineBeside(ctx, im, p, ref)
@@ -180,7 +181,7 @@ func (r *run) examinePlatform(ctx context.Context, im *image, p *platform) {
 		}
 		ref = r.own(im, p.arch)
 	}
-	err := guard(func() {
+	err := session.Guard(func() {
 		par.Do(
 			func() { r.readPlatform(ctx, im, p, ref) },
 			func() {
@@ -201,7 +202,7 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 	}
 	ask := im.early[p.arch]
 	if ref.Tag == "" || ask == nil {
-		ask = func() (*registry.Manifest, error) { return r.Registry.Manifest(ctx, ref) }
+		ask = func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, ref) }
 	}
 	m, err := ask()
 	if err != nil {
@@ -253,7 +254,7 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 const maxConfig = 1 << 20
 
 func (r *run) readConfig(ctx context.Context, p *platform, repository string, img *registry.Image) {
-	b, err := r.Registry.Blob(ctx, r.Policy.Images.Registry, repository, img.Config.Digest, maxConfig)
+	b, err := r.registry.Blob(ctx, r.session.Policy.Images.Registry, repository, img.Config.Digest, maxConfig)
 	if err == nil {
 		var c *registry.Config
 		if c, err = registry.ParseConfig(b); err == nil {

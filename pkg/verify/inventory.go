@@ -13,31 +13,31 @@ import (
 // request, is there. What must be there is the union of the policy's minimum,
 // the SBOM and the CHANGELOG (rule 2); a list that cannot be read leaves the
 // union unknown.
-func (b *batch) inventory() report.Result {
-	res := report.Result{Subject: b.req.Version.String(), Kind: "release", Release: b.req.Version.String()}
+func (b *imageSet) inventory() report.Result {
+	res := report.Result{Subject: b.version.String(), Kind: report.KindRelease, Release: b.version.String()}
 	res.Checks = []report.Check{b.inventoryCheck()}
-	if p := b.facts.rel; p != nil && p.Promotion.Err != nil {
+	if p := b.docs.Release; p != nil && p.Promotion.Err != nil {
 		res.Notes = append(res.Notes, fmt.Sprintf("the promotion manifest was not read: %v", p.Promotion.Err))
 	}
-	if b.facts.rel != nil && !b.facts.signedSince() && b.facts.sbom.signature.Reason == report.Absent {
-		res.Notes = append(res.Notes, fmt.Sprintf("files of %s are from before file signing (%s): its SBOM has no signature", b.req.Version, b.run.Policy.Files.SignedSince))
+	if b.docs.Release != nil && !b.docs.SignedSince() && b.docs.SBOM.Signature.Reason == report.Absent {
+		res.Notes = append(res.Notes, fmt.Sprintf("files of %s are from before file signing (%s): its SBOM has no signature", b.version, b.run.session.Policy.Files.SignedSince))
 	}
 	return res
 }
 
-func (b *batch) inventoryCheck() report.Check {
-	rel := b.facts.rel
+func (b *imageSet) inventoryCheck() report.Check {
+	rel := b.docs.Release
 	if rel == nil {
-		return b.run.check(report.Inventory, report.Unknown, report.Internal, "%s", b.facts.sbom.signature.Detail)
+		return b.run.check(report.Inventory, report.Unknown, report.Internal, "%s", b.docs.SBOM.Signature.Detail)
 	}
 	if rel.Changelog.Err != nil {
 		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.Changelog.Err))
 	}
 	// An image whose row could not be read may be one that nothing else lists.
 	if rows := rel.Changelog.Value.OddImages(); len(rows) > 0 {
-		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", &release.OddRowError{Version: b.req.Version, Rows: rows}))
+		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", &release.OddRowError{Version: b.version, Rows: rows}))
 	}
-	if rel.SBOM.Err != nil && b.facts.signedSince() {
+	if rel.SBOM.Err != nil && b.docs.SignedSince() {
 		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))
 	}
 	var missing []string
@@ -67,11 +67,11 @@ func (b *batch) inventoryCheck() report.Check {
 	}
 	if b.known {
 		embedded := report.Embedded
-		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.run.Policy.Name,
-			Digest: b.run.Policy.Source().Digest, Strength: &embedded})
+		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.run.session.Policy.Name,
+			Digest: b.run.session.Policy.Source().Digest, Strength: &embedded})
 	}
-	for _, l := range b.facts.lists() {
-		c.Evidence = append(c.Evidence, l.evidence)
+	for _, l := range b.docs.ImageLists() {
+		c.Evidence = append(c.Evidence, l.Evidence)
 	}
 	return c
 }

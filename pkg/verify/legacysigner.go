@@ -7,48 +7,48 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// former is an identity that once signed in the place of the one that the policy
+// legacySigner is an identity that once signed in the place of the one that the policy
 // demands, and what it counts for (rule 18).
-type former struct {
-	*trust.FormerRule
-	*trust.Catalogue
-	identity trust.Identity
-	cosign   *sigstore.SignatureVerifier
-	children sync.Map // digests that a catalogued index names
+type legacySigner struct {
+	rule      *trust.FormerRule
+	catalogue *trust.Catalogue
+	identity  trust.Identity
+	cosign    *sigstore.SignatureVerifier
+	children  sync.Map // digests that a catalogued index names
 }
 
-// newFormer returns nil where the policy knows no such identity, or no catalogue is at hand.
-func newFormer(policy *trust.Policy, root *trust.Root, catalogue *trust.Catalogue) (*former, error) {
+// newLegacySigner returns nil where the policy knows no such identity, or no catalogue is at hand.
+func newLegacySigner(policy *trust.Policy, root *trust.Root, catalogue *trust.Catalogue) (*legacySigner, error) {
 	rule := policy.Images.Formerly
 	if rule == nil || catalogue == nil {
 		return nil, nil
 	}
-	f := &former{FormerRule: rule, Catalogue: catalogue, identity: policy.Identities[rule.Identity]}
+	l := &legacySigner{rule: rule, catalogue: catalogue, identity: policy.Identities[rule.Identity]}
 	var err error
-	f.cosign, err = sigstore.NewSignatureVerifier(root, f.identity)
-	return f, err
+	l.cosign, err = sigstore.NewSignatureVerifier(root, l.identity)
+	return l, err
 }
 
 // inherit takes over the children of an index that is in the catalogue, by their
 // digests: what it names is catalogued with it.
-func (f *former) inherit(name, index string, children []string) {
-	if f == nil || len(f.Tags(name, trust.IndexRow, index)) == 0 {
+func (l *legacySigner) inherit(name, index string, children []string) {
+	if l == nil || len(l.catalogue.Tags(name, trust.IndexRow, index)) == 0 {
 		return
 	}
 	for _, digest := range children {
-		f.children.Store(name+"@"+digest, true)
+		l.children.Store(name+"@"+digest, true)
 	}
 }
 
 // counts says whether a signature of this identity may count for the digest of
 // an image, or of one of its architectures. When it was made is asked later.
-func (f *former) counts(id trust.Identity, name, arch, digest string) bool {
-	if f == nil || id != f.identity {
+func (l *legacySigner) counts(id trust.Identity, name, arch, digest string) bool {
+	if l == nil || id != l.identity {
 		return false
 	}
 	if arch == "" {
-		return len(f.Tags(name, trust.IndexRow, digest)) > 0
+		return len(l.catalogue.Tags(name, trust.IndexRow, digest)) > 0
 	}
-	_, child := f.children.Load(name + "@" + digest)
-	return child || len(f.Tags(name, "linux/"+arch, digest)) > 0
+	_, child := l.children.Load(name + "@" + digest)
+	return child || len(l.catalogue.Tags(name, "linux/"+arch, digest)) > 0
 }

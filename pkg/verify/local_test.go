@@ -175,7 +175,7 @@ func TestWhatIsNotFoundBesideAnOutage(t *testing.T) {
 	if err := files.Load(t.Context()).None(none); !errors.As(err, &unread) || !errors.Is(unread.Err, none) || len(unread.Unread) == 0 {
 		t.Errorf("%v", err)
 	}
-	_, err := verifier(t, w).Images(t.Context(), verify.Request{Version: files.Version, Names: []string{"kube-nothing"}})
+	_, err := verifier(t, w).Images(t.Context(), verify.Request{Versions: []release.Version{files.Version}, Names: []string{"kube-nothing"}})
 	if !errors.As(err, &unread) {
 		t.Errorf("an image that nobody has heard of: %v", err)
 	}

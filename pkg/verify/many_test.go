@@ -21,14 +21,14 @@ var lot = []string{"v1.24.0", "v1.26.0", "v1.27.1", "v1.27.2"}
 func versions(t testing.TB, list ...string) (out []release.Version) {
 	t.Helper()
 	for _, s := range list {
-		out = append(out, request(t, s).Version)
+		out = append(out, request(t, s).Versions[0])
 	}
 	return out
 }
 
 func many(t testing.TB, w *world.World, list []string, shard *report.Shard) report.Report {
 	t.Helper()
-	rep, err := verifier(t, w).Many(t.Context(), versions(t, list...), nil, nil, shard)
+	rep, err := verifier(t, w).Images(t.Context(), verify.Request{Versions: versions(t, list...), Shard: shard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestShardsOfOneRelease(t *testing.T) {
 	}
 	var usage *verify.UsageError
 	for _, s := range []report.Shard{{Index: 0, Count: 99}, {Index: 3, Count: 3}, {Index: -1, Count: 3}, {}} {
-		if _, err := verifier(t, w).Many(t.Context(), versions(t, version), nil, nil, &s); !errors.As(err, &usage) {
+		if _, err := verifier(t, w).Images(t.Context(), verify.Request{Versions: versions(t, version), Shard: &s}); !errors.As(err, &usage) {
 			t.Errorf("shard %s: %v", s, err)
 		}
 	}

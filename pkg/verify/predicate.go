@@ -115,7 +115,7 @@ func (a *attestations) names(name string) bool {
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 		name = name[:i]
 	}
-	return a.run.Policy.ReferenceAllowed(name, a.im.name, "")
+	return a.run.session.Policy.ReferenceAllowed(name, a.im.name, "")
 }
 
 // subjectAllowed says whether a subject of the image's digest may have that name
@@ -144,12 +144,12 @@ func (a *attestations) ownNames() []string {
 	if !a.im.single {
 		return []string{a.im.name}
 	}
-	base, arch := a.run.Policy.SplitArch(a.im.name)
+	base, arch := a.run.session.Policy.SplitArch(a.im.name)
 	if arch != "" {
 		return []string{a.im.name, base}
 	}
 	names := []string{a.im.name}
-	for _, arch := range a.run.Policy.Architectures() {
+	for _, arch := range a.run.session.Policy.Architectures() {
 		names = append(names, a.im.name+"-"+arch)
 	}
 	return names

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -15,7 +16,7 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // readRecords reads the promotion manifests that records name. A record tells
 // that somebody promoted a digest; which tag it was given, and that a reviewed
 // manifest said so, only the two together do (rule 11).
-func (b *batch) readRecords(ctx context.Context) {
+func (b *imageSet) readRecords(ctx context.Context) {
 	if !b.run.needs(report.Binding) {
 		return
 	}
@@ -29,7 +30,7 @@ func (b *batch) readRecords(ctx context.Context) {
 			url := release.PromotionAt(im.name, r.commit)
 			src, ok := read[url]
 			if !ok && len(read) < maxCommits {
-				src = release.LoadPromotionAt(ctx, b.run.Fetch, im.name, r.commit)
+				src = release.LoadPromotionAt(ctx, b.run.session.Fetch, im.name, r.commit)
 				read[url] = src
 			}
 			r.source = src
@@ -41,37 +42,37 @@ func (b *batch) readRecords(ctx context.Context) {
 // records of one release, which has one or two.
 const maxCommits = 64
 
-// recordTie is what the records of an image's promotion say, each with its
+// recordWitness is what the records of an image's promotion say, each with its
 // manifest. A digest may have several: a later one that names no manifest takes
 // nothing from the first. A contradiction outweighs what affirms, and the strongest counts.
-func recordTie(im *image) tie {
-	var best tie
+func recordWitness(im *image) witness {
+	var best witness
 	for _, r := range im.records {
-		t := r.tie(im)
+		t := r.witness(im)
 		switch {
-		case t.says == contradicts:
+		case t.stance == contradicts:
 			return t
-		case t.says == affirms && (best.says != affirms || !best.strong()):
+		case t.stance == affirms && (best.stance != affirms || !best.strong()):
 			best = t
 		}
 	}
 	return best
 }
 
-// tie says what a record and its manifest say of an image's digest. The manifest
+// witness says what a record and its manifest say of an image's digest. The manifest
 // counts for what it was read as: the signature over the record names a commit,
 // and not the bytes.
-func (r *record) tie(im *image) tie {
+func (r *record) witness(im *image) witness {
 	if r == nil || r.source.Err != nil || r.source.Value == nil || im.tag == "" || !slices.Contains(r.tags, im.tag) || r.destination == "" {
-		return tie{}
+		return witness{}
 	}
-	t := tie{source: r.source.URL, digest: r.source.Digest, strength: strength(r.source.Origin)}
+	t := witness{source: r.source.URL, digest: r.source.Digest, strength: session.Strength(r.source.Origin)}
 	name := release.PromotionName(im.name)
 	switch want := r.source.Value.Digests(name, im.tag); {
 	case len(want) == 1 && want[0] == im.digest:
-		t.says, t.detail = affirms, fmt.Sprintf("the promotion record and the manifest at the commit that it names list it as %s:%s", name, im.tag)
+		t.stance, t.detail = affirms, fmt.Sprintf("the promotion record and the manifest at the commit that it names list it as %s:%s", name, im.tag)
 	case len(want) > 0 && !slices.Contains(want, im.digest):
-		t.says, t.detail = contradicts, fmt.Sprintf("the manifest that its promotion record names says that %s:%s is %s", name, im.tag, short(want[0]))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the manifest that its promotion record names says that %s:%s is %s", name, im.tag, short(want[0]))
 	}
 	return t
 }

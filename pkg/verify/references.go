@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -22,82 +23,66 @@ const imagesAtOnce = 32
 //
 // The only error is a [*UsageError].
 func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.Report, error) {
-	r, err := v.start()
+	r, err := v.begin()
 	if err != nil {
 		return report.Report{}, err
 	}
 	if len(refs) == 0 {
-		return report.Report{}, usagef("no image was named")
+		return report.Report{}, session.Usagef("no image was named")
 	}
 	if slices.Contains(v.Require, report.Inventory) || slices.Contains(v.Checks, report.Inventory) {
-		return report.Report{}, usagef("the check %q is of a whole release; for one: kverify images VERSION", report.Inventory)
+		return report.Report{}, session.Usagef("the check %q is of a whole release; for one: kverify images VERSION", report.Inventory)
 	}
-	no := func(name string) bool { return name == report.Inventory }
-	r.required, r.omitted = slices.DeleteFunc(r.required, no), slices.DeleteFunc(r.omitted, no)
-	r.partial = len(r.omitted) > 0
-
-	if slices.ContainsFunc(refs, byDigest) {
-		r.shared = new(release.Shared) // what places a digest is read once
-	}
-	var batches []*batch
-	var versions []release.Version
+	r.session.Drop(func(name string) bool { return name == report.Inventory })
 	var subjects []string
-	named, joined := map[string]bool{}, map[release.Version]*batch{}
+	for i, ref := range refs {
+		if ref.Host != r.session.Policy.Images.Registry {
+			return report.Report{}, session.Usagef("%s: the policy speaks of images of %s only; name the image as it is named there, and map its registry to where a copy lies",
+				ref, r.session.Policy.Images.Registry)
+		}
+		if slices.Contains(refs[:i], ref) {
+			return report.Report{}, session.Usagef("%s is named twice", ref)
+		}
+		subjects = append(subjects, ref.String())
+	}
+	sets, versions := r.joined(ctx, refs)
+	atOnce := releasesAtOnce
+	if !r.needs(report.Binding) { // none holds documents: as many as keep the network busy
+		atOnce = max(atOnce, imagesAtOnce*len(sets)/len(refs)) // of the usual size
+	}
+	results := make([][]report.Result, len(sets))
+	one := func(ctx context.Context, i int) {
+		_ = sets[i].examineAll(ctx) // no list adds to what was named, so that nothing is refused
+		results[i] = sets[i].results()
+		sets[i] = nil // what the report does not hold is not kept
+	}
+	// Once interrupted, one still says of each image that it was not looked at.
+	par.Map(ctx, len(sets), min(atOnce, r.jobs), one, func(i int) { one(ctx, i) })
+	return r.session.Report(ctx, report.Scope{Subjects: subjects}, versions, slices.Concat(results...)), nil
+}
+
+// joined makes sets of the images that are named: those of one release, or of none,
+// are judged together.
+func (r *run) joined(ctx context.Context, refs []registry.Ref) (sets []*imageSet, versions []release.Version) {
+	if slices.ContainsFunc(refs, byDigest) {
+		r.session.Shared = new(release.Shared) // what places a digest is read once
+	}
+	of := map[release.Version]*imageSet{}
 	for _, ref := range refs {
-		if ref.Host != r.Policy.Images.Registry {
-			return report.Report{}, usagef("%s: the policy speaks of images of %s only; name the image as it is named there, and map its registry to where a copy lies",
-				ref, r.Policy.Images.Registry)
-		}
-		name := ref.String()
-		if named[name] {
-			return report.Report{}, usagef("%s is named twice", ref)
-		}
-		named[name] = true
-		subjects = append(subjects, name)
 		im := r.placed(ctx, ref)
 		r.narrowReference(im)
-		// The images of one release, or of none, are judged together.
-		b := joined[im.version]
+		b := of[im.version]
 		if b == nil {
-			b = &batch{run: r, req: Request{Version: im.version}}
-			joined[im.version], batches = b, append(batches, b)
+			b = &imageSet{run: r, version: im.version, named: true}
+			of[im.version], sets = b, append(sets, b)
 			if !im.version.IsZero() {
 				versions = append(versions, im.version)
 			}
 		}
-		b.least = append(b.least, im)
+		b.minimum = append(b.minimum, im)
 	}
-	atOnce := releasesAtOnce
-	if !r.needs(report.Binding) { // none holds documents: as many as keep the network busy
-		atOnce = max(atOnce, imagesAtOnce*len(batches)/len(refs)) // of the usual size
+	if len(sets) > 1 && r.session.Shared == nil {
+		r.session.Shared = new(release.Shared)
 	}
-	if len(batches) > 1 && r.shared == nil {
-		r.shared = new(release.Shared)
-	}
-	results := make([][]report.Result, len(batches))
-	one := func(ctx context.Context, i int) {
-		b := batches[i]
-		par.Do(
-			func() {
-				if (b.run.needs(report.Binding) || b.run.mayAsk(report.Contents)) && !b.req.Version.IsZero() {
-					b.facts = b.run.load(ctx, b.req.Version)
-				}
-			},
-			func() { b.examine(ctx, b.least) },
-		)
-		b.readPromotions(ctx)
-		b.readRecords(ctx)
-		b.contents(ctx)
-		if b.facts != nil {
-			results[i] = b.facts.results()
-		}
-		bound := b.bind()
-		for _, im := range b.images {
-			results[i] = append(results[i], b.run.imageResults(im, bound)...)
-		}
-		batches[i] = nil // what the report does not hold is not kept
-	}
-	// Once interrupted, one still says of each image that it was not looked at.
-	par.Map(ctx, len(batches), min(atOnce, r.Jobs), one, func(i int) { one(ctx, i) })
-	return r.report(ctx, report.Scope{Subjects: subjects}, versions, slices.Concat(results...)), nil
+	return sets, versions
 }

@@ -3,13 +3,17 @@ package verify
 import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
 )
 
-// Request is what Images is asked for.
+// Request is what of which releases is to be verified.
 type Request struct {
-	Version release.Version
-	Names   []string // image names such as "kube-proxy"; none means every image of the release
-	Arches  []string // architectures such as "arm64"; none means all
+	Versions []release.Version // at least one, each once
+	Names    []string          // image names such as "kube-proxy"; none means every image of the release
+	Arches   []string          // architectures such as "arm64"; none means all
+	// Shard examines every n-th release, or of a single release every n-th image;
+	// nil examines all.
+	Shard *report.Shard
 }
 
 // Held is what a mirror says that it was made for, of one release. It is the

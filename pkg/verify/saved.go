@@ -47,7 +47,7 @@ func Saved(r report.Report) error {
 func holdsLeast(r report.Report, policy *trust.Policy, v release.Version) error {
 	var have []string
 	for _, res := range r.Results {
-		if res.Kind == "image" && res.Release == v.String() {
+		if res.Kind == report.KindImage && res.Release == v.String() {
 			have = append(have, strings.TrimSuffix(strings.TrimPrefix(res.Subject, policy.Images.Registry+"/"), ":"+v.String())+" "+res.Platform)
 		}
 	}
@@ -81,10 +81,10 @@ func applies(check string, r report.Report) bool {
 	switch check {
 	case report.Inventory:
 		return slices.ContainsFunc(r.Results, func(res report.Result) bool {
-			return res.Kind == "image" && res.Release != "" && slices.Contains(r.Scope.Subjects, res.Release)
+			return res.Kind == report.KindImage && res.Release != "" && slices.Contains(r.Scope.Subjects, res.Release)
 		})
 	case report.Reference:
-		return slices.ContainsFunc(r.Results, func(res report.Result) bool { return res.Kind == "image" })
+		return slices.ContainsFunc(r.Results, func(res report.Result) bool { return res.Kind == report.KindImage })
 	}
 	return true
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // TestReportIsSmall holds that what is kept of a reference is what is reported of
@@ -76,7 +77,7 @@ func BenchmarkMany(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				begin, start := cpu(), time.Now()
-				rep, err := v.Many(b.Context(), list, nil, nil, nil)
+				rep, err := v.Images(b.Context(), verify.Request{Versions: list})
 				took := cpu() - begin
 				wall += time.Since(start)
 				if err != nil || rep.Verdict() != report.Verified || len(rep.Results) != 25*releases {

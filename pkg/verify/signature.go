@@ -113,7 +113,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	}
 	switch {
 	case s.overflow:
-		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.run.Policy.Images.Identity, s.where())
+		return fail(report.Limit, "more signatures by %s at %s than are looked at, and none of the first holds", s.run.session.Policy.Images.Identity, s.where())
 	case wrongName != nil:
 		return *wrongName
 	case s.best.Name != "":
@@ -122,7 +122,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	case len(s.others) > 0:
 		slices.Sort(s.others)
 		return fail(report.Untrusted, "no %s signature among the %d at %s (%s); promotion may be unfinished: try later",
-			s.run.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
+			s.run.session.Policy.Images.Identity, len(img.Layers), s.where(), strings.Join(slices.Compact(s.others), ", "))
 	}
 	return fail(report.Malformed, "none of the %d layers at %s can be read as a signature", len(img.Layers), s.where())
 }
@@ -136,7 +136,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 			s.broken++
 			continue
 		}
-		if l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.counts(l.Identity, s.name, s.arch, s.digest) {
+		if l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.counts(l.Identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
 			continue
 		}
@@ -164,7 +164,7 @@ func (s *search) keep(c report.Check) {
 }
 
 func (s *search) nameOf(l *sigstore.Signature) string {
-	if key := s.run.Policy.IdentityName(l.Identity); key != "" {
+	if key := s.run.session.Policy.IdentityName(l.Identity); key != "" {
 		return key
 	}
 	return fmt.Sprintf("%.80q", l.Identity.Subject)
@@ -181,8 +181,8 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
 	}
-	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.Policy.ImageIdentity() && !s.run.former.Holds(at) {
-		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.former.From, s.run.former.To)
+	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.rule.Holds(at) {
+		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.rule.From, s.run.legacy.rule.To)
 	}
 	body, err := s.payload(ctx, l)
 	if errors.Is(err, errOverflow) {
@@ -199,7 +199,7 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	if digest != s.digest {
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest (expected %s, found %.80s): it was copied here", who, s.digest, digest)
 	}
-	if !s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	if !s.run.session.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		s.later = append(s.later, *l)
 		return signed{}
 	}
@@ -212,10 +212,10 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 
 // whose is the policy's name for the identity that a layer's certificate claims.
 func (s *search) whose(l *sigstore.Signature) string {
-	if l.Identity != s.run.Policy.ImageIdentity() {
-		return s.run.former.Identity
+	if l.Identity != s.run.session.Policy.ImageIdentity() {
+		return s.run.legacy.rule.Identity
 	}
-	return s.run.Policy.Images.Identity
+	return s.run.session.Policy.Images.Identity
 }
 
 // sayer makes results of a signature that does not hold.
@@ -229,8 +229,8 @@ func (s *search) sayer() func(report.Verdict, report.Reason, string, ...any) sig
 func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) signed {
 	say := s.sayer()
 	who, judge := s.whose(l), s.run.cosign
-	if l.Identity != s.run.Policy.ImageIdentity() {
-		judge = s.run.former.cosign
+	if l.Identity != s.run.session.Policy.ImageIdentity() {
+		judge = s.run.legacy.cosign
 	}
 	var differs *sigstore.MismatchError
 	switch err := l.EntryMatches(); {
@@ -239,12 +239,12 @@ func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) 
 	case err != nil:
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", who, err)
 	}
-	if !l.LogKnown(s.run.Root) {
+	if !l.LogKnown(s.run.session.Root) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged by %s, which the trusted root does not know: the trusted root may be older than the signature", who, l.LogID)
 	}
 	s.verified++
 	if err := judge.Verify(ctx, l, body, s.digest); err != nil {
-		if what := l.UnknownAuthority(s.run.Root); what != "" {
+		if what := l.UnknownAuthority(s.run.session.Root); what != "" {
 			return say(report.Unknown, report.Untrusted, "a signature by %s comes from %s, which the trusted root does not know: the trusted root may be older than the signature", who, what)
 		}
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", who, err)
@@ -259,19 +259,19 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 	out.signature.Evidence = []report.Evidence{s.source, {
 		What: "signature", Source: s.source.Source, Digest: l.Payload,
 		Fields: map[string]string{
-			"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": who,
-			"logIndex": strconv.FormatInt(l.LogIndex, 10), "logID": l.LogID, "integratedTime": logged,
+			report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: who,
+			report.FieldLogIndex: strconv.FormatInt(l.LogIndex, 10), report.FieldLogID: l.LogID, report.FieldLogged: logged,
 		},
 	}}
 	reference, _, err := sigstore.ParsePayload(body)
-	if err == nil && s.run.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	if err == nil && s.run.session.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		out.reference = s.run.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
 		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
 	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
-		Fields: map[string]string{"docker-reference": reference}}}
+		Fields: map[string]string{report.FieldReference: reference}}}
 	return out
 }
 
@@ -282,14 +282,14 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 	if b, ok := s.read[l.Payload]; ok {
 		return b, nil
 	}
-	b := s.run.payloads.Rebuild(l.Payload, s.digest, s.run.Policy.References(s.name, s.arch))
+	b := s.run.payloads.Rebuild(l.Payload, s.digest, s.run.session.Policy.References(s.name, s.arch))
 	if b == nil {
 		if s.fetched == maxPayloads {
 			return nil, errOverflow
 		}
 		s.fetched++
 		var err error
-		if b, err = s.from.client.Blob(ctx, s.run.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
+		if b, err = s.from.client.Blob(ctx, s.run.session.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
 			return nil, err
 		}
 		s.run.payloads.Learn(b)

@@ -17,9 +17,9 @@ type source struct {
 // signature that holds, in either; one statement that FAILED, in either. None of them
 // answers for another that there is none.
 func (r *run) sources() []source {
-	out := []source{{client: r.Registry}}
-	if r.Also != nil && r.Also.Registry != nil {
-		out = append(out, source{r.Also.Registry, r.Also.Name})
+	out := []source{{client: r.registry}}
+	if r.also != nil && r.also.Registry != nil {
+		out = append(out, source{r.also.Registry, r.also.Name})
 	}
 	return out
 }
@@ -43,7 +43,7 @@ func (s source) repository(ref registry.Ref) string {
 
 // signatureRef is where the ".sig" signatures of a digest lie.
 func (r *run) signatureRef(repository, digest string) registry.Ref {
-	return registry.Ref{Host: r.Policy.Images.Registry, Repository: repository, Tag: strings.Replace(digest, ":", "-", 1) + ".sig"}
+	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: strings.Replace(digest, ":", "-", 1) + ".sig"}
 }
 
 // from says in a check's detail where its evidence lies, if that is not the registry.

@@ -16,7 +16,7 @@ func (r *run) narrow(im *image, expected []string) {
 	if len(im.arches) > 0 || im.own || im.version.IsZero() {
 		return
 	}
-	arches, narrowed := heldArches(r.Sparse, func(h Held) bool {
+	arches, narrowed := heldArches(r.sparse, func(h Held) bool {
 		return h.Images && h.Release == im.version.String() && (len(h.Names) == 0 || slices.Contains(h.Names, im.name))
 	})
 	if narrowed && slices.ContainsFunc(arches, func(a string) bool { return slices.Contains(expected, a) }) {
@@ -50,16 +50,16 @@ func (r *run) narrowReference(im *image) {
 				if slices.Contains(im.arches, a) {
 					im.expect = append(im.expect, a)
 				} else {
-					r.absent.add(r.subject(im) + " linux/" + a)
+					r.session.Absent.Add(r.subject(im) + " linux/" + a)
 				}
 			}
 		}
 		return
 	}
-	name := registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name, Tag: im.tag}.String()
-	arches, narrowed := heldArches(r.Sparse, func(h Held) bool { return slices.Contains(h.Also, name) })
+	name := registry.Ref{Host: r.session.Policy.Images.Registry, Repository: im.name, Tag: im.tag}.String()
+	arches, narrowed := heldArches(r.sparse, func(h Held) bool { return slices.Contains(h.Also, name) })
 	var oses []string
-	for _, h := range r.Sparse {
+	for _, h := range r.sparse {
 		if !slices.Contains(h.Also, name) {
 			continue
 		}
@@ -81,7 +81,7 @@ func (r *run) reallyAbsent(ctx context.Context, im *image) {
 			continue
 		}
 		own := r.own(im, p.arch)
-		m, err := r.Registry.Manifest(ctx, own)
+		m, err := r.registry.Manifest(ctx, own)
 		switch {
 		case fetch.Is(err, fetch.NotFound) || im.other.Verdict == report.Refuted:
 		case err != nil:
@@ -108,10 +108,10 @@ func (im *image) asksFor(d registry.Descriptor) bool {
 
 // leftOut notes the images that a mirror was not made for. Those that another
 // part of its list names are there all the same.
-func (b *batch) leftOut(images bool) {
+func (b *imageSet) leftOut(images bool) {
 	for name := range b.lists {
 		if !images || !b.wanted(name) {
-			b.run.absent.add(fmt.Sprintf("%s/%s:%s", b.run.Policy.Images.Registry, name, b.req.Version))
+			b.run.session.Absent.Add(fmt.Sprintf("%s/%s:%s", b.run.session.Policy.Images.Registry, name, b.version))
 		}
 	}
 }

@@ -57,8 +57,8 @@ func (r *run) noStaging(from source, ref registry.Ref, im *image, err error) rep
 
 // stagingIn looks through the signatures of one manifest.
 func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *image, m *registry.Manifest) report.Check {
-	rule := r.Policy.Images.Staging
-	who, where := r.Policy.Identities[rule], from.says(ref)
+	rule := r.session.Policy.Images.Staging
+	who, where := r.session.Policy.Identities[rule], from.says(ref)
 	if len(m.Body) > maxSignatureManifest {
 		return r.check(report.Staging, report.Unknown, report.Limit, "%s is %d bytes, more than the %d that are read", where, len(m.Body), maxSignatureManifest)
 	}
@@ -66,7 +66,7 @@ func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
-	verifier, err := sigstore.NewSignatureVerifier(r.Root, who)
+	verifier, err := sigstore.NewSignatureVerifier(r.session.Root, who)
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
@@ -91,14 +91,14 @@ func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *
 
 // stagingLayer verifies one signature whose certificate claims to be of the staging identity.
 func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigstore.Signature, verifier *sigstore.SignatureVerifier) report.Check {
-	rule := r.Policy.Images.Staging
+	rule := r.session.Policy.Images.Staging
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		return r.check(report.Staging, v, reason, format, args...)
 	}
 	if err := l.ReadEntry(); err != nil {
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", rule, err)
 	}
-	body, err := from.client.Blob(ctx, r.Policy.Images.Registry, im.name, l.Payload, sigstore.MaxPayload)
+	body, err := from.client.Blob(ctx, r.session.Policy.Images.Registry, im.name, l.Payload, sigstore.MaxPayload)
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
@@ -109,7 +109,7 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 	case digest != im.digest:
 		return say(report.Refuted, report.Mismatch, "a signature by %s is for another digest, %.80s", rule, digest)
 	}
-	if !l.LogKnown(r.Root) || l.UnknownAuthority(r.Root) != "" {
+	if !l.LogKnown(r.session.Root) || l.UnknownAuthority(r.session.Root) != "" {
 		return say(report.Unknown, report.Untrusted, "a signature by %s is under a log or CA that the trusted root does not know", rule)
 	}
 	if err := verifier.Verify(ctx, l, body, im.digest); err != nil {
@@ -117,6 +117,6 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 	}
 	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
 	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.Payload, Fields: map[string]string{
-		"identity": l.Identity.Subject, "issuer": l.Identity.Issuer, "rule": rule, "docker-reference": fmt.Sprintf("%.200s", reference)}}}
+		report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: rule, report.FieldReference: fmt.Sprintf("%.200s", reference)}}}
 	return c
 }

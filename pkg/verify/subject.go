@@ -45,7 +45,7 @@ type image struct {
 	boundTo           []release.Version // by the binding, for an image that is named by its digest alone
 	records           []*record         // of its promotion, those that were asked for and verified
 	attested          []report.Check    // what was asked for beyond the signature
-	contents          report.Check
+	binding, contents report.Check
 	single            bool // no index: platforms is empty
 	stray             bool // child is no platform of the index that was read
 	carriedAlong      bool // child is named by the index, for no platform
@@ -66,7 +66,8 @@ type platform struct {
 	config      string                // digest
 	absent      string                // name of its own that a stand-in does not have
 	attested    []report.Check        // of its own, if it was asked for itself
-	contents    report.Check
+
+	binding, contents report.Check
 }
 
 // linux says whether it is of the one system that releases have images for. One
@@ -82,19 +83,19 @@ func (r *run) subject(im *image) string {
 		return im.asked.String()
 	}
 	ref := im.ref()
-	ref.Host = r.Policy.Images.Registry
+	ref.Host = r.session.Policy.Images.Registry
 	return ref.String()
 }
 
 func (r *run) refOf(im *image) registry.Ref {
 	ref := im.ref()
-	ref.Host = r.Policy.Images.Registry
+	ref.Host = r.session.Policy.Images.Registry
 	return ref
 }
 
 // own names the repository that an architecture of an image has for itself.
 func (r *run) own(im *image, arch string) registry.Ref {
-	return registry.Ref{Host: r.Policy.Images.Registry, Repository: im.name + "-" + arch, Tag: im.tag}
+	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: im.name + "-" + arch, Tag: im.tag}
 }
 
 // isPlatform says whether a child of an index is one of its platforms. Others

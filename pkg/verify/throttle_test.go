@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // bucket stands before a registry and answers 429 with Retry-After to whoever
@@ -85,7 +86,7 @@ func TestThrottled(t *testing.T) {
 	v.Checks = []string{report.Digest, report.Signature, report.Reference}
 
 	begin = time.Now()
-	rep, err := v.Many(t.Context(), versions(t, list...), nil, nil, nil)
+	rep, err := v.Images(t.Context(), verify.Request{Versions: versions(t, list...)})
 	took := time.Since(begin)
 	if err != nil {
 		t.Fatal(err)

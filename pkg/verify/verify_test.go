@@ -37,7 +37,7 @@ func request(t testing.TB, v string) verify.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verify.Request{Version: parsed}
+	return verify.Request{Versions: []release.Version{parsed}}
 }
 
 func images(t testing.TB, w *world.World, v string) report.Report {
@@ -129,9 +129,9 @@ func TestScope(t *testing.T) {
 		t.Errorf("%d results", len(rep.Results))
 	}
 	for name, req := range map[string]verify.Request{
-		"image":        {Version: req.Version, Names: []string{"kube-poxy"}},
-		"twice":        {Version: req.Version, Names: []string{"kube-proxy", "kube-proxy"}},
-		"architecture": {Version: req.Version, Arches: []string{"arm"}}, // dropped in 1.27
+		"image":        {Versions: req.Versions, Names: []string{"kube-poxy"}},
+		"twice":        {Versions: req.Versions, Names: []string{"kube-proxy", "kube-proxy"}},
+		"architecture": {Versions: req.Versions, Arches: []string{"arm"}}, // dropped in 1.27
 	} {
 		var usage *verify.UsageError
 		if _, err := verifier(t, w).Images(t.Context(), req); !errors.As(err, &usage) {
@@ -246,7 +246,7 @@ func ExampleVerifier_Images() {
 	client := &fetch.Client{Transport: w} // a live run has fetch.NewTransport here, an air-gapped one a mirror
 	v := verify.Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Root: root}
 	version, _ := release.ParseVersion("v1.27.2")
-	rep, err := v.Images(context.Background(), verify.Request{Version: version, Names: []string{"kube-proxy"}})
+	rep, err := v.Images(context.Background(), verify.Request{Versions: []release.Version{version}, Names: []string{"kube-proxy"}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -287,7 +287,7 @@ func TestReleaseJudgesEveryFileByItsClaims(t *testing.T) {
 
 func TestListNamesWhoDisagrees(t *testing.T) {
 	w := world.New(world.Options{})
-	l, err := verifier(t, w).List(t.Context(), request(t, version).Version)
+	l, err := verifier(t, w).List(t.Context(), request(t, version).Versions[0])
 	if err != nil || l.Verdict != report.Verified || len(l.Items) < 100 {
 		t.Fatalf("%v %+v", err, l)
 	}
@@ -309,7 +309,7 @@ func TestListNamesWhoDisagrees(t *testing.T) {
 			if document == "sbom" {
 				w.SignFile(url, world.Signing{})
 			}
-			l, err := verifier(t, w).List(t.Context(), request(t, version).Version)
+			l, err := verifier(t, w).List(t.Context(), request(t, version).Versions[0])
 			if err != nil || l.Verdict != report.Refuted {
 				t.Fatalf("%v %s", err, l.Verdict)
 			}

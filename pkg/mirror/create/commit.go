@@ -217,7 +217,7 @@ func disown(m *layout.Manifest) {
 
 // documents adds what the verdicts rest on. Of promotion manifests only the
 // lines of images that the mirror holds are kept.
-func (m *Maker) documents(c *change, all *layout.Manifest, releases []string, docs []verify.CarriedDocument) {
+func (m *Maker) documents(c *change, all *layout.Manifest, releases []string, docs []verify.AdmittedDocument) {
 	for _, d := range docs {
 		body, whole := d.Body, ""
 		if strings.HasSuffix(d.URL, "/images.yaml") {

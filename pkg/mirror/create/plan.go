@@ -40,7 +40,7 @@ type Plan struct {
 
 	maker   *Maker
 	request Request
-	carried *verify.Carried
+	carried *verify.Admitted
 	images  []layout.ImageEntry
 	unknown []layout.UnknownEntry
 	results []report.Result // of the files
@@ -94,7 +94,7 @@ func (m *Maker) Plan(ctx context.Context, w Request) (*Plan, error) {
 
 func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
 	p := &Plan{maker: m, request: w, sidecars: map[string]layout.Want{}, waiting: map[string][]byte{}}
-	c := verify.Carry{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
+	c := verify.AdmitRequest{Version: w.Version, Images: w.Images, Names: w.Names, Arches: w.Arches, OSes: w.OSes, Also: w.Also,
 		Referrers: true, Files: w.Files != nil}
 	if m.old != nil && !m.Refresh {
 		for _, i := range m.old.Images {
@@ -104,7 +104,7 @@ func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
 		}
 	}
 	var err error
-	if p.carried, err = m.Verifier.Carry(ctx, c); err != nil {
+	if p.carried, err = m.Verifier.Admit(ctx, c); err != nil {
 		return nil, err
 	}
 	p.Report = p.carried.Report
@@ -127,7 +127,7 @@ func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
 }
 
 // image takes over the names of an image, and everything that they name.
-func (p *Plan) image(ctx context.Context, im verify.CarriedImage, pieces map[string]*content) error {
+func (p *Plan) image(ctx context.Context, im verify.AdmittedImage, pieces map[string]*content) error {
 	releases := []string{p.request.Version.String()}
 	if im.Verdict != report.Verified {
 		u := layout.UnknownEntry{Name: im.Ref.String(), Release: p.request.Version.String(), Digest: im.Digest, Detail: im.Detail}

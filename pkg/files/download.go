@@ -1,4 +1,4 @@
-package verify
+package files
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -21,7 +22,7 @@ import (
 )
 
 // BundleSuffix is what a kept bundle has behind the name of its file.
-const BundleSuffix = ".sigstore.json"
+const BundleSuffix = release.BundleSuffix
 
 // Target is a file of the release, and where it goes.
 type Target struct {
@@ -50,7 +51,7 @@ type Target struct {
 // The part of a file that could not be proved stays for the next run; that of
 // one that was refuted is removed. Refuted content is fetched once more from
 // zero if some of it was there before this run, else never.
-func (f *Files) Download(ctx context.Context, root *os.Root, t Target) report.Result {
+func (f *Verifier) Download(ctx context.Context, root *os.Root, t Target) report.Result {
 	res, err := f.download(ctx, root, t)
 	if err != nil {
 		return f.notSaved(t, err)
@@ -58,7 +59,7 @@ func (f *Files) Download(ctx context.Context, root *os.Root, t Target) report.Re
 	return res
 }
 
-func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.Result, error) {
+func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (report.Result, error) {
 	if res, done, err := f.present(ctx, root, t); done || err != nil {
 		return res, err
 	}
@@ -71,7 +72,7 @@ func (f *Files) download(ctx context.Context, root *os.Root, t Target) (report.R
 		var part *fetch.Part
 		var err error
 		par.Do(
-			func() { part, err = f.run.Fetch.Save(ctx, req) },
+			func() { part, err = f.session.Fetch.Save(ctx, req) },
 			func() {
 				if b == nil {
 					b = f.ask(ctx, t.Path)
@@ -135,7 +136,7 @@ func await(ctx context.Context) error {
 }
 
 // keep writes the bundle and then gives the file its name.
-func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
+func (f *Verifier) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
 	if err := f.keepBundle(root, t, judged); err != nil {
 		return errors.Join(err, part.Close())
 	}
@@ -145,7 +146,7 @@ func (f *Files) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) e
 	return nil
 }
 
-func (f *Files) keepBundle(root *os.Root, t Target, judged Judged) error {
+func (f *Verifier) keepBundle(root *os.Root, t Target, judged Judged) error {
 	write := t.Write
 	if write == nil {
 		write = func(name string, text []byte) error { return writeUnless(root, name, text) }
@@ -177,14 +178,14 @@ func writeUnless(root *os.Root, name string, text []byte) error {
 
 // present judges what stands under the name already. done says that it is
 // right.
-func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
+func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
 	info, err := root.Lstat(t.Name)
 	if err != nil || !info.Mode().IsRegular() {
 		return res, false, nil //nolint:nilerr // what is no file there, saving says
 	}
 	sums, err := fetch.HashOwn(ctx, root, t.Name, t.Progress)
 	if errors.Is(err, fetch.ErrNotAlone) {
-		return res, false, nil // what others may change is none (rule 25): a file of our own takes its name
+		return res, false, nil // others may change this one (rule 25): a file of our own takes its name
 	}
 	if t.Patient && errors.Is(err, fetch.ErrNotRegular) {
 		return res, false, nil // another run is giving it its name
@@ -196,7 +197,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
 	bundle := bundleBeside(root, t.Name)
-	f.run.kept.add("sha256:"+sums.SHA256, bundle)
+	f.session.Entries.Add("sha256:"+sums.SHA256, bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil
@@ -220,7 +221,7 @@ func (f *Files) present(ctx context.Context, root *os.Root, t Target) (res repor
 
 // bundleBeside reads the bundle that was kept beside a file, if there is one.
 func bundleBeside(root *os.Root, name string) []byte {
-	text, err := fetch.ReadRegular(root, name+BundleSuffix, maxKept)
+	text, err := fetch.ReadRegular(root, name+BundleSuffix, session.MaxBundle)
 	if err != nil {
 		return nil
 	}
@@ -229,23 +230,23 @@ func bundleBeside(root *os.Root, name string) []byte {
 
 // proves says whether a bundle proves a file of these hashes, as any client
 // would find that verifies it.
-func (f *Files) proves(text []byte, sums fetch.Sums) bool {
+func (f *Verifier) proves(text []byte, sums fetch.Sums) bool {
 	sum, err := hex.DecodeString(sums.SHA256)
 	if err != nil {
 		return false
 	}
 	proved := false
-	err = guard(func() {
+	err = session.Guard(func() {
 		b, err := sigstore.ParseLogged(text, sum)
-		proved = err == nil && b.Verify(f.run.Root, f.run.Policy.FileIdentity()) == nil
+		proved = err == nil && b.Verify(f.session.Root, f.session.Policy.FileIdentity()) == nil
 	})
 	return err == nil && proved
 }
 
 // notSaved is the result of a file that could not be fetched or written.
-func (f *Files) notSaved(t Target, err error) report.Result {
+func (f *Verifier) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.run.failed(report.Digest, err)
+	c := f.session.Failed(report.Digest, err)
 	var local *fetch.FileError
 	if errors.As(err, &local) {
 		c.Reason = report.Incomplete
@@ -256,19 +257,8 @@ func (f *Files) notSaved(t Target, err error) report.Result {
 }
 
 // Skipped is the result of a file that a run did not come to.
-func (f *Files) Skipped(path string) report.Result {
+func (f *Verifier) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
 	return res
-}
-
-// filesOf judges files by documents that were read already.
-func (v *Verifier) filesOf(version release.Version, read *facts) (*Files, error) {
-	f, err := v.OfFiles().Files(version)
-	if err == nil {
-		own := *read
-		own.run = f.run
-		f.take(&own)
-	}
-	return f, err
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// tie is what one document says of whether a digest is this version.
-type tie struct {
-	says     int // affirms, contradicts, or silent
+// witness is what one document says of whether a digest is this version.
+type witness struct {
+	stance   stance // affirms, contradicts, or silent
 	strength report.Strength
 	detail   string
 	source   string
@@ -17,27 +17,30 @@ type tie struct {
 	tags     []string // that it gives the digest, where no tag was asked for
 }
 
+// stance is what a witness says of the question.
+type stance int
+
 const (
-	silent = iota
+	silent stance = iota
 	affirms
 	contradicts
 )
 
-func (t tie) strong() bool { return t.strength != report.Carried }
+func (t witness) strong() bool { return t.strength != report.Carried }
 
-func (t tie) evidence() report.Evidence {
-	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{"says": t.detail}}
+func (t witness) evidence() report.Evidence {
+	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{report.FieldSays: t.detail}}
 }
 
-// pick returns the first tie that says so; of the affirming ones only those
+// pick returns the first witness that says so; of the affirming ones only those
 // that count.
-func pick(says int, ts ...tie) (tie, bool) {
+func pick(says stance, ts ...witness) (witness, bool) {
 	for _, t := range ts {
-		if t.says == says && (says != affirms || t.strong()) {
+		if t.stance == says && (says != affirms || t.strong()) {
 			return t, true
 		}
 	}
-	return tie{}, false
+	return witness{}, false
 }
 
 // versionOf reads a tag that is a release's version.
@@ -47,10 +50,10 @@ func versionOf(tag string) (release.Version, bool) {
 }
 
 // boundVersions are the versions that claims which count give a digest.
-func boundVersions(ts []tie) []release.Version {
+func boundVersions(ts []witness) []release.Version {
 	var out []release.Version
 	for _, t := range ts {
-		if t.says != affirms || !t.strong() {
+		if t.stance != affirms || !t.strong() {
 			continue
 		}
 		for _, tag := range t.tags {

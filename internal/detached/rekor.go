@@ -1,4 +1,4 @@
-package verify
+package detached
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -42,6 +43,9 @@ func noEntry(reason report.Reason, format string, args ...any) *sigstore.EntryEr
 	return &sigstore.EntryError{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
+// prover proves signatures in one session.
+type prover struct{ session *session.Session }
+
 // lookUp asks the log for the entry of exactly this signature, and returns the
 // entries that count ([sigstore.CountEntries]), the earliest first, at least one.
 //
@@ -52,7 +56,7 @@ func noEntry(reason report.Reason, format string, args ...any) *sigstore.EntryEr
 // in answer to the proposed entry.
 //
 // The errors are *sigstore.EntryError and those of the fetch.
-func (r *run) lookUp(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
+func (r prover) lookUp(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	first, err := r.proposed(ctx, s)
 	if len(first) > 0 {
 		return first, nil
@@ -87,7 +91,7 @@ func final(err error) bool {
 
 // proposed asks the log with the entry itself, which it makes canonical and
 // looks up in all of its shards.
-func (r *run) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
+func (r prover) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	var found []map[string]json.RawMessage
 	direct, err := r.ask(ctx, rekorEntries, map[string]any{"entries": []any{s.Proposal()}}, maxEntry, &found)
 	switch {
@@ -96,7 +100,7 @@ func (r *run) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]*s
 	case err != nil:
 		return nil, err
 	case len(found) > 0:
-		return sigstore.CountEntries(r.Root, s, found)
+		return sigstore.CountEntries(r.session.Root, s, found)
 	case found == nil:
 		return nil, noEntry(report.Malformed, "POST %s%s: the answer is not the list that was asked for; look for a proxy in between, or use a mirror (--mirror DIR)", rekorURL, rekorEntries)
 	case !direct:
@@ -107,7 +111,7 @@ func (r *run) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]*s
 
 // searched asks the search index by hash and the log for what was found. Nothing
 // that the index says is absence.
-func (r *run) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
+func (r prover) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	var ids []string
 	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": s.Digest()}, maxFound, &ids); err != nil {
 		return nil, err
@@ -122,7 +126,7 @@ func (r *run) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*s
 		}
 		ids, all = ids[n:], append(all, found...)
 	}
-	list, err := sigstore.CountEntries(r.Root, s, all)
+	list, err := sigstore.CountEntries(r.session.Root, s, all)
 	if len(list) == 0 && flooded {
 		return nil, noEntry(report.Limit, "the log has more than %d entries for these bytes, and the first are not of this signature", sigstore.MaxEntries)
 	}
@@ -131,12 +135,12 @@ func (r *run) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*s
 
 // ask sends a question to the log and reads the answer. direct is whether the
 // log's own host gave it.
-func (r *run) ask(ctx context.Context, path string, question any, limit int64, answer any) (direct bool, err error) {
+func (r prover) ask(ctx context.Context, path string, question any, limit int64, answer any) (direct bool, err error) {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return false, err
 	}
-	resp, err := r.Fetch.Do(ctx, fetch.Request{
+	resp, err := r.session.Fetch.Do(ctx, fetch.Request{
 		Method: http.MethodPost, URL: rekorURL + path, Body: body, Limit: limit, Repeatable: true,
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	})

@@ -1,18 +1,19 @@
-package verify
+package session
 
 import (
 	"slices"
 	"sync"
 )
 
-// absences are the names and platforms that are not where a run reads, and that
-// it does not speak of.
-type absences struct {
+// Absences are the names and platforms that are not where a session reads, and of
+// which its report says nothing else. The zero value is ready to use, by several goroutines.
+type Absences struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
-func (a *absences) add(names ...string) {
+// Add notes names.
+func (a *Absences) Add(names ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.seen == nil {
@@ -23,7 +24,7 @@ func (a *absences) add(names ...string) {
 	}
 }
 
-func (a *absences) list() []string {
+func (a *Absences) list() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out []string

@@ -1,4 +1,4 @@
-package verify
+package files
 
 import (
 	"errors"
@@ -13,6 +13,19 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 )
+
+// LocalFile is a file on disk that may be one of a release.
+type LocalFile struct {
+	Root  *os.Root
+	Name  string // in Root, slash-separated
+	Shown string // as the user knows it
+	// Paths are the absolute, slash-separated paths by which it is known, as it
+	// was named and with links resolved: a name or path of a file of the
+	// release must be that file's. Empty is Shown alone.
+	Paths    []string
+	Odd      error // why it cannot be judged; nothing is read of it then
+	Progress *fetch.Transfer
+}
 
 // LocalPaths lists what a directory holds, as files to be judged: every regular
 // file, hidden ones too, and every link to one in the same directory, under its
@@ -52,7 +65,7 @@ func LocalPaths(root *os.Root, dir string, limit int) ([]LocalFile, error) {
 		case e.Type()&fs.ModeSymlink != 0:
 			file = linked(file)
 		case !e.Type().IsRegular():
-			file.Odd = fmt.Errorf("a %s, no regular file", fetch.KindOf(e.Type()))
+			file.Odd = fmt.Errorf("a %s, not a regular file", fetch.KindOf(e.Type()))
 		}
 		if file.Odd == nil && accompanies(e.Name()) {
 			continue
@@ -90,7 +103,7 @@ func linked(l LocalFile) LocalFile {
 	case end.IsDir():
 		return odd("a symbolic link to a directory, which was not followed; name what it leads to")
 	case !end.Mode().IsRegular():
-		return odd("a symbolic link to a %s, no regular file", fetch.KindOf(end.Mode()))
+		return odd("a symbolic link to a %s, which is not a regular file", fetch.KindOf(end.Mode()))
 	}
 	name := l.Name
 	for range maxLinks {
@@ -108,12 +121,7 @@ func linked(l LocalFile) LocalFile {
 }
 
 func accompanies(name string) bool {
-	for _, suffix := range []string{BundleSuffix, ".sig", ".cert", ".sha256", ".sha512", ".docker_tag"} {
-		if strings.HasSuffix(name, suffix) {
-			return true
-		}
-	}
-	return release.DescribeFile(name).Kind == "document"
+	return release.IsSidecar(name) || strings.HasSuffix(name, BundleSuffix) || release.DescribeFile(name).Kind == "document"
 }
 
 // meant are the files of a release, of those whose paths are given, that a

@@ -1,4 +1,4 @@
-package verify
+package files
 
 import (
 	"archive/tar"
@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -17,23 +16,12 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/claims"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// LocalFile is a file on disk that may be one of a release.
-type LocalFile struct {
-	Root  *os.Root
-	Name  string // in Root, slash-separated
-	Shown string // as the user knows it
-	// Paths are the absolute, slash-separated paths by which it is known, as it
-	// was named and with links resolved: a name or path of a file of the
-	// release must be that file's. Empty is Shown alone.
-	Paths    []string
-	Odd      error // why it cannot be judged; nothing is read of it then
-	Progress *fetch.Transfer
-}
 
 const (
 	// maxScanned caps what is read of a file for a hint of its version: the
@@ -48,15 +36,16 @@ const (
 	localAtOnce = 4
 )
 
-// LocalFiles verifies files on disk: which file of which release they are, and
+// VerifyLocal verifies files on disk: which file of which release they are, and
 // that they are that. version names the release; the zero value takes what a
 // path or the file itself says, which is a hint that chooses whom to ask and
-// proves nothing. The only error is a [*UsageError].
-func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version release.Version) (report.Report, error) {
+// proves nothing. of makes the verifier of a release. The only error is a
+// [*report.UsageError].
+func VerifyLocal(ctx context.Context, of func(release.Version) (*Verifier, error), list []LocalFile, version release.Version) (report.Report, error) {
 	if len(list) == 0 {
-		return report.Report{}, usagef("no file was named")
+		return report.Report{}, session.Usagef("no file was named")
 	}
-	known := map[release.Version]*Files{}
+	known := map[release.Version]*Verifier{}
 	sums := make([]fetch.Sums, len(list))
 	errs := make([]error, len(list))
 	hints := make([][]release.Version, len(list))
@@ -70,14 +59,14 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 		}
 	}, func(i int) { errs[i] = context.Canceled })
 	dropped := fewReleases(hints)
-	var first *Files
+	var first *Verifier
 	var order []release.Version
 	for _, h := range append([][]release.Version{{version}}, hints...) {
 		for _, w := range h {
 			if known[w] != nil {
 				continue
 			}
-			f, err := v.Files(w)
+			f, err := of(w)
 			if err != nil {
 				return report.Report{}, err
 			}
@@ -117,7 +106,7 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 	for _, f := range list {
 		subjects = append(subjects, f.Shown)
 	}
-	return first.run.report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
+	return first.session.Report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
 var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
@@ -152,8 +141,8 @@ func fewReleases(hints [][]release.Version) (dropped []bool) {
 
 // localRun is what the judging of local files shares.
 type localRun struct {
-	first *Files // of any release: judges what is of none
-	known map[release.Version]*Files
+	first *Verifier // of any release: judges what is of none
+	known map[release.Version]*Verifier
 	named bool // the caller says which release it is
 }
 
@@ -162,17 +151,17 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 		return l.result(sums, c), release.Version{}
 	}
 	if errors.Is(err, errManyReleases) {
-		return say(r.first.run.check(report.Digest, report.Unknown, report.Limit, "%v", err))
+		return say(r.first.session.Check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
-		return say(r.first.run.failed(report.Digest, err))
+		return say(r.first.session.Failed(report.Digest, err))
 	}
 	if len(hints) == 0 {
-		return say(r.first.run.check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
+		return say(r.first.session.Check(report.Digest, report.Unknown, report.NoClaim, "nothing in its path or in itself says of which release it is; name it with --release VERSION"))
 	}
 	for _, v := range hints {
 		f := r.known[v]
-		f.run.kept.add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
+		f.session.Entries.Add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
 		if found := f.Find(ctx, sums); len(found) > 0 {
 			return f.local(ctx, l, sums, found), v
 		}
@@ -188,18 +177,18 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 	for _, h := range hints {
 		names = append(names, h.String())
 		r.known[h].Load(ctx)
-		unread = append(unread, r.known[h].facts.unread()...)
+		unread = append(unread, r.known[h].docs.Unread()...)
 	}
 	none := fmt.Errorf("no file of %s has these bytes", strings.Join(names, " or "))
 	if len(unread) > 0 {
-		return say(f.run.check(report.Digest, report.Unknown, report.Unreachable, "%v", notFound(none, unread)))
+		return say(f.session.Check(report.Digest, report.Unknown, report.Unreachable, "%v", claims.NotFound(none, unread)))
 	}
-	return say(f.run.check(report.Digest, report.Unknown, report.NoClaim,
+	return say(f.session.Check(report.Digest, report.Unknown, report.NoClaim,
 		"%v; if it is of another release, name it with --release VERSION", none))
 }
 
 func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result {
-	res := report.Result{Subject: l.Shown, Kind: "file", Checks: checks}
+	res := report.Result{Subject: l.Shown, Kind: report.KindFile, Checks: checks}
 	if sums.SHA256 != "" {
 		res.Digest = "sha256:" + sums.SHA256
 	}
@@ -208,7 +197,7 @@ func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result
 
 // local judges bytes that the release has, under the name that they have here:
 // under a name or path of a file of the release they must be that file's.
-func (f *Files) local(ctx context.Context, l LocalFile, sums fetch.Sums, found []string) report.Result {
+func (f *Verifier) local(ctx context.Context, l LocalFile, sums fetch.Sums, found []string) report.Result {
 	chosen := found
 	for _, local := range l.paths() {
 		list, _ := meant(f.named[strings.ToLower(path.Base(local))], local)
@@ -217,7 +206,7 @@ func (f *Files) local(ctx context.Context, l LocalFile, sums fetch.Sums, found [
 		}
 		chosen = slices.DeleteFunc(slices.Clone(chosen), func(p string) bool { return !slices.Contains(list, p) })
 		if len(chosen) == 0 {
-			res := l.result(sums, f.run.check(report.Digest, report.Refuted, report.Mismatch,
+			res := l.result(sums, f.session.Check(report.Digest, report.Refuted, report.Mismatch,
 				"its name is that of %s of %s, but its bytes are those of %s (sha256 %s)", orMore(list), f.Version, orMore(found), brief(sums.SHA256)))
 			res.Release, res.SeenAs = f.Version.String(), []string{f.Version.FileURL(found[0])}
 			return res
@@ -234,19 +223,19 @@ func (f *Files) local(ctx context.Context, l LocalFile, sums fetch.Sums, found [
 
 // otherBytes refutes bytes that no file of the release has under the name of
 // one, if the hash of every file that it may mean was read.
-func (f *Files) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
+func (f *Verifier) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
 	for _, local := range l.paths() {
 		list, whole := meant(f.named[strings.ToLower(path.Base(local))], local)
 		unclaimed := slices.ContainsFunc(list, func(p string) bool {
-			return !slices.ContainsFunc(f.items[p].Claims, func(c StrongClaim) bool {
+			return !slices.ContainsFunc(f.items[p].Claims, func(c claims.Claim) bool {
 				return strings.HasPrefix(c.Digest, "sha256:") || strings.HasPrefix(c.Digest, "sha512:")
 			})
 		})
 		// What was not read may name another file of that name.
-		if len(list) == 0 || unclaimed || !whole && len(f.facts.unread()) > 0 {
+		if len(list) == 0 || unclaimed || !whole && len(f.docs.Unread()) > 0 {
 			continue
 		}
-		res := l.result(sums, f.run.check(report.Digest, report.Refuted, report.Mismatch,
+		res := l.result(sums, f.session.Check(report.Digest, report.Refuted, report.Mismatch,
 			"this is no %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", path.Base(local), f.Version, len(list), brief(sums.SHA256)))
 		res.Release = f.Version.String()
 		return res, true
@@ -271,11 +260,11 @@ func orMore(paths []string) string {
 }
 
 // documents are the results of the release's own documents, once they are read.
-func (f *Files) documents() []report.Result {
-	if f.facts == nil {
+func (f *Verifier) documents() []report.Result {
+	if f.docs == nil {
 		return nil
 	}
-	return f.facts.results()
+	return f.docs.Results()
 }
 
 var versionForm = regexp.MustCompile(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)

@@ -1,4 +1,4 @@
-package verify
+package claims
 
 import (
 	"errors"
@@ -22,22 +22,23 @@ func (e *UnreadError) Error() string {
 	return fmt.Sprintf("as far as could be read, %v; but not everything could be read: %s; run it again when it can be", e.Err, strings.Join(e.Unread, "; "))
 }
 
-func notFound(err error, unread []string) error {
+// NotFound is err, or an [*UnreadError] if documents could not be read.
+func NotFound(err error, unread []string) error {
 	if len(unread) == 0 {
 		return err
 	}
 	return &UnreadError{err, unread}
 }
 
-// unread are the documents that may say more of a release and could not be
+// Unread are the documents that may say more of a release and could not be
 // read, each with the reason. That a document does not exist, or says that the
 // release does not, is an answer; but not of one that every release has.
-func (f *facts) unread() (list []string) {
-	if f == nil {
+func (d *Documents) Unread() (list []string) {
+	if d == nil {
 		return nil
 	}
-	if f.rel == nil {
-		return []string{f.sbom.signature.Detail}
+	if d.Release == nil {
+		return []string{d.SBOM.Signature.Detail}
 	}
 	note := func(err error, always bool) {
 		var never *release.NotReleasedError
@@ -48,12 +49,12 @@ func (f *facts) unread() (list []string) {
 			list = append(list, text)
 		}
 	}
-	released := f.rel.NotReleased() == nil
-	note(f.rel.SBOM.Err, released && f.signedSince())
-	note(f.rel.Changelog.Err, released)
-	note(f.rel.Promotion.Err, false)
-	note(f.rel.SHA256SUMS.Err, false)
-	note(f.rel.SHA512SUMS.Err, false)
-	note(f.rel.Provenance.Err, false)
+	released := d.Release.NotReleased() == nil
+	note(d.Release.SBOM.Err, released && d.SignedSince())
+	note(d.Release.Changelog.Err, released)
+	note(d.Release.Promotion.Err, false)
+	note(d.Release.SHA256SUMS.Err, false)
+	note(d.Release.SHA512SUMS.Err, false)
+	note(d.Release.Provenance.Err, false)
 	return list
 }

@@ -1,8 +1,9 @@
-package verify
+package claims
 
 import (
 	"context"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sbom"
@@ -30,20 +31,16 @@ func (s *SBOM) Verdict() report.Verdict {
 	return report.Result{Checks: checks}.Verdict()
 }
 
-// SBOM reads the SBOM of a release, and judges its signature and its binding to
-// the version. The only error is a [*UsageError].
-func (v *Verifier) SBOM(ctx context.Context, version release.Version) (*SBOM, error) {
-	r, err := v.start()
-	if err != nil {
-		return nil, err
+// LoadSBOM reads the SBOM of a release, and judges its signature and its binding to
+// the version.
+func LoadSBOM(ctx context.Context, s *session.Session, version release.Version) *SBOM {
+	d := Load(ctx, s, version, release.DocSBOM)
+	out := &SBOM{Signature: d.SBOM.Signature, Binding: d.SBOM.Binding, Expected: d.SignedSince()}
+	if d.Release != nil {
+		out.Source = d.Release.SBOM
 	}
-	f := r.loadDocuments(ctx, version, release.Options{Want: []release.Document{release.DocSBOM}})
-	s := &SBOM{Signature: f.sbom.signature, Binding: f.sbom.binding, Expected: f.signedSince()}
-	if f.rel != nil {
-		s.Source = f.rel.SBOM
+	if d.Usable() {
+		out.Document = out.Source.Value
 	}
-	if f.usable() {
-		s.Document = s.Source.Value
-	}
-	return s, nil
+	return out
 }

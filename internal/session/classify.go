@@ -1,10 +1,11 @@
-package verify
+package session
 
 import (
 	"context"
 	"errors"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/rootfs"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -12,10 +13,10 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
-// judge maps the errors of what is verified to verdicts; mirror has its own for
-// what lies on disk. Only a contradiction refutes; whatever could not be fetched
-// or read is Unknown.
-func judge(err error) (report.Verdict, report.Reason) {
+// Classify is the table of errors: it maps what went wrong to a verdict and its
+// reason, by the error's type. Only a contradiction refutes; whatever could not be
+// fetched or read is Unknown.
+func Classify(err error) (report.Verdict, report.Reason) {
 	var (
 		digest  *registry.DigestError
 		format  *registry.FormatError
@@ -23,6 +24,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		wire    *fetch.Error
 		crash   *par.Panic
 		differs *sigstore.MismatchError
+		layer   *rootfs.DiffIDError
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
 		noFiles *release.NoFilesError
@@ -33,7 +35,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Absent
 	case errors.As(err, &never):
 		return report.Unknown, report.NotReleased
-	case errors.As(err, &digest), errors.As(err, &version), errors.As(err, &differs):
+	case errors.As(err, &digest), errors.As(err, &version), errors.As(err, &differs), errors.As(err, &layer):
 		return report.Refuted, report.Mismatch
 	case errors.Is(err, context.Canceled):
 		return report.Unknown, report.Interrupted
@@ -53,7 +55,7 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Unreachable
 	case errors.As(err, &format):
 		return report.Unknown, report.Malformed
-	case errors.Is(err, errUnpackLimit):
+	case errors.Is(err, rootfs.ErrLimit):
 		return report.Unknown, report.Limit
 	case errors.Is(err, fetch.ErrTooBig):
 		return report.Unknown, report.Limit
@@ -61,10 +63,4 @@ func judge(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Unreachable
 	}
 	return report.Unknown, report.Malformed
-}
-
-// failed is the check that ended in err.
-func (r *run) failed(name string, err error) report.Check {
-	v, reason := judge(err)
-	return r.check(name, v, reason, "%v", err)
 }
