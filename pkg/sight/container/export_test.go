@@ -1,0 +1,4 @@
+package container
+
+// OpenArchive reads an archive that is no file.
+var OpenArchive = openArchive

@@ -1,0 +1,114 @@
+package sight
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+)
+
+// List reads a file that names images: what `kverify verify -f` is given. Its
+// shape is told by its content, never by its name:
+//
+//   - lines: a reference, "sha256:<64 hex>" or a version each; "#" begins a comment
+//   - crictl images -o json, crictl inspecti, kubeadm config images list (text, JSON)
+//   - docker image inspect, podman inspect, podman images --format json, and
+//     docker image ls --digests --no-trunc --format json, a JSON object a line
+//   - kubectl get -o json or yaml of whatever has pods, pod templates or images: one
+//     object, a List, several documents; Kubernetes' YAML; kubeadm's configuration
+//
+// It is read as it comes, and nothing of it is kept, so that ten thousand pods
+// need the memory of one. A YAML document is held whole, and has a limit.
+type List struct {
+	r     io.Reader
+	found found
+}
+
+// NewList reads from r, which source names in messages and places ("-" for the
+// standard input).
+func NewList(source string, r io.Reader) *List {
+	return &List{r: r, found: found{source: source}}
+}
+
+// All yields what stands in the list, in its order. It can be ranged over once.
+// What is wrong with one entry is its [Sighting.Fault], and the others go on. An
+// error comes last, with a zero Sighting: a [*ListError] if the list is none, is
+// broken or too large, else the reader's or the context's. What was yielded
+// before it was read well, and is not all.
+func (l *List) All(ctx context.Context) iter.Seq2[Sighting, error] {
+	return func(yield func(Sighting, error) bool) {
+		l.found.yield = yield
+		if err := l.read(ctx); err != nil && !errors.Is(err, errStopped) {
+			yield(Sighting{}, err)
+		}
+	}
+}
+
+// Notes says, after All has ended, what is no result: documents without a pod
+// template, nodes whose list of images is cut off, versions that kubelets give
+// themselves. Each is a sentence without its full stop, and without control characters.
+func (l *List) Notes() []string { return l.found.notes() }
+
+func (l *List) read(ctx context.Context) error {
+	f := &l.found
+	r := bufio.NewReaderSize(l.r, 64<<10)
+	head, err := r.Peek(4 << 10)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if what, hint := notText(head); what != "" {
+		return &ListError{Source: f.source, Why: "it is " + what, Hint: hint, NotAList: true}
+	}
+	if rest, ok := bytes.CutPrefix(head, []byte("\xef\xbb\xbf")); ok {
+		head = rest
+		if _, err := r.Discard(3); err != nil {
+			return err
+		}
+	}
+	err = l.readAs(ctx, shapeOf(head), r)
+	if err == nil && !f.understood {
+		why := "it holds nothing that a list has"
+		if len(bytes.TrimSpace(head)) == 0 {
+			return &ListError{Source: f.source, Why: "it is empty", Hint: "what should have written it may have failed; " + Shapes, NotAList: true}
+		}
+		return &ListError{Source: f.source, Why: why, Hint: Shapes, NotAList: true}
+	}
+	return err
+}
+
+func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error {
+	f := &l.found
+	switch shape {
+	case "json":
+		return f.readJSON(ctx, r, f.value)
+	case "yaml":
+		return f.readYAML(ctx, r, f.value)
+	case "template":
+		return &ListError{Source: f.source, Why: "it is a template", Hint: "render it first: helm template ... | kverify verify -f -", NotAList: true}
+	}
+	return f.readLines(ctx, r)
+}
+
+// shapeOf tells JSON, YAML and lines apart by the first line that says something.
+// Of what stands in a list of lines, only a word is followed by a colon and a blank.
+func shapeOf(head []byte) string {
+	for line := range bytes.Lines(head) {
+		text := uncommented(string(line))
+		switch {
+		case text == "":
+			continue
+		case strings.HasPrefix(text, "{{"):
+			return "template"
+		case text[0] == '{', text[0] == '[':
+			return "json"
+		case strings.HasPrefix(text, "---") && !strings.HasPrefix(text, "-----"), text[0] == '%', strings.HasPrefix(text, "- "),
+			strings.HasSuffix(text, ":"), strings.Contains(text, ": "):
+			return "yaml"
+		}
+		return "lines"
+	}
+	return "lines"
+}
