@@ -91,6 +91,7 @@ const (
 const (
 	Inventory = "inventory" // everything that a release must hold is there
 	Digest    = "digest"    // bytes hash to their digest, and name, index and platform agree
+	Copy      = "copy"      // of what was seen elsewhere: it is the image that the other checks are of
 	Signature = "signature" // signed by the identity that the policy demands, and logged
 	Reference = "reference" // the signed docker-reference names this image
 	Binding   = "binding"   // a strong claim ties the digest to the version
@@ -108,7 +109,7 @@ const (
 )
 
 // CheckNames lists every check that can be asked for, in report order.
-var CheckNames = []string{Inventory, Digest, Signature, Reference, Binding, Anchor, Contents, Staging, Promotion, VSA, Provenance}
+var CheckNames = []string{Inventory, Digest, Copy, Signature, Reference, Binding, Anchor, Contents, Staging, Promotion, VSA, Provenance}
 
 // Strength says how much a claim counts for, weakest first. The zero value is
 // Carried.
@@ -239,6 +240,12 @@ type Scope struct {
 	// Absent are names and platforms that are not where it was read, and that its
 	// verdict does not speak of.
 	Absent []string `json:"absent,omitempty"`
+	// Others are images that were seen, are not Kubernetes', and were not judged.
+	// Vendors counts those of them that a vendor built from Kubernetes.
+	Others  []string `json:"others,omitempty"`
+	Vendors int      `json:"vendors,omitempty"`
+	// Remarks say what the verdict does not speak of, in the words of its own line.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // Shard is one of Count equal parts of a job, Index counting from zero.
