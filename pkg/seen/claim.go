@@ -1,0 +1,66 @@
+package seen
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/sight"
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// key names the claim's table.
+func (c claim) key() string { return c.ref.String() }
+
+// named is the name as it was seen, with the platform that was said beside it.
+func (c claim) named() string { return strings.TrimSpace(c.seen + " " + c.platform) }
+
+// allows says whether a platform may be the one that the claim names. A variant
+// and a version of the system are left to the config's digest: one list has them and
+// another leaves them out.
+func (c claim) allows(os, arch string) bool {
+	if c.platform == "" {
+		return true
+	}
+	rest, _, _ := strings.Cut(c.platform, ":")
+	parts := strings.Split(rest, "/")
+	return len(parts) > 1 && parts[0] == os && parts[1] == arch
+}
+
+func (s *run) classify(name string) standing {
+	kind, ref := s.judge.Names.Classify(name)
+	return standing{kind, ref, strings.HasPrefix(name, s.policy.Images.Registry+"/")}
+}
+
+// claimOf makes a claim of a name that is ours, or was mapped to ours.
+func (s *run) claimOf(seen string, at standing) claim {
+	c := claim{seen: seen, ref: at.ref}
+	if image, arch := s.policy.SplitArch(c.ref.Repository); arch != "" {
+		c.ref.Repository, c.platform = image, "linux/"+arch
+	}
+	if c.ref.Tag != "" {
+		c.ref.Digest = ""
+	}
+	return c
+}
+
+// NamesOf are the names of a policy: its registry, the images of every release and of
+// kubeadm, and the aliases that the caller gives.
+func NamesOf(p *trust.Policy, aliases sight.Mapping) sight.Names {
+	n := sight.Names{Registry: p.Images.Registry, Architectures: p.Architectures(), Map: aliases}
+	for _, row := range p.Inventory {
+		n.Inventory = append(n.Inventory, row.Images...)
+	}
+	for _, row := range p.Kubeadm {
+		minor := 0
+		if _, err := fmt.Sscanf(row.Minor, "1.%d", &minor); err != nil {
+			continue
+		}
+		tags, _ := p.KubeadmImages(minor)
+		n.Inventory = append(n.Inventory, slices.Collect(maps.Keys(tags))...)
+	}
+	slices.Sort(n.Inventory)
+	n.Inventory = slices.Compact(n.Inventory)
+	return n
+}

@@ -1,0 +1,263 @@
+package seen
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+	"github.com/kverify/kverify/pkg/sight/container"
+)
+
+// contained takes a container in.
+func (s *run) contained(c Container) {
+	if c.Err != nil {
+		f := unread("it", c.Err)
+		s.group(thing{seen: c.Name, fault: f.detail, place: report.Place{Source: c.Name}})
+		return
+	}
+	h := held{name: c.Name}
+	for _, one := range c.Copies {
+		hc := heldCopy{Copy: one}
+		for _, name := range one.Names {
+			at := s.classify(name)
+			if at.kind == sight.Ours {
+				own := s.claimOf(name, at)
+				hc.claims = append(hc.claims, own)
+				s.want(own.ref)
+			}
+			if hc.at.kind != sight.Alike {
+				hc.at = at
+			}
+		}
+		h.copies = append(h.copies, hc)
+	}
+	h.shareNames()
+	s.containers = append(s.containers, h)
+}
+
+// shareNames gives a name to what one list names and another does not, where
+// each has one image: a loader of either kind loads that under the name.
+func (h *held) shareNames() {
+	lists := map[string][]*heldCopy{}
+	for i := range h.copies {
+		lists[h.copies[i].List] = append(lists[h.copies[i].List], &h.copies[i])
+	}
+	var named *heldCopy
+	for _, l := range lists {
+		if len(l) != 1 {
+			return
+		}
+		if len(l[0].claims) > 0 {
+			named = l[0]
+		}
+	}
+	for _, l := range lists {
+		if named != nil && len(l[0].Names) == 0 {
+			l[0].claims = named.claims
+		}
+	}
+}
+
+// judgeContainers judges every copy in every container, by each of its names.
+func (s *run) judgeContainers(ctx context.Context) {
+	l := ladder{run: s, leave: func(platform string) bool { return !s.arch(platform) }}
+	for _, h := range s.containers {
+		found := make([][]finding, len(h.copies))
+		for i, c := range h.copies {
+			g := &group{places: []report.Place{c.Place}}
+			if len(c.claims) == 0 {
+				s.unnamed(ctx, l, g, c)
+				continue
+			}
+			for _, own := range c.claims {
+				f := l.climb(ctx, own, c.Root)
+				found[i] = append(found[i], f...)
+				s.emit(own, g, h.agree(i, own, f, found)...)
+			}
+		}
+	}
+}
+
+// agree holds what one list has under a name against what another has: one
+// loader reads the one and another the other, so that what is not the genuine image
+// beside one that is, is refuted (rule 30).
+func (h *held) agree(i int, own claim, f []finding, found [][]finding) []finding {
+	worst, _ := worstOf(f)
+	if worst != report.Unknown {
+		return f
+	}
+	for k := range i {
+		if h.copies[k].List == h.copies[i].List || !slices.ContainsFunc(h.copies[k].claims, func(c claim) bool { return c.key() == own.key() }) {
+			continue
+		}
+		if other, any := worstOf(found[k]); any && other == report.Verified {
+			for j := range f {
+				if f[j].verdict == report.Unknown && f[j].reason == report.NoClaim {
+					f[j].verdict, f[j].reason = report.Refuted, report.Mismatch
+					f[j].detail = fmt.Sprintf("%s has the genuine image under this name, and %s another: %s", h.copies[k].List, h.copies[i].List, f[j].detail)
+				}
+			}
+		}
+	}
+	return f
+}
+
+// unnamed judges a copy that no name of ours points at: it may be known by its
+// digests, and else it is somebody else's.
+func (s *run) unnamed(ctx context.Context, l ladder, g *group, c heldCopy) {
+	ref, ok := s.found(c.Root)
+	switch own := (claim{seen: strings.Join(c.Names, ", "), ref: ref}); {
+	case len(c.Names) > 0:
+		own.ref = registry.Ref{}
+		s.other(g, own, c.at, ok, withDigest(finding{}, c.Root))
+	case ok:
+		own.seen = ref.String()
+		s.emit(own, g, l.climb(ctx, own, c.Root)...)
+	default:
+		s.emit(claim{seen: c.Place.String()}, g, withDigest(unknown(report.NoClaim, "it has no name, and no release that kverify knows has its digests; name the release with --release VERSION, or give the names with crictl images -o json"), c.Root))
+	}
+}
+
+func withDigest(f finding, n sight.Node) finding {
+	f.digest, f.role, f.platform = n.Blob.Digest, n.Role, n.Platform
+	if f.digest == "" {
+		f.digest, f.role = n.Config.Digest, sight.Config
+	}
+	return f
+}
+
+// found finds the image that something in a copy is of.
+func (s *run) found(n sight.Node) (registry.Ref, bool) {
+	for _, d := range []string{n.Blob.Digest, n.Config.Digest} {
+		for _, h := range s.hits[d] {
+			return h.table.ref, true
+		}
+	}
+	for _, child := range n.Children {
+		if ref, ok := s.found(child); ok {
+			return ref, true
+		}
+	}
+	return registry.Ref{}, false
+}
+
+// judgeFetched judges private copies: evidence comes from where Kubernetes publishes,
+// and only the bytes from where the copy lies (rule 31).
+func (s *run) judgeFetched(ctx context.Context) {
+	seen := map[string]bool{}
+	for _, c := range s.fetched {
+		if seen[c.seen] {
+			continue
+		}
+		seen[c.seen] = true
+		s.judgePrivate(ctx, c)
+	}
+}
+
+func (s *run) judgePrivate(ctx context.Context, c claim) {
+	g := &group{places: []report.Place{{Source: c.seen}}}
+	for _, own := range s.groups {
+		if own.claim != nil && own.seen == c.seen && len(own.digests) == 0 {
+			g = own
+		}
+	}
+	if s.judge.Copies == nil {
+		s.emit(c, g, unknown(report.Unreachable, "nothing was fetched, since no registry may be asked; give it with its digest, or its bytes as an archive"))
+		return
+	}
+	ref, err := registry.ParseRef(c.seen)
+	if err != nil {
+		s.emit(c, g, unknown(report.Malformed, "%v", err))
+		return
+	}
+	root, err := s.node(ctx, c, ref)
+	if err != nil {
+		s.emit(c, g, unread("its manifest", err))
+		return
+	}
+	l := ladder{run: s, remote: true, leave: func(platform string) bool { return !s.arch(platform) }}
+	s.emit(c, g, l.climb(ctx, c, root)...)
+}
+
+// node reads an image of a private registry as a copy: manifests and configs at
+// once, layers when they are asked for. Nothing is read under a digest that the table has.
+func (s *run) node(ctx context.Context, c claim, ref registry.Ref) (sight.Node, error) {
+	m, err := s.judge.Copies.Manifest(ctx, ref)
+	if err != nil {
+		return sight.Node{}, err
+	}
+	n := sight.Node{Blob: sight.Blob{Digest: m.Digest, Size: int64(len(m.Body)), MediaType: m.MediaType}, Bytes: m.Body}
+	at := ref
+	at.Tag = ""
+	if !m.IsIndex() {
+		return s.image(ctx, c, at, m, n)
+	}
+	n.Role = sight.Index
+	idx, err := m.Index()
+	if err != nil {
+		return n, err
+	}
+	isGenuine := len(s.within(c, m.Digest)) > 0
+	children := make([]sight.Node, len(idx.Manifests))
+	errs := make([]error, len(idx.Manifests))
+	par.Map(ctx, len(children), 8, func(ctx context.Context, i int) {
+		d := idx.Manifests[i]
+		if d.Platform != nil {
+			children[i].Platform = d.Platform.String()
+		}
+		children[i].Role, children[i].Blob = sight.Manifest, sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}
+		if !s.arch(children[i].Platform) || strings.HasPrefix(children[i].Platform, "unknown/") {
+			return
+		}
+		child := at
+		child.Digest = d.Digest
+		platform := children[i].Platform
+		if isGenuine {
+			m, err := s.judge.Copies.Manifest(ctx, child)
+			if err == nil {
+				children[i].Bytes = m.Body
+			}
+			errs[i] = err
+			return
+		}
+		below, err := s.node(ctx, c, child)
+		below.Platform = platform
+		children[i], errs[i] = below, err
+	}, func(i int) { errs[i] = context.Canceled })
+	for i, err := range errs {
+		if err != nil {
+			return n, fmt.Errorf("%s: %w", children[i].Platform, err)
+		}
+	}
+	n.Children = slices.DeleteFunc(children, func(n sight.Node) bool {
+		return !s.arch(n.Platform) || strings.HasPrefix(n.Platform, "unknown/")
+	})
+	return n, nil
+}
+
+func (s *run) image(ctx context.Context, c claim, at registry.Ref, m *registry.Manifest, n sight.Node) (sight.Node, error) {
+	n.Role = sight.Manifest
+	if len(s.within(c, m.Digest)) > 0 {
+		return n, nil
+	}
+	img, err := m.Image()
+	if err != nil {
+		return n, err
+	}
+	n.Config = sight.Blob{Digest: img.Config.Digest, Size: img.Config.Size, MediaType: img.Config.MediaType}
+	if n.ConfigBytes, err = s.judge.Copies.Blob(ctx, at.Host, at.Repository, img.Config.Digest, maxConfig); err != nil {
+		return n, err
+	}
+	for _, d := range img.Layers {
+		n.Layers = append(n.Layers, container.Layer(d, func(ctx context.Context) (io.ReadCloser, error) {
+			return s.judge.Copies.OpenBlob(ctx, at.Host, at.Repository, d)
+		}))
+	}
+	return n, nil
+}

@@ -1,0 +1,97 @@
+package seen
+
+import (
+	"context"
+
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/sight"
+)
+
+// maxCandidates caps the names that are asked about because one digest without a
+// name may be theirs.
+const maxCandidates = 3
+
+// identify finds names for digests that have none. They are hints, which prove
+// nothing: the catalogue, the promotion manifest, and the release that the caller names.
+func (s *run) identify(ctx context.Context) {
+	var alone []string
+	for _, g := range s.groups {
+		if g.claim == nil && g.seen == "" {
+			alone = append(alone, g.digests...)
+		}
+	}
+	for _, h := range s.containers {
+		alone = append(alone, h.anonymous()...)
+	}
+	if len(alone) == 0 {
+		return
+	}
+	if v := s.judge.Release; !v.IsZero() {
+		s.wantRelease(v)
+	}
+	s.wantNamesOf(ctx, alone)
+}
+
+// wantNamesOf asks for the images that are said to have these digests.
+func (s *run) wantNamesOf(ctx context.Context, digests []string) {
+	if len(digests) == 0 {
+		return
+	}
+	promotion := s.promoted(ctx)
+	for _, digest := range digests {
+		for _, row := range first(s.catalogued(digest), maxCandidates) {
+			s.want(registry.Ref{Host: s.policy.Images.Registry, Repository: row.Image, Tag: row.Tag})
+		}
+		if promotion == nil {
+			continue
+		}
+		n := 0
+		for _, name := range promotion.Images() {
+			for _, tag := range promotion.Tags(name, digest) {
+				image, _ := s.policy.SplitArch(name)
+				if n++; n <= maxCandidates {
+					s.want(registry.Ref{Host: s.policy.Images.Registry, Repository: orElse(image, name), Tag: tag})
+				}
+			}
+		}
+	}
+}
+
+// wantRelease asks for every image that a release and its kubeadm have.
+func (s *run) wantRelease(v release.Version) {
+	images, _, ok := s.policy.Least(v.Minor)
+	if !ok {
+		return
+	}
+	for _, name := range images {
+		s.want(registry.Ref{Host: s.policy.Images.Registry, Repository: name, Tag: v.String()})
+	}
+	more, _ := release.KubeadmImages(v)
+	for _, name := range more {
+		if ref, err := registry.ParseRef(name); err == nil {
+			s.want(ref)
+		}
+	}
+}
+
+// anonymous are digests by which copies that have no name may be found.
+func (h *held) anonymous() (digests []string) {
+	var walk func(n sight.Node)
+	walk = func(n sight.Node) {
+		for _, d := range []string{n.Blob.Digest, n.Config.Digest} {
+			if d != "" {
+				digests = append(digests, d)
+			}
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	for _, c := range h.copies {
+		if len(c.claims) == 0 && len(c.Names) == 0 {
+			walk(c.Root)
+		}
+	}
+	return digests
+}

@@ -1,0 +1,119 @@
+package seen
+
+import (
+	"github.com/kverify/kverify/pkg/convert"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+)
+
+// A claim is what a name says: that something is this image. Names are carried
+// claims (rule 31): one chooses the table that counts, and proves nothing.
+type claim struct {
+	seen     string       // the name as it was seen
+	ref      registry.Ref // at the policy's registry: image and tag, or image and digest
+	platform string       // "os/arch..." that the name or a list says; empty says nothing
+}
+
+// standing is whose a name is.
+type standing struct {
+	kind sight.Kind
+	ref  registry.Ref // at Kubernetes' own registry, where it is ours
+	own  bool         // it is the name there, and was not mapped
+}
+
+// A table is one genuine image: what was found out about its name, and the
+// digests of everything that its index leads to. Those are bytes that the signed
+// index names, so that equality with one of them is equality with the image.
+type table struct {
+	ref       registry.Ref
+	index     report.Result // of the index, or of the one manifest that the name has
+	platforms []*genuine
+	derived   []derived // forms of the index
+	whole     bool      // every platform was verified, and its config read
+	lacking   []string  // platforms that were not
+}
+
+// genuine is one platform of a table.
+type genuine struct {
+	of       *table
+	result   report.Result
+	image    *registry.Image
+	manifest []byte
+	config   []byte
+	diffIDs  []string
+	platform registry.Platform // of the config
+	derived  []derived
+	err      error // why manifest or config could not be read
+}
+
+// A hit is one digest of a table, and what it is the digest of.
+type hit struct {
+	table *table
+	of    *genuine // nil for an index
+	role  sight.Role
+	form  *derived // set where a converter would write it
+}
+
+// derived is what a named converter must write of something genuine (rule 29).
+type derived struct {
+	convert.Derived
+	role sight.Role
+}
+
+// A finding is what came of one index or one platform of a copy.
+type finding struct {
+	verdict report.Verdict
+	reason  report.Reason
+	detail  string
+
+	of       *genuine // the platform that it is; nil for an index, and where it is none
+	index    *table   // the table of an index that was found in it, or was not
+	platform string   // as the copy says it, where it is none of ours
+	digest   string   // of what was seen
+	role     sight.Role
+	form     *derived
+	strength report.Strength // of what contradicts
+	notes    []string
+}
+
+// thing is what was seen in one place.
+type thing struct {
+	seen     string // the name as it stands there; empty where there is none
+	claim    *claim // of a name that is ours, or was mapped to ours
+	at       standing
+	digests  []string // of one image: what is known of one of them is known of it
+	bare     bool     // a storage's id, which cannot contradict
+	role     sight.Role
+	reported bool // by a runtime: nothing is fetched for it
+	fault    string
+	place    report.Place
+	also     []string // further names
+}
+
+// digest is the first of them, or empty.
+func (t thing) digest() string {
+	if len(t.digests) == 0 {
+		return ""
+	}
+	return t.digests[0]
+}
+
+// group is one thing, with every place where it was seen.
+type group struct {
+	thing
+	places []report.Place
+	more   int
+}
+
+// held is one container, with the claims that the names of its copies make.
+type held struct {
+	name   string
+	copies []heldCopy
+}
+
+type heldCopy struct {
+	sight.Copy
+	claims []claim
+	at     standing
+}

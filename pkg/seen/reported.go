@@ -1,0 +1,170 @@
+package seen
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+)
+
+// judgeReported judges digests of which there are no bytes: what a machine says
+// that it runs, and not the machine (rule 27).
+func (s *run) judgeReported(ctx context.Context) {
+	for _, g := range s.groups {
+		switch {
+		case g.fault != "":
+			s.emit(claim{seen: orElse(g.seen, orElse(g.digest(), place(g)))}, g, unknown(report.Malformed, "%s", g.fault))
+		case g.claim == nil && g.seen == "" && len(g.digests) > 0:
+			s.nameless(g)
+		case g.claim == nil:
+			// judgeOthers has it
+		case len(g.digests) > 0 || g.reported:
+			s.emit(*g.claim, g, s.reported(*g.claim, g)...)
+		case g.at.own:
+			s.asTheyAre(g)
+		default:
+			s.fetched = append(s.fetched, *g.claim)
+		}
+	}
+}
+
+// asTheyAre reports an image that was named and not seen: what is served under
+// that name now.
+func (s *run) asTheyAre(g *group) {
+	t := s.tables[g.claim.key()]
+	if t == nil {
+		return
+	}
+	for _, res := range t.results() {
+		res.Places, res.MorePlaces = g.places, g.more
+		s.put(res)
+	}
+}
+
+// results are those that were found out about the image itself.
+func (t *table) results() []report.Result {
+	out := []report.Result{t.index}
+	for _, g := range t.platforms {
+		if g.result.Platform != "" {
+			out = append(out, g.result)
+		}
+	}
+	return out
+}
+
+// reported judges digests of one image that stand under a name of ours: one that is
+// another's contradicts, and one that the table has is enough.
+func (s *run) reported(c claim, g *group) []finding {
+	if len(g.digests) == 0 {
+		return []finding{unknown(report.Absent, "whoever listed it says no digest: the container waits, or its image was imported without one")}
+	}
+	var in []hit
+	for _, d := range g.digests {
+		here := s.within(c, d)
+		in = append(in, here...)
+		if len(here) > 0 || g.bare {
+			continue
+		}
+		if name, strength, ok := s.elsewhere(c, d); ok {
+			f := contradicted(strength, "%s is %s, under the name %s", short(d), name, c.named())
+			f.digest, f.role = d, g.role
+			return []finding{f}
+		}
+	}
+	if len(in) > 0 {
+		return s.known(in[0])
+	}
+	f := unknown(report.NoClaim, "Kubernetes never published %s under that name; a mirror that was filled by docker push changes every digest, so that only the bytes can tell: kverify verify %s", short(g.digest()), c.seen)
+	f.digest, f.role = g.digest(), g.role
+	return []finding{f}
+}
+
+// known gives the findings of a digest that a table has. An index stands with
+// its platforms, since a machine runs one of them.
+func (s *run) known(h hit) (out []finding) {
+	s.remark("digests as reported, and not the machines that reported them")
+	say := func(role sight.Role) string {
+		return "as reported: its " + role.String() + " is the genuine one" + h.form.words()
+	}
+	if h.role != sight.Index || h.of != nil {
+		return []finding{{verdict: report.Verified, of: h.of, role: h.role, form: h.form, digest: s.digestOf(h), detail: say(h.role)}}
+	}
+	out = append(out, finding{verdict: report.Verified, index: h.table, role: sight.Index, form: h.form, digest: s.digestOf(h), detail: say(sight.Index)})
+	for _, g := range h.table.platforms {
+		if g.result.Platform != "" && s.arch(g.result.Platform) {
+			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: g.result.Digest, detail: "as reported: the genuine index names it"})
+		}
+	}
+	return out
+}
+
+func (s *run) digestOf(h hit) string {
+	switch {
+	case h.form != nil:
+		return h.form.Digest
+	case h.of == nil:
+		return h.table.index.Digest
+	case h.role == sight.Config:
+		return h.of.image.Config.Digest
+	default:
+		return h.of.result.Digest
+	}
+}
+
+// arch says whether copies of this platform are to be judged.
+func (s *run) arch(platform string) bool {
+	if len(s.judge.Arches) == 0 || platform == "" {
+		return true
+	}
+	parts := strings.Split(platform, "/")
+	return len(parts) > 1 && slices.Contains(s.judge.Arches, parts[1])
+}
+
+// nameless judges a digest that stands alone.
+func (s *run) nameless(g *group) {
+	for _, d := range g.digests {
+		for _, h := range s.hits[d] {
+			s.emit(claim{seen: h.table.ref.String(), ref: h.table.ref}, g, s.known(h)...)
+			return
+		}
+	}
+	f := unknown(report.NoClaim, "no release that kverify knows names this digest; name the release with --release VERSION. A config's digest (an image id) cannot be looked up: give the image's name")
+	f.digest, f.role = g.digest(), g.role
+	s.emit(claim{seen: g.digest()}, g, f)
+}
+
+// judgeOthers counts what is not Kubernetes', and says what only looks like it.
+func (s *run) judgeOthers() {
+	for _, g := range s.groups {
+		if g.claim != nil || g.seen == "" || g.fault != "" {
+			continue
+		}
+		known := slices.ContainsFunc(g.digests, func(d string) bool { return len(s.hits[d]) > 0 })
+		s.other(g, claim{seen: g.seen}, g.at, known, finding{digest: g.digest(), role: g.role})
+	}
+}
+
+// other is what became of an image that no name of ours points at. known says
+// that something of it is in a table: then it is a copy, under a name that nobody mapped.
+func (s *run) other(g *group, c claim, at standing, known bool, f finding) {
+	say := func(format string, args ...any) {
+		v := unknown(report.NoClaim, format, args...)
+		f.verdict, f.reason, f.detail = v.verdict, v.reason, v.detail
+		s.emit(c, g, f)
+	}
+	switch {
+	case at.kind == sight.Alike:
+		say("it has the name of an image of Kubernetes, at a place that is not ours; if it is a copy: --as %s", s.judge.Names.Advice(c.seen))
+	case known:
+		say("it is an image of Kubernetes, under a name that says another thing; if it is a copy, say so with --as FROM=TO")
+	case s.judge.Strict:
+		say("it is no image of Kubernetes, and --strict lets no other pass")
+	default:
+		if at.kind == sight.Vendor {
+			s.vendors++
+		}
+		s.others = append(s.others, c.seen)
+	}
+}

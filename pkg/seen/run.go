@@ -1,0 +1,162 @@
+package seen
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+	"github.com/kverify/kverify/pkg/sight/packages"
+	"github.com/kverify/kverify/pkg/trust"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// Judge judges what was seen elsewhere. Its fields are set before its use and
+// not changed after.
+type Judge struct {
+	// Verifier examines what Kubernetes released; evidence comes from where it reads and
+	// from nowhere else, least of all from where a copy lies (rule 31).
+	Verifier *verify.Verifier
+	// Copies reads private copies, where their names point. Nil reads none: then a
+	// name without a digest stays unknown.
+	Copies *registry.Client
+	// Names says which names are ours, and which were mapped to ours.
+	Names sight.Names
+	// Arches are the architectures of which copies are judged; none means all.
+	Arches []string
+	// Release is what is asked of for a digest that has no name; the zero value asks of none.
+	Release release.Version
+	// Strict makes each image that is not Kubernetes' unknown.
+	Strict bool
+}
+
+// Input is what is to be judged.
+type Input struct {
+	Subjects []string       // as the caller was asked, for the report
+	Refs     []registry.Ref // names to be fetched where they point
+	Digests  []string       // "sha256:<hex>" of which nothing else is known
+	// Lists yield what was reported. An error that one yields ends the run, and is Judge's.
+	Lists    []iter.Seq2[sight.Sighting, error]
+	Copies   []Container
+	Packages []Package
+	// Before is a report of the same verifier that is to be part of this one, such as of files.
+	Before report.Report
+}
+
+// Container is what one archive, layout or directory holds.
+type Container struct {
+	Name   string // as it was given
+	Copies []sight.Copy
+	Err    error // why it cannot be read; Copies is empty then
+}
+
+// Package is a package of deb or rpm, as it was read.
+type Package struct {
+	Name string // as it was given
+	*packages.Package
+	// Said are the releases that each program's bytes name, by path.
+	Said map[string][]release.Version
+	Err  error // why it cannot be read; Package is nil then
+}
+
+// promotedWith is an image whose promotion manifest has all images of a release.
+const promotedWith = "kube-proxy"
+
+// run is one run of a Judge.
+type run struct {
+	judge    *Judge
+	verifier *verify.Verifier
+	policy   *trust.Policy
+
+	groups []*group
+	byKey  map[string]*group
+
+	wanted   []registry.Ref // what Kubernetes released, to be examined
+	asked    map[string]bool
+	tables   map[string]*table // by name
+	order    []*table
+	read     map[*table]bool
+	hits     map[string][]hit
+	rows     map[string][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
+	promoted func(context.Context) *release.Promotion
+	releases []string
+	inner    []report.Result // of documents, and of names that were asked for themselves
+
+	whole      []release.Version // releases that are to be examined as a whole
+	fetched    []claim
+	containers []held
+
+	results []report.Result
+	merged  map[string]int
+	others  []string // images that are not judged
+	vendors int
+	remarks []string // for the verdict's line
+}
+
+func newRun(j *Judge) *run {
+	s := &run{judge: j, verifier: j.Verifier, policy: j.Verifier.Policy,
+		byKey: map[string]*group{}, asked: map[string]bool{}, tables: map[string]*table{}, read: map[*table]bool{},
+		hits: map[string][]hit{}, merged: map[string]int{}}
+	if s.policy == nil {
+		s.policy = trust.EmbeddedPolicy()
+	}
+	var once sync.Once
+	var promotion *release.Promotion
+	s.promoted = func(ctx context.Context) *release.Promotion {
+		once.Do(func() { promotion = release.LoadPromotion(ctx, s.verifier.Fetch, promotedWith).Value })
+		return promotion
+	}
+	return s
+}
+
+func (s *run) group(t thing) {
+	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), strconv.FormatBool(t.reported), t.fault}, "\x00")
+	g := s.byKey[key]
+	if g == nil {
+		g = &group{thing: t}
+		s.byKey[key], s.groups = g, append(s.groups, g)
+		if t.claim != nil {
+			s.want(t.claim.ref)
+		}
+	}
+	if t.place != (report.Place{}) && len(g.places) < report.MaxPlaces {
+		g.places = append(g.places, t.place)
+	} else if t.place != (report.Place{}) {
+		g.more++
+	}
+	for _, name := range t.also {
+		if name != t.seen && !slices.Contains(g.also, name) && len(g.also) < report.MaxPlaces {
+			g.also = append(g.also, name)
+		}
+	}
+}
+
+// want asks for what Kubernetes released under a name.
+func (s *run) want(ref registry.Ref) {
+	if name := ref.String(); !s.asked[name] {
+		s.asked[name] = true
+		s.wanted = append(s.wanted, ref)
+	}
+}
+
+// remark says something in the verdict's own line, once.
+func (s *run) remark(text string) {
+	if !slices.Contains(s.remarks, text) {
+		s.remarks = append(s.remarks, text)
+	}
+}
+
+// inside takes over the results of what the others rest on, such as of an SBOM.
+func (s *run) inside(results []report.Result) {
+	for _, res := range results {
+		if res.Kind != report.KindImage && !slices.ContainsFunc(s.inner, func(o report.Result) bool { return o.Subject == res.Subject }) {
+			s.inner = append(s.inner, res)
+		}
+	}
+}

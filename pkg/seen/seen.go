@@ -1,0 +1,231 @@
+// Package seen judges what others hold: digests that a list or a cluster
+// reports, copies that other tools wrote into archives, layouts and private
+// registries. Nobody signs those. It verifies the image that Kubernetes released
+// once, by the path that every image takes, and holds what was seen against the
+// digests that its signed index leads to. The rules are 27 to 31 of docs/trust.md.
+package seen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// Judge gives one report of everything. The error is a [*verify.UsageError], or
+// what a list yielded.
+func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
+	if j.Verifier == nil {
+		return report.Report{}, errors.New("seen: this judge was given no Verifier")
+	}
+	s := newRun(j)
+	for _, l := range in.Lists {
+		for one, err := range l {
+			var broken *sight.ListError
+			if errors.As(err, &broken) && !broken.NotAList { // what came before it counts
+				s.group(thing{seen: broken.Source, fault: err.Error(), place: report.Place{Source: broken.Source, Line: broken.Line}})
+				break
+			}
+			if err != nil {
+				return report.Report{}, err
+			}
+			s.sighted(one)
+		}
+	}
+	for _, ref := range in.Refs {
+		s.named(ref)
+	}
+	for _, digest := range in.Digests {
+		s.group(thing{digests: []string{digest}})
+	}
+	for _, c := range in.Copies {
+		s.contained(c)
+	}
+	s.identify(ctx)
+	rep, err := s.examine(ctx)
+	if err != nil {
+		return report.Report{}, err
+	}
+	if err := s.examineLate(ctx); err != nil {
+		return report.Report{}, err
+	}
+	s.judgeReported(ctx)
+	s.judgeFetched(ctx)
+	s.judgeContainers(ctx)
+	if err := s.packaged(ctx, in.Packages); err != nil {
+		return report.Report{}, err
+	}
+	s.judgeOthers()
+	return s.report(ctx, rep, in)
+}
+
+// sighted takes one sighting in: each of its names that is ours is a claim of its own.
+func (s *run) sighted(one sight.Sighting) {
+	names := slices.DeleteFunc(append([]string{one.Name}, one.Others...), func(n string) bool { return n == "" })
+	t := thing{bare: one.Bare, role: one.Role, place: one.Place, reported: one.Reported, fault: one.Fault, also: names}
+	if one.Digest != "" {
+		t.digests = append([]string{one.Digest}, one.Also...)
+	}
+	if len(names) == 0 && len(t.digests) == 0 && one.Version != "" {
+		s.version(one.Version)
+		return
+	}
+	tagged, any := false, false
+	for _, withTag := range []bool{true, false} {
+		for _, name := range names {
+			at := s.classify(name)
+			if at.kind != sight.Ours || (at.ref.Tag != "") != withTag || !withTag && tagged {
+				continue
+			}
+			own := t
+			if len(own.digests) == 0 && at.ref.Digest != "" {
+				own.digests = []string{at.ref.Digest}
+			}
+			c := s.claimOf(name, at)
+			own.seen, own.claim, own.at = name, &c, at
+			s.group(own)
+			tagged, any = tagged || withTag, true
+		}
+	}
+	if any {
+		return
+	}
+	for i, name := range names { // what points at us counts, wherever it stands
+		if at := s.classify(name); i == 0 || at.kind == sight.Alike && t.at.kind != sight.Alike {
+			t.at, t.seen = at, name
+		}
+	}
+	s.group(t)
+}
+
+// named takes in a name that is to be fetched.
+func (s *run) named(ref registry.Ref) {
+	name := ref.String()
+	t := thing{seen: name, at: s.classify(name)}
+	if ref.Digest != "" {
+		t.digests = []string{ref.Digest}
+	}
+	switch {
+	case t.at.kind != sight.Ours:
+		t.place = report.Place{Source: name}
+		s.group(t)
+	case t.at.own:
+		t.claim, t.digests = &claim{seen: name, ref: ref}, nil // as it is: the ordinary path judges it
+		s.group(t)
+	default:
+		c := s.claimOf(name, t.at)
+		s.want(c.ref)
+		s.fetched = append(s.fetched, c)
+	}
+}
+
+// version takes in a release that is to be examined as a whole.
+func (s *run) version(name string) {
+	v, err := release.ParseVersion(name)
+	if err == nil && !slices.Contains(s.whole, v) {
+		s.whole = append(s.whole, v)
+	}
+}
+
+// examine verifies what Kubernetes released under every name that was claimed.
+func (s *run) examine(ctx context.Context) (report.Report, error) {
+	rep, err := s.verifier.Compose(ctx, nil, nil, nil)
+	if err == nil && len(s.whole) > 0 {
+		if rep, err = s.verifier.Images(ctx, verify.Request{Versions: s.whole}); err == nil {
+			s.take(ctx, rep)
+			for _, res := range rep.Results {
+				if res.Kind == report.KindImage {
+					s.put(res)
+				}
+			}
+		}
+	}
+	if err == nil && len(s.wanted) > 0 {
+		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
+			s.take(ctx, rep)
+		}
+	}
+	return rep, err
+}
+
+func (s *run) take(ctx context.Context, rep report.Report) {
+	for _, v := range rep.Releases {
+		if !slices.Contains(s.releases, v) {
+			s.releases = append(s.releases, v)
+		}
+	}
+	s.inside(rep.Results)
+	s.newTables(ctx, rep.Results)
+}
+
+// maxLate caps the digests under a name of ours that are looked up by themselves,
+// because the table of their name does not have them.
+const maxLate = 64
+
+// examineLate asks what a digest is that stands under a name of ours and is not in
+// its table: the digest of another image or version contradicts the name.
+func (s *run) examineLate(ctx context.Context) error {
+	var strange []string
+	s.wanted = nil
+	for _, g := range s.groups {
+		if g.claim == nil || slices.ContainsFunc(g.digests, func(d string) bool { return len(s.hits[d]) > 0 }) {
+			continue
+		}
+		for _, d := range g.digests {
+			if len(strange) == maxLate {
+				break
+			}
+			strange = append(strange, d)
+			ref := g.claim.ref
+			ref.Tag, ref.Digest = "", d
+			s.want(ref)
+		}
+	}
+	s.wantNamesOf(ctx, strange)
+	if len(s.wanted) == 0 {
+		return nil
+	}
+	rep, err := s.verifier.References(ctx, s.wanted)
+	if err == nil {
+		s.take(ctx, rep)
+	}
+	return err
+}
+
+func (s *run) report(ctx context.Context, rep report.Report, in Input) (report.Report, error) {
+	// A document that both read is one result.
+	inner := slices.DeleteFunc(s.inner, func(res report.Result) bool {
+		return slices.ContainsFunc(in.Before.Results, func(o report.Result) bool { return o.Kind == res.Kind && o.Subject == res.Subject })
+	})
+	out, err := s.verifier.Compose(ctx, in.Subjects, nil, slices.Concat(inner, in.Before.Results, s.results))
+	if err != nil {
+		return report.Report{}, err
+	}
+	for _, v := range append(in.Before.Releases, s.releases...) {
+		if !slices.Contains(out.Releases, v) {
+			out.Releases = append(out.Releases, v)
+		}
+	}
+	out.Scope.Checks = withCopy(rep.Scope.Checks)
+	out.Scope.Partial, out.Scope.Omitted, out.Scope.Absent = rep.Scope.Partial, rep.Scope.Omitted, rep.Scope.Absent
+	out.Scope.Platforms = s.judge.Arches
+	out.Scope.Others, out.Scope.Vendors, out.Scope.Remarks = s.others, s.vendors, s.remarks
+	out.Interrupted = cmp.Or(out.Interrupted, rep.Interrupted)
+	return out, nil
+}
+
+// withCopy puts the check copy into its place among those that were made.
+func withCopy(checks []string) (out []string) {
+	for _, name := range report.CheckNames {
+		if name == report.Copy || slices.Contains(checks, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}

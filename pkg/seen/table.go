@@ -1,0 +1,212 @@
+package seen
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+)
+
+// verified says whether everything that was found out about it is.
+func (g *genuine) verified() bool { return g.err == nil && g.result.Verdict() == report.Verified }
+
+// name is the image's own, with its platform.
+func (g *genuine) name() string {
+	return strings.TrimSpace(g.of.ref.String() + " " + g.result.Platform)
+}
+
+// maxConfig caps an image's config: those of a release are under 10 KB.
+const maxConfig = 1 << 20
+
+// tablesAtOnce is how many configs are read side by side.
+const tablesAtOnce = 32
+
+// newTables makes a table of each image that was examined.
+func (s *run) newTables(ctx context.Context, results []report.Result) {
+	var all []*genuine
+	for _, res := range results {
+		if res.Kind != "image" {
+			continue
+		}
+		t := s.tables[res.Subject]
+		if t == nil {
+			ref, err := registry.ParseRef(res.Subject)
+			if err != nil {
+				continue // not the name of an image that this package asked for
+			}
+			t = &table{ref: ref}
+			s.tables[res.Subject] = t
+			s.order = append(s.order, t)
+		}
+		if res.Platform == "" {
+			t.index = res
+			continue
+		}
+		g := &genuine{of: t, result: res}
+		t.platforms, all = append(t.platforms, g), append(all, g)
+	}
+	for _, t := range s.order {
+		if len(t.platforms) == 0 && t.index.Digest != "" && !s.read[t] { // one manifest without an index
+			g := &genuine{of: t, result: t.index}
+			t.platforms, all = []*genuine{g}, append(all, g)
+		}
+		s.read[t] = true
+	}
+	par.Map(ctx, len(all), tablesAtOnce, func(ctx context.Context, i int) { all[i].err = s.fill(ctx, all[i]) },
+		func(i int) { all[i].err = context.Canceled })
+	for _, t := range s.order {
+		t.lacking = nil
+		for _, g := range t.platforms {
+			if !g.verified() {
+				t.lacking = append(t.lacking, g.result.Platform)
+			}
+		}
+		t.whole = len(t.platforms) > 0 && len(t.lacking) == 0 && t.index.Verdict() == report.Verified
+		if n := s.platformsOf(ctx, t); n > len(t.platforms) {
+			t.whole = false
+		}
+		t.derived = s.deriveIndexes(ctx, t)
+	}
+	s.indexDigests()
+}
+
+// platformsOf counts the platforms that the index itself names: a sparse mirror has
+// results for fewer. What cannot be read counts as many.
+func (s *run) platformsOf(ctx context.Context, t *table) (n int) {
+	if t.index.Digest == "" {
+		return math.MaxInt
+	}
+	ref := t.ref
+	ref.Tag, ref.Digest = "", t.index.Digest
+	m, err := s.verifier.Registry.Manifest(ctx, ref)
+	if err != nil {
+		return math.MaxInt
+	}
+	if !m.IsIndex() {
+		return 1
+	}
+	idx, err := m.Index()
+	if err != nil {
+		return math.MaxInt
+	}
+	for _, d := range idx.Manifests {
+		if d.Platform != nil && d.Platform.OS != "unknown" {
+			n++
+		}
+	}
+	return n
+}
+
+// fill reads the manifest and the config of a platform, both by digest.
+func (s *run) fill(ctx context.Context, g *genuine) error {
+	ref := g.of.ref
+	if g.result.Digest == "" {
+		return fmt.Errorf("%s has no digest", g.name())
+	}
+	ref.Tag, ref.Digest = "", g.result.Digest
+	reg := s.verifier.Registry
+	m, err := reg.Manifest(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if g.image, err = m.Image(); err != nil {
+		return err
+	}
+	body, err := reg.Blob(ctx, ref.Host, ref.Repository, g.image.Config.Digest, maxConfig)
+	if err != nil {
+		return err
+	}
+	c, err := registry.ParseConfig(body)
+	if err != nil {
+		return err
+	}
+	g.manifest, g.config, g.diffIDs, g.platform = m.Body, body, c.DiffIDs, c.Platform()
+	g.derive()
+	return nil
+}
+
+// name says which image the hit is, for a message.
+func (h hit) name() string {
+	name, release := h.table.ref.String(), h.table.index.Release
+	if h.of != nil {
+		name = h.of.name()
+	}
+	if h.table.ref.Tag == "" && release != "" {
+		name += " of " + release
+	}
+	return name
+}
+
+// verified says whether what the digest is of was verified: only then may it contradict.
+func (h hit) verified() bool {
+	if h.of != nil {
+		return h.of.verified()
+	}
+	return h.table.index.Verdict() == report.Verified
+}
+
+// indexDigests notes every digest of every table. Any digest is tried in every
+// role: what a runtime calls an id is a config's in one store, an index's in another.
+func (s *run) indexDigests() {
+	clear(s.hits)
+	add := func(digest string, h hit) {
+		if digest != "" && !slices.Contains(s.hits[digest], h) {
+			s.hits[digest] = append(s.hits[digest], h)
+		}
+	}
+	for _, t := range s.order {
+		add(t.index.Digest, hit{table: t, role: sight.Index})
+		for _, g := range t.platforms {
+			add(g.result.Digest, hit{table: t, of: g, role: sight.Manifest})
+			if g.image == nil {
+				continue
+			}
+			add(g.image.Config.Digest, hit{table: t, of: g, role: sight.Config})
+			for i := range g.derived {
+				add(g.derived[i].Digest, hit{table: t, of: g, role: g.derived[i].role, form: &g.derived[i]})
+			}
+		}
+		for i := range t.derived {
+			add(t.derived[i].Digest, hit{table: t, role: sight.Index, form: &t.derived[i]})
+		}
+	}
+}
+
+// within gives the hits of a digest in the table that a claim chooses.
+func (s *run) within(c claim, digest string) (in []hit) {
+	for _, h := range s.hits[digest] {
+		if h.table == s.tables[c.key()] && (h.of == nil || c.allows(h.of.platform.OS, h.of.platform.Architecture)) {
+			in = append(in, h)
+		}
+	}
+	return in
+}
+
+// elsewhere finds what else a digest is known to be: the digest of another image,
+// version or platform that was verified, or that the catalogue names (rule 28). What is
+// in the claim's own table is nothing else.
+func (s *run) elsewhere(c claim, digest string) (name string, strength report.Strength, ok bool) {
+	if len(s.within(c, digest)) > 0 {
+		return "", 0, false
+	}
+	for _, h := range s.hits[digest] {
+		if h.verified() {
+			return h.name() + " (" + h.role.String() + ")", report.Signed, true
+		}
+	}
+	for _, row := range s.catalogued(digest) {
+		if row.Image == c.ref.Repository && row.Tag == c.ref.Tag {
+			return "", 0, false
+		}
+	}
+	for _, row := range s.catalogued(digest) {
+		return strings.TrimSuffix(row.Image+":"+row.Tag+" "+row.Platform, " index"), report.Embedded, true
+	}
+	return "", 0, false
+}

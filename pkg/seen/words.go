@@ -1,0 +1,74 @@
+package seen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/report"
+)
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func short(digest string) string {
+	if len(digest) > len("sha256:")+12 {
+		return digest[:len("sha256:")+12]
+	}
+	return digest
+}
+
+func refuted(format string, args ...any) finding {
+	return finding{verdict: report.Refuted, reason: report.Mismatch, detail: fmt.Sprintf(format, args...)}
+}
+
+// contradicted is refuted by what another name is known to be.
+func contradicted(by report.Strength, format string, args ...any) finding {
+	f := refuted(format, args...)
+	f.strength = by
+	return f
+}
+
+func unknown(reason report.Reason, format string, args ...any) finding {
+	return finding{reason: reason, detail: fmt.Sprintf(format, args...)}
+}
+
+func list(words []string) string {
+	switch n := len(words); {
+	case n == 0:
+		return "nothing that runs"
+	case n > 6:
+		return strings.Join(words[:6], ", ") + fmt.Sprintf(" and %d more", n-6)
+	default:
+		return strings.Join(words, ", ")
+	}
+}
+
+// unread is the finding of what could not be read.
+func unread(what string, err error) finding {
+	verdict, reason := session.Classify(err)
+	return finding{verdict: verdict, reason: reason, detail: fmt.Sprintf("%s: %v", what, err)}
+}
+
+func orElse(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }
+
+// identifier hashes in a stable form what a result is of, so that the same outcome in many places is one.
+func identifier(words ...string) string {
+	sum := sha256.New()
+	for _, w := range words {
+		_, _ = io.WriteString(sum, w+"\x00")
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
