@@ -89,6 +89,8 @@ func TestScripts(t *testing.T) {
 			"end":         end,
 			"certificate": certificate,
 			"keys":        keys,
+			"digest":      digest,
+			"save":        save,
 		},
 	})
 }

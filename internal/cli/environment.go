@@ -14,7 +14,7 @@ import (
 const notFromEnvironment = "kverify_not_from_environment"
 
 // repeatable flags take several values, separated by commas, from the environment.
-var repeatable = []string{"endpoint", "output"}
+var repeatable = []string{"endpoint", "output", "as"}
 
 // fromEnvironment sets every flag that was not given from KVERIFY_<FLAG>.
 func (a *app) fromEnvironment(c *cobra.Command) (err error) {

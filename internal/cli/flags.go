@@ -19,6 +19,7 @@ type shared struct {
 	key         string
 	checks      string
 	require     string
+	lock        string
 	jobs        int
 	timeout     time.Duration
 	retry       int
@@ -89,6 +90,7 @@ func (s *shared) add(c *cobra.Command) {
 	s.addKey(f)
 	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
 	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
+	f.StringVar(&s.lock, "lock", "", "refute what has another digest than this `FILE` of kverify lock says")
 	s.addJobs(f, defaultJobs, examineSubjects)
 	s.addPace(f, endRun+"; what is not done then is unknown")
 	f.StringVar(&s.cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")

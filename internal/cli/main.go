@@ -30,7 +30,7 @@ func Main() int {
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	a := &app{args: os.Args[1:], getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{args: asVerifier(os.Args), getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})

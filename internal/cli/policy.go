@@ -26,18 +26,35 @@ func (a *app) policyCommand() *cobra.Command {
 		Args: subcommandOnly("policy", "show, check"),
 		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
 	}
+	form := ""
 	show := &cobra.Command{
-		Use:     "show",
-		Short:   "Print the built-in policy, with its comments",
-		Long:    "Prints the policy that is built in, as YAML. A copy of it, changed, goes in with --policy.",
-		Example: withExamples("kverify policy show > my-policy.yaml"),
-		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
+		Use:   "show",
+		Short: "Print the built-in policy, with its comments",
+		Long: `Prints the policy that is built in, as YAML. A copy of it, changed, goes in with --policy.
+
+With --for, writes who must have signed images as the policy of something that decides
+at pull or at admission, and says what is lost: none of them binds the version.`,
+		Example: withExamples(
+			"kverify policy show > my-policy.yaml",
+			"kverify policy show --for kyverno | kubectl apply -f -",
+		),
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
 			a.running = true
-			_, err := a.stdout.Write(trust.EmbeddedPolicyYAML())
+			text := trust.EmbeddedPolicyYAML()
+			if c.Flags().Changed("for") {
+				if err := chosen("for", []string{form}, policyForms); err != nil {
+					return err
+				}
+				text = []byte(policyFor(form, trust.EmbeddedPolicy()))
+			}
+			_, err := a.stdout.Write(text)
 			return err
 		},
 	}
+	show.Flags().StringVar(&form, "for", "", "write who signs images as the policy of `FORM`: "+orList(policyForms))
+	_ = show.Flags().SetAnnotation("for", notFromEnvironment, nil)
+	_ = show.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(policyForms, cobra.ShellCompDirectiveNoFileComp))
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether a file is a policy, and what it demands",

@@ -46,7 +46,7 @@ func (a *app) rootCommand() *cobra.Command {
 		return &usageError{err: err, hint: "try: " + c.CommandPath() + " --help"}
 	})
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { help(a.stdout, c) })
-	c.AddCommand(a.imagesCommand(), a.downloadCommand(), a.verifyCommand(), a.listCommand(), a.sbomCommand(), a.notesCommand(), a.reportCommand(), a.releasesCommand(), a.skewCommand(), a.policyCommand(), a.trustCommand(), a.mirrorCommand(), a.versionCommand(), a.completionCommand())
+	c.AddCommand(a.imagesCommand(), a.downloadCommand(), a.verifyCommand(), a.listCommand(), a.sbomCommand(), a.notesCommand(), a.reportCommand(), a.releasesCommand(), a.skewCommand(), a.policyCommand(), a.trustCommand(), a.mirrorCommand(), a.imageVerifierCommand(), a.lockCommand(), a.versionCommand(), a.completionCommand())
 	c.AddCommand(topics()...)
 	c.SetHelpCommand(a.helpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true

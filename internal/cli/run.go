@@ -68,6 +68,11 @@ func (a *app) verifying(flags *shared, work func(context.Context, *verify.Verifi
 		if err != nil {
 			return err
 		}
+		if set.lock != "" {
+			if err := a.hold(ctx, set, &r); err != nil {
+				return err
+			}
+		}
 		r.Accepted = accepted
 		if a.code = verdictExit[r.Verdict()]; r.Excused() {
 			a.code = verdictExit[report.Verified]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,14 +18,15 @@ type verifyFlags struct {
 	release string // of which files are
 	shard   string
 	bundle  bundleFlags
+	seen    seenFlags
 }
 
 func (a *app) verifyCommand() *cobra.Command {
 	var flags shared
 	var own verifyFlags
 	c := &cobra.Command{
-		Use:   "verify WHAT...",
-		Short: "Verify a whole release, images by their names, or files, or an artifact by its bundle",
+		Use:   "verify WHAT... | -f LIST",
+		Short: "Verify a release, images, files, copies that others pulled, or an artifact by its bundle",
 		Long: `Verifies everything about a release that can be proved without downloading its
 files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
 as kverify images does, the SBOM's signature and its binding to the version, and
@@ -39,6 +39,17 @@ against that release's own documents.
 Or verifies files, WHAT being a path that begins with ./, ../ or /, of a program, a
 tarball, or a directory of them: which file of which release each is, and that it is
 that. What a path or a program says of its version is a hint; --release names it.
+
+Or verifies copies that other tools pulled, WHAT being an archive (docker save, crane,
+podman, skopeo, ctr, nerdctl), an OCI layout, a directory of skopeo's or containerd's
+content store: each image in it must be the one that its name says.
+
+With -f, judges what a LIST names: a line each, or what kubectl, crictl, docker, podman
+or kubeadm printed; - is stdin. A path is itself judged; what is given to -f is not,
+what it names is. With --as FROM=TO, names in a private registry claim to be ours: the
+bytes are read there, and what proves them where Kubernetes publishes, or in --mirror.
+
+Or says which image of which release a digest is, WHAT being sha256:DIGEST.
 
 Or verifies a whole mirror, WHAT being its directory or a tar archive of it: every
 blob, every layer, every signature and file again from its bytes, that everything is
@@ -54,6 +65,11 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
 		) + "\n" + withExamples(
+			"kverify verify ./images.tar ./layout  # what docker save, skopeo or crane wrote",
+			"kubectl get pods -A -o json | kverify verify -f -  # what a cluster runs",
+			"kverify verify -f images.txt --as harbor.corp/k8s=registry.k8s.io  # private copies",
+			"kverify verify sha256:DIGEST  # which image of which release this is",
+		) + "\n" + withExamples(
 			"kverify verify ./mirror  # everything in a mirror, offline",
 			"kverify verify ./mirror.tar --key cosign.pub  # and what its operator vouches for",
 		) + "\n" + withExamples(
@@ -61,7 +77,7 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 			"kverify verify --bundle FILE --key FILE sha256:DIGEST",
 		),
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && len(own.seen.lists) == 0 {
 				return &usageError{err: fmt.Errorf("verify needs a release or an image and got none; write kverify verify v1.27.2, or registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
 			}
 			return nil
@@ -69,12 +85,13 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 		ValidArgsFunction: completeVersions(true, nil),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error { return a.verify(c, &flags, &own, args) }
-	c.Flags().StringVar(&own.release, "release", "", "files are of this `VERSION`")
+	c.Flags().StringVar(&own.release, "release", "", "files, and digests without a name, are of this `VERSION`")
 	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
 	flags.addAccept(c)
 	flags.add(c)
 	own.bundle.add(c)
+	own.seen.add(c)
 	return c
 }
 
@@ -101,26 +118,19 @@ func (a *app) verify(c *cobra.Command, flags *shared, own *verifyFlags, args []s
 		if err != nil {
 			return report.Report{}, err
 		}
-		return a.verifyNamed(ctx, v, request{what: unique(args), release: own.release, shard: shard})
+		return a.verifyNamed(ctx, v, request{what: unique(args), release: own.release, shard: shard, seen: own.seen})
 	})(c, args)
-}
-
-// request is what is to be verified, by the names that were given.
-type request struct {
-	what    []string // each once
-	release string   // --release, of files
-	shard   *report.Shard
 }
 
 // verifyNamed verifies a release, files or images.
 func (a *app) verifyNamed(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
 	switch {
-	case n.shard != nil && slices.ContainsFunc(n.what, isLocal):
-		return report.Report{}, usagef("--shard: files are not split; name fewer at once")
-	case slices.ContainsFunc(n.what, isLocal):
-		return a.localFiles(ctx, v, n.what, n.release)
+	case n.shard != nil && isSeen(n):
+		return report.Report{}, usagef("--shard: files, copies and lists are not split; name fewer at once")
+	case isSeen(n):
+		return a.verifySeen(ctx, v, n)
 	case n.release != "":
-		return report.Report{}, usagef("--release is for files, and none was named; write a file as ./FILE")
+		return report.Report{}, usagef("--release is for files and for digests without a name, and none was named; write a file as ./FILE")
 	}
 	version, ok, err := a.wholeRelease(ctx, v, n.what)
 	switch {

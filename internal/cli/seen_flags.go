@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/kverify/kverify/pkg/registry"
+	"github.com/spf13/cobra"
+)
+
+// seenFlags are those of what others pulled.
+type seenFlags struct {
+	lists  []string
+	as     []string
+	arches string
+	strict bool
+}
+
+func (s *seenFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVarP(&s.lists, "file", "f", nil, "judge what this `LIST` names (- is stdin): references, or what kubectl, crictl, docker, podman or kubeadm printed; repeatable")
+	_ = c.Flags().SetAnnotation("file", notFromEnvironment, nil)
+	f.StringArrayVar(&s.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`, such as harbor.corp/k8s=registry.k8s.io; repeatable")
+	f.StringVar(&s.arches, "arch", "", "of copies, judge only the architectures of this `LIST`")
+	_ = c.Flags().SetAnnotation("arch", notFromEnvironment, nil)
+	f.BoolVar(&s.strict, "strict", false, "an image that is not Kubernetes' is unknown, instead of counted")
+}
+
+func isDigest(what string) bool {
+	_, err := registry.ParseRef("registry.k8s.io/x@" + what)
+	return err == nil && strings.HasPrefix(what, "sha256:")
+}
