@@ -44,6 +44,11 @@ func JSON(w io.Writer, r report.Report) error {
 			Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...),
 		})
 	}
+	for _, list := range []*[]string{&out.Scope.Subjects, &out.Scope.Checks} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
 	return writeJSON(w, out)
 }
 

@@ -20,6 +20,7 @@ type Options struct {
 	Width   int  // of the terminal, to wrap explanations; 0 wraps nothing
 	Quiet   bool // only the subjects that are not verified, and the verdict
 	Verbose bool // whole digests, other names, what every check looked at, and the story of each subject
+	Wide    bool // whole digests, other names, and where each subject was seen
 }
 
 // Table writes the report as text: first the release and its documents, then
@@ -389,7 +390,7 @@ func short(digest string) string {
 }
 
 func (t *table) digestWidth() int {
-	if t.Verbose {
+	if t.Verbose || t.Wide {
 		return 64
 	}
 	return shortDigest
