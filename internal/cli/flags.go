@@ -69,7 +69,7 @@ func (s *shared) add(c *cobra.Command) {
 	f.IntVar(&s.retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
 	f.StringVar(&s.cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
 	f.BoolVar(&s.noCache, "no-cache", false, "keep nothing, and use nothing that was kept")
-	f.StringArrayVarP(&s.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
+	addOutput(c, &s.output)
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
 	f.BoolVarP(&s.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table, and the subjects in words")
 	f.BoolVar(&s.noColor, "no-color", false, "no colours")

@@ -89,6 +89,7 @@ written is refused.`,
 		Example: withExamples(
 			"kverify report report.json  # as a table",
 			"kverify report report.json --subject kube-proxy  # one subject, in words",
+			"kverify report report.json -o html=report.html  # a page to keep",
 			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
 			"kverify report v1.26.json v1.27.json  # two runs as one",
 		),
@@ -105,7 +106,7 @@ written is refused.`,
 			}
 			set := &settings{ctx: c.Context(), shared: shared{quiet: quiet, verbose: verbose, noColor: noColor}}
 			var err error
-			if set.outputs, err = outputs(out, nil); err != nil {
+			if set.outputs, err = savedOutputs(out); err != nil {
 				return err
 			}
 			var files []*report.File
@@ -132,7 +133,7 @@ written is refused.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
-	f.StringArrayVarP(&out, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table)")
+	addOutput(c, &out)
 	f.BoolVarP(&quiet, "quiet", "q", false, "only what failed, and the verdict")
 	f.BoolVarP(&verbose, "verbose", "v", false, "whole digests and evidence in the table, and every subject in words")
 	f.BoolVar(&noColor, "no-color", false, "no colours")

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -25,13 +24,10 @@ type output struct {
 	file   string // empty means stdout
 }
 
-// reportFormats are those of a report, the default first.
-var reportFormats = []string{"table", "json"}
-
 // outputs reads the values of -o, for a command that knows these formats.
 func outputs(values, formats []string) (list []output, err error) {
 	if len(formats) == 0 {
-		formats = reportFormats
+		formats = render.Formats
 	}
 	if len(values) == 0 {
 		return []output{{format: formats[0]}}, nil
@@ -40,7 +36,11 @@ func outputs(values, formats []string) (list []output, err error) {
 	for _, v := range values {
 		format, file, isFile := strings.Cut(v, "=")
 		if !slices.Contains(formats, format) {
-			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), formats[len(formats)-1])
+			example := formats[len(formats)-1]
+			if slices.Contains(formats, "json") {
+				example = "json"
+			}
+			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), example)
 		}
 		if isFile && file == "" {
 			return nil, usagef("-o %q names no file; write -o %s=FILE", v, format)
@@ -48,10 +48,14 @@ func outputs(values, formats []string) (list []output, err error) {
 		if file == "-" {
 			file = ""
 		}
-		if seen[file] {
+		place := placeOf(file)
+		if seen[place] {
+			if place == "" {
+				file = ""
+			}
 			return nil, usagef("-o writes two reports to %s; give all but one a file of their own, -o %s=FILE", orStdout(file), format)
 		}
-		seen[file] = true
+		seen[place] = place != "/dev/null"
 		if file != "" {
 			if err := namesFile(v, file); err != nil {
 				return nil, err
@@ -60,6 +64,40 @@ func outputs(values, formats []string) (list []output, err error) {
 		list = append(list, output{format, file})
 	}
 	return list, nil
+}
+
+// savedOutputs reads -o for reports that were saved, of which no statement is made.
+func savedOutputs(values []string) ([]output, error) {
+	list, err := outputs(values, nil)
+	for _, o := range list {
+		if slices.Contains(render.Statements, o.format) {
+			return nil, usagef("-o %s: a saved report is its writer's word, and a statement is written only by the run that examined; give -o %s to kverify images or verify", o.format, o.format)
+		}
+	}
+	return list, err
+}
+
+// placeOf is one name for every way to write where an output goes, "" for stdout.
+func placeOf(file string) string {
+	if slices.Contains([]string{"", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, file) {
+		return ""
+	}
+	full, err := filepath.Abs(file)
+	if err != nil {
+		full = filepath.Clean(file)
+	}
+	if resolved, err := filepath.EvalSymlinks(full); err == nil {
+		return resolved
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(full)); err == nil {
+		return filepath.Join(dir, filepath.Base(full))
+	}
+	return full
+}
+
+// tells says whether what goes to stdout ends with the verdict line.
+func tells(list []output) bool {
+	return slices.ContainsFunc(list, func(o output) bool { return o.file == "" && (o.format == "table" || o.format == "wide") })
 }
 
 // namesFile says what is wrong with the name of a file that is to be written,
@@ -89,15 +127,13 @@ func orStdout(file string) string {
 }
 
 // write gives the report to every output; files come first, so that the answer
-// on the screen is the last thing that happens. It goes on after an error.
+// on the screen is the last thing that happens. It goes on after an error. The verdict
+// line is always said: on stderr where stdout does not end with it, also with --quiet.
 func (a *app) write(r report.Report, set *settings) error {
-	shown, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
-		if format == "json" {
-			return render.JSON(w, r)
-		}
-		return render.Table(w, r, o)
+	_, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
+		return render.Report(w, r, format, o)
 	})
-	if !shown && (!set.quiet || r.Scope.Partial || a.judge != "") {
+	if !tells(set.outputs) {
 		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
 	}
 	a.judge = "" // the verdict line names it, and so does the report in JSON
@@ -114,10 +150,13 @@ func (a *app) writeAll(set *settings, draw func(w io.Writer, format string, o re
 			continue
 		}
 		var buf bytes.Buffer
-		if err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
-			errs = append(errs, err)
-		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
-			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
+		err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose})
+		errs = append(errs, err)
+		if err != nil && buf.Len() == 0 {
+			continue // else it says itself why there is no more
+		}
+		if err := writeFile(o.file, buf.Bytes()); err != nil {
+			errs = append(errs, &outputError{o.format, o.file, err})
 		}
 	}
 	for _, o := range set.outputs {

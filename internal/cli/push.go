@@ -78,7 +78,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	f.IntVarP(&flags.jobs, "jobs", "j", pushJobs, "send `N` requests side by side")
 	f.DurationVar(&flags.timeout, "timeout", 0, "end the run after this `TIME`, such as 90s or 5m")
 	f.IntVar(&flags.retry, "retry", defaultRetry, "repeat what failed by chance `N` times")
-	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table or json; repeatable (default table); with --dry-run also name: the repositories that it needs")
+	f.StringArrayVarP(&flags.output, "output", "o", nil, "write the report as `FORMAT[=FILE]`: table, json or another of a report; repeatable (default table); with --dry-run also name: the repositories that it needs")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "only what failed, and the verdict; no progress")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "requests to stderr; whole digests and evidence in the table")
 	f.BoolVar(&flags.noColor, "no-color", false, "no colours")

@@ -8,10 +8,10 @@ import (
 )
 
 // Formats are those of a report, the default first.
-var Formats = []string{"table", "wide", "json", "html", "markdown", "sarif", "junit", "github", "codequality"}
+var Formats = append([]string{"table", "wide", "json", "html", "markdown", "sarif", "junit", "github", "codequality"}, Statements...)
 
 // Report writes the report in one of [Formats]. A format is a view: none changes the
-// verdict, and none makes the exit code.
+// verdict, and none makes the exit code. [Statements] refuse some reports.
 func Report(w io.Writer, r report.Report, format string, o Options) error {
 	switch format {
 	case "table":
@@ -33,6 +33,12 @@ func Report(w io.Writer, r report.Report, format string, o Options) error {
 		return GitHub(w, r)
 	case "codequality":
 		return CodeQuality(w, r)
+	case "vsa":
+		return VSA(w, r)
+	case "svr":
+		return SVR(w, r)
+	case "refs":
+		return Refs(w, r)
 	}
 	return fmt.Errorf("a report has no format %.40q; it has %q", format, Formats)
 }

@@ -77,7 +77,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the types say: go test -run TestSchema -update ./internal/render writes it anew", schemaFile)
+		t.Errorf("%s is not what the types say: go test ./internal/render -run TestSchema -update writes it anew", schemaFile)
 	}
 	refused := decoded(t, write(t, mixed(), "json")).(map[string]any)
 	for name, change := range map[string]func(map[string]any){
