@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
@@ -56,6 +57,11 @@ func exitCode(ctx context.Context, err error, earned int) int {
 	case earned != exitVerified:
 		return earned
 	}
+	var file *outputError
+	var refused *render.RefusedError
+	if errors.As(err, &file) || errors.As(err, &refused) {
+		return exitUsage
+	}
 	var word *vouch.Error
 	if errors.As(err, &word) && word.Refuted {
 		return exitRefuted
@@ -93,6 +99,18 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// An outputError says which file of -o was not written, and why. It makes a run that
+// would end in 0 end in 2, and hides no other verdict.
+type outputError struct {
+	format, file string
+	err          error
+}
+
+func (e *outputError) Error() string {
+	return fmt.Sprintf("-o %s=%s: %v; nothing was written there", e.format, e.file, e.err)
+}
+func (e *outputError) Unwrap() error { return e.err }
 
 // stopped is the cause of a context that a signal ended.
 type stopped struct{ signal os.Signal }

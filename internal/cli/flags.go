@@ -95,7 +95,7 @@ func (s *shared) add(c *cobra.Command) {
 	s.addPace(f, endRun+"; what is not done then is unknown")
 	f.StringVar(&s.cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
 	f.BoolVar(&s.noCache, "no-cache", false, "keep nothing, and use nothing that was kept")
-	s.output.addReport(f)
+	s.output.addReport(c)
 	s.addTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table, and the subjects in words")
 }
 

@@ -74,7 +74,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	flags.addKey(f)
 	flags.addJobs(f, pushJobs, "send `N` requests side by side")
 	flags.addPace(f, endRun)
-	flags.output.addReport(f)
+	flags.output.addReport(c)
 	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
 	flags.addTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {

@@ -10,7 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/kverify/kverify/internal/render"
 )
 
 // output is one place that a report goes to.
@@ -19,16 +20,19 @@ type output struct {
 	file   string // empty means stdout
 }
 
-// reportFormats are those of a report, the default first.
-var reportFormats = []string{"table", "json"}
-
 // outputFlag is -o: what was given, and the formats that the command knows, the
 // default first; none means those of a report.
 type outputFlag struct{ values, formats []string }
 
-// addReport defines -o of a command that makes a report.
-func (o *outputFlag) addReport(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.values, "output", "o", nil, "write the report as `FORMAT[=FILE]`: "+orList(reportFormats)+"; repeatable (default "+reportFormats[0]+")")
+// addReport defines -o of a command that makes or reads a report.
+func (o *outputFlag) addReport(c *cobra.Command) {
+	c.Flags().StringArrayVarP(&o.values, "output", "o", nil, "write the report as `FORMAT[=FILE]`: "+strings.Join(render.Formats, ", ")+"; repeatable (default table)")
+	_ = c.RegisterFlagCompletionFunc("output", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if strings.Contains(typed, "=") {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return render.Formats, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // addOwn defines -o of a command whose answer has formats of its own.
@@ -43,7 +47,7 @@ func (o *outputFlag) addOwn(c *cobra.Command, formats []string) {
 func (o outputFlag) read() (list []output, err error) {
 	formats := o.formats
 	if len(formats) == 0 {
-		formats = reportFormats
+		formats = render.Formats
 	}
 	if len(o.values) == 0 {
 		return []output{{format: formats[0]}}, nil
@@ -52,7 +56,11 @@ func (o outputFlag) read() (list []output, err error) {
 	for _, v := range o.values {
 		format, file, isFile := strings.Cut(v, "=")
 		if !slices.Contains(formats, format) {
-			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), formats[len(formats)-1])
+			example := formats[len(formats)-1]
+			if slices.Contains(formats, "json") {
+				example = "json"
+			}
+			return nil, usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, orList(formats), example)
 		}
 		if isFile && file == "" {
 			return nil, usagef("-o %q names no file; write -o %s=FILE", v, format)
@@ -60,10 +68,14 @@ func (o outputFlag) read() (list []output, err error) {
 		if file == "-" {
 			file = ""
 		}
-		if seen[file] {
+		place := placeOf(file)
+		if seen[place] {
+			if place == "" {
+				file = ""
+			}
 			return nil, usagef("-o writes two reports to %s; give all but one a file of their own, -o %s=FILE", orStdout(file), format)
 		}
-		seen[file] = true
+		seen[place] = place != "/dev/null"
 		if file != "" {
 			if err := namesFile(v, file); err != nil {
 				return nil, err
@@ -72,6 +84,40 @@ func (o outputFlag) read() (list []output, err error) {
 		list = append(list, output{format, file})
 	}
 	return list, nil
+}
+
+// readSaved reads -o for reports that were saved, of which no statement is made.
+func (o outputFlag) readSaved() ([]output, error) {
+	list, err := o.read()
+	for _, out := range list {
+		if slices.Contains(render.Statements, out.format) {
+			return nil, usagef("-o %s: a saved report is its writer's word, and a statement is written only by the run that examined; give -o %s to kverify images or verify", out.format, out.format)
+		}
+	}
+	return list, err
+}
+
+// placeOf is one name for every way to write where an output goes, "" for stdout.
+func placeOf(file string) string {
+	if slices.Contains([]string{"", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}, file) {
+		return ""
+	}
+	full, err := filepath.Abs(file)
+	if err != nil {
+		full = filepath.Clean(file)
+	}
+	if resolved, err := filepath.EvalSymlinks(full); err == nil {
+		return resolved
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(full)); err == nil {
+		return filepath.Join(dir, filepath.Base(full))
+	}
+	return full
+}
+
+// tells says whether what goes to stdout ends with the verdict line.
+func tells(list []output) bool {
+	return slices.ContainsFunc(list, func(o output) bool { return o.file == "" && (o.format == "table" || o.format == "wide") })
 }
 
 // namesFile says what is wrong with the name of a file that is to be written,

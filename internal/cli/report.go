@@ -25,12 +25,17 @@ merged into one: all shards of a job, or reports of different releases, judged b
 the same policy and trusted root; partial and interrupted ones are refused. The
 verdict and the exit code are those that the reports give: a saved report is its
 writer's word. None is signed, and nothing is examined again. What no kverify can have
-written is refused.`,
+written is refused.
+
+"kverify report diff OLD NEW" says by subject what changed between two reports; its
+exit code is 0.`,
 		Example: withExamples(
 			"kverify report report.json  # as a table",
 			"kverify report report.json --subject kube-proxy  # one subject, in words",
 			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
 			"kverify report v1.26.json v1.27.json  # two runs as one",
+			"kverify report report.json -o html=report.html  # a page to keep",
+			"kverify report diff old.json new.json  # what changed, as table or json",
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -45,8 +50,14 @@ written is refused.`,
 			return usagef("--quiet and --verbose contradict each other; give one of them")
 		}
 		set := &settings{ctx: c.Context(), shared: flags}
+		if args[0] == "diff" {
+			if c.Flags().Changed("subject") {
+				return usagef("--subject does not go with diff, which compares all subjects; leave it out")
+			}
+			return a.reportDiff(c.Context(), args[1:], set)
+		}
 		var err error
-		if set.outputs, err = flags.output.read(); err != nil {
+		if set.outputs, err = flags.output.readSaved(); err != nil {
 			return err
 		}
 		r, err := readReports(c.Context(), args)
@@ -62,7 +73,7 @@ written is refused.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
-	flags.output.addReport(f)
+	flags.output.addReport(c)
 	flags.addTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
 	return c
 }
@@ -111,4 +122,29 @@ func readReport(ctx context.Context, name string) (*report.File, error) {
 		return nil, &report.FileError{Name: name, Err: err}
 	}
 	return saved, nil
+}
+
+// reportDiff compares two saved reports. That they differ is an answer: the exit code is 0.
+func (a *app) reportDiff(ctx context.Context, names []string, set *settings) (err error) {
+	if len(names) != 2 {
+		return usagef("report diff needs two saved reports and got %d; write kverify report diff OLD.json NEW.json, and ./diff for a report of that name", len(names))
+	}
+	o := set.output
+	o.formats = render.DiffFormats
+	if set.outputs, err = o.read(); err != nil {
+		return err
+	}
+	var both [2]report.Report
+	for i, name := range names {
+		f, err := readReport(ctx, name)
+		if err != nil {
+			return err
+		}
+		both[i] = f.Report
+	}
+	list := report.Diff(both[0], both[1])
+	_, err = a.writeAll(set, func(w io.Writer, format string, _ render.Options) error {
+		return render.Diff(w, names[0], names[1], list, format)
+	})
+	return err
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,15 +16,13 @@ import (
 )
 
 // write gives the report to every output; files come first, so that the answer
-// on the screen is the last thing that happens. It goes on after an error.
+// on the screen is the last thing that happens. It goes on after an error. The verdict
+// line is always said: on stderr where stdout does not end with it, also with --quiet.
 func (a *app) write(r report.Report, set *settings) error {
-	shown, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
-		if format == "json" {
-			return render.JSON(w, r)
-		}
-		return render.Table(w, r, o)
+	_, err := a.writeAll(set, func(w io.Writer, format string, o render.Options) error {
+		return render.Report(w, r, format, o)
 	})
-	if !shown && (!set.quiet || r.Scope.Partial || a.judge != "") {
+	if !tells(set.outputs) {
 		err = errors.Join(err, render.Verdict(a.stderr, r, a.options(set, a.stderr)))
 	}
 	a.judge = "" // the verdict line names it, and so does the report in JSON
@@ -42,10 +39,13 @@ func (a *app) writeAll(set *settings, draw func(w io.Writer, format string, o re
 			continue
 		}
 		var buf bytes.Buffer
-		if err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose}); err != nil {
-			errs = append(errs, err)
-		} else if err := writeFile(o.file, buf.Bytes()); err != nil {
-			errs = append(errs, fmt.Errorf("-o %s=%s: %w; nothing was written there", o.format, o.file, err))
+		err := draw(&buf, o.format, render.Options{Quiet: set.quiet, Verbose: set.verbose})
+		errs = append(errs, err)
+		if err != nil && buf.Len() == 0 {
+			continue // else it says itself why there is no more
+		}
+		if err := writeFile(o.file, buf.Bytes()); err != nil {
+			errs = append(errs, &outputError{o.format, o.file, err})
 		}
 	}
 	for _, o := range set.outputs {

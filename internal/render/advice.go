@@ -12,6 +12,7 @@ import (
 var expected = map[string]string{
 	report.Inventory:  "every image and platform that kverify's own list, the SBOM and the CHANGELOG name",
 	report.Digest:     "bytes that hash to their digest, and the same digest and platform wherever they are named",
+	report.Copy:       "an index, manifest or config of the image that its name says, or what a known converter writes of one, with all of its layers",
 	report.Signature:  "a signature over exactly this digest by the identity that the policy demands, with a certificate of a known authority and an entry in a known log",
 	report.Reference:  "a name of this very image inside of the signature (the docker-reference)",
 	report.Binding:    "a signed, published or built-in document that gives this digest to this version",

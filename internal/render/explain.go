@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,10 +50,15 @@ func (t *table) explain(g group) {
 		for _, n := range r.Notes {
 			add(text{2, dim, "note", "", n}, r.label)
 		}
-		if t.Verbose {
+		if t.Verbose || t.Wide {
 			for _, name := range r.SeenAs {
 				add(text{3, dim, "also", "", name}, r.label)
 			}
+			for _, place := range places(r.Result) {
+				add(text{3, dim, "at", "", place}, r.label)
+			}
+		}
+		if t.Verbose {
 			for _, c := range r.Checks {
 				for _, e := range c.Evidence {
 					add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
@@ -80,6 +86,17 @@ func (t *table) explain(g group) {
 		}
 		t.wrapped("    ", x.mark, x.style, said)
 	}
+}
+
+// places names where a result was seen, and counts what it does not name. It is not escaped.
+func places(res report.Result) (list []string) {
+	for _, p := range res.Places {
+		list = append(list, p.String())
+	}
+	if res.MorePlaces > 0 {
+		list = append(list, fmt.Sprintf("and %s more", plural(res.MorePlaces, "place")))
+	}
+	return list
 }
 
 // sentence is what a check says for itself, or what its reason means.

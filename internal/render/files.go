@@ -26,7 +26,7 @@ func (t *table) files(results []report.Result) {
 	counts := map[int]int{}
 	for _, res := range results {
 		label := strings.TrimPrefix(res.Subject, title)
-		if len(results) <= fewFiles || t.Verbose || res.Verdict() == report.Refuted || len(res.Notes) > 0 {
+		if len(results) <= fewFiles || t.Verbose || t.Wide || res.Verdict() == report.Refuted || len(res.Notes) > 0 {
 			rows = append(rows, row{label, res})
 			continue
 		}

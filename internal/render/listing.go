@@ -162,19 +162,6 @@ func listing(l *verify.Listing) jsonListing {
 	return out
 }
 
-// writeJSON writes any value as one indented document, safe for a terminal.
-func writeJSON(w io.Writer, value any) error {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(value); err != nil {
-		return err
-	}
-	_, err := w.Write(visible(buf.Bytes()))
-	return err
-}
-
 // writeYAML writes the value's JSON form as YAML. YAML has characters that
 // stand for themselves and that a terminal acts on, so its strings are escaped.
 func writeYAML(w io.Writer, value any) error {

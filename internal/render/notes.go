@@ -132,5 +132,5 @@ func escapeWhole(s string) string {
 		fmt.Fprint(&b, Escape(s[:n]))
 		s = s[n:]
 	}
-	return b.String()
+	return disarm(b.String())
 }

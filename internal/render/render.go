@@ -1,13 +1,14 @@
-// Package render writes a finished [report.Report] for its readers: [Table]
-// for a person, [JSON] for a program.
+// Package render writes a finished [report.Report] for its readers: [Report]
+// knows every format, such as the table for a person and JSON for a program.
 //
 // A report holds text from registries, documents and certificates, any of
 // which may belong to an attacker. Nothing of it reaches the output unescaped:
-// see [Escape].
+// [Escape] makes it visible, and each format has an escaper of its own above it.
 package render
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,8 +21,8 @@ const maxText = 2000
 // Escape makes foreign text safe to print on a terminal and on one line. What
 // is not visible is written as \x1b, \u202e and so on: control characters and
 // with them every escape sequence, line breaks, marks that reverse or hide
-// text, and bytes that are no UTF-8. Longer text than a sentence is cut, and
-// says so.
+// text, and bytes that are no UTF-8. So is what a job's runner would obey when it
+// reads it in a log. Longer text than a sentence is cut, and says so.
 func Escape(s string) string {
 	if isPlain(s) {
 		return s
@@ -47,7 +48,27 @@ func Escape(s string) string {
 		}
 		s = s[size:]
 	}
-	return b.String()
+	return disarm(b.String())
+}
+
+// What the runners of jobs obey in whatever a step prints: "##[command]" (GitHub),
+// "##vso[command]" (Azure) and "##teamcity[command]" anywhere in a line, and
+// "::command" after leading blanks (actions/runner, ActionCommand.cs).
+var (
+	hashCommand  = regexp.MustCompile(`##([A-Za-z]*\[)`)
+	colonCommand = regexp.MustCompile(`(^| )::`)
+)
+
+// disarm breaks such commands. A word may come to stand first in a line by wrapping,
+// so that every word counts as leading.
+func disarm(s string) string {
+	if strings.Contains(s, "##") {
+		s = hashCommand.ReplaceAllString(s, `#\x23$1`)
+	}
+	if strings.Contains(s, "::") {
+		s = colonCommand.ReplaceAllString(s, `$1\x3a:`)
+	}
+	return s
 }
 
 // EscapeLines is Escape for messages, which may have more lines than one. Of a
@@ -82,5 +103,5 @@ func isPlain(s string) bool {
 			return false
 		}
 	}
-	return true
+	return !strings.Contains(s, "##") && !strings.Contains(s, "::")
 }

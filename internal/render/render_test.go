@@ -176,12 +176,13 @@ func TestJSONRoundTrip(t *testing.T) {
 		var doc struct {
 			SchemaVersion int
 			Verdict       string
+			Counts        report.Counts
 			Results       []struct{ Verdict string }
 		}
 		if err := json.Unmarshal(buf.Bytes(), &doc); err != nil {
 			t.Fatal(err)
 		}
-		if doc.SchemaVersion != 1 || doc.Verdict != r.Verdict().String() || len(doc.Results) != len(r.Results) || doc.Results[0].Verdict != r.Results[0].Verdict().String() {
+		if doc.Counts != r.Counts() || doc.SchemaVersion != 1 || doc.Verdict != r.Verdict().String() || len(doc.Results) != len(r.Results) || doc.Results[0].Verdict != r.Results[0].Verdict().String() {
 			t.Errorf("%+v", doc)
 		}
 	}
@@ -218,6 +219,36 @@ func FuzzEscape(f *testing.F) {
 			t.Errorf("%q changed to %q", s, got)
 		}
 	})
+}
+
+// TestCommands holds that nothing in a log is a command of the job that runs it.
+func TestCommands(t *testing.T) {
+	for in, want := range map[string]string{
+		"##[error]x":                  `#\x23[error]x`,
+		"a ###[set-env name=PATH]/x":  `a ##\x23[set-env name=PATH]/x`,
+		"##vso[task.setvariable v=1]": `#\x23vso[task.setvariable v=1]`,
+		"##teamcity[message]":         `#\x23teamcity[message]`,
+		"::add-mask::x":               `\x3a:add-mask::x`,
+		"see ::error::x":              `see \x3a:error::x`,
+		"## a heading":                "## a heading",
+		"std::string, 127.0.0.1":      "std::string, 127.0.0.1",
+	} {
+		if got := Escape(in); got != want {
+			t.Errorf("Escape(%q) = %q, want %q", in, got, want)
+		}
+		if got := EscapeLines("first\n" + in); got != "first\n"+want {
+			t.Errorf("EscapeLines: %q", got)
+		}
+	}
+	r := good()
+	r.Results[2].Checks[0] = report.Check{Name: report.Digest, Required: true, Detail: "##[add-path]/evil"}
+	var buf bytes.Buffer
+	if err := JSON(&buf, r); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(buf.String(), "##[") || !strings.Contains(buf.String(), `\u0023#[add-path]`) {
+		t.Error("JSON lets a command through")
+	}
 }
 
 // TestFiles holds that many files take few lines, and a refuted one its own.

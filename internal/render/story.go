@@ -205,6 +205,10 @@ func (t *table) proved(r report.Result, c report.Check) {
 		t.heading("Are these the bytes?")
 		t.prose("Yes: " + cmp.Or(c.Detail, "they hash to the digest") + ".")
 		t.claims(c)
+	case report.Copy:
+		t.heading("Is what was seen this image?")
+		t.prose("Yes: " + cmp.Or(c.Detail, "it is") + ". Everything below is of the image that Kubernetes released.")
+		t.claims(c)
 	case report.Signature, report.Staging:
 		t.heading(map[string]string{report.Signature: "Who signed it, and when?", report.Staging: "Who signed it when it was built?"}[c.Name])
 		t.signature(c)

@@ -20,6 +20,7 @@ type Options struct {
 	Width   int  // of the terminal, to wrap explanations; 0 wraps nothing
 	Quiet   bool // only the subjects that are not verified, and the verdict
 	Verbose bool // whole digests, other names, what every check looked at, and the story of each subject
+	Wide    bool // whole digests, other names, and where each subject was seen
 }
 
 // Table writes the report as text: first the release and its documents, then
@@ -250,6 +251,9 @@ func (t *table) verdict(r report.Report) string {
 	if len(r.Scope.Absent) > 0 {
 		remark("absent: %s", Escape(absent(r.Scope.Absent)))
 	}
+	for _, words := range beside(r.Scope) {
+		remark("%s", Escape(words))
+	}
 	if bound := boundTo(r); bound != "" {
 		remark("%s", Escape(bound))
 	}
@@ -282,6 +286,18 @@ func (t *table) verdict(r report.Report) string {
 		remark("%s", strings.Join(foreign, ", "))
 	}
 	return b.String()
+}
+
+// beside words what was seen and is not in the verdict.
+func beside(s report.Scope) (words []string) {
+	if n := len(s.Others); n > 0 {
+		text := plural(n, "image") + " not Kubernetes', not judged"
+		if s.Vendors > 0 {
+			text += ", " + plural(s.Vendors, "vendor's build") + " among them"
+		}
+		words = append(words, text)
+	}
+	return append(words, s.Remarks...)
 }
 
 // absent words what is not there: names, and platforms of how many images.
@@ -389,7 +405,7 @@ func short(digest string) string {
 }
 
 func (t *table) digestWidth() int {
-	if t.Verbose {
+	if t.Verbose || t.Wide {
 		return 64
 	}
 	return shortDigest

@@ -70,6 +70,7 @@ func Read(name string, r io.Reader) (*File, error) {
 	var said struct {
 		Report
 		Verdict Verdict `json:"verdict"`
+		Counts  *Counts `json:"counts"` // older reports have none
 		Results []struct {
 			Verdict Verdict `json:"verdict"`
 			Result
@@ -100,6 +101,9 @@ func Read(name string, r io.Reader) (*File, error) {
 	}
 	if err := rep.credible(); err != nil {
 		return nil, &FileError{name, err}
+	}
+	if n := rep.Counts(); said.Counts != nil && *said.Counts != n {
+		return fail("it counts %+v, and its results are %+v", *said.Counts, n)
 	}
 	sum := sha256.Sum256(body)
 	return &File{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), Report: rep}, nil

@@ -105,6 +105,7 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		"as it is":         {func(object) {}, ""},
 		"verdict":          {func(o object) { o["verdict"] = "refuted" }, "said to be refuted, but its results make it verified"},
+		"counts":           {func(o object) { o["counts"] = map[string]any{"verified": 9, "refuted": 0, "unknown": 0} }, "it counts {Verified:9"},
 		"result's":         {func(o object) { result(o)["verdict"] = "unknown" }, "but its checks make it verified"},
 		"no check":         {func(o object) { result(o)["checks"] = result(o)["checks"].([]any)[:1] }, "lacks the check signature"},
 		"not required":     {func(o object) { result(o)["checks"].([]any)[1].(object)["required"] = false }, "is required of all"},
