@@ -76,6 +76,11 @@ func (s *shared) addTalk(f *pflag.FlagSet, quiet, verbose string) {
 	f.BoolVar(&s.noColor, "no-color", false, "no colours")
 }
 
+// addLock defines the flag of commands that examine images under their names.
+func (s *shared) addLock(f *pflag.FlagSet) {
+	f.StringVar(&s.lock, "lock", "", "refute what has another digest than this `FILE` of kverify lock says")
+}
+
 const (
 	examineSubjects = "examine `N` subjects side by side"
 	endRun          = "end the run after this `TIME`, such as 90s or 5m"
@@ -90,7 +95,6 @@ func (s *shared) add(c *cobra.Command) {
 	s.addKey(f)
 	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
 	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
-	f.StringVar(&s.lock, "lock", "", "refute what has another digest than this `FILE` of kverify lock says")
 	s.addJobs(f, defaultJobs, examineSubjects)
 	s.addPace(f, endRun+"; what is not done then is unknown")
 	f.StringVar(&s.cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")

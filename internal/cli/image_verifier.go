@@ -96,6 +96,9 @@ A verdict must come within eight seconds: give it KVERIFY_MIRROR, or a warm cach
 		if err := c.ParseFlags(twoDashes(args)); err != nil {
 			return &usageError{err: err}
 		}
+		if err := notEmpty(c, args); err != nil {
+			return err
+		}
 		if rest := c.Flags().Args(); len(rest) > 0 {
 			return usagef("%q is not one of containerd's flags; write kverify %s -name REF -digest DIGEST", rest[0], imageVerifier)
 		}

@@ -31,6 +31,7 @@ Only a whole run of which everything is verified makes a lock.`,
 	c.RunE = func(c *cobra.Command, args []string) error { return a.lock(c, &flags, args) }
 	c.ValidArgsFunction = completeVersions(true, nil)
 	flags.add(c)
+	flags.addLock(c.Flags())
 	c.Flags().Lookup("output").Hidden = true
 	return c
 }

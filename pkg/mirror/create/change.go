@@ -133,7 +133,7 @@ func (c *change) prepare(doc layout.Change) error {
 func (c *change) stage(name string, text []byte) error {
 	if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if info, statErr := c.root.Lstat(name); statErr == nil {
-			return fmt.Errorf("%s is in the way, a %s that cannot be removed (%w): remove it, and run this again", name, kindName(info.Mode()), err)
+			return fmt.Errorf("%s is in the way, a %s that cannot be removed (%w): remove it, and run this again", name, kindName(info.Mode()), layout.WithoutPath(err))
 		}
 		return err
 	}
