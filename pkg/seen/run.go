@@ -85,6 +85,7 @@ type run struct {
 	hits     map[string][]hit
 	rows     map[string][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
 	promoted func(context.Context) *release.Promotion
+	beyond   map[string]bool // digests that were not looked up by themselves, since there were too many
 	releases []string
 	inner    []report.Result // of documents, and of names that were asked for themselves
 
@@ -94,7 +95,8 @@ type run struct {
 
 	results []report.Result
 	merged  map[string]int
-	others  []string // images that are not judged
+	others  []string        // images that are not judged
+	counted map[string]bool // of those: a distinct digest, else a distinct name
 	vendors int
 	remarks []string // for the verdict's line
 }
@@ -102,7 +104,7 @@ type run struct {
 func newRun(j *Judge) *run {
 	s := &run{judge: j, verifier: j.Verifier, policy: j.Verifier.Policy,
 		byKey: map[string]*group{}, asked: map[string]bool{}, tables: map[string]*table{}, read: map[*table]bool{},
-		hits: map[string][]hit{}, merged: map[string]int{}}
+		hits: map[string][]hit{}, beyond: map[string]bool{}, merged: map[string]int{}, counted: map[string]bool{}}
 	if s.policy == nil {
 		s.policy = trust.EmbeddedPolicy()
 	}
@@ -116,7 +118,7 @@ func newRun(j *Judge) *run {
 }
 
 func (s *run) group(t thing) {
-	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), strconv.FormatBool(t.reported), t.fault}, "\x00")
+	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), t.written, strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault}, "\x00")
 	g := s.byKey[key]
 	if g == nil {
 		g = &group{thing: t}
