@@ -226,19 +226,19 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref, depth int) (s
 		return n, &bounds.Error{What: "indexes that name one another", Max: maxNested}
 	}
 	par.Map(ctx, len(n.Children), 8, func(ctx context.Context, i int) {
-		if child := &n.Children[i]; !leave(named(idx.Manifests[i])) {
+		if child := &n.Children[i]; !leave(nodeOf(idx.Manifests[i])) {
 			*child = s.child(ctx, c, at, idx.Manifests[i], isGenuine, depth)
 		}
 	}, func(i int) {
-		n.Children[i] = named(idx.Manifests[i])
+		n.Children[i] = nodeOf(idx.Manifests[i])
 		n.Children[i].Err = context.Canceled
 	})
 	n.Children = slices.DeleteFunc(n.Children, func(child sight.Node) bool { return child.Role == sight.Untold })
 	return n, nil
 }
 
-// named is what an index says of one of its manifests.
-func named(d registry.Descriptor) sight.Node {
+// nodeOf is what an index says of one of its manifests.
+func nodeOf(d registry.Descriptor) sight.Node {
 	n := sight.Node{Role: sight.Manifest, Blob: sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}}
 	if d.Platform != nil {
 		n.Platform = d.Platform.String()
@@ -249,7 +249,7 @@ func named(d registry.Descriptor) sight.Node {
 // child reads what an index of a private registry names. What of it cannot be read is said
 // there, beside what the others are; what a genuine index names and the registry never had is absent.
 func (s *run) child(ctx context.Context, c claim, at registry.Ref, d registry.Descriptor, isGenuine bool, depth int) sight.Node {
-	child := named(d)
+	child := nodeOf(d)
 	at.Digest = d.Digest
 	read, err := s.node(ctx, c, at, depth+1)
 	switch _, reason := session.Classify(err); {

@@ -1,6 +1,8 @@
 package seen
 
 import (
+	"slices"
+
 	"github.com/kverify/kverify/pkg/convert"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -99,6 +101,14 @@ func (t thing) digest() string {
 		return ""
 	}
 	return t.digests[0]
+}
+
+// told are its digests, and the one in its name.
+func (t thing) told() []string {
+	if t.written == "" || len(t.digests) == 0 {
+		return t.digests
+	}
+	return append(slices.Clone(t.digests), t.written)
 }
 
 // group is one thing, with every place where it was seen.

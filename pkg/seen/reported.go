@@ -33,15 +33,37 @@ func (s *run) judgeReported(ctx context.Context) {
 // asTheyAre reports an image that was named and not seen: what is served under
 // that name now.
 func (s *run) asTheyAre(g *group) {
-	t := s.tables[g.claim.key()]
-	if t == nil {
-		s.emit(*g.claim, g, unknown(report.Incomplete, "it was not examined: nothing is known of what Kubernetes released under that name"))
-		return
+	results := s.ofArchitecture(g)
+	if t := s.tables[g.claim.key()]; t != nil {
+		results = t.results()
 	}
-	for _, res := range t.results() {
+	if len(results) == 0 {
+		s.emit(*g.claim, g, unknown(report.Incomplete, "it was not examined: nothing is known of what Kubernetes released under that name"))
+	}
+	for _, res := range results {
 		res.Places, res.MorePlaces = g.places, g.more
 		s.put(res)
 	}
+}
+
+// ofArchitecture gives what was found out about the name of one architecture: its
+// results have the image's name, and its own in SeenAs.
+func (s *run) ofArchitecture(g *group) (out []report.Result) {
+	if !s.isArch(g.claim.ref) {
+		return nil
+	}
+	image, arch := s.policy.SplitArch(g.claim.ref.Repository)
+	ref := g.claim.ref
+	ref.Repository = image
+	for _, res := range s.ofArch {
+		_, at, _ := strings.Cut(res.Platform, "/")
+		of, _, _ := strings.Cut(at, "/")
+		isOf := res.Subject == ref.String() || res.Subject == g.claim.ref.String()
+		if res.Kind == report.KindImage && isOf && (res.Platform == "" || of == arch) {
+			out = append(out, res)
+		}
+	}
+	return out
 }
 
 // results are those that were found out about the image itself.
@@ -65,13 +87,9 @@ func (s *run) reported(c claim, g *group) []finding {
 	if len(g.digests) == 0 {
 		return []finding{unknown(report.Absent, "whoever listed it says no digest: the container waits, or its image was imported without one")}
 	}
-	told := g.digests
-	if g.written != "" {
-		told = append(slices.Clone(told), g.written)
-	}
 	var in []hit
 	strange := ""
-	for i, d := range told {
+	for i, d := range g.told() {
 		here := s.within(c, d)
 		if i < len(g.digests) {
 			in = append(in, here...)

@@ -77,6 +77,7 @@ type run struct {
 	groups []*group
 	byKey  map[string]*group
 
+	alone    []registry.Ref // names of one architecture, which are examined as they are and make no table
 	wanted   []registry.Ref // what Kubernetes released, to be examined
 	asked    map[string]bool
 	tables   map[string]*table // by name
@@ -87,6 +88,7 @@ type run struct {
 	promoted func(context.Context) *release.Promotion
 	beyond   map[string]bool // digests that were not looked up by themselves, since there were too many
 	releases []string
+	ofArch   []report.Result // of the names in alone
 	inner    []report.Result // of documents, and of names that were asked for themselves
 
 	whole      []release.Version // releases that are to be examined as a whole
@@ -123,7 +125,9 @@ func (s *run) group(t thing) {
 	if g == nil {
 		g = &group{thing: t}
 		s.byKey[key], s.groups = g, append(s.groups, g)
-		if t.claim != nil {
+		if t.claim != nil && s.isArch(t.claim.ref) {
+			s.alone = append(s.alone, t.claim.ref)
+		} else if t.claim != nil {
 			s.want(t.claim.ref)
 		}
 	}
@@ -145,6 +149,13 @@ func (s *run) want(ref registry.Ref) {
 		s.asked[name] = true
 		s.wanted = append(s.wanted, ref)
 	}
+}
+
+// isArch says whether a name is that of one architecture's image. A claim has it
+// only where the name itself is asked about: its table is that of the image.
+func (s *run) isArch(ref registry.Ref) bool {
+	_, arch := s.policy.SplitArch(ref.Repository)
+	return arch != ""
 }
 
 // remark says something in the verdict's own line, once.

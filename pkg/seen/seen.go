@@ -170,6 +170,14 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 			}
 		}
 	}
+	if err == nil && len(s.alone) > 0 {
+		var rep report.Report
+		if rep, err = s.verifier.References(ctx, s.alone); err == nil {
+			s.inside(rep.Results)
+			s.ofArch = rep.Results
+			all = joined(all, rep)
+		}
+	}
 	if err == nil && len(s.wanted) > 0 {
 		var rep report.Report
 		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
@@ -210,20 +218,19 @@ func (s *run) take(ctx context.Context, rep report.Report) {
 	s.newTables(ctx, rep.Results)
 }
 
-// maxLate caps the digests under a name of ours that are looked up by themselves,
-// because the table of their name does not have them.
-const maxLate = 64
-
 // examineLate asks what a digest is that stands under a name of ours and is not in
 // its table: the digest of another image or version contradicts the name.
 func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 	var strange []string
 	s.wanted = nil
 	for _, g := range s.groups {
-		if g.claim == nil || slices.ContainsFunc(g.digests, func(d string) bool { return len(s.hits[d]) > 0 }) {
+		if g.claim == nil {
 			continue
 		}
-		for _, d := range g.digests {
+		for _, d := range g.told() {
+			if len(s.hits[d]) > 0 {
+				continue
+			}
 			if slices.Contains(strange, d) {
 				continue
 			}
