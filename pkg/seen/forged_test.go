@@ -159,6 +159,7 @@ func TestDigestsThatContradict(t *testing.T) {
 		{"a digest alone, and an id of nothing", lines(sight.Sighting{Digest: index, Also: []string{none}, Reported: true}), report.Unknown, "beside it"},
 		{"a digest alone, and another image's id", lines(sight.Sighting{Digest: index, Also: []string{other}, Reported: true}, sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: other}), report.Refuted, "kube-scheduler"},
 		{"a storage's id, and the same as a digest", lines(bare, full), report.Refuted, "kube-scheduler"},
+		{"two spellings of one claim", lines(sight.Sighting{Name: proxy, Others: []string{proxy + "@" + index}, Digest: index, Reported: true}), report.Verified, "(1 places)"},
 		{"a tag of ours beside another image of ours", lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-scheduler@" + index}, Digest: index, Reported: true}), report.Refuted, "kube-scheduler"},
 		{"neither name nor digest", lines(sight.Sighting{Name: proxy}, sight.Sighting{}), report.Unknown, "neither a name nor a digest"},
 		{"the name of one architecture", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-amd64:" + version}), report.Verified, "linux/amd64"},

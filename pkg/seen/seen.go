@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -95,7 +96,7 @@ func (s *run) sighted(one sight.Sighting) {
 // claimed takes a thing in by each of its names that is ours, and says whether one is.
 // A name that has a digest alone is left out beside one of the same image with a tag.
 func (s *run) claimed(t thing, names []string) (any bool) {
-	var tagged []string
+	var tagged, taken []string
 	for _, withTag := range []bool{true, false} {
 		for _, name := range names {
 			at := s.classify(name)
@@ -116,7 +117,16 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 			if at.own && len(own.digests) == 0 && !own.reported {
 				c = claim{seen: name, ref: at.ref} // as it is: the ordinary path judges it
 			}
-			own.seen, own.claim, own.at, any = name, &c, at, true
+			if slices.Contains(own.digests, own.written) {
+				own.written = ""
+			}
+			any = true
+			key := strings.Join([]string{c.key(), c.platform, own.written}, " ")
+			if slices.Contains(taken, key) { // another spelling of the same claim: one place counts once
+				continue
+			}
+			taken = append(taken, key)
+			own.seen, own.claim, own.at = name, &c, at
 			s.group(own)
 			if withTag {
 				tagged = append(tagged, c.ref.Repository)
