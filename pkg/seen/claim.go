@@ -13,19 +13,32 @@ import (
 // key names the claim's table.
 func (c claim) key() string { return c.ref.String() }
 
-// named is the name as it was seen, with the platform that was said beside it.
-func (c claim) named() string { return strings.TrimSpace(c.seen + " " + c.platform) }
+// named is the name as it was seen, with the platforms that were said beside it.
+func (c claim) named() string {
+	return strings.Join(slices.DeleteFunc(append([]string{c.seen, c.platform}, c.listed...), func(s string) bool { return s == "" }), " ")
+}
 
-// allows says whether a platform may be the one that the claim names. A variant
+// below is the claim for what an index calls a platform. What the name and the indexes
+// above it say stays said.
+func (c claim) below(platform string) claim {
+	if platform != "" && !strings.HasPrefix(platform, "unknown/") {
+		c.listed = append(slices.Clip(c.listed), platform)
+	}
+	return c
+}
+
+// allows says whether a platform may be each one that the claim names. A variant
 // and a version of the system are left to the config's digest: one list has them and
 // another leaves them out.
 func (c claim) allows(os, arch string) bool {
-	if c.platform == "" {
-		return true
+	for _, said := range append([]string{c.platform}, c.listed...) {
+		rest, _, _ := strings.Cut(said, ":")
+		parts := strings.Split(rest, "/")
+		if said != "" && (len(parts) < 2 || parts[0] != os || parts[1] != arch) {
+			return false
+		}
 	}
-	rest, _, _ := strings.Cut(c.platform, ":")
-	parts := strings.Split(rest, "/")
-	return len(parts) > 1 && parts[0] == os && parts[1] == arch
+	return true
 }
 
 func (s *run) classify(name string) standing {

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
@@ -23,6 +25,8 @@ func (s *run) contained(c Container) {
 	}
 	h := held{name: c.Name}
 	for _, one := range c.Copies {
+		// A tag alone names no image: what has none else has no name.
+		one.Names = slices.DeleteFunc(slices.Clone(one.Names), isTag)
 		hc := heldCopy{Copy: one}
 		for _, name := range one.Names {
 			at := s.classify(name)
@@ -40,6 +44,8 @@ func (s *run) contained(c Container) {
 	h.shareNames()
 	s.containers = append(s.containers, h)
 }
+
+func isTag(name string) bool { return !strings.ContainsAny(name, "/:@") }
 
 // shareNames gives a name to what one list names and another does not, where
 // each has one image: a loader of either kind loads that under the name.
@@ -68,17 +74,18 @@ func (h *held) shareNames() {
 func (s *run) judgeContainers(ctx context.Context) {
 	l := ladder{run: s, leave: func(platform string) bool { return !s.arch(platform) }}
 	for _, h := range s.containers {
-		found := make([][]finding, len(h.copies))
+		found := make([][][]finding, len(h.copies)) // by copy and claim
 		for i, c := range h.copies {
-			g := &group{places: []report.Place{c.Place}}
 			if len(c.claims) == 0 {
-				s.unnamed(ctx, l, g, c)
-				continue
+				s.unnamed(ctx, l, &group{places: []report.Place{c.Place}}, c)
 			}
 			for _, own := range c.claims {
-				f := l.climb(ctx, own, c.Root)
-				found[i] = append(found[i], f...)
-				s.emit(own, g, h.agree(i, own, f, found)...)
+				found[i] = append(found[i], l.climb(ctx, own, c.Root))
+			}
+		}
+		for i, c := range h.copies { // each list is held against every other, whichever is read first
+			for k, own := range c.claims {
+				s.emit(own, &group{places: []report.Place{c.Place}}, h.agree(i, own, found[i][k], found)...)
 			}
 		}
 	}
@@ -87,25 +94,31 @@ func (s *run) judgeContainers(ctx context.Context) {
 // agree holds what one list has under a name against what another has: one
 // loader reads the one and another the other, so that what is not the genuine image
 // beside one that is, is refuted (rule 30).
-func (h *held) agree(i int, own claim, f []finding, found [][]finding) []finding {
-	worst, _ := worstOf(f)
-	if worst != report.Unknown {
-		return f
-	}
-	for k := range i {
-		if h.copies[k].List == h.copies[i].List || !slices.ContainsFunc(h.copies[k].claims, func(c claim) bool { return c.key() == own.key() }) {
+func (h *held) agree(i int, own claim, f []finding, found [][][]finding) []finding {
+	for k, other := range h.copies {
+		if other.List == h.copies[i].List {
 			continue
 		}
-		if other, any := worstOf(found[k]); any && other == report.Verified {
+		for n, c := range other.claims {
+			if c.key() != own.key() || !isVerified(found[k][n]) {
+				continue
+			}
+			f = slices.Clone(f)
 			for j := range f {
 				if f[j].verdict == report.Unknown && f[j].reason == report.NoClaim {
 					f[j].verdict, f[j].reason = report.Refuted, report.Mismatch
-					f[j].detail = fmt.Sprintf("%s has the genuine image under this name, and %s another: %s", h.copies[k].List, h.copies[i].List, f[j].detail)
+					f[j].detail = fmt.Sprintf("%s has the genuine image under this name, and %s another: %s", other.List, h.copies[i].List, f[j].detail)
 				}
 			}
 		}
 	}
 	return f
+}
+
+// isVerified says whether all that was found is, or belongs to an index of which some is.
+func isVerified(list []finding) bool {
+	worst, _ := worstOf(list)
+	return len(list) > 0 && worst == report.Verified
 }
 
 // unnamed judges a copy that no name of ours points at: it may be known by its
@@ -171,12 +184,12 @@ func (s *run) judgePrivate(ctx context.Context, c claim) {
 		s.emit(c, g, unknown(report.Unreachable, "nothing was fetched, since no registry may be asked; give it with its digest, or its bytes as an archive"))
 		return
 	}
-	ref, err := registry.ParseRef(c.seen)
+	ref, err := sight.ReadName(c.seen)
 	if err != nil {
 		s.emit(c, g, unknown(report.Malformed, "%v", err))
 		return
 	}
-	root, err := s.node(ctx, c, ref)
+	root, err := s.node(ctx, c, ref, 0)
 	if err != nil {
 		s.emit(c, g, unread("its manifest", err))
 		return
@@ -187,7 +200,7 @@ func (s *run) judgePrivate(ctx context.Context, c claim) {
 
 // node reads an image of a private registry as a copy: manifests and configs at
 // once, layers when they are asked for. Nothing is read under a digest that the table has.
-func (s *run) node(ctx context.Context, c claim, ref registry.Ref) (sight.Node, error) {
+func (s *run) node(ctx context.Context, c claim, ref registry.Ref, depth int) (sight.Node, error) {
 	m, err := s.judge.Copies.Manifest(ctx, ref)
 	if err != nil {
 		return sight.Node{}, err
@@ -204,41 +217,50 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref) (sight.Node, 
 		return n, err
 	}
 	isGenuine := len(s.within(c, m.Digest)) > 0
-	children := make([]sight.Node, len(idx.Manifests))
-	errs := make([]error, len(idx.Manifests))
-	par.Map(ctx, len(children), 8, func(ctx context.Context, i int) {
-		d := idx.Manifests[i]
-		if d.Platform != nil {
-			children[i].Platform = d.Platform.String()
-		}
-		children[i].Role, children[i].Blob = sight.Manifest, sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}
-		if !s.arch(children[i].Platform) || strings.HasPrefix(children[i].Platform, "unknown/") {
-			return
-		}
-		child := at
-		child.Digest = d.Digest
-		platform := children[i].Platform
-		if isGenuine {
-			m, err := s.judge.Copies.Manifest(ctx, child)
-			if err == nil {
-				children[i].Bytes = m.Body
-			}
-			errs[i] = err
-			return
-		}
-		below, err := s.node(ctx, c, child)
-		below.Platform = platform
-		children[i], errs[i] = below, err
-	}, func(i int) { errs[i] = context.Canceled })
-	for i, err := range errs {
-		if err != nil {
-			return n, fmt.Errorf("%s: %w", children[i].Platform, err)
-		}
+	n.Children = make([]sight.Node, len(idx.Manifests))
+	leave := func(child sight.Node) bool {
+		isOther := strings.HasPrefix(child.Platform, "unknown/")
+		return isOther && isGenuine || !isOther && !s.arch(child.Platform)
 	}
-	n.Children = slices.DeleteFunc(children, func(n sight.Node) bool {
-		return !s.arch(n.Platform) || strings.HasPrefix(n.Platform, "unknown/")
+	if depth > maxNested {
+		return n, &bounds.Error{What: "indexes that name one another", Max: maxNested}
+	}
+	par.Map(ctx, len(n.Children), 8, func(ctx context.Context, i int) {
+		if child := &n.Children[i]; !leave(nodeOf(idx.Manifests[i])) {
+			*child = s.child(ctx, c, at, idx.Manifests[i], isGenuine, depth)
+		}
+	}, func(i int) {
+		n.Children[i] = nodeOf(idx.Manifests[i])
+		n.Children[i].Err = context.Canceled
 	})
+	n.Children = slices.DeleteFunc(n.Children, func(child sight.Node) bool { return child.Role == sight.Untold })
 	return n, nil
+}
+
+// nodeOf is what an index says of one of its manifests.
+func nodeOf(d registry.Descriptor) sight.Node {
+	n := sight.Node{Role: sight.Manifest, Blob: sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}}
+	if d.Platform != nil {
+		n.Platform = d.Platform.String()
+	}
+	return n
+}
+
+// child reads what an index of a private registry names. What of it cannot be read is said
+// there, beside what the others are; what a genuine index names and the registry never had is absent.
+func (s *run) child(ctx context.Context, c claim, at registry.Ref, d registry.Descriptor, isGenuine bool, depth int) sight.Node {
+	child := nodeOf(d)
+	at.Digest = d.Digest
+	read, err := s.node(ctx, c, at, depth+1)
+	switch _, reason := session.Classify(err); {
+	case err == nil:
+		read.Platform = child.Platform
+		return read
+	case isGenuine && reason == report.Absent:
+	default:
+		child.Err = err
+	}
+	return child
 }
 
 func (s *run) image(ctx context.Context, c claim, at registry.Ref, m *registry.Manifest, n sight.Node) (sight.Node, error) {

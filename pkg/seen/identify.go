@@ -12,6 +12,10 @@ import (
 // name may be theirs.
 const maxCandidates = 3
 
+// maxLate caps the digests under a name of ours that are looked up by themselves,
+// because the table of their name does not have them.
+const maxLate = 64
+
 // identify finds names for digests that have none. They are hints, which prove
 // nothing: the catalogue, the promotion manifest, and the release that the caller names.
 func (s *run) identify(ctx context.Context) {

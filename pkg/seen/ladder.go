@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/convert"
 	"github.com/kverify/kverify/pkg/registry"
@@ -68,6 +67,9 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 		}
 	}
 	children := l.climbChildren(ctx, c, n, depth, known != nil && known.form == nil)
+	if n.Err != nil { // there may be more of it than was read
+		children = append(children, fail(unread("the index", n.Err))...)
+	}
 	if known == nil { // made anew by some tool: its platforms speak for it
 		if len(children) == 0 {
 			return fail(unknown(report.Incomplete, "the index names no platform that lies there"))
@@ -79,7 +81,7 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 	switch {
 	case worst == report.Refuted:
 		self.verdict, self.reason, self.detail = report.Refuted, report.Mismatch, "the index is genuine, and what lies under it is not"
-	case l.remote || any:
+	case any:
 		self.verdict, self.detail = report.Verified, "the index is the one that Kubernetes released"+self.form.words()
 	default:
 		self.reason, self.detail = report.Incomplete, "the index is genuine, and no platform of it lies there whole"
@@ -94,13 +96,10 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 // absent is no finding: an exporter leaves out platforms that were never pulled.
 func (l ladder) climbChildren(ctx context.Context, c claim, n sight.Node, depth int, isGenuine bool) (out []finding) {
 	for _, child := range n.Children {
-		if isGenuine && child.Bytes == nil || l.leave != nil && l.leave(child.Platform) {
+		if isGenuine && child.Bytes == nil && child.Err == nil || l.leave != nil && l.leave(child.Platform) {
 			continue
 		}
-		below := c
-		if child.Platform != "" && !strings.HasPrefix(child.Platform, "unknown/") {
-			below.platform = child.Platform
-		}
+		below := c.below(child.Platform)
 		if child.Role == sight.Index {
 			out = append(out, l.climbIndex(ctx, below, child, depth+1)...)
 			continue
@@ -124,7 +123,7 @@ func worstOf(list []finding) (worst report.Verdict, any bool) {
 
 func absentChildren(n sight.Node) (missing int) {
 	for _, child := range n.Children {
-		if child.Bytes == nil {
+		if child.Bytes == nil && child.Err == nil {
 			missing++
 		}
 	}
@@ -193,6 +192,9 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 			f.of, f.role, f.digest, f.form = h.of, sight.Config, got, h.form
 			if f.verdict == report.Verified {
 				f.detail = fmt.Sprintf("its config is the genuine one%s, and %s", h.form.words(), f.detail)
+				if n.Bytes != nil {
+					f.detail += "; what else its manifest says, such as annotations, was not judged"
+				}
 			}
 			return f
 		}
@@ -214,7 +216,9 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 	switch {
 	case g.err != nil:
 		return end(unknown(report.Incomplete, "the genuine manifest was not read: %v", g.err))
-	case l.remote: // whoever pulls it checks the rest by its digests
+	case n.Err == nil && n.Bytes == nil:
+		return end(unknown(report.Incomplete, "the genuine manifest is named and does not lie there"))
+	case n.Err == nil && l.remote: // whoever pulls it checks the rest by its digests
 		return end(finding{verdict: report.Verified, detail: "its manifest is the genuine one; its layers were not read, since whoever pulls them holds them against it"})
 	case n.Err != nil:
 		return end(unread("its manifest is the genuine one, and what it names", n.Err))
@@ -244,6 +248,9 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 // as it has diff_ids, each at its place, each one clean stream that hashes to it.
 func (l ladder) layersOf(ctx context.Context, g *genuine, n sight.Node) finding {
 	want := g.diffIDs
+	if g.err != nil {
+		return unknown(report.Incomplete, "its config is named by the genuine manifest, and could not be read there: %v", g.err)
+	}
 	if len(n.Layers) != len(want) {
 		return refuted("it has %d layers, and the genuine config names %d", len(n.Layers), len(want))
 	}
@@ -301,7 +308,7 @@ func (l ladder) rewritten(ctx context.Context, c claim, n sight.Node) finding {
 		ids = append(ids, content.Unpacked)
 	}
 	for _, g := range t.platforms {
-		if g.verified() && c.allows(g.platform.OS, g.platform.Architecture) && slices.Equal(g.diffIDs, ids) {
+		if g.verified() && c.allows(g.at()) && slices.Equal(g.diffIDs, ids) {
 			return otherConfig(g, n)
 		}
 	}

@@ -1,6 +1,8 @@
 package seen
 
 import (
+	"slices"
+
 	"github.com/kverify/kverify/pkg/convert"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -12,7 +14,8 @@ import (
 type claim struct {
 	seen     string       // the name as it was seen
 	ref      registry.Ref // at the policy's registry: image and tag, or image and digest
-	platform string       // "os/arch..." that the name or a list says; empty says nothing
+	platform string       // "os/arch..." that the name says; empty says nothing
+	listed   []string     // what each index above says, where it says any
 }
 
 // standing is whose a name is.
@@ -83,7 +86,8 @@ type thing struct {
 	claim    *claim // of a name that is ours, or was mapped to ours
 	at       standing
 	digests  []string // of one image: what is known of one of them is known of it
-	bare     bool     // a storage's id, which cannot contradict
+	written  string   // the digest in the name beside other digests: it may contradict, and shows nothing
+	bare     bool     // the first digest is a storage's id, which cannot contradict
 	role     sight.Role
 	reported bool // by a runtime: nothing is fetched for it
 	fault    string
@@ -97,6 +101,14 @@ func (t thing) digest() string {
 		return ""
 	}
 	return t.digests[0]
+}
+
+// told are its digests, and the one in its name.
+func (t thing) told() []string {
+	if t.written == "" || len(t.digests) == 0 {
+		return t.digests
+	}
+	return append(slices.Clone(t.digests), t.written)
 }
 
 // group is one thing, with every place where it was seen.

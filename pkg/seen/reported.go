@@ -33,19 +33,45 @@ func (s *run) judgeReported(ctx context.Context) {
 // asTheyAre reports an image that was named and not seen: what is served under
 // that name now.
 func (s *run) asTheyAre(g *group) {
-	t := s.tables[g.claim.key()]
-	if t == nil {
-		return
+	results := s.ofArchitecture(g)
+	if t := s.tables[g.claim.key()]; t != nil {
+		results = t.results()
 	}
-	for _, res := range t.results() {
+	if len(results) == 0 {
+		s.emit(*g.claim, g, unknown(report.Incomplete, "it was not examined: nothing is known of what Kubernetes released under that name"))
+	}
+	for _, res := range results {
 		res.Places, res.MorePlaces = g.places, g.more
 		s.put(res)
 	}
 }
 
+// ofArchitecture gives what was found out about the name of one architecture: its
+// results have the image's name, and its own in SeenAs.
+func (s *run) ofArchitecture(g *group) (out []report.Result) {
+	if !s.isArch(g.claim.ref) {
+		return nil
+	}
+	image, arch := s.policy.SplitArch(g.claim.ref.Repository)
+	ref := g.claim.ref
+	ref.Repository = image
+	for _, res := range s.ofArch {
+		_, at, _ := strings.Cut(res.Platform, "/")
+		of, _, _ := strings.Cut(at, "/")
+		isOf := res.Subject == ref.String() || res.Subject == g.claim.ref.String()
+		if res.Kind == report.KindImage && isOf && (res.Platform == "" || of == arch) {
+			out = append(out, res)
+		}
+	}
+	return out
+}
+
 // results are those that were found out about the image itself.
 func (t *table) results() []report.Result {
-	out := []report.Result{t.index}
+	var out []report.Result
+	if t.index.Subject != "" { // a name of one architecture has no index
+		out = append(out, t.index)
+	}
 	for _, g := range t.platforms {
 		if g.result.Platform != "" {
 			out = append(out, g.result)
@@ -55,16 +81,20 @@ func (t *table) results() []report.Result {
 }
 
 // reported judges digests of one image that stand under a name of ours: one that is
-// another's contradicts, and one that the table has is enough.
+// another's contradicts. One that the table has is enough, unless what is reported
+// beside it, as the id of the very bytes that run, is none of a table that is whole.
 func (s *run) reported(c claim, g *group) []finding {
 	if len(g.digests) == 0 {
 		return []finding{unknown(report.Absent, "whoever listed it says no digest: the container waits, or its image was imported without one")}
 	}
 	var in []hit
-	for _, d := range g.digests {
+	strange := ""
+	for i, d := range g.told() {
 		here := s.within(c, d)
-		in = append(in, here...)
-		if len(here) > 0 || g.bare {
+		if i < len(g.digests) {
+			in = append(in, here...)
+		}
+		if len(here) > 0 || i == 0 && g.bare {
 			continue
 		}
 		if name, strength, ok := s.elsewhere(c, d); ok {
@@ -72,18 +102,39 @@ func (s *run) reported(c claim, g *group) []finding {
 			f.digest, f.role = d, g.role
 			return []finding{f}
 		}
+		if i > 0 && i < len(g.digests) {
+			strange = d
+		}
 	}
-	if len(in) > 0 {
-		return s.known(in[0])
+	f := s.unpublished(c, g)
+	switch {
+	case len(in) > 0 && strange != "" && in[0].table.whole:
+		f = unknown(report.NoClaim, "%s is the genuine one, and %s beside it is none of that image: one image cannot be both", short(s.digestOf(in[0])), short(strange))
+	case len(in) > 0:
+		return s.known(c, in[0])
 	}
-	f := unknown(report.NoClaim, "Kubernetes never published %s under that name; a mirror that was filled by docker push changes every digest, so that only the bytes can tell: kverify verify %s", short(g.digest()), c.seen)
 	f.digest, f.role = g.digest(), g.role
 	return []finding{f}
 }
 
+// unpublished is the finding of digests that no table has. Where the table was not read, or
+// the digest not looked up, nothing is known of what Kubernetes published.
+func (s *run) unpublished(c claim, g *group) finding {
+	t := s.tables[c.key()]
+	switch {
+	case t == nil || len(t.platforms) == 0:
+		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.named())
+	case slices.ContainsFunc(g.digests, func(d string) bool { return s.beyond[d] }):
+		return unknown(report.Limit, "it is none of %s, and more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", t.ref, maxLate)
+	case slices.ContainsFunc(t.platforms, func(p *genuine) bool { return p.err != nil }):
+		return unknown(report.Incomplete, "not all of %s could be read, so that what is not found there says nothing", t.ref)
+	}
+	return unknown(report.NoClaim, "Kubernetes never published %s under that name; a mirror that was filled by docker push changes every digest, so that only the bytes can tell: kverify verify %s", short(g.digest()), c.seen)
+}
+
 // known gives the findings of a digest that a table has. An index stands with
 // its platforms, since a machine runs one of them.
-func (s *run) known(h hit) (out []finding) {
+func (s *run) known(c claim, h hit) (out []finding) {
 	s.remark("digests as reported, and not the machines that reported them")
 	say := func(role sight.Role) string {
 		return "as reported: its " + role.String() + " is the genuine one" + h.form.words()
@@ -93,7 +144,7 @@ func (s *run) known(h hit) (out []finding) {
 	}
 	out = append(out, finding{verdict: report.Verified, index: h.table, role: sight.Index, form: h.form, digest: s.digestOf(h), detail: say(sight.Index)})
 	for _, g := range h.table.platforms {
-		if g.result.Platform != "" && s.arch(g.result.Platform) {
+		if g.result.Platform != "" && s.arch(g.result.Platform) && c.allows(g.at()) {
 			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: g.result.Digest, detail: "as reported: the genuine index names it"})
 		}
 	}
@@ -122,11 +173,12 @@ func (s *run) arch(platform string) bool {
 	return len(parts) > 1 && slices.Contains(s.judge.Arches, parts[1])
 }
 
-// nameless judges a digest that stands alone.
+// nameless judges digests that stand alone. Those of one image must all be in its table.
 func (s *run) nameless(g *group) {
 	for _, d := range g.digests {
 		for _, h := range s.hits[d] {
-			s.emit(claim{seen: h.table.ref.String(), ref: h.table.ref}, g, s.known(h)...)
+			c := claim{seen: h.table.ref.String(), ref: h.table.ref}
+			s.emit(c, g, s.reported(c, g)...)
 			return
 		}
 	}
@@ -162,6 +214,11 @@ func (s *run) other(g *group, c claim, at standing, known bool, f finding) {
 	case s.judge.Strict:
 		say("it is no image of Kubernetes, and --strict lets no other pass")
 	default:
+		key := orElse(f.digest, c.seen)
+		if s.counted[key] {
+			return
+		}
+		s.counted[key] = true
 		if at.kind == sight.Vendor {
 			s.vendors++
 		}

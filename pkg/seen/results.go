@@ -2,6 +2,7 @@ package seen
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
@@ -89,7 +90,11 @@ func clone(res report.Result) report.Result {
 // put adds a result, or the places of one that is the same as another.
 func (s *run) put(res report.Result) {
 	copied, _ := res.Check(report.Copy)
-	key := identifier(res.Subject, res.Platform, res.Digest, copied.Verdict.String(), copied.Detail)
+	words := []string{res.Subject, res.Platform, res.Digest, copied.Detail}
+	for _, c := range res.Checks { // what came out otherwise is another result, and never hidden behind this one
+		words = append(words, c.Name, c.Verdict.String(), string(c.Reason), strconv.FormatBool(c.Required))
+	}
+	key := identifier(words...)
 	at, ok := s.merged[key]
 	if !ok {
 		s.merged[key] = len(s.results)

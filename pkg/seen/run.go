@@ -77,6 +77,7 @@ type run struct {
 	groups []*group
 	byKey  map[string]*group
 
+	alone    []registry.Ref // names of one architecture, which are examined as they are and make no table
 	wanted   []registry.Ref // what Kubernetes released, to be examined
 	asked    map[string]bool
 	tables   map[string]*table // by name
@@ -85,7 +86,9 @@ type run struct {
 	hits     map[string][]hit
 	rows     map[string][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
 	promoted func(context.Context) *release.Promotion
+	beyond   map[string]bool // digests that were not looked up by themselves, since there were too many
 	releases []string
+	ofArch   []report.Result // of the names in alone
 	inner    []report.Result // of documents, and of names that were asked for themselves
 
 	whole      []release.Version // releases that are to be examined as a whole
@@ -94,7 +97,8 @@ type run struct {
 
 	results []report.Result
 	merged  map[string]int
-	others  []string // images that are not judged
+	others  []string        // images that are not judged
+	counted map[string]bool // of those: a distinct digest, else a distinct name
 	vendors int
 	remarks []string // for the verdict's line
 }
@@ -102,7 +106,7 @@ type run struct {
 func newRun(j *Judge) *run {
 	s := &run{judge: j, verifier: j.Verifier, policy: j.Verifier.Policy,
 		byKey: map[string]*group{}, asked: map[string]bool{}, tables: map[string]*table{}, read: map[*table]bool{},
-		hits: map[string][]hit{}, merged: map[string]int{}}
+		hits: map[string][]hit{}, beyond: map[string]bool{}, merged: map[string]int{}, counted: map[string]bool{}}
 	if s.policy == nil {
 		s.policy = trust.EmbeddedPolicy()
 	}
@@ -116,12 +120,14 @@ func newRun(j *Judge) *run {
 }
 
 func (s *run) group(t thing) {
-	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), strconv.FormatBool(t.reported), t.fault}, "\x00")
+	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), t.written, strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault}, "\x00")
 	g := s.byKey[key]
 	if g == nil {
 		g = &group{thing: t}
 		s.byKey[key], s.groups = g, append(s.groups, g)
-		if t.claim != nil {
+		if t.claim != nil && s.isArch(t.claim.ref) {
+			s.alone = append(s.alone, t.claim.ref)
+		} else if t.claim != nil {
 			s.want(t.claim.ref)
 		}
 	}
@@ -143,6 +149,13 @@ func (s *run) want(ref registry.Ref) {
 		s.asked[name] = true
 		s.wanted = append(s.wanted, ref)
 	}
+}
+
+// isArch says whether a name is that of one architecture's image. A claim has it
+// only where the name itself is asked about: its table is that of the image.
+func (s *run) isArch(ref registry.Ref) bool {
+	_, arch := s.policy.SplitArch(ref.Repository)
+	return arch != ""
 }
 
 // remark says something in the verdict's own line, once.

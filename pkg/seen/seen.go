@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -52,9 +53,11 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 	if err != nil {
 		return report.Report{}, err
 	}
-	if err := s.examineLate(ctx); err != nil {
+	late, err := s.examineLate(ctx)
+	if err != nil {
 		return report.Report{}, err
 	}
+	rep.Interrupted = rep.Interrupted || late.Interrupted
 	s.judgeReported(ctx)
 	s.judgeFetched(ctx)
 	s.judgeContainers(ctx)
@@ -76,25 +79,11 @@ func (s *run) sighted(one sight.Sighting) {
 		s.version(one.Version)
 		return
 	}
-	tagged, any := false, false
-	for _, withTag := range []bool{true, false} {
-		for _, name := range names {
-			at := s.classify(name)
-			if at.kind != sight.Ours || (at.ref.Tag != "") != withTag || !withTag && tagged {
-				continue
-			}
-			own := t
-			if len(own.digests) == 0 && at.ref.Digest != "" {
-				own.digests = []string{at.ref.Digest}
-			}
-			c := s.claimOf(name, at)
-			own.seen, own.claim, own.at = name, &c, at
-			s.group(own)
-			tagged, any = tagged || withTag, true
-		}
-	}
-	if any {
+	if s.claimed(t, names) {
 		return
+	}
+	if len(names) == 0 && len(t.digests) == 0 && t.fault == "" {
+		t.fault = "it has neither a name nor a digest, so that nothing says what it is"
 	}
 	for i, name := range names { // what points at us counts, wherever it stands
 		if at := s.classify(name); i == 0 || at.kind == sight.Alike && t.at.kind != sight.Alike {
@@ -102,6 +91,49 @@ func (s *run) sighted(one sight.Sighting) {
 		}
 	}
 	s.group(t)
+}
+
+// claimed takes a thing in by each of its names that is ours, and says whether one is.
+// A name that has a digest alone is left out beside one of the same image with a tag.
+func (s *run) claimed(t thing, names []string) (any bool) {
+	var tagged, taken []string
+	for _, withTag := range []bool{true, false} {
+		for _, name := range names {
+			at := s.classify(name)
+			if at.kind != sight.Ours || (at.ref.Tag != "") != withTag {
+				continue
+			}
+			own, c := t, s.claimOf(name, at)
+			if !withTag && slices.Contains(tagged, c.ref.Repository) {
+				continue
+			}
+			switch {
+			case at.ref.Digest == "":
+			case len(own.digests) == 0 && !own.reported:
+				own.digests = []string{at.ref.Digest}
+			default:
+				own.written = at.ref.Digest
+			}
+			if at.own && len(own.digests) == 0 && !own.reported {
+				c = claim{seen: name, ref: at.ref} // as it is: the ordinary path judges it
+			}
+			if slices.Contains(own.digests, own.written) {
+				own.written = ""
+			}
+			any = true
+			key := strings.Join([]string{c.key(), c.platform, own.written}, " ")
+			if slices.Contains(taken, key) { // another spelling of the same claim: one place counts once
+				continue
+			}
+			taken = append(taken, key)
+			own.seen, own.claim, own.at = name, &c, at
+			s.group(own)
+			if withTag {
+				tagged = append(tagged, c.ref.Repository)
+			}
+		}
+	}
+	return any
 }
 
 // named takes in a name that is to be fetched.
@@ -135,10 +167,12 @@ func (s *run) version(name string) {
 
 // examine verifies what Kubernetes released under every name that was claimed.
 func (s *run) examine(ctx context.Context) (report.Report, error) {
-	rep, err := s.verifier.Compose(ctx, nil, nil, nil)
+	all, err := s.verifier.Compose(ctx, nil, nil, nil)
 	if err == nil && len(s.whole) > 0 {
+		var rep report.Report
 		if rep, err = s.verifier.Images(ctx, verify.Request{Versions: s.whole}); err == nil {
 			s.take(ctx, rep)
+			all = joined(all, rep)
 			for _, res := range rep.Results {
 				if res.Kind == report.KindImage {
 					s.put(res)
@@ -146,12 +180,42 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 			}
 		}
 	}
-	if err == nil && len(s.wanted) > 0 {
-		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
-			s.take(ctx, rep)
+	if err == nil && len(s.alone) > 0 {
+		var rep report.Report
+		if rep, err = s.verifier.References(ctx, s.alone); err == nil {
+			s.inside(rep.Results)
+			s.ofArch = rep.Results
+			all = joined(all, rep)
 		}
 	}
-	return rep, err
+	if err == nil && len(s.wanted) > 0 {
+		var rep report.Report
+		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
+			s.take(ctx, rep)
+			all = joined(all, rep)
+		}
+	}
+	return all, err
+}
+
+// joined is the scope of two examinations: what either left out or was kept from is
+// left out of both.
+func joined(a, b report.Report) report.Report {
+	a.Scope.Checks = union(a.Scope.Checks, b.Scope.Checks)
+	a.Scope.Omitted = union(a.Scope.Omitted, b.Scope.Omitted)
+	a.Scope.Absent = union(a.Scope.Absent, b.Scope.Absent)
+	a.Scope.Partial = a.Scope.Partial || b.Scope.Partial
+	a.Interrupted = a.Interrupted || b.Interrupted
+	return a
+}
+
+func union(a, b []string) []string {
+	for _, one := range b {
+		if !slices.Contains(a, one) {
+			a = append(a, one)
+		}
+	}
+	return a
 }
 
 func (s *run) take(ctx context.Context, rep report.Report) {
@@ -164,22 +228,25 @@ func (s *run) take(ctx context.Context, rep report.Report) {
 	s.newTables(ctx, rep.Results)
 }
 
-// maxLate caps the digests under a name of ours that are looked up by themselves,
-// because the table of their name does not have them.
-const maxLate = 64
-
 // examineLate asks what a digest is that stands under a name of ours and is not in
 // its table: the digest of another image or version contradicts the name.
-func (s *run) examineLate(ctx context.Context) error {
+func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 	var strange []string
 	s.wanted = nil
 	for _, g := range s.groups {
-		if g.claim == nil || slices.ContainsFunc(g.digests, func(d string) bool { return len(s.hits[d]) > 0 }) {
+		if g.claim == nil {
 			continue
 		}
-		for _, d := range g.digests {
+		for _, d := range g.told() {
+			if len(s.hits[d]) > 0 {
+				continue
+			}
+			if slices.Contains(strange, d) {
+				continue
+			}
 			if len(strange) == maxLate {
-				break
+				s.beyond[d] = true
+				continue
 			}
 			strange = append(strange, d)
 			ref := g.claim.ref
@@ -189,13 +256,12 @@ func (s *run) examineLate(ctx context.Context) error {
 	}
 	s.wantNamesOf(ctx, strange)
 	if len(s.wanted) == 0 {
-		return nil
+		return rep, nil
 	}
-	rep, err := s.verifier.References(ctx, s.wanted)
-	if err == nil {
+	if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
 		s.take(ctx, rep)
 	}
-	return err
+	return rep, err
 }
 
 func (s *run) report(ctx context.Context, rep report.Report, in Input) (report.Report, error) {

@@ -21,6 +21,16 @@ func (g *genuine) name() string {
 	return strings.TrimSpace(g.of.ref.String() + " " + g.result.Platform)
 }
 
+// at is where it runs: as its config says or, where that was not read, its index.
+func (g *genuine) at() (os, arch string) {
+	if g.platform.OS != "" {
+		return g.platform.OS, g.platform.Architecture
+	}
+	rest, _, _ := strings.Cut(g.result.Platform, ":")
+	parts := append(strings.Split(rest, "/"), "")
+	return parts[0], parts[1]
+}
+
 // maxConfig caps an image's config: those of a release are under 10 KB.
 const maxConfig = 1 << 20
 
@@ -35,6 +45,10 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 			continue
 		}
 		t := s.tables[res.Subject]
+		if t != nil && s.read[t] { // examined twice: what came out otherwise is said too
+			s.put(res)
+			continue
+		}
 		if t == nil {
 			ref, err := registry.ParseRef(res.Subject)
 			if err != nil {
@@ -181,7 +195,7 @@ func (s *run) indexDigests() {
 // within gives the hits of a digest in the table that a claim chooses.
 func (s *run) within(c claim, digest string) (in []hit) {
 	for _, h := range s.hits[digest] {
-		if h.table == s.tables[c.key()] && (h.of == nil || c.allows(h.of.platform.OS, h.of.platform.Architecture)) {
+		if h.table == s.tables[c.key()] && (h.of == nil || c.allows(h.of.at())) {
 			in = append(in, h)
 		}
 	}
@@ -195,13 +209,19 @@ func (s *run) elsewhere(c claim, digest string) (name string, strength report.St
 	if len(s.within(c, digest)) > 0 {
 		return "", 0, false
 	}
+	own := s.tables[c.key()]
+	// A name without a tag is of every version, and contradicts none while its own digest could not be read.
+	open := c.ref.Tag == "" && (own == nil || len(own.platforms) == 0)
 	for _, h := range s.hits[digest] {
+		if open && h.table.ref.Repository == c.ref.Repository && (h.of == nil || c.allows(h.of.at())) {
+			return "", 0, false
+		}
 		if h.verified() {
 			return h.name() + " (" + h.role.String() + ")", report.Signed, true
 		}
 	}
 	for _, row := range s.catalogued(digest) {
-		if row.Image == c.ref.Repository && row.Tag == c.ref.Tag {
+		if row.Image == c.ref.Repository && (row.Tag == c.ref.Tag || open) {
 			return "", 0, false
 		}
 	}
