@@ -131,6 +131,9 @@ govulncheck: $(VULN) ## look for known vulnerabilities; skips when the database 
 $(LINT): tools/lint/go.mod
 	cd tools/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+$(BIN)/actionlint: tools/actionlint/go.mod
+	cd tools/actionlint && $(GO) build -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
 $(VULN): tools/vuln/go.mod
 	cd tools/vuln && $(GO) build -o ../../$@ golang.org/x/vuln/cmd/govulncheck
 

@@ -480,33 +480,35 @@ func smaller(t *testing.T, picture []byte) []byte {
 	return b.Bytes()
 }
 
+// picture writes what the window shows to the docs.
+func (w *window) picture(name string) {
+	w.t.Helper()
+	const images, limit = "../../docs/images", 150_000
+	picture, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	picture = smaller(w.t, picture)
+	if len(picture) > limit {
+		w.t.Errorf("%s has %d bytes, too many for the docs", name, len(picture))
+	}
+	if err := os.WriteFile(filepath.Join(images, name), picture, 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestScreenshots looks at the page as the docs show it.
 func TestScreenshots(t *testing.T) {
 	if !*update {
 		t.Skip("it writes docs/images, with -update")
 	}
 	w := open(t, serve(t, false, "--listen", "127.0.0.1:18931"))
-	const images = "../../docs/images"
-	if err := os.MkdirAll(images, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	shot := func(name, scheme, path string, width, height int64, before string) {
 		w.scheme(scheme)
 		w.screen(width, height)
 		w.visit(path)
 		value[chromedp.Void](w, before)
-		picture, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
-		if err != nil {
-			t.Fatal(err)
-		}
-		picture = smaller(t, picture)
-		if err := os.WriteFile(filepath.Join(images, name), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d bytes", name, len(picture))
-		if len(picture) > 150_000 {
-			t.Errorf("%s has %d bytes, too many for the docs", name, len(picture))
-		}
+		w.picture(name)
 	}
 	shot("page-light.png", "light", "/?version=v1.27.1", 1100, 890, "0")
 	shot("page-dark.png", "dark", "/?q=kubelet+linux", 1100, 890, `document.querySelector("section.files details").open = true`)
