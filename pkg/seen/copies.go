@@ -24,8 +24,14 @@ func (s *run) contained(c Container) {
 	h := held{name: c.Name}
 	for _, one := range c.Copies {
 		hc := heldCopy{Copy: one}
+		hc.Names = nil
 		for _, name := range one.Names {
 			at := s.classify(name)
+			if isBareTag(one.List, name, at) {
+				hc.tag = name
+				continue
+			}
+			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
 				own := s.claimOf(name, at)
 				hc.claims = append(hc.claims, own)
@@ -39,6 +45,13 @@ func (s *run) contained(c Container) {
 	}
 	h.shareNames()
 	s.containers = append(s.containers, h)
+}
+
+// isBareTag says whether a list of a layout gives a tag alone, which is all that OCI's
+// ref.name need be and all that "oci:DIR:v1.27.2" and oras write: no repository is
+// named by it, and so nobody's.
+func isBareTag(list, name string, at standing) bool {
+	return list == "index.json" && !strings.ContainsAny(name, "/:@") && at.kind != sight.Alike && at.kind != sight.Ours
 }
 
 // shareNames gives a name to what one list names and another does not, where
@@ -117,7 +130,11 @@ func (s *run) unnamed(ctx context.Context, l ladder, g *group, c heldCopy) {
 		own.ref = registry.Ref{}
 		s.other(g, own, c.at, ok, withDigest(finding{}, c.Root))
 	case ok:
-		own.seen = ref.String()
+		// A tag that is a version is a claim too: v1.27.1's image is not v1.27.2's.
+		if !c.release().IsZero() && s.isCore(ref.Repository) {
+			own.ref.Tag = c.tag
+		}
+		own.seen = own.ref.String()
 		s.emit(own, g, l.climb(ctx, own, c.Root)...)
 	default:
 		s.emit(claim{seen: c.Place.String()}, g, withDigest(unknown(report.NoClaim, "it has no name, and no release that kverify knows has its digests; name the release with --release VERSION, or give the names with crictl images -o json"), c.Root))

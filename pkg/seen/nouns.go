@@ -116,4 +116,5 @@ type heldCopy struct {
 	sight.Copy
 	claims []claim
 	at     standing
+	tag    string // where its list names no repository, and a tag alone
 }
