@@ -220,7 +220,7 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref) (sight.Node, 
 	if err != nil {
 		return n, err
 	}
-	isGenuine := len(s.within(c, m.Digest)) > 0
+	isGenuine := s.isReleased(c, m.Digest)
 	children := make([]sight.Node, len(idx.Manifests))
 	errs := make([]error, len(idx.Manifests))
 	par.Map(ctx, len(children), 8, func(ctx context.Context, i int) {
@@ -258,9 +258,15 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref) (sight.Node, 
 	return n, nil
 }
 
+// isReleased says whether these are the very bytes that were released under the claim's
+// name, and not what a converter writes of them: under that the config and layers are read.
+func (s *run) isReleased(c claim, digest string) bool {
+	return slices.ContainsFunc(s.within(c, digest), func(h hit) bool { return h.form == nil })
+}
+
 func (s *run) image(ctx context.Context, c claim, at registry.Ref, m *registry.Manifest, n sight.Node) (sight.Node, error) {
 	n.Role = sight.Manifest
-	if len(s.within(c, m.Digest)) > 0 {
+	if s.isReleased(c, m.Digest) {
 		return n, nil
 	}
 	img, err := m.Image()
