@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -20,7 +21,9 @@ type app struct {
 	code           int      // that the report has earned, once there is one
 	remarks        []string // to say when stderr is free; see sayLater
 	judge          string   // names a policy or trusted root that is not built in, until it was said
-	drained        bool     // a server that was told to end has answered everything: no interruption
+	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
+	toCopies func(hosts []string) http.RoundTripper
+	drained  bool // a server that was told to end has answered everything: no interruption
 }
 
 // say writes a message to stderr. Errors repeat text from outside.

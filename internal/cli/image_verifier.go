@@ -140,8 +140,10 @@ func (a *app) verifyPulled(c *cobra.Command, flags *shared, own *seenFlags, p *p
 	if err != nil {
 		return &usageError{err: err}
 	}
-	j := &seen.Judge{Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Copies: &registry.Client{Fetch: v.Fetch, Keychain: v.Registry.Keychain}}
-	r, err := j.Judge(ctx, p.input(j.Names))
+	j := &seen.Judge{Verifier: v, Names: seen.NamesOf(v.Policy, aliases)}
+	in := p.input(j.Names)
+	j.Copies = a.copies(v, in.Refs)
+	r, err := j.Judge(ctx, in)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/verify"
 )
 
@@ -19,6 +20,7 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		return nil, err
 	}
 	a.judge = foreignJudge(policy, root)
+	a.toCopies = a.networkOfCopies(set)
 	progress := new(verify.Progress)
 	client := &fetch.Client{Transport: transport, Full: full(progress)}
 	images := &registry.Client{Fetch: client, Keychain: a.keychain(set.ctx), Endpoints: map[string]string{}}
@@ -38,6 +40,38 @@ func (a *app) verifier(set *settings) (*verify.Verifier, error) {
 		Checks: set.checks, Require: set.require, Jobs: set.jobs,
 		Tool: version().tool(), Progress: progress,
 	}, nil
+}
+
+// networkOfCopies is how private copies are read beside a mirror, which has none: bytes
+// come from where a name on the command line points, and what proves them from the
+// mirror. It is nil without a mirror, since then the run has a network.
+func (a *app) networkOfCopies(set *settings) func(hosts []string) http.RoundTripper {
+	if set.mirror == "" {
+		return nil
+	}
+	return func(hosts []string) http.RoundTripper {
+		network := set.namedHosts(0, append(hosts, set.standIns()...)...)
+		if set.verbose {
+			return &fetch.Trace{Next: network, W: a.stderr}
+		}
+		return network
+	}
+}
+
+// copies reads private copies. Beside a mirror it has a network only if one of the names
+// that were given is mapped to ours: archives and lists open no socket.
+func (a *app) copies(v *verify.Verifier, given []registry.Ref) *registry.Client {
+	c := &registry.Client{Fetch: v.Fetch, Keychain: v.Registry.Keychain}
+	var hosts []string
+	for _, ref := range given {
+		if ref.Host != v.Policy.Images.Registry && ref.Host != sight.Former {
+			hosts = append(hosts, ref.Host)
+		}
+	}
+	if a.toCopies != nil && len(hosts) > 0 {
+		c.Fetch = &fetch.Client{Transport: a.toCopies(hosts), Full: v.Fetch.Full}
+	}
+	return c
 }
 
 // also is the mirror, where a stand-in has the images: what is signed about them may

@@ -30,6 +30,7 @@ type seenInput struct {
 	// which is a file with a hash of its own.
 	either []string
 	lists  []*sight.List
+	mapped []registry.Ref // names that were mapped to ours, among Refs
 	close  []func() error
 }
 
@@ -54,7 +55,6 @@ func (a *app) verifySeen(ctx context.Context, v *verify.Verifier, n request) (re
 	}
 	j := &seen.Judge{
 		Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Strict: n.seen.strict, Arches: splitList(n.seen.arches),
-		Copies: &registry.Client{Fetch: v.Fetch, Keychain: v.Registry.Keychain},
 	}
 	if err := knownArches(j.Arches); err != nil {
 		return report.Report{}, err
@@ -64,6 +64,7 @@ func (a *app) verifySeen(ctx context.Context, v *verify.Verifier, n request) (re
 		return report.Report{}, err
 	}
 	defer in.Close()
+	j.Copies = a.copies(v, in.mapped)
 	if err := a.releaseFilesFirst(ctx, v, in, n.release); err != nil {
 		return report.Report{}, err
 	}
@@ -163,7 +164,7 @@ func (a *app) sort(ctx context.Context, j *seen.Judge, in *seenInput, what strin
 		if err != nil {
 			return err
 		}
-		in.Refs = append(in.Refs, ref)
+		in.Refs, in.mapped = append(in.Refs, ref), append(in.mapped, ref)
 		return nil
 	}
 	ref, err := a.reference(what)

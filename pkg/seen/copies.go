@@ -25,11 +25,15 @@ func (s *run) contained(c Container) {
 	}
 	h := held{name: c.Name}
 	for _, one := range c.Copies {
-		// A tag alone names no image: what has none else has no name.
-		one.Names = slices.DeleteFunc(slices.Clone(one.Names), isTag)
 		hc := heldCopy{Copy: one}
+		hc.Names = nil
 		for _, name := range one.Names {
 			at := s.classify(name)
+			if isBareTag(one.List, name, at) {
+				hc.tag = name
+				continue
+			}
+			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
 				own := s.claimOf(name, at)
 				hc.claims = append(hc.claims, own)
@@ -45,7 +49,12 @@ func (s *run) contained(c Container) {
 	s.containers = append(s.containers, h)
 }
 
-func isTag(name string) bool { return !strings.ContainsAny(name, "/:@") }
+// isBareTag says whether a list of a layout gives a tag alone, which is all that OCI's
+// ref.name need be and all that "oci:DIR:v1.27.2" and oras write: no repository is
+// named by it, and so nobody's.
+func isBareTag(list, name string, at standing) bool {
+	return list == "index.json" && !strings.ContainsAny(name, "/:@") && at.kind != sight.Alike && at.kind != sight.Ours
+}
 
 // shareNames gives a name to what one list names and another does not, where
 // each has one image: a loader of either kind loads that under the name.
@@ -130,7 +139,11 @@ func (s *run) unnamed(ctx context.Context, l ladder, g *group, c heldCopy) {
 		own.ref = registry.Ref{}
 		s.other(g, own, c.at, ok, withDigest(finding{}, c.Root))
 	case ok:
-		own.seen = ref.String()
+		// A tag that is a version is a claim too: v1.27.1's image is not v1.27.2's.
+		if !c.release().IsZero() && s.isCore(ref.Repository) {
+			own.ref.Tag = c.tag
+		}
+		own.seen = own.ref.String()
 		s.emit(own, g, l.climb(ctx, own, c.Root)...)
 	default:
 		s.emit(claim{seen: c.Place.String()}, g, withDigest(unknown(report.NoClaim, "it has no name, and no release that kverify knows has its digests; name the release with --release VERSION, or give the names with crictl images -o json"), c.Root))
@@ -216,7 +229,7 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref, depth int) (s
 	if err != nil {
 		return n, err
 	}
-	isGenuine := len(s.within(c, m.Digest)) > 0
+	isGenuine := s.isReleased(c, m.Digest)
 	n.Children = make([]sight.Node, len(idx.Manifests))
 	leave := func(child sight.Node) bool {
 		isOther := strings.HasPrefix(child.Platform, "unknown/")
@@ -263,9 +276,15 @@ func (s *run) child(ctx context.Context, c claim, at registry.Ref, d registry.De
 	return child
 }
 
+// isReleased says whether these are the very bytes that were released under the claim's
+// name, and not what a converter writes of them: under that the config and layers are read.
+func (s *run) isReleased(c claim, digest string) bool {
+	return slices.ContainsFunc(s.within(c, digest), func(h hit) bool { return h.form == nil })
+}
+
 func (s *run) image(ctx context.Context, c claim, at registry.Ref, m *registry.Manifest, n sight.Node) (sight.Node, error) {
 	n.Role = sight.Manifest
-	if len(s.within(c, m.Digest)) > 0 {
+	if s.isReleased(c, m.Digest) {
 		return n, nil
 	}
 	img, err := m.Image()

@@ -2,10 +2,12 @@ package seen
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/sight"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // maxCandidates caps the names that are asked about because one digest without a
@@ -26,7 +28,13 @@ func (s *run) identify(ctx context.Context) {
 		}
 	}
 	for _, h := range s.containers {
-		alone = append(alone, h.anonymous()...)
+		for _, c := range h.copies {
+			digests := c.anonymous()
+			alone = append(alone, digests...)
+			if v := c.release(); len(digests) > 0 && !s.wantNamesOf(ctx, digests) && !v.IsZero() {
+				s.wantRelease(v)
+			}
+		}
 	}
 	if len(alone) == 0 {
 		return
@@ -37,14 +45,16 @@ func (s *run) identify(ctx context.Context) {
 	s.wantNamesOf(ctx, alone)
 }
 
-// wantNamesOf asks for the images that are said to have these digests.
-func (s *run) wantNamesOf(ctx context.Context, digests []string) {
+// wantNamesOf asks for the images that are said to have these digests, and says
+// whether there are any.
+func (s *run) wantNamesOf(ctx context.Context, digests []string) (known bool) {
 	if len(digests) == 0 {
-		return
+		return false
 	}
 	promotion := s.promoted(ctx)
 	for _, digest := range digests {
 		for _, row := range first(s.catalogued(digest), maxCandidates) {
+			known = true
 			s.want(registry.Ref{Host: s.policy.Images.Registry, Repository: row.Image, Tag: row.Tag})
 		}
 		if promotion == nil {
@@ -54,12 +64,14 @@ func (s *run) wantNamesOf(ctx context.Context, digests []string) {
 		for _, name := range promotion.Images() {
 			for _, tag := range promotion.Tags(name, digest) {
 				image, _ := s.policy.SplitArch(name)
+				known = true
 				if n++; n <= maxCandidates {
 					s.want(registry.Ref{Host: s.policy.Images.Registry, Repository: orElse(image, name), Tag: tag})
 				}
 			}
 		}
 	}
+	return known
 }
 
 // wantRelease asks for every image that a release and its kubeadm have.
@@ -79,8 +91,11 @@ func (s *run) wantRelease(v release.Version) {
 	}
 }
 
-// anonymous are digests by which copies that have no name may be found.
-func (h *held) anonymous() (digests []string) {
+// anonymous are digests by which a copy that has no name may be found.
+func (c *heldCopy) anonymous() (digests []string) {
+	if len(c.claims) > 0 || len(c.Names) > 0 {
+		return nil
+	}
 	var walk func(n sight.Node)
 	walk = func(n sight.Node) {
 		for _, d := range []string{n.Blob.Digest, n.Config.Digest} {
@@ -92,10 +107,20 @@ func (h *held) anonymous() (digests []string) {
 			walk(child)
 		}
 	}
-	for _, c := range h.copies {
-		if len(c.claims) == 0 && len(c.Names) == 0 {
-			walk(c.Root)
-		}
-	}
+	walk(c.Root)
 	return digests
+}
+
+// release is the release that the tag of a copy without a name says, if it says one.
+func (c *heldCopy) release() release.Version {
+	v, err := release.ParseVersion(c.tag)
+	if err != nil {
+		return release.Version{}
+	}
+	return v
+}
+
+// isCore says whether a repository has an image of each release, tagged with its version.
+func (s *run) isCore(repository string) bool {
+	return slices.ContainsFunc(s.policy.Inventory, func(row trust.InventoryRule) bool { return slices.Contains(row.Images, repository) })
 }

@@ -128,4 +128,5 @@ type heldCopy struct {
 	sight.Copy
 	claims []claim
 	at     standing
+	tag    string // where its list names no repository, and a tag alone
 }
