@@ -300,7 +300,7 @@ func TestMemoryOfReports(t *testing.T) {
 	}
 }
 
-// mostResults is what docs/performance.md promises.
+// mostResults are within what a saved report may cost.
 const mostResults = 20_000
 
 // Whatever a file holds, a command that reads it stays within its memory.
