@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -214,6 +218,90 @@ func dear(t *testing.T, dir string) map[string][]string {
 	all["trusted root"] = []string{"images", "v1.27.2", "--trusted-root", file("root.json", `{"tlogs":[`, `{},`, `{}]}`, 1<<20), "--mirror", filepath.Join(sample, "mirror")}
 	return all
 }
+
+// manyResults writes a saved report of some number of results: those of a run over one
+// release, once for each of many releases and other digests.
+func manyResults(t *testing.T, dir string, least int) string {
+	t.Helper()
+	one := filepath.Join(dir, "one.json")
+	cmd := exec.CommandContext(t.Context(), "kverify", "images", "v1.27.2", "-q", "--no-cache", "--mirror", filepath.Join(sample, "mirror"), "--trusted-root", filepath.Join(sample, "trusted_root.json"), "-o", "json="+one)
+	said, err := cmd.CombinedOutput()
+	text, readErr := os.ReadFile(one)
+	if readErr != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	var doc map[string]json.RawMessage
+	var results []json.RawMessage
+	counts := map[string]int{}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(json.Unmarshal(doc["results"], &results), json.Unmarshal(doc["counts"], &counts)); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, fmt.Sprintf("many-%d.json", least))
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	defer w.Flush()
+	copies := (least + len(results) - 1) / len(results)
+	var versions []string
+	for i := range copies {
+		versions = append(versions, fmt.Sprintf("v1.27.%d", 1000+i))
+	}
+	var scope map[string]json.RawMessage
+	if err := json.Unmarshal(doc["scope"], &scope); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := json.Marshal(versions)
+	for k := range counts {
+		counts[k] *= copies
+	}
+	scope["subjects"], doc["releases"] = list, list
+	doc["scope"], _ = json.Marshal(scope)
+	doc["counts"], _ = json.Marshal(counts)
+	delete(doc, "results")
+	rest, _ := json.Marshal(doc)
+	_, _ = w.Write(rest[:len(rest)-1])
+	_, _ = w.WriteString(`,"results":[`)
+	for i, version := range versions {
+		change := strings.NewReplacer("v1.27.2", version, "sha256:", fmt.Sprintf("sha256:%06x", i), `"logIndex": "`, fmt.Sprintf(`"logIndex": "%d`, 1+i))
+		for j, r := range results {
+			if i+j > 0 {
+				_ = w.WriteByte(',')
+			}
+			_, _ = w.WriteString(digests.ReplaceAllString(change.Replace(string(r)), "$1"))
+		}
+	}
+	_, _ = w.WriteString("]}")
+	return to
+}
+
+// digests are too long by six digits.
+var digests = regexp.MustCompile(`(sha256:[0-9a-f]{64})[0-9a-f]{6}`)
+
+// A saved report of a very large fleet is read and shown within the memory too.
+func TestMemoryOfReports(t *testing.T) {
+	slowMemory(t)
+	dir := t.TempDir()
+	file := manyResults(t, dir, mostResults)
+	if info, err := os.Stat(file); err == nil {
+		t.Logf("%d MiB of JSON", info.Size()>>20)
+	}
+	for _, format := range []string{"table", "json", "sarif", "junit", "markdown", "html"} {
+		t.Run(format, func(t *testing.T) {
+			if most, code, said := memoryOf(t, "report", file, "-o", format+"="+filepath.Join(dir, "out")); most > mostMemory || code != 0 {
+				t.Errorf("%d MiB, exit code %d: %.300s", most>>20, code, said)
+			}
+		})
+	}
+}
+
+// mostResults are within what a saved report may cost.
+const mostResults = 20_000
 
 // Whatever a file holds, a command that reads it stays within its memory.
 func TestMemoryOfFiles(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/trust"
@@ -90,6 +91,7 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 			return usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, plainError(err), trust.Repository)
 		}
 	}
+	req.Kept, req.TUFRoot = bounds.WithoutBOM(req.Kept), bounds.WithoutBOM(req.TUFRoot)
 	if req.Client, err = r.client(); err != nil {
 		return err
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// unknownField begins what encoding/json says of a member that no field has.
+const unknownField = "json: unknown field "
+
 // Plain returns an error of encoding/json in words of a document: encoding/json
 // speaks of the program's own types. Any other error is returned as it is. The
 // cause stays what [errors.As] finds.
@@ -28,9 +31,11 @@ func Plain(err error) error {
 		}
 		return &Error{Why: why, Offset: kind.Offset, Err: err}
 	case errors.As(err, &base):
-		return &Error{Why: "a value that should be base64 is none", Err: err}
+		return &Error{Why: "a value that should be base64 is not", Err: err}
 	case errors.As(err, &syntax):
-		return &Error{Why: fmt.Sprintf("it is no JSON document: %.120q", syntax.Error()), Offset: syntax.Offset, Err: err}
+		return &Error{Why: fmt.Sprintf("it is no JSON document: it is malformed at byte %d", syntax.Offset), Offset: syntax.Offset, Err: err}
+	case strings.HasPrefix(err.Error(), unknownField): // DisallowUnknownFields has no type of its own
+		return &Error{Why: fmt.Sprintf("its field %.80s is not known", strings.TrimPrefix(err.Error(), unknownField)), Err: err}
 	}
 	return err
 }

@@ -21,18 +21,6 @@ import (
 // Sigstore writes is deeper than a dozen.
 const MaxDepth = 64
 
-// Error says why a document is refused.
-type Error struct {
-	Why    string
-	Offset int64 // in bytes, of what is wrong
-	Err    error // of encoding/json, if it is no JSON at all
-}
-
-func (e *Error) Error() string { return e.Why }
-
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
 // Check reports whether data is exactly one JSON value (RFC 8259) in valid
 // UTF-8, nested at most [MaxDepth] deep, in which no object has two members
 // whose names encoding/json takes for one: equal once unescaped and folded, see
@@ -43,7 +31,7 @@ func Check(data []byte) error {
 	}
 	if !json.Valid(data) {
 		err := json.Unmarshal(data, new(json.RawMessage))
-		return &Error{Why: fmt.Sprintf("not one JSON value: %v", err), Err: err}
+		return &Error{Why: fmt.Sprintf("not one JSON value: %v", Plain(err)), Err: err}
 	}
 	return (&walk{data: data}).keys()
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/kverify/kverify/internal/bounds"
 )
 
 // PublishedHost reports whether a host is one that Kubernetes or Sigstore
@@ -30,6 +32,7 @@ func PublishedHost(host string) bool {
 
 // ParseCAs reads the certificates of one or more authorities in PEM.
 func ParseCAs(text []byte) ([]*x509.Certificate, error) {
+	text = bounds.WithoutBOM(text)
 	var list []*x509.Certificate
 	for {
 		var block *pem.Block
@@ -57,7 +60,7 @@ type Identity struct{ cert tls.Certificate }
 // ParseIdentity reads a certificate, with those between it and its authority
 // behind it, and its key, both in PEM. No error repeats anything of the key.
 func ParseIdentity(cert, key []byte) (*Identity, error) {
-	c, err := tls.X509KeyPair(cert, key)
+	c, err := tls.X509KeyPair(bounds.WithoutBOM(cert), bounds.WithoutBOM(key))
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "tls: "))
 	}

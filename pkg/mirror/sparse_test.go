@@ -149,3 +149,24 @@ func TestSparseMirrorListDoesNotShrinkARelease(t *testing.T) {
 		}
 	})
 }
+
+// A mirror that holds a platform of an image of the release by its digest too, as
+// pinned manifests name it, is verified inside as it was outside.
+func TestMirrorOfAPinnedChild(t *testing.T) {
+	w := world.New(world.Options{})
+	child := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2", Digest: w.Digest("kube-proxy-arm64:v1.27.2")}
+	for name, wish := range map[string]create.Request{
+		"of files":          {Version: sparseVersion(t), Also: []registry.Ref{child}, Files: func(p string) bool { return p == "bin/linux/amd64/kubectl" }},
+		"beside its image":  {Version: sparseVersion(t), Images: true, Names: []string{"kube-proxy"}, Also: []registry.Ref{child}},
+		"beside all images": {Version: sparseVersion(t), Images: true, Also: []registry.Ref{child}},
+		"of one platform":   {Version: sparseVersion(t), Images: true, Arches: []string{"arm64"}, OSes: []string{"linux"}, Also: []registry.Ref{child}},
+		"by its tag":        {Version: sparseVersion(t), Also: []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			r, _ := makes(t, w, dir, nil, wish)
+			wantVerdict(t, "outside", r, report.Verified)
+			wantVerdict(t, "verify ./DIR", inside(t, w, dir, nil), report.Verified)
+		})
+	}
+}

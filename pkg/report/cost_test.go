@@ -36,8 +36,9 @@ func TestSavedReportsAreBounded(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		_, err := report.Read(name, io.Reader(strings.NewReader(text)))
 		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc - 2*uint64(len(text)); err == nil || int64(got) > 100<<20 {
-			t.Errorf("%s: %d MiB beside the text: %v", name, int64(got)>>20, err)
+		// What is thrown away again counts too: results are read one by one.
+		if got := after.TotalAlloc - before.TotalAlloc; err == nil || got > 640<<20 {
+			t.Errorf("%s: %d MiB: %v", name, got>>20, err)
 		}
 	}
 }

@@ -1,26 +1,12 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-
-	"github.com/kverify/kverify/internal/bounds"
-	"github.com/kverify/kverify/internal/strictjson"
 )
-
-// MaxBytes caps a saved report: some twenty thousand results.
-const MaxBytes = 128 << 20
-
-// maxMemory is what a saved report may cost once it is read, its bytes counted.
-const maxMemory = 240 << 20
 
 // A File is a saved report, as read from JSON.
 type File struct {
@@ -39,75 +25,6 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("%s: %v; give whole reports as kverify -o json wrote them", e.Name, e.Err)
 }
 func (e *FileError) Unwrap() error { return e.Err }
-
-// Read reads what "-o json" wrote. A saved report is its writer's word, and not
-// signed (rule 34): the report is marked as saved. What can be seen to have been
-// altered is a [*FileError], such as a verdict that its own checks do not give, a check
-// that was taken out, or anything that no run writes.
-func Read(name string, r io.Reader) (*File, error) {
-	fail := func(format string, args ...any) (*File, error) {
-		return nil, &FileError{name, fmt.Errorf(format, args...)}
-	}
-	// What does not begin as a report is not read to its end, which it may not have.
-	first := make([]byte, 512)
-	n, err := io.ReadFull(r, first)
-	if first = bounds.WithoutBOM(first[:n]); err == nil && !bytes.HasPrefix(bytes.TrimLeft(first, " \t\r\n"), []byte("{")) {
-		return fail("not a report: it does not begin as JSON")
-	}
-	var body []byte
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		body, err = first, nil
-	case err == nil:
-		body, err = bounds.Read(io.MultiReader(bytes.NewReader(first), r), MaxBytes)
-	}
-	if err == nil {
-		err = bounds.JSON(body, bounds.Price{Item: 400, Object: 300, Value: 16}, maxMemory-int64(len(body)))
-	}
-	if err != nil {
-		return nil, &FileError{name, err}
-	}
-	var said struct {
-		Report
-		Verdict Verdict `json:"verdict"`
-		Counts  *Counts `json:"counts"` // older reports have none
-		Results []struct {
-			Verdict Verdict `json:"verdict"`
-			Result
-		} `json:"results"`
-	}
-	if err := strictjson.Check(body); err != nil {
-		return fail("not one report: %w", err)
-	}
-	if err := json.Unmarshal(body, &said); err != nil {
-		return fail("not a report: %w", strictjson.Plain(err))
-	}
-	rep := said.Report
-	rep.Saved = true
-	if rep.SchemaVersion != SchemaVersion {
-		return fail("of schema version %d, and this kverify reads %d", rep.SchemaVersion, SchemaVersion)
-	}
-	for _, res := range said.Results {
-		if v := res.Result.Verdict(); v != res.Verdict {
-			return fail("%s is said to be %s, but its checks make it %s", res.Subject, res.Verdict, v)
-		}
-		if err := rep.Scope.whole(res.Result); err != nil {
-			return nil, &FileError{name, err}
-		}
-		rep.Results = append(rep.Results, res.Result)
-	}
-	if v := rep.Verdict(); v != said.Verdict {
-		return fail("it is said to be %s, but its results make it %s", said.Verdict, v)
-	}
-	if err := rep.credible(); err != nil {
-		return nil, &FileError{name, err}
-	}
-	if n := rep.Counts(); said.Counts != nil && *said.Counts != n {
-		return fail("it counts %+v, and its results are %+v", *said.Counts, n)
-	}
-	sum := sha256.Sum256(body)
-	return &File{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), Report: rep}, nil
-}
 
 // whole says whether a check that the scope requires of all is required of a result.
 // The one exception is the signature of a file of before file signing.

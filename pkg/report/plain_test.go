@@ -14,7 +14,7 @@ func TestWhatIsNoReportIsSaidPlainly(t *testing.T) {
 		`"x"`:                   "it is a JSON string",
 		`{"schemaVersion":"1"}`: `its "schemaVersion" cannot be of the kind string`,
 		`{"results":{}}`:        `its "results" cannot be of the kind object`,
-		`{"results":["x"]}`:     "cannot be of the kind string",
+		`{"results":["x"]}`:     "result 1: it is a JSON string",
 	} {
 		_, err := report.Read("saved.json", strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), say) || strings.Contains(err.Error(), "struct") || strings.Contains(err.Error(), "Go ") {

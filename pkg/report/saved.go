@@ -190,16 +190,32 @@ func (r Report) complete() error {
 	if r.Verdict() != Verified || r.Scope.Shard != nil {
 		return nil // it says that something is lacking
 	}
-	for _, s := range r.Scope.Subjects {
-		if !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
-			return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
+	spoken, held := map[string]bool{}, map[string]numbers{}
+	for _, res := range r.Results {
+		spoken[res.Subject], spoken[res.Release] = true, true
+		for _, name := range res.SeenAs {
+			spoken[name] = true
 		}
-		if err := r.inventoryOf(s); err != nil {
-			return err
+		if res.Kind == KindImage {
+			n := held[res.Release]
+			if res.Platform == "" {
+				n.images++
+			} else {
+				n.platforms++
+			}
+			held[res.Release] = n
 		}
 	}
-	return nil
+	for _, s := range r.Scope.Subjects {
+		if !spoken[s] && !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
+			return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
+		}
+	}
+	return r.inventories(held)
 }
+
+// numbers are how many images and platforms of a release there are.
+type numbers struct{ images, platforms int }
 
 func (r Result) speaksOf(asked string) bool {
 	// The manifest of one architecture is seen under its own name, without a digest.
@@ -212,33 +228,34 @@ func (r Result) speaksOf(asked string) bool {
 // counted is how an inventory that is complete says so.
 var counted = regexp.MustCompile(`^([0-9]+) images with ([0-9]+) platforms, nothing missing$`)
 
-// inventoryOf holds the inventory of a release that was asked for: it is there,
+// inventories holds the inventory of each release that was asked for: it is there,
 // and what it counted is there.
-func (r Report) inventoryOf(release string) error {
-	images, platforms := 0, 0
+func (r Report) inventories(held map[string]numbers) error {
+	if !slices.Contains(r.Scope.Checks, Inventory) {
+		return nil
+	}
+	details, known := map[string]string{}, map[string]bool{}
 	for _, res := range r.Results {
-		switch {
-		case res.Kind != KindImage || res.Release != release:
-		case res.Platform == "":
-			images++
-		default:
-			platforms++
+		if res.Kind == KindRelease && !known[res.Subject] {
+			c, _ := res.Check(Inventory)
+			details[res.Subject], known[res.Subject] = c.Detail, true
 		}
 	}
-	if images+platforms == 0 || !slices.Contains(r.Scope.Checks, Inventory) {
-		return nil // files alone have none
-	}
-	i := slices.IndexFunc(r.Results, func(res Result) bool { return res.Kind == KindRelease && res.Subject == release })
-	if i < 0 {
-		return fmt.Errorf("it has images of %.40s, and no inventory of it", release)
-	}
-	c, _ := r.Results[i].Check(Inventory)
-	n := counted.FindStringSubmatch(c.Detail)
-	if n == nil {
-		return nil // another program's words, or those of several parts
-	}
-	if n[1] != strconv.Itoa(images) || n[2] != strconv.Itoa(platforms) {
-		return fmt.Errorf("its inventory counted %s images with %s platforms of %.40s, and it has results of %d and %d", n[1], n[2], release, images, platforms)
+	for _, release := range r.Scope.Subjects {
+		have, ok := held[release]
+		if !ok {
+			continue // files alone have none
+		}
+		if !known[release] {
+			return fmt.Errorf("it has images of %.40s, and no inventory of it", release)
+		}
+		n := counted.FindStringSubmatch(details[release])
+		if n == nil {
+			continue // another program's words, or those of several parts
+		}
+		if n[1] != strconv.Itoa(have.images) || n[2] != strconv.Itoa(have.platforms) {
+			return fmt.Errorf("its inventory counted %s images with %s platforms of %.40s, and it has results of %d and %d", n[1], n[2], release, have.images, have.platforms)
+		}
 	}
 	return nil
 }

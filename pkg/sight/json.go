@@ -42,9 +42,14 @@ func (f *found) broken(c *jsonCursor, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &ListError{Source: f.source, Why: fmt.Sprintf("it breaks off at byte %d, in the middle of a JSON value", at), Hint: "what wrote it may have failed; write it again", Err: err}
 	case errors.As(err, &syntax):
-		return &ListError{Source: f.source, Why: fmt.Sprintf("it is no JSON at byte %d: %.120s", syntax.ByteOffset, syntax.Err), Hint: "write it again; a list is JSON, YAML or lines, and not two of them", Err: err}
+		return &ListError{Source: f.source, Why: fmt.Sprintf("it is no JSON at byte %d: %s", syntax.ByteOffset, unexpected(syntax.Err)), Hint: "write it again; a list is JSON, YAML or lines, and not two of them", Err: err}
 	}
 	return &ListError{Source: f.source, Why: fmt.Sprintf("byte %d: %s", at, err), Hint: "a list that a tool writes has no such thing", Err: err}
+}
+
+// unexpected words what is wrong with JSON as a document's reader would.
+func unexpected(err error) string {
+	return strings.ReplaceAll(fmt.Sprintf("%.120s", err), "invalid character", "unexpected character")
 }
 
 // jsonCursor reads a stream. encoding/json's own tokens take five times as long,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -74,7 +75,7 @@ func (f *found) yamlError(line int, err error) error {
 	if errors.As(err, &limit) {
 		hint = "give it as JSON (-o json), which is read as it comes, or in several documents"
 	}
-	return &ListError{Source: f.source, Line: line, Why: fmt.Sprintf("a YAML document cannot be read: %.200s", err), Hint: hint, Err: err}
+	return &ListError{Source: f.source, Line: line, Why: fmt.Sprintf("a YAML document cannot be read: %s", strings.TrimPrefix(fmt.Sprintf("%.200s", err), "yaml: ")), Hint: hint, Err: err}
 }
 
 // document reads what stands between two markers. There may be more than one

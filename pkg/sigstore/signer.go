@@ -10,6 +10,7 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -29,11 +30,15 @@ func (w Signer) String() string {
 // ParseKey reads one public key, PEM of a PKIX structure ("PUBLIC KEY", RFC 7468
 // section 13).
 func ParseKey(text []byte) (crypto.PublicKey, error) {
-	block, rest := pem.Decode(text)
+	block, rest := pem.Decode(bounds.WithoutBOM(text))
 	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, errors.New("not one public key in PEM")
 	}
-	return x509.ParsePKIXPublicKey(block.Bytes)
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("its PEM holds no public key that can be read")
+	}
+	return key, nil
 }
 
 // VerifyMessage checks a plain signature by a key over a message, which is all

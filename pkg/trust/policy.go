@@ -25,6 +25,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -181,7 +182,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 // that names the line.
 func ParsePolicy(text []byte) (*Policy, error) {
 	if err := strictly(text, reflect.TypeFor[Policy]()); err != nil {
-		return nil, err
+		return nil, plainYAML(err)
 	}
 	return readPolicy(text)
 }
@@ -189,7 +190,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 func readPolicy(text []byte) (*Policy, error) {
 	p := new(Policy)
 	if err := yaml.UnmarshalStrict(text, p); err != nil {
-		return nil, err
+		return nil, plainYAML(err)
 	}
 	if err := p.check(); err != nil {
 		return nil, err
@@ -440,5 +441,6 @@ func readCapped(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil, &FileError{Path: path, What: "policy or trusted root", Err: fmt.Errorf("want a regular file of at most %d bytes", maxFile)}
 	}
-	return fetch.ReadFile(path, maxFile)
+	text, err := fetch.ReadFile(path, maxFile)
+	return bounds.WithoutBOM(text), err
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -52,7 +51,7 @@ func LoadRoot(path string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := oneRoot(bounds.WithoutBOM(b), ParseRoot)
+	r, err := oneRoot(b, ParseRoot)
 	if err != nil {
 		return nil, &FileError{Path: path, What: "trusted root", Err: err}
 	}

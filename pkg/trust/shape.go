@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -94,6 +95,11 @@ func Shape(text []byte) string {
 	return ""
 }
 
+var (
+	readerWords = strings.NewReplacer("\u00a0", " ", "syntax error (", "(", "invalid character", "unexpected character")
+	readerPlace = regexp.MustCompile(`\(line ([0-9]+):[0-9]+\): `)
+)
+
 // PlainError words what a JSON reader says of a file of Sigstore: without the
 // names of Go's types, and with a hint where a later Sigstore made the file. What
 // was wanted, such as "a Sigstore trusted root", is compared with its [Shape].
@@ -102,10 +108,11 @@ func PlainError(text []byte, wanted string, err error) error {
 		return fmt.Errorf("it is %s", shape)
 	}
 	// protojson puts a no-break space into some of its messages, at random.
-	said := strings.NewReplacer("\u00a0", " ").Replace(err.Error())
+	said := readerWords.Replace(err.Error())
 	if _, after, ok := strings.Cut(said, "proto:"); ok {
 		said = strings.TrimSpace(after)
 	}
+	said = readerPlace.ReplaceAllString(said, "line $1: ")
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {

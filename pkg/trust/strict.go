@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 // maxValues caps the values of a policy or trusted root; the built-in ones have some
@@ -40,6 +42,23 @@ func strictly(text []byte, into reflect.Type) error {
 		return errors.New("it is empty")
 	}
 	return fits(doc.Content[0], into, "")
+}
+
+// plainYAML words what a YAML reader says: where it is wrong, and without the names
+// of the reader and of its types.
+func plainYAML(err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return strictjson.Plain(err)
+	}
+	said := err.Error()
+	if _, after, ok := strings.Cut(said, "yaml: "); ok {
+		return errors.New(after)
+	}
+	if _, after, ok := strings.Cut(said, "json: "); ok {
+		return errors.New(after)
+	}
+	return err
 }
 
 func fits(n *yaml.Node, t reflect.Type, where string) error {

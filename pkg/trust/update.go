@@ -16,6 +16,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
@@ -311,7 +312,7 @@ func readKept(text []byte) (*kept, error) {
 	if text != nil {
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
-		err := dec.Decode(k)
+		err := strictjson.Plain(dec.Decode(k))
 		if err == nil && (k.SchemaVersion != 1 || k.Repository != Repository) {
 			err = fmt.Errorf("schema %d of %.100q, want 1 of %s", k.SchemaVersion, k.Repository, Repository)
 		}

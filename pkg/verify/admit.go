@@ -110,13 +110,11 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	r.session.Shared = new(release.Shared) // pause stands in the manifest of the core images
 	core := newImageSet(r, c.Version, c.Names, c.Arches)
 	core.everything, core.noImages = c.Files, !c.Images
-	also := &imageSet{run: r, named: true}
 	scope := report.Scope{Subjects: []string{c.Version.String()}, Names: c.Names, Platforms: c.Arches}
 	for _, ref := range c.Also {
 		if ref.Host != r.session.Policy.Images.Registry || ref.Tag == "" {
 			return nil, session.Usagef("%s: only tags of %s can be carried", ref, r.session.Policy.Images.Registry)
 		}
-		also.minimum = append(also.minimum, &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest, arches: c.Arches, oses: c.OSes})
 		scope.Subjects = append(scope.Subjects, ref.String())
 	}
 	if err := core.examineAll(ctx); err != nil {
@@ -125,8 +123,14 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	if c.Held {
 		core.leftOut(c.Images)
 	}
-	if err := also.examineAll(ctx); err != nil {
-		return nil, err
+	also := r.alsoOf(c)
+	for _, set := range also {
+		if set.version == c.Version {
+			set.docs = core.docs // what the release says is read once
+		}
+		if err := set.examineAll(ctx); err != nil {
+			return nil, err
+		}
 	}
 	results, outcomes := joinResults(core, also)
 	out := &Admitted{}
@@ -149,9 +153,33 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	return out, nil
 }
 
+// alsoOf makes sets of the images that are named beside the release: those of one
+// release are judged by its documents, as [Verifier.References] judges them. The name
+// that an architecture has for itself stays one of its own, since it is carried alone.
+func (r *run) alsoOf(c AdmitRequest) (sets []*imageSet) {
+	of := map[release.Version]*imageSet{}
+	for _, ref := range c.Also {
+		im := r.named(ref)
+		if im.own {
+			im = &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
+		}
+		im.arches, im.oses = c.Arches, c.OSes
+		if len(c.Arches) > 0 {
+			im.expect = slices.DeleteFunc(slices.Clone(im.expect), func(arch string) bool { return !slices.Contains(c.Arches, arch) })
+		}
+		b := of[im.version]
+		if b == nil {
+			b = &imageSet{run: r, version: im.version, named: true}
+			of[im.version], sets = b, append(sets, b)
+		}
+		b.minimum = append(b.minimum, im)
+	}
+	return sets
+}
+
 // joinResults are the results of a release and of other images, and the outcomes of
 // all images, whether or not the release exists.
-func joinResults(core, also *imageSet) (results []report.Result, outcomes []outcome) {
+func joinResults(core *imageSet, also []*imageSet) (results []report.Result, outcomes []outcome) {
 	results, never := core.documentResults()
 	outcomes = core.outcomes()
 	for _, o := range outcomes {
@@ -164,8 +192,17 @@ func joinResults(core, also *imageSet) (results []report.Result, outcomes []outc
 			outcomes[i].results = nil
 		}
 	}
-	for _, o := range also.outcomes() {
-		results, outcomes = append(results, o.results...), append(outcomes, o)
+	for _, set := range also {
+		if set.version != core.version {
+			more, _ := set.documentResults()
+			results = append(results, more...)
+		}
+		for _, o := range set.outcomes() {
+			if never && set.version == core.version {
+				o.results = nil
+			}
+			results, outcomes = append(results, o.results...), append(outcomes, o)
+		}
 	}
 	return results, outcomes
 }
@@ -336,7 +373,7 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 
 // admitDocuments takes along what the verdicts rest on. The check is of the
 // checksums beside the SBOM, which are no part of its own verdict elsewhere.
-func (b *imageSet) admitDocuments(ctx context.Context, other *imageSet) (docs []AdmittedDocument, beside report.Check) {
+func (b *imageSet) admitDocuments(ctx context.Context, also []*imageSet) (docs []AdmittedDocument, beside report.Check) {
 	of := b.docs
 	if of == nil || of.Release == nil {
 		return nil, beside
@@ -370,8 +407,10 @@ func (b *imageSet) admitDocuments(ctx context.Context, other *imageSet) (docs []
 		docs = append(docs, AdmittedDocument{URL: p.URL, Origin: p.Origin, Body: p.Body})
 	}
 	add(of.Release.Promotion)
-	for _, p := range other.promotions {
-		add(*p)
+	for _, set := range also {
+		for _, p := range set.promotions {
+			add(*p)
+		}
 	}
 	slices.SortFunc(docs, func(x, y AdmittedDocument) int { return strings.Compare(x.URL, y.URL) })
 	return docs, beside

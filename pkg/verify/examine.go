@@ -38,10 +38,10 @@ func (b *imageSet) examineAll(ctx context.Context) error {
 	return nil
 }
 
-// load reads the documents of the release, as far as they are needed.
+// load reads the documents of the release, as far as they are needed and not there yet.
 func (b *imageSet) load(ctx context.Context) {
 	switch {
-	case b.version.IsZero():
+	case b.version.IsZero(), b.docs != nil:
 	case b.everything:
 		b.docs = claims.Load(ctx, b.run.session, b.version)
 	case b.noImages, b.run.documents(), !b.named && !b.covers():

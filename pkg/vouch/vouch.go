@@ -109,7 +109,7 @@ func read(key, manifest, bundle []byte) (*Word, error) {
 	}
 	var b bundleForm
 	if err := json.Unmarshal(bundle, &b); err != nil {
-		return nil, err
+		return nil, strictjson.Plain(err)
 	}
 	if err := sigstore.VerifyMessage(public, b.Envelope.Signatures[0].Sig, preAuth(manifestType, b.Envelope.Payload)); err != nil {
 		return nil, errors.New("the signature of its MANIFEST.json is not by this key")
@@ -128,7 +128,7 @@ func read(key, manifest, bundle []byte) (*Word, error) {
 		} `json:"files"`
 	}
 	if err := json.Unmarshal(manifest, &m); err != nil {
-		return nil, err
+		return nil, strictjson.Plain(err)
 	}
 	sum := sha256.Sum256(der)
 	v := &Word{published: map[string]string{}, key: report.Source{Digest: "sha256:" + hex.EncodeToString(sum[:])}}
