@@ -20,7 +20,7 @@ func Plain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Why: "it is no JSON document: it is empty, or ends too early", Err: err}
+		return &Error{Why: "it is not a JSON document: it is empty, or ends too early", Err: err}
 	case errors.As(err, &kind):
 		why := "it is a JSON " + kind.Value + ", and should be an object"
 		if name := kind.Field[strings.LastIndex(kind.Field, ".")+1:]; name != "" {
@@ -28,9 +28,9 @@ func Plain(err error) error {
 		}
 		return &Error{Why: why, Offset: kind.Offset, Err: err}
 	case errors.As(err, &base):
-		return &Error{Why: "a value that should be base64 is none", Err: err}
+		return &Error{Why: "a value that should be base64 is not", Err: err}
 	case errors.As(err, &syntax):
-		return &Error{Why: fmt.Sprintf("it is no JSON document: %.120q", syntax.Error()), Offset: syntax.Offset, Err: err}
+		return &Error{Why: fmt.Sprintf("it is not a JSON document: %.120q", syntax.Error()), Offset: syntax.Offset, Err: err}
 	}
 	return err
 }

@@ -25,7 +25,7 @@ const MaxDepth = 64
 type Error struct {
 	Why    string
 	Offset int64 // in bytes, of what is wrong
-	Err    error // of encoding/json, if it is no JSON at all
+	Err    error // of encoding/json, if it is not JSON at all
 }
 
 func (e *Error) Error() string { return e.Why }
@@ -129,7 +129,7 @@ func (w *walk) member(quoted []byte, at int) error {
 	}
 	key := Fold(name)
 	if top.names[key] {
-		return &Error{Why: fmt.Sprintf("the key %.60q stands twice in one object", name), Offset: int64(at)}
+		return &Error{Why: fmt.Sprintf("the key %.60q appears twice in one object", name), Offset: int64(at)}
 	}
 	top.names[key] = true
 	return nil

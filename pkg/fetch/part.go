@@ -78,7 +78,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 var (
 	// ErrBusy is wrapped where another process has a part open.
 	ErrBusy = errors.New("another run is downloading it")
-	// ErrNotRegular is wrapped where something stands that is no regular file.
+	// ErrNotRegular is wrapped where something stands that is not a regular file.
 	ErrNotRegular = errors.New("not a regular file")
 )
 

@@ -181,7 +181,7 @@ func writeUnless(root *os.Root, name string, text []byte) error {
 func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
 	info, err := root.Lstat(t.Name)
 	if err != nil || !info.Mode().IsRegular() {
-		return res, false, nil //nolint:nilerr // what is no file there, saving says
+		return res, false, nil //nolint:nilerr // what is not a file there, saving says
 	}
 	sums, err := fetch.HashOwn(ctx, root, t.Name, t.Progress)
 	if errors.Is(err, fetch.ErrNotAlone) {

@@ -92,7 +92,7 @@ func CheckBase(u *url.URL) error {
 	case err != nil:
 		return err
 	case prefix != "" && !repositoryRE().MatchString(prefix):
-		return fmt.Errorf("/%s is no prefix of repositories; give one in lower case, or the path of its API, which ends in /v2/", prefix)
+		return fmt.Errorf("/%s is not a prefix of repositories; give one in lower case, or the path of its API, which ends in /v2/", prefix)
 	}
 	return nil
 }
