@@ -117,7 +117,7 @@ func TestSavedReportThatWasAltered(t *testing.T) {
 		"all checks taken out":                  {func(o object) { image(o)["checks"] = []any{} }, "but its checks make it unknown"},
 		"a check that there is not":             {func(o object) { check(o, "binding")["name"] = "bindings" }, "none of that name"},
 		"a check renamed to another":            {func(o object) { check(o, "reference")["name"] = "staging" }, "lacks the check reference"},
-		"a check twice":                         {func(o object) { check(o, "reference")["name"] = "signature" }, "appears twice"},
+		"a check twice":                         {func(o object) { check(o, "reference")["name"] = "signature" }, "stands twice"},
 		"a check that is not required":          {func(o object) { check(o, "binding")["required"] = false }, "required of all"},
 		"a check that failed, and not required": {func(o object) { c := check(o, "binding"); c["required"], c["verdict"] = false, "refuted" }, "required of all"},
 		"a verdict of a check flipped":          {func(o object) { check(o, "binding")["verdict"] = "refuted" }, "make it refuted"},

@@ -34,7 +34,7 @@ var (
 	ErrNotAlone = errors.New("others may change it")
 
 	errNoWriter = errors.New("a pipe through which nothing came")
-	errNoReader = errors.New("a pipe that nobody reads from")
+	errNoReader = errors.New("a pipe that no program reads from")
 )
 
 // OpenDir opens a directory. What is none is refused at once, a pipe too.

@@ -259,6 +259,6 @@ func (f *Verifier) notSaved(t Target, err error) report.Result {
 // Skipped is the result of a file that a run did not come to.
 func (f *Verifier) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was examined")}
 	return res
 }

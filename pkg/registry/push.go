@@ -189,7 +189,7 @@ func uploadURL(at place, resp *fetch.Response) (string, error) {
 	case to.User != nil || to.Opaque != "" || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
 		return bad("a Location to upload to that is not a plain URL")
 	case to.Scheme == "http" && !at.plain:
-		return bad("it wants uploads over plain http, although it is spoken to over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
+		return bad("it asks for uploads over plain http, although kverify reaches it over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
 	}
 	// A default port that is written out is the same host.
 	if port := map[string]string{"http": ":80", "https": ":443"}[to.Scheme]; !strings.HasSuffix(at.host, port) {

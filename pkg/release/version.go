@@ -51,7 +51,7 @@ func readVersion(s string) (v Version, why string) {
 	core, pre, hasPre := strings.Cut(strings.TrimPrefix(s, "v"), "-")
 	parts := strings.Split(core, ".")
 	if len(parts) != 3 {
-		return Version{}, "it has not the three numbers MAJOR.MINOR.PATCH"
+		return Version{}, "it does not have the three numbers MAJOR.MINOR.PATCH"
 	}
 	for i, to := range []*int{&v.Major, &v.Minor, &v.Patch} {
 		n, ok := number(parts[i])
@@ -84,7 +84,7 @@ func versionError(s, why string) *VersionError {
 	case strings.HasPrefix(s, "V"):
 		e.Why = "its V is a capital letter"
 	case ok && rest != "":
-		e.Why, e.Upstream = fmt.Sprintf("%q was added by whoever built or packaged it", clip(rest)), up
+		e.Why, e.Upstream = fmt.Sprintf("%q was added by the builder or packager", clip(rest)), up
 	}
 	return e
 }

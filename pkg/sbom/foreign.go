@@ -38,11 +38,11 @@ func foreign(data []byte) error {
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")), everySecondIsZero(data):
 		return is("UTF-16")
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
-		return is("gzip, and wants unpacking")
+		return is("gzip; unpack it first")
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
-		return is("a zip archive, and wants unpacking")
+		return is("a zip archive; unpack it first")
 	case bytes.HasPrefix(data, []byte("\xfd7zXZ\x00")), bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(data, []byte("BZh")):
-		return is("compressed, and wants unpacking")
+		return is("compressed; unpack it first")
 	case has("<!doctype html"), has("<html"):
 		return is("a web page")
 	case has("<") && bytes.Contains(lower, []byte("cyclonedx")):

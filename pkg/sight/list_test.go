@@ -108,9 +108,9 @@ L:16| FAULT the image id has 12 digits, which is no digest; give whole ones: --n
 L:17| registry.k8s.io/kube-proxy@sha256:<e> sha256:<e> reported
 L:18| sha256:<f>
 L:19| last.corp/x:1
-L:20| FAULT "1.30" is not a Kubernetes version: it has not the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
-L:21| FAULT "stable-1.30" is not a Kubernetes version: it has not the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
-L:22| FAULT "v1.31.4-eks-2d5f260" is not a version that Kubernetes released: "-eks-2d5f260" was added by whoever built or packaged it; the upstream version in it is v1.31.4
+L:20| FAULT "1.30" is not a Kubernetes version: it does not have the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
+L:21| FAULT "stable-1.30" is not a Kubernetes version: it does not have the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
+L:22| FAULT "v1.31.4-eks-2d5f260" is not a version that Kubernetes released: "-eks-2d5f260" was added by the builder or packager; the upstream version in it is v1.31.4
 L:23| FAULT the image id has 12 digits, which is no digest; give whole ones: --no-trunc, or -o json
 `)
 }

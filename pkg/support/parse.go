@@ -275,7 +275,7 @@ func (r *reader) twice(a, b Cycle) Cycle {
 		a, b = b, a
 	}
 	if a.EndOfLife != b.EndOfLife || a.Released != b.Released || a.Maintenance != b.Maintenance || newest(a) != newest(b) {
-		r.remark("%s is listed twice; the entry that goes on longer was taken", a.Minor)
+		r.remark("%s is listed twice; the entry that ends later was taken", a.Minor)
 	}
 	joined := Cycle{Minor: a.Minor}
 	joined.update(b)

@@ -59,7 +59,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 		return c
 	}
 	if r.isImageName(name) {
-		return say(report.Refuted, report.Mismatch, "it is a file (%.100q), and %s is the name of an image", img.ArtifactType, name)
+		return say(report.Refuted, report.Mismatch, "it is a file (%.100q), but %s is the name of an image", img.ArtifactType, name)
 	}
 	if d.ArtifactType != "" && d.ArtifactType != img.ArtifactType {
 		return say(report.Refuted, report.Mismatch, "it is of type %.100q, but the index says %.100q", img.ArtifactType, d.ArtifactType)
