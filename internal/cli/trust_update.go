@@ -160,7 +160,7 @@ func updateText(w io.Writer, file, before string, old *trust.Root, got *trust.Up
 	}
 	fmt.Fprintf(&b, "  before  %s, %s\n", old.Source().Digest, render.Escape(before))
 	fmt.Fprintf(&b, "  after   %s\n", got.Root.Source().Digest)
-	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says that there is none newer until %s\n",
+	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says until %s that there is none newer\n",
 		got.RootVersion, got.TargetsVersion, got.TimestampVersion, got.Until.UTC().Format(time.RFC3339))
 	for _, c := range got.Changes {
 		fmt.Fprintf(&b, "  %s\n", render.Escape(c.String()))
