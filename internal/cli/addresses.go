@@ -20,7 +20,7 @@ func endpoint(s string) (host string, base *url.URL, err error) {
 		return "", nil, usagef("--endpoint %q names no host and URL; %s", withoutSecrets(s), form)
 	}
 	if host = strings.ToLower(host); host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") != "" {
-		return "", nil, usagef("--endpoint %q: %q is no host; %s", withoutSecrets(s), withoutSecrets(host), form)
+		return "", nil, usagef("--endpoint %q: %q is not a host; %s", withoutSecrets(s), withoutSecrets(host), form)
 	}
 	if base, err = fetch.ParseEndpoint(raw); err != nil {
 		return "", nil, usagef("--endpoint %q: %w%s", withoutSecrets(s), err, passwordHint(raw))
@@ -53,14 +53,14 @@ func registryURL(arg string, plain bool) (*url.URL, error) {
 	}
 	base, err := fetch.ParseEndpoint(raw)
 	if err != nil {
-		return nil, usagef("%q is no registry: %w; %s%s", withoutSecrets(arg), err, form, passwordHint(arg))
+		return nil, usagef("%q is not a registry: %w; %s%s", withoutSecrets(arg), err, form, passwordHint(arg))
 	}
 	base.Host = strings.ToLower(base.Host)
 	if err := registry.CheckBase(base); err != nil {
-		return nil, usagef("%q is no registry with a prefix of repositories: %w; %s", arg, err, form)
+		return nil, usagef("%q is not a registry with a prefix of repositories: %w; %s", arg, err, form)
 	}
 	if _, err := registry.ParseRef(base.Host + "/name:tag"); err != nil {
-		return nil, usagef("%q is no registry; %s", arg, form)
+		return nil, usagef("%q is not a registry; %s", arg, form)
 	}
 	if base.Host == "docker.io" {
 		base.Host = "index.docker.io" // the name that the API and credentials go by

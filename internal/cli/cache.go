@@ -22,7 +22,7 @@ func cache(set *settings) (*registry.Cache, error) {
 	}
 	user, err := os.UserCacheDir()
 	if err != nil {
-		return nil, nil //nolint:nilerr // no HOME is no error
+		return nil, nil //nolint:nilerr // no HOME is not an error
 	}
 	return registry.NewCache(filepath.Join(user, "kverify"), 0), nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completion replaces cobra's, for which an unknown shell is no error.
+// completion replaces cobra's, for which an unknown shell is not an error.
 func (a *app) completionCommand() *cobra.Command {
 	scripts := map[string]func(*cobra.Command, io.Writer) error{
 		"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },

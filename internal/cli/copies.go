@@ -50,7 +50,7 @@ func cutPrefix(s, prefix string) string {
 }
 
 // publishers are hosts where others publish images of their own. What has the
-// name of one of Kubernetes' images there may be a copy; what has not is no copy.
+// name of one of Kubernetes' images there may be a copy; what has not is not a copy.
 var publishers = []string{
 	"docker.io", "index.docker.io", "registry-1.docker.io", "quay.io", "ghcr.io", "gcr.io", "us.gcr.io", "eu.gcr.io", "asia.gcr.io",
 	"public.ecr.aws", "mcr.microsoft.com", "nvcr.io", "registry.gitlab.com", "registry.redhat.io", "registry.access.redhat.com",
@@ -62,7 +62,7 @@ var upstreams = []string{"quay.io/coreos/etcd", "gcr.io/etcd-development/etcd", 
 
 // copyOf reads a reference as a copy of an image of registry.k8s.io: what it is
 // there, and below which prefix the copy lies. sure says that Kubernetes
-// publishes an image of that name; ok is false for what can be no copy.
+// publishes an image of that name; ok is false for what cannot be a copy.
 func copyOf(ref registry.Ref) (image registry.Ref, prefix string, sure, ok bool) {
 	if slices.Contains(upstreams, ref.Host+"/"+ref.Repository) {
 		return ref, "", false, false

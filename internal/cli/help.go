@@ -50,7 +50,7 @@ func help(w io.Writer, c *cobra.Command) {
 	_, _ = io.WriteString(w, b.String())
 }
 
-// helpCommand replaces cobra's, for which an unknown topic is no error.
+// helpCommand replaces cobra's, for which an unknown topic is not an error.
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND|TOPIC]",

@@ -88,11 +88,11 @@ func trustedBy(set *settings) (policy *trust.Policy, root *trust.Root, err error
 	return policy, root, nil
 }
 
-// notTrust words why a file is no policy or trusted root.
+// notTrust words why a file is not a policy or trusted root.
 func notTrust(flag, path string, err error) error {
 	var file *trust.FileError
 	if errors.As(err, &file) {
-		return usagef("%s %s is no %s: %w; correct it, or leave the flag out for the built-in one", flag, path, file.What, file.Err)
+		return usagef("%s %s is not a %s: %w; correct it, or leave the flag out for the built-in one", flag, path, file.What, file.Err)
 	}
 	return usagef("%s %s: %w; name a file, or leave the flag out for the built-in one", flag, path, plainError(err))
 }

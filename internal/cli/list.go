@@ -121,7 +121,7 @@ func (r *readOnlyRun) conclude(l *verify.Listing, all []verify.Listed) {
 		r.remark("%s left out: it is pulled by name, and -o name lists it", count(bare, "image"))
 	}
 	if conflicts > 0 {
-		r.app.say("the documents of %s disagree on %s, of which %d not in this selection: trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
+		r.app.say("the documents of %s disagree on %s (%d not in this selection): trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
 	}
 	if l.Verdict == report.Refuted && conflicts == 0 {
 		r.app.say("a document of %s is refuted, see above: what it says is not listed", l.Version)

@@ -20,7 +20,7 @@ func (a *app) lockCommand() *cobra.Command {
 on each platform. Given back with --lock, that says what has moved since: another digest
 under a name is refuted. Equality proves nothing: what is verified is verified anew.
 
-Only a whole run of which everything is verified makes a lock.`,
+Only a complete run in which everything is verified makes a lock.`,
 		Example: withExamples(
 			"kverify lock v1.27.2 > kverify.lock",
 			"kverify images v1.27.2 --lock kverify.lock",

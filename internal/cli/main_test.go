@@ -69,7 +69,7 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// TestFault holds that a panic is said, is no verdict, and is not a usage error.
+// TestFault holds that a panic is said, is not a verdict, and is not a usage error.
 func TestFault(t *testing.T) {
 	var out, conversation bytes.Buffer
 	a := &app{args: []string{"images", "v1.27.2"}, getenv: func(string) string { panic("boom\x1b[0m") }, stdout: &out, stderr: &conversation}

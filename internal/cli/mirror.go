@@ -10,7 +10,7 @@ func (a *app) mirrorCommand() *cobra.Command {
 		Use:   "mirror",
 		Short: "Carry releases to where there is no network",
 		Long: `Makes and uses mirrors: directories that hold releases with everything that proves
-them, so that whoever holds one can verify, serve and push it without any network.`,
+them, so that a mirror can be verified, served and pushed without any network.`,
 		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
 	}
 	// A line each, so that they can be added one by one.

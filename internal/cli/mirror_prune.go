@@ -21,8 +21,8 @@ func (a *app) mirrorPruneCommand() *cobra.Command {
 		Short: "Remove from a mirror what no kept release needs",
 		Long: `Takes releases out of a mirror, all but those of --keep, and removes what is then not
 needed: blobs that no image shares, files, and what interrupted runs have left.
-Without --keep every release stays, and only such leftovers go. It asks nobody and
-needs no network, so that a mirror inside is pruned inside.`,
+Without --keep every release stays, and only such leftovers go. It needs no network,
+so that a mirror inside is pruned inside.`,
 		Example: withExamples(
 			"kverify mirror prune DIR --keep v1.27.2,v1.28.1 --dry-run  # what would go",
 			"kverify mirror prune DIR --keep v1.27.2,v1.28.1",

@@ -159,7 +159,7 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {
-		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is no failure
+		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is not a failure
 			return slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.State == push.WouldPush && c.In(there) == res.Subject })
 		})
 		r.Results = append(r.Results, judged.Results...)

@@ -83,7 +83,7 @@ func (r *readOnlyRun) notes(ctx context.Context, want noteFilter, spec string) e
 	}
 	pattern, err := regexp.Compile(want.grep)
 	if err != nil {
-		return usagef("--grep %q is no regular expression: %v; correct it, or put \\ before what is meant literally", want.grep, err)
+		return usagef("--grep %q is not a regular expression: %v; correct it, or put \\ before what is meant literally", want.grep, err)
 	}
 	version, err := r.resolve(ctx, spec)
 	if err != nil {

@@ -131,7 +131,7 @@ func namesFile(v, file string) error {
 		return usagef("-o: the name of the file is too long for a file (%d bytes); name another", len(file))
 	}
 	if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
-		return usagef("-o %q: %s is no directory; make it first", v, filepath.Dir(file))
+		return usagef("-o %q: %s is not a directory; make it first", v, filepath.Dir(file))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return usagef("-o %q: %w; name a file that can be written", v, plainError(err))

@@ -58,7 +58,7 @@ at pull or at admission, and says what is lost: none of them binds the version.`
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether a file is a policy, and what it demands",
-		Long: `Reads a policy as --policy does: unknown fields, keys that stand twice, patterns
+		Long: `Reads a policy as --policy does: unknown fields, keys that appear twice, patterns
 where exact names belong and lists that would demand nothing are errors (exit code 2).`,
 		Example: withExamples("kverify policy check my-policy.yaml"),
 		Args:    oneFile("policy check", "policy"),

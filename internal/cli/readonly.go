@@ -56,7 +56,7 @@ func (r *readOnlyRun) resolve(ctx context.Context, spec string) (release.Version
 	return version, err
 }
 
-// remark tells the reader something that is no part of the answer.
+// remark tells the reader something that is not part of the answer.
 func (r *readOnlyRun) remark(format string, args ...any) {
 	if !r.set.quiet {
 		r.app.say(format, args...)

@@ -91,7 +91,7 @@ func checkList(flag, list string) ([]string, error) {
 	}
 	for _, n := range names {
 		if !slices.Contains(report.CheckNames, n) {
-			return nil, usagef("%s names %q, which is no check; there are %s", flag, n, all)
+			return nil, usagef("%s names %q, which is not a check; there are %s", flag, n, all)
 		}
 	}
 	return names, nil

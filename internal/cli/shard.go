@@ -16,7 +16,7 @@ func parseShard(text string) (*report.Shard, error) {
 	i, err := strconv.Atoi(index)
 	n, err2 := strconv.Atoi(count)
 	if !ok || err != nil || err2 != nil || n < 1 || n > maxShards || i < 0 || i >= n {
-		return nil, usagef("--shard %q is no part of a whole; write --shard I/N with I from 0 to N-1, such as 0/4 to 3/4", text)
+		return nil, usagef("--shard %q is not part of a whole; write --shard I/N with I from 0 to N-1, such as 0/4 to 3/4", text)
 	}
 	return &report.Shard{Index: i, Count: n}, nil
 }

@@ -79,7 +79,7 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 	case err == nil:
 		req.Old, before = old, file
 	case errors.As(err, &bad):
-		return usagef("%s is there and is no trusted root: %w; name another file, or remove it", file, bad.Err)
+		return usagef("%s is there and is not a trusted root: %w; name another file, or remove it", file, bad.Err)
 	case !errors.Is(err, fs.ErrNotExist):
 		return usagef("%s: %w; name a file that can be read and written", file, plainError(err))
 	}
@@ -104,11 +104,11 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 		}
 		hint := "try later"
 		if refused.Refuted {
-			hint = "somebody may stand between you and it"
+			hint = "another party may stand between you and it"
 		}
 		return fmt.Errorf("%s: %w; nothing was written: %s", trust.Repository, err, hint)
 	case errors.As(err, &bad) && u.tufRoot != "" && bad.What == "TUF root":
-		return usagef("--tuf-root %s is no root of a TUF repository that this kverify reads: %w; name a root.json, and of a repository whose first ones are of an older form a newer one", u.tufRoot, bad.Err)
+		return usagef("--tuf-root %s is not a root of a TUF repository that this kverify reads: %w; name a root.json, and of a repository whose first ones are of an older form a newer one", u.tufRoot, bad.Err)
 	case errors.As(err, &bad):
 		return usagef("%s: %w; restore it, or remove it if you do not know better", file+keptSuffix, bad.Err)
 	case err != nil:

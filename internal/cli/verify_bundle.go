@@ -127,7 +127,7 @@ func artifactOf(what string, a *verify.Artifact) error {
 	case !isFile:
 		return usagef("%s: %w; name a file, or a digest such as sha256:DIGEST", what, plainError(err))
 	case !info.Mode().IsRegular():
-		return usagef("%s is no regular file; name one, or a digest such as sha256:DIGEST", what)
+		return usagef("%s is not a regular file; name one, or a digest such as sha256:DIGEST", what)
 	default:
 		a.Open = func() (io.ReadCloser, error) { return fetch.OpenFile(what) }
 	}

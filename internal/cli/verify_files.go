@@ -32,7 +32,7 @@ func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string,
 	var list []verify.LocalFile
 	for _, what := range args {
 		if !isLocal(what) {
-			return report.Report{}, usagef("%q is no path, and paths are verified alone; write ./%s for a file, and name the rest in another run", what, what)
+			return report.Report{}, usagef("%q is not a path, and paths are verified alone; write ./%s for a file, and name the rest in another run", what, what)
 		}
 		info, err := os.Stat(what)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 )
 
-// reference reads one WHAT of verify that is no release.
+// reference reads one WHAT of verify that is not a release.
 func (a *app) reference(what string) (registry.Ref, error) {
 	const accepted = "write a version, registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
 	_, err := os.Lstat(what)

@@ -18,7 +18,7 @@ import (
 func (a *app) verifyMirror(c *cobra.Command, flags *shared, args []string) error {
 	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
 		if c.Flags().Changed(flag) {
-			return usagef("--%s does not go with a mirror, of which everything is verified, and by its own bytes; leave it out", flag)
+			return usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
 		}
 	}
 	if err := c.Flags().Set("mirror", args[0]); err != nil {

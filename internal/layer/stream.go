@@ -18,7 +18,7 @@ const (
 )
 
 // ErrTrailing is met behind the clean end of a stream that something else follows,
-// which is no further stream.
+// which is not a further stream.
 var ErrTrailing = errors.New("something follows the end of the stream")
 
 // mediaTypes is the closed table of layers' media types: those of the OCI image
@@ -38,7 +38,7 @@ var mediaTypes = map[string]string{
 }
 
 // PackingOf says how a layer of that media type is packed; ok is false of a type
-// that is no layer's.
+// that is not a layer's.
 func PackingOf(mediaType string) (packing string, ok bool) {
 	packing, ok = mediaTypes[mediaType]
 	return packing, ok

@@ -31,7 +31,7 @@ var meanings = map[report.Reason]string{
 	report.Malformed:   "Something came that cannot be read as what it should be: often a login page or a proxy's error.",
 	report.Limit:       "It is larger, or there is more of it, than anything genuine is known to be, so that it was not read.",
 	report.NotReleased: "Every source agrees that this version was never released.",
-	report.Untrusted:   "It is signed, but by somebody whom the policy or the trusted root does not know.",
+	report.Untrusted:   "It is signed, but by an identity that the policy or the trusted root does not know.",
 	report.NoClaim:     "Nothing contradicts it. But nothing that can be believed says that it is what it is said to be.",
 	report.Mismatch:    "Two things that must be equal differ. This is a contradiction: do not use these bytes.",
 	report.OtherBytes:  "The release's own lists agree on these bytes, and its signature is for others.",
@@ -55,7 +55,7 @@ func advice(c report.Check) string {
 	case report.Unreachable:
 		return "Look at the network, the proxy or the mirror, and run it again; -v shows each request."
 	case report.Malformed:
-		return "Look at what the address answers; -v shows each request. Behind a proxy, see whether it wants a login."
+		return "Look at what the address answers; -v shows each request. Behind a proxy, see whether it requires a login."
 	case report.Limit:
 		return "Take the image from another source and compare."
 	case report.NotReleased:
@@ -68,7 +68,7 @@ func advice(c report.Check) string {
 		}
 		return "See what else failed: this check rests on it."
 	case report.Mismatch, report.Forged:
-		return "Do not use it. Fetch it anew from registry.k8s.io or dl.k8s.io and compare. If it is the same there, report it to security@kubernetes.io; if not, whoever served this one is at fault."
+		return "Do not use it. Fetch it anew from registry.k8s.io or dl.k8s.io and compare. If it is the same there, report it to security@kubernetes.io; if not, the source that served this one is at fault."
 	case report.OtherBytes:
 		return "See kverify help incidents. If none fits, take another patch."
 	case report.Incomplete:

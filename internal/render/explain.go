@@ -109,7 +109,7 @@ func sentence(c report.Check) string {
 			report.Malformed:   "the answer cannot be read",
 			report.Limit:       "a limit was exceeded",
 			report.NotReleased: "this version has never been released",
-			report.Untrusted:   "signed by someone whom the policy or the trusted root does not know",
+			report.Untrusted:   "signed by an identity that the policy or the trusted root does not know",
 			report.NoClaim:     "nothing strong enough says that this belongs to the version",
 			report.Mismatch:    "two things that must be equal differ",
 			report.Forged:      "a signature, certificate or log entry does not verify",

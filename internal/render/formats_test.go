@@ -305,7 +305,7 @@ func qualityShape(fail func(string, ...any), r report.Report, got []byte) {
 }
 
 // markdownShape renders it as GitHub does, with raw HTML let through, and looks for
-// anything that is no plain text of ours.
+// anything that is not plain text of ours.
 func markdownShape(fail func(string, ...any), got []byte) {
 	if len(got) > 1<<20 {
 		fail("%d bytes", len(got))

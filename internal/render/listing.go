@@ -184,7 +184,7 @@ func writeYAML(w io.Writer, value any) error {
 func plainTree(v any) any {
 	switch v := v.(type) {
 	case string:
-		return strings.ReplaceAll(Escape(v), "\uFFFD", `\ufffd`) // what was no UTF-8
+		return strings.ReplaceAll(Escape(v), "\uFFFD", `\ufffd`) // what was not UTF-8
 	case []any:
 		for i := range v {
 			v[i] = plainTree(v[i])

@@ -21,7 +21,7 @@ const maxText = 2000
 // Escape makes foreign text safe to print on a terminal and on one line. What
 // is not visible is written as \x1b, \u202e and so on: control characters and
 // with them every escape sequence, line breaks, marks that reverse or hide
-// text, and bytes that are no UTF-8. So is what a job's runner would obey when it
+// text, and bytes that are not UTF-8. So is what a job's runner would obey when it
 // reads it in a log. Longer text than a sentence is cut, and says so.
 func Escape(s string) string {
 	if isPlain(s) {

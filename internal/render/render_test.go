@@ -154,7 +154,7 @@ func noControls(t *testing.T, s string) {
 // TestJSONRoundTrip reads back what is written, hostile text included.
 func TestJSONRoundTrip(t *testing.T) {
 	evil := hostile()
-	for i := range evil.Results { // JSON is text: bytes that are no UTF-8 cannot be kept
+	for i := range evil.Results { // JSON is text: bytes that are not UTF-8 cannot be kept
 		for j := range evil.Results[i].Checks {
 			c := &evil.Results[i].Checks[j]
 			c.Detail = strings.ToValidUTF8(c.Detail, "?") + "\U000e0041"

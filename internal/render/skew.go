@@ -99,7 +99,7 @@ func Upgrade(w io.Writer, from, to support.Minor, steps []support.Step, format s
 	}
 	t := &table{Options: o}
 	if len(steps) == 0 {
-		t.line(fmt.Sprintf("%s to %s is no change of the minor version: the policy orders nothing", from, to))
+		t.line(fmt.Sprintf("%s to %s is not a change of the minor version: the policy orders nothing", from, to))
 	}
 	for i, s := range steps {
 		var names []string

@@ -132,7 +132,7 @@ func VSA(w io.Writer, r report.Report) error {
 	result, level := "PASSED", "SLSA_BUILD_LEVEL_UNEVALUATED"
 	switch v := r.Verdict(); {
 	case v == report.Unknown:
-		return refuse(errors.New("the verdict is unknown, of which there is no summary"))
+		return refuse(errors.New("the verdict is unknown, and a summary says only PASSED or FAILED"))
 	case !sha256Form.MatchString(head.Digest):
 		return refuse(errors.New("the image has no digest"))
 	case v == report.Refuted:
@@ -171,7 +171,7 @@ func SVR(w io.Writer, r report.Report) error {
 	}
 	list := proven(r)
 	if len(list) == 0 {
-		return &RefusedError{"svr", errors.New("nothing was verified from bytes that were read, of which a statement could speak")}
+		return &RefusedError{"svr", errors.New("no bytes were read and verified, so there is nothing to state")}
 	}
 	out := statement{Type: statementType, PredicateType: "https://in-toto.io/attestation/svr/v0.2"}
 	kind := strings.ToUpper(string(list[0].Kind)) + "_"

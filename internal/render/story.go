@@ -178,7 +178,7 @@ func what(r report.Result) string {
 	if r.Release != "" && r.Release != r.Subject {
 		as = ", held to be of " + r.Release
 	}
-	digest := cmp.Or(r.Digest, "of which no bytes could be had")
+	digest := cmp.Or(r.Digest, "of which no bytes could be read")
 	switch {
 	case r.Kind == kindImage && r.Platform == "":
 		return "An image" + as + ": the index " + digest + ". An index is the list that names one image for each platform; whoever pins this digest pins them all."
@@ -270,7 +270,7 @@ var strengths = map[report.Strength]string{
 	report.Signed:    "a document whose own signature was verified",
 	report.Published: "read over https from its publisher's own host",
 	report.Embedded:  "compiled into kverify",
-	report.Carried:   "brought along by whoever serves the bytes: can contradict, never prove",
+	report.Carried:   "served along with the bytes by the same source: can contradict, never prove",
 }
 
 // claims lists whose word was taken, and for how much it counts.

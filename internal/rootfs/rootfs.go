@@ -153,7 +153,7 @@ func (r *FS) entry(h *tar.Header, content io.Reader, in *packed) error {
 	}
 	old := r.nodes[name]
 	if r.watched[base] && (old != nil && old.layer == r.layer || r.hidden[name]) {
-		return layerErrorf("%.200q stands twice in one layer", "/"+name)
+		return layerErrorf("%.200q appears twice in one layer", "/"+name)
 	}
 	if h.Typeflag == tar.TypeDir {
 		if old != nil {

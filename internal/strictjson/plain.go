@@ -23,7 +23,7 @@ func Plain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Why: "it is no JSON document: it is empty, or ends too early", Err: err}
+		return &Error{Why: "it is not a JSON document: it is empty, or ends too early", Err: err}
 	case errors.As(err, &kind):
 		why := "it is a JSON " + kind.Value + ", and should be an object"
 		if name := kind.Field[strings.LastIndex(kind.Field, ".")+1:]; name != "" {
@@ -33,7 +33,7 @@ func Plain(err error) error {
 	case errors.As(err, &base):
 		return &Error{Why: "a value that should be base64 is not", Err: err}
 	case errors.As(err, &syntax):
-		return &Error{Why: fmt.Sprintf("it is no JSON document: it is malformed at byte %d", syntax.Offset), Offset: syntax.Offset, Err: err}
+		return &Error{Why: fmt.Sprintf("it is not a JSON document: it is malformed at byte %d", syntax.Offset), Offset: syntax.Offset, Err: err}
 	case strings.HasPrefix(err.Error(), unknownField): // DisallowUnknownFields has no type of its own
 		return &Error{Why: fmt.Sprintf("its field %.80s is not known", strings.TrimPrefix(err.Error(), unknownField)), Err: err}
 	}

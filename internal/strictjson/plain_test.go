@@ -20,8 +20,8 @@ func TestPlain(t *testing.T) {
 		`{"list":[{"name":[]}]}`:  `its "name" cannot be of the kind array`,
 		`{"list":[{"name":1e9}]}`: `its "name" cannot be of the kind number`,
 		`{"sum":"!"}`:             "base64",
-		`<html>`:                  "no JSON document",
-		"\xef\xbb\xbf{}":          "no JSON document",
+		`<html>`:                  "not a JSON document",
+		"\xef\xbb\xbf{}":          "not a JSON document",
 	} {
 		var doc struct {
 			List []struct {

@@ -117,7 +117,7 @@ func (w *walk) member(quoted []byte, at int) error {
 	}
 	key := Fold(name)
 	if top.names[key] {
-		return &Error{Why: fmt.Sprintf("the key %.60q stands twice in one object", name), Offset: int64(at)}
+		return &Error{Why: fmt.Sprintf("the key %.60q appears twice in one object", name), Offset: int64(at)}
 	}
 	top.names[key] = true
 	return nil

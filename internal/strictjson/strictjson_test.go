@@ -19,7 +19,7 @@ func TestCheckRefusesNamesThatFoldToOne(t *testing.T) {
 		`{"\ud800":1,"\ud801":2}`, `{"É":1,"é":2}`, `{"a":",{\"","A":1}`,
 	} {
 		var e *strictjson.Error
-		if err := strictjson.Check([]byte(doc)); !errors.As(err, &e) || !strings.Contains(e.Why, "stands twice") {
+		if err := strictjson.Check([]byte(doc)); !errors.As(err, &e) || !strings.Contains(e.Why, "appears twice") {
 			t.Errorf("%s: %v", doc, err)
 		}
 	}

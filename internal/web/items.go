@@ -32,7 +32,7 @@ type item struct {
 	Host      string // of an image
 
 	Judged  bool // a verification has looked at it
-	Speaks  bool // a document about files, which is no subject itself
+	Speaks  bool // a document about files, which is not a subject itself
 	Verdict report.Verdict
 	Results []report.Result
 }

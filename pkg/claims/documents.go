@@ -88,7 +88,7 @@ func (d *Documents) ImageLists() []ImageList {
 }
 
 // Results reports the documents that were judged as subjects of their own. The
-// SBOM of a release from before file signing is no subject, unless it is signed all
+// SBOM of a release from before file signing is not a subject, unless it is signed all
 // the same: nothing rests on it then.
 func (d *Documents) Results() []report.Result {
 	if !d.session.Needs(report.Binding) {

@@ -11,7 +11,7 @@
 // specification that it was built with, and encodes that again: members that the
 // struct lacks are lost, the others come in the struct's order, and empty ones
 // are left out. Over the years that struct had four forms, which are written down
-// here as structs of our own (forms.go): the library of today is no definition of
+// here as structs of our own (forms.go): the library of today is not a definition of
 // what one of 2020 wrote. Sources: containers/image
 // internal/image/docker_schema2.go (convertToManifestOCI1, OCIConfig),
 // manifest/docker_schema2_list.go and internal/manifest/docker_schema2_list.go

@@ -239,7 +239,7 @@ func TestRefused(t *testing.T) {
 	} {
 		err := c.of([]byte(c.text))
 		if err == nil || !errors.As(err, c.as) || !errors.As(err, new(*convert.Error)) {
-			t.Errorf("%s: %v is no %s", name, err, reflect.TypeOf(c.as).Elem())
+			t.Errorf("%s: %v is not a %s", name, err, reflect.TypeOf(c.as).Elem())
 		}
 	}
 }

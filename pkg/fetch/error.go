@@ -25,7 +25,7 @@ const (
 	Truncated               // fewer or more bytes than announced, or cut on the way
 	NotDocument             // a web page, or an encoding nobody asked for
 	BadRedirect             // a redirect that is not followed
-	BadStatus               // any other status that is no success
+	BadStatus               // any other status that is not a success
 	Cancelled               // the context ended; Err says whether by deadline
 	BadURL                  // the request itself cannot be sent
 )
@@ -66,7 +66,7 @@ type Error struct {
 	Kind     Kind
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
-	Body     []byte      // the beginning of what came with a status that is no success; never shown
+	Body     []byte      // the beginning of what came with a status that is not a success; never shown
 	Kept     int64       // bytes of a file that are kept as a part, from which the next run goes on; only from [Client.Save]
 	Remote   netip.Addr  // who answered, where no proxy stood between; else the zero value
 	Err      error       // the cause; may be nil where Status says it all

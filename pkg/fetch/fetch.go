@@ -48,7 +48,7 @@ const (
 	drainLimit = 16 << 10
 
 	// maxErrorBody is how much is kept of what a server says with a status that
-	// is no success: registries' error documents are a few hundred bytes.
+	// is not a success: registries' error documents are a few hundred bytes.
 	maxErrorBody = 8 << 10
 )
 
@@ -90,7 +90,7 @@ type Request struct {
 	Into io.Writer
 
 	// AllowHTML accepts an answer that is a web page, or a storage server's error
-	// in XML. Without it that is NotDocument: a captive portal's login form is no release.
+	// in XML. Without it that is NotDocument: a captive portal's login form is not a release.
 	AllowHTML bool
 }
 
@@ -326,7 +326,7 @@ func redirect(method string, from *url.URL, resp *http.Response) (*url.URL, erro
 	}
 	ref, err := url.Parse(loc)
 	if err != nil {
-		return nil, errors.New("a Location that is no URL")
+		return nil, errors.New("a Location that is not a URL")
 	}
 	to := from.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""

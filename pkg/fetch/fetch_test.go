@@ -145,7 +145,7 @@ func TestKinds(t *testing.T) {
 		{"/file", fetch.BadRedirect, `scheme "file"; only http and https`},
 		{"/ftp", fetch.BadRedirect, `scheme "ftp"`},
 		{"/userinfo", fetch.BadRedirect, "a user or a password"},
-		{"/escape", fetch.BadRedirect, "no URL"},
+		{"/escape", fetch.BadRedirect, "not a URL"},
 		{"/hop6", fetch.BadRedirect, "more than 5 redirects"},
 		{"/stall", fetch.Unreachable, "stalled"},
 		{"/drip", fetch.Unreachable, "stalled"},

@@ -24,7 +24,7 @@ func (e *proxyError) Error() string {
 const (
 	hintHTTP  = "it speaks plain HTTP there: write http:// (for mirror push: --plain-http), or name its TLS port"
 	hintTLS   = "it speaks TLS there: write https://, or name its port for plain HTTP"
-	hintProxy = "the proxy wants a user and a password: write them into HTTPS_PROXY or HTTP_PROXY (http://USER:PASSWORD@HOST:PORT)"
+	hintProxy = "the proxy requires a user and a password: write them into HTTPS_PROXY or HTTP_PROXY (http://USER:PASSWORD@HOST:PORT)"
 	hintCA    = "name an authority of your own with --ca-file FILE or SSL_CERT_FILE (kverify help environment)"
 )
 
@@ -35,9 +35,9 @@ func (e *Error) hint() string {
 	case e.Kept == 0:
 		return hint
 	case e.Kind == Truncated || hint == "":
-		return fmt.Sprintf("%d bytes are kept: try again, it goes on from there", e.Kept)
+		return fmt.Sprintf("%d bytes are kept: try again, and the download continues from there", e.Kept)
 	default:
-		return fmt.Sprintf("%s; %d bytes are kept, from which another run goes on", hint, e.Kept)
+		return fmt.Sprintf("%s; %d bytes are kept, and the next run continues from there", hint, e.Kept)
 	}
 }
 
@@ -121,11 +121,11 @@ func alertHint(err error) string {
 	}
 	switch err.Error() {
 	case required.Error(), badCertificate.Error():
-		return "it wants a client certificate that it knows: give --client-cert and --client-key"
+		return "it requires a client certificate that it knows: give --client-cert and --client-key"
 	case unsupported.Error(), unknownCA.Error():
 		return "it does not accept the client certificate; give one of its own authority with --client-cert and --client-key"
 	case tls.AlertError(40).Error():
-		return "no way of TLS suits both sides; it may want a client certificate (--client-cert, --client-key), or speak only what is outdated"
+		return "no way of TLS suits both sides; it may require a client certificate (--client-cert, --client-key), or speak only what is outdated"
 	}
 	return ""
 }

@@ -34,7 +34,7 @@ var (
 	ErrNotAlone = errors.New("others may change it")
 
 	errNoWriter = errors.New("a pipe through which nothing came")
-	errNoReader = errors.New("a pipe that nobody reads from")
+	errNoReader = errors.New("a pipe that no program reads from")
 )
 
 // OpenDir opens a directory. What is none is refused at once, a pipe too.
@@ -42,12 +42,12 @@ func OpenDir(path string) (*os.Root, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	// The separator makes the system itself say that it is no directory.
+	// The separator makes the system itself say that it is not a directory.
 	return os.OpenRoot(path + string(os.PathSeparator))
 }
 
 // OpenRegular opens a regular file in a directory to be read. Links are not
-// followed, and nothing waits; what is no regular file is [ErrNotRegular].
+// followed, and nothing waits; what is not a regular file is [ErrNotRegular].
 func OpenRegular(root *os.Root, name string) (*os.File, error) {
 	return openRegular(root, name, os.O_RDONLY)
 }
@@ -92,7 +92,7 @@ func sameFile(f *os.File, there fs.FileInfo) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
-// KindOf names what is no regular file, such as "named pipe".
+// KindOf names what is not a regular file, such as "named pipe".
 func KindOf(m fs.FileMode) string {
 	switch {
 	case m&fs.ModeSymlink != 0:

@@ -78,7 +78,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 var (
 	// ErrBusy is wrapped where another process has a part open.
 	ErrBusy = errors.New("another run is downloading it")
-	// ErrNotRegular is wrapped where something stands that is no regular file.
+	// ErrNotRegular is wrapped where something stands that is not a regular file.
 	ErrNotRegular = errors.New("not a regular file")
 )
 
@@ -300,7 +300,7 @@ func (p *Part) local(err error) error {
 	}
 	e := &FileError{Name: p.part, Err: bare(err), Hint: "check the directory, and run it again"}
 	if errors.Is(err, syscall.ENOSPC) {
-		e.Hint = "free some space and run it again, it goes on from here; or choose another directory"
+		e.Hint = "free some space and run it again, it continues from here; or choose another directory"
 	}
 	return e
 }
@@ -349,7 +349,7 @@ func (p *Part) Commit(mode fs.FileMode) error {
 		return p.local(err)
 	}
 	if !os.SameFile(mine, there) || mine.Size() != p.Size || !p.onDisk() {
-		return p.local(errors.New("somebody replaced or changed it while it was downloaded"))
+		return p.local(errors.New("another program replaced or changed it while it was being downloaded"))
 	}
 	if err := oneName(mine); err != nil {
 		return p.local(err)
@@ -361,7 +361,7 @@ func (p *Part) Commit(mode fs.FileMode) error {
 		return p.local(err)
 	}
 	if named, err := p.root.Lstat(p.name); err != nil || !os.SameFile(mine, named) {
-		return &FileError{Name: p.name, Err: errors.New("somebody replaced it while it got its name"), Hint: "do not use it; choose a directory that only you can write to"}
+		return &FileError{Name: p.name, Err: errors.New("another program replaced it while it was being renamed"), Hint: "do not use it; choose a directory that only you can write to"}
 	}
 	_ = p.root.Remove(p.part + stateSuffix)
 	err = syncDir(p.root, path.Dir(p.name))

@@ -155,7 +155,7 @@ func TestStateThatCannotBeSent(t *testing.T) {
 }
 
 // TestOnlyWholeAnswersAreDocuments: a status that brings no document, or
-// another's version of it, is no answer, and nothing is held against anybody.
+// another's version of it, is not an answer, and nothing is held against anybody.
 func TestOnlyWholeAnswersAreDocuments(t *testing.T) {
 	for _, status := range []int{201, 202, 203, 204, 205, 206, 207, 208, 226, 299} {
 		s := &fileServer{body: []byte("x"), first: func(w http.ResponseWriter, _ *http.Request, _ int) bool {
@@ -213,7 +213,7 @@ func TestHashing(t *testing.T) {
 	}
 }
 
-// TestOpeningDoesNotWait: nothing that is no file holds whoever opens it.
+// TestOpeningDoesNotWait: nothing that is not a file holds whoever opens it.
 func TestOpeningDoesNotWait(t *testing.T) {
 	root, dir := dirRoot(t)
 	pipe := filepath.Join(dir, "pipe")

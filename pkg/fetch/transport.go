@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var errBadProxy = errors.New("the proxy's address is no URL (HTTPS_PROXY, HTTP_PROXY)")
+var errBadProxy = errors.New("the proxy's address is not a URL (HTTPS_PROXY, HTTP_PROXY)")
 
 var errNoTransport = errors.New("this client was given no transport")
 

@@ -198,7 +198,7 @@ func (f *NewFile) commit() error {
 		return f.local(err)
 	}
 	if !sameFile(f.file, there) {
-		return f.local(errors.New("somebody replaced it while it was written"))
+		return f.local(errors.New("another program replaced it while it was being written"))
 	}
 	if runtime.GOOS == "windows" { // an open file keeps its name there
 		_ = f.file.Close()

@@ -181,7 +181,7 @@ func writeUnless(root *os.Root, name string, text []byte) error {
 func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res report.Result, done bool, err error) {
 	info, err := root.Lstat(t.Name)
 	if err != nil || !info.Mode().IsRegular() {
-		return res, false, nil //nolint:nilerr // what is no file there, saving says
+		return res, false, nil //nolint:nilerr // what is not a file there, saving says
 	}
 	sums, err := fetch.HashOwn(ctx, root, t.Name, t.Progress)
 	if errors.Is(err, fetch.ErrNotAlone) {
@@ -259,6 +259,6 @@ func (f *Verifier) notSaved(t Target, err error) report.Result {
 // Skipped is the result of a file that a run did not come to.
 func (f *Verifier) Skipped(path string) report.Result {
 	res := f.result(path)
-	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")}
+	res.Checks = []report.Check{f.session.Check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was examined")}
 	return res
 }

@@ -89,7 +89,7 @@ func (f *Verifier) checksum(ctx context.Context, p, algorithm string, digits int
 	}
 	sum, _, _ := strings.Cut(strings.TrimSpace(string(resp.Body)), " ")
 	if len(sum) != digits || strings.Trim(sum, "0123456789abcdef") != "" {
-		return claims.Claim{}, nil, fmt.Errorf("%s: %.80q is no %s", url, resp.Body, algorithm)
+		return claims.Claim{}, nil, fmt.Errorf("%s: %.80q is not a %s", url, resp.Body, algorithm)
 	}
 	return claims.Claim{Claim: release.Claim{
 		Subject: p, Digest: algorithm + ":" + sum, Document: release.Document(path.Base(url)), URL: url, Origin: resp.Origin,

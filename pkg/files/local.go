@@ -236,7 +236,7 @@ func (f *Verifier) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool
 			continue
 		}
 		res := l.result(sums, f.session.Check(report.Digest, report.Refuted, report.Mismatch,
-			"this is no %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", path.Base(local), f.Version, len(list), brief(sums.SHA256)))
+			"this is not a %s of %s: none of the %d that its documents list has these bytes (sha256 %s)", path.Base(local), f.Version, len(list), brief(sums.SHA256)))
 		res.Release = f.Version.String()
 		return res, true
 	}

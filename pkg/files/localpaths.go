@@ -127,7 +127,7 @@ func accompanies(name string) bool {
 // meant are the files of a release, of those whose paths are given, that a
 // local path means: those of its last element that share the most elements
 // with it, counted from the end. whole says that it ends in one's whole path.
-// A path whose last element is no file of the release's means none.
+// A path whose last element is not a file of the release's means none.
 func meant(paths []string, local string) (list []string, whole bool) {
 	most := 0
 	for _, p := range paths {

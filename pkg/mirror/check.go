@@ -62,7 +62,7 @@ func (a *audit) walk(ctx context.Context) {
 			}
 		case e.IsDir():
 		case !e.Type().IsRegular():
-			a.note(name, report.Unknown, report.Malformed, "it is no regular file (%s), and a mirror has nothing else", e.Type())
+			a.note(name, report.Unknown, report.Malformed, "it is not a regular file (%s), and a mirror has nothing else", e.Type())
 		default:
 			info, err := e.Info()
 			if err != nil {
@@ -281,7 +281,7 @@ func (a *audit) file(ctx context.Context, url string) error {
 	w := a.dir.manifest.Files[url]
 	name := layout.FilePath(url)
 	if !fs.ValidPath(name) {
-		return fmt.Errorf("%q is no URL of a mirror", url)
+		return fmt.Errorf("%q is not a URL of a mirror", url)
 	}
 	f, size, err := layout.OpenFile(a.dir.fsys, name)
 	if err != nil {

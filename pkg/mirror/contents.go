@@ -11,7 +11,7 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 )
 
-// Contents is what a mirror holds, by its lists. It is no verdict.
+// Contents is what a mirror holds, by its lists. It is not a verdict.
 type Contents struct {
 	Versions []release.Version // newest first
 	Files    []HeldFile        // by URL

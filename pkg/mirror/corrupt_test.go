@@ -206,7 +206,7 @@ func pack(t testing.TB, files map[string]string, more ...tar.Header) []byte {
 }
 
 // TestHostileArchive: an archive with anything but plain files in it, each
-// once, is no mirror.
+// once, is not a mirror.
 func TestHostileArchive(t *testing.T) {
 	_, dir := tiny(t)
 	good := contents(t, dir)
@@ -238,7 +238,7 @@ func TestHostileArchive(t *testing.T) {
 			t.Errorf("with %s: %v", what, err)
 		}
 	}
-	// Cut anywhere, it is no mirror or not a whole one.
+	// Cut anywhere, it is not a mirror or not a whole one.
 	whole := pack(t, good)
 	w := world.New(world.Options{})
 	for n := 0; n < len(whole)-1024; n += len(whole)/23 + 1 {

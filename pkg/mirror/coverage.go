@@ -74,7 +74,7 @@ func (a *audit) urls() (list []string) {
 }
 
 // unaccountedFiles finds files that are none of a release that was judged, do not stand
-// beside one, and are no document that a verdict may rest on.
+// beside one, and are not documents that a verdict may rest on.
 func (a *audit) unaccountedFiles(k *accounted, versions []release.Version) {
 	known := map[string]bool{support.ScheduleURL: true, support.EndOfLifeURL: true}
 	for _, image := range []string{"kube-apiserver", "etcd", "coredns"} { // one of each manifest

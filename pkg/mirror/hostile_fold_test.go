@@ -10,7 +10,7 @@ import (
 )
 
 // Rules 22 and 23: a key that Go's own reader takes for the same as another is
-// one key that stands twice; "\u017f" is a long s, and folds to s.
+// one key that appears twice; "\u017f" is a long s, and folds to s.
 func TestHostileKeysThatFold(t *testing.T) {
 	w := world.New(world.Options{})
 	for name, key := range map[string]string{"oci/index.json": `"manifests"`, "MANIFEST.json": `"images"`} {

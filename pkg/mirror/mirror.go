@@ -69,7 +69,7 @@ type Dir struct {
 }
 
 // Open opens the mirror in dir, which is a directory or a tar archive of one.
-// It fails only if that is no mirror ([ErrNotMirror]); a mirror whose lists are
+// It fails only if that is not a mirror ([ErrNotMirror]); a mirror whose lists are
 // damaged opens, and refuses the requests that depend on the damaged list, each
 // with the reason ([RefusedError]).
 func Open(dir string) (*Dir, error) {

@@ -141,8 +141,8 @@ func TestAnswers(t *testing.T) {
 
 		{"GET", repo + "/manifests/v1.27.3", 404, "MANIFEST_UNKNOWN"},
 		{"GET", repo + "/manifests/" + other, 404, "no name of that repository reaches it"},
-		{"GET", repo + "/manifests/" + config, 404, "is no manifest"},
-		{"GET", repo + "/blobs/" + image, 404, "is no blob"},
+		{"GET", repo + "/manifests/" + config, 404, "is not a manifest"},
+		{"GET", repo + "/blobs/" + image, 404, "is not a blob"},
 		{"GET", "https://registry.k8s.io/v2/kube-proxy-amd64/manifests/" + index, 404, "no name of that repository reaches it"},
 		{"GET", "https://registry.k8s.io/v2/kube-scheduler/manifests/v1.27.2", 404, "NAME_UNKNOWN"},
 		{"GET", "https://registry.k8s.io/v2/kube-proxy/manifests/../../oci-layout", 404, "NAME_UNKNOWN"},
@@ -275,7 +275,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestConfinement links out of the directory and puts things that are no files in it.
+// TestConfinement links out of the directory and puts things that are not files in it.
 func TestConfinement(t *testing.T) {
 	files, index, _, _, _ := sample()
 	delete(files, "oci/blobs/sha256/"+strings.TrimPrefix(index, "sha256:"))

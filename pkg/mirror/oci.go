@@ -56,7 +56,7 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
 			return a
 		}
 		if !n.IsManifest {
-			return ociError(http.StatusNotFound, layout.CodeManifest, fmt.Sprintf("%s@%s is no manifest", name, ref))
+			return ociError(http.StatusNotFound, layout.CodeManifest, fmt.Sprintf("%s@%s is not a manifest", name, ref))
 		}
 		target = n.Descriptor
 	} else {
@@ -71,7 +71,7 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
 	// Nothing else is sent as what the lists say that it is: a browser would take a
 	// page for one of this server's.
 	if !isManifestType(target.MediaType) {
-		return d.ociRefuse(fmt.Errorf("%s@%s: %.100q is no media type of a manifest", name, target.Digest, target.MediaType))
+		return d.ociRefuse(fmt.Errorf("%s@%s: %.100q is not a media type of a manifest", name, target.Digest, target.MediaType))
 	}
 	body, err := layout.ReadFile(d.fsys, layout.BlobPath(target.Digest), target.Want(), layout.MaxChecked)
 	if err != nil {
@@ -94,14 +94,14 @@ func isManifestType(mediaType string) bool {
 
 func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *Answer {
 	if !layout.IsDigest(ref) {
-		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%q is no sha256 digest", ref))
+		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
 	n, a := d.find(r, name, ref)
 	if a != nil {
 		return a
 	}
 	if n.IsManifest {
-		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%s@%s is no blob", name, ref))
+		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%s@%s is not a blob", name, ref))
 	}
 	body, size, err := layout.OpenChecked(req.Context(), d.fsys, layout.BlobPath(ref), n.Want())
 	if err != nil {

@@ -22,7 +22,7 @@ const maxReferrers = 1000
 // those that a name of the mirror reaches, whichever way they came in.
 func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
 	if !layout.IsDigest(ref) {
-		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is no sha256 digest", ref))
+		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
 	all := r.Reach()
 	if all.Damage != nil {
@@ -104,7 +104,7 @@ func page(req *http.Request, list []string) (part []string, link string, bad *An
 	}
 	n, err := strconv.Atoi(q.Get("n"))
 	if err != nil || n < 0 {
-		return nil, "", ociError(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", fmt.Sprintf("n is %q, which is no number of entries", q.Get("n")))
+		return nil, "", ociError(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", fmt.Sprintf("n is %q, which is not a number of entries", q.Get("n")))
 	}
 	if n < len(list) {
 		if n > 0 {

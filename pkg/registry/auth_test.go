@@ -136,8 +136,8 @@ func TestTokenServersThatAreRefused(t *testing.T) {
 		says               string
 	}{
 		{"plain http", "http://auth.example/token", "", 0, "which is not https"},
-		{"no URL", "::", "", 0, "no URL"},
-		{"with a password", "https://u:hunter2@auth.example/", "", 0, "no URL"},
+		{"no URL", "::", "", 0, "not a URL"},
+		{"with a password", "https://u:hunter2@auth.example/", "", 0, "not a URL"},
 		{"this machine", "https://127.0.0.1/token", "", 0, "is refused"},
 		{"metadata service", "https://169.254.169.254/latest", "", 0, "is refused"},
 		{"down", "https://auth.example/token?key=hunter2", "", 503, "answered 503"},

@@ -290,7 +290,7 @@ func parseAuths(text []byte) (*authDocument, error) {
 		return nil, fmt.Errorf("it has more than %d bytes", MaxAuthFile)
 	}
 	if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), &in); err != nil {
-		return nil, errors.New(`it is no JSON of the form {"auths": {"HOST": {"auth": "..."}}}`)
+		return nil, errors.New(`it is not JSON of the form {"auths": {"HOST": {"auth": "..."}}}`)
 	}
 	doc := &authDocument{entries: map[string][]authEntry{}, helpers: map[string]authHelper{}, store: in.CredsStore}
 	for _, key := range sortedKeys(in.Auths) {

@@ -164,7 +164,7 @@ odd.example) echo "no JSON";;
 		{helpers, "h.example", "org-a/x", "of h.example/org-a", ""},
 		{helpers, "h.example", "org-b/x", "", "docker-credential-absent-helper, which it names, is not installed; install it, or set DOCKER_CONFIG to a directory without it"},
 		{helpers, "broken.example", "x", "", "docker-credential-known failed (exit status 1): hunter3 is locked"},
-		{helpers, "bad.example", "x", "", "no name of one"},
+		{helpers, "bad.example", "x", "", "not a name of one"},
 	} {
 		a := &AuthFiles{Files: []AuthFile{authText("config.json", tt.text)}}
 		c, err := a.Credentials(t.Context(), Target{Host: tt.host, Repository: tt.repo})
@@ -225,7 +225,7 @@ func FuzzAuthFile(f *testing.F) {
 		}
 		for _, name := range prefixes(Target{Host: host, Repository: repo, Plain: plain}) {
 			if full := canonicalHost(host) + "/" + strings.Trim(repo, "/"); len(doc.entries[name]) > 0 && !strings.HasPrefix(full+"/", withoutPort(name, plain)) && !strings.Contains(host, ":") {
-				t.Errorf("%q is no prefix of %q", name, full)
+				t.Errorf("%q is not a prefix of %q", name, full)
 			}
 		}
 	})

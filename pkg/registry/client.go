@@ -92,10 +92,10 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 	}
 	// A Ref may be made by hand; the URL must not lead anywhere else for it.
 	if ref.Digest != "" && !validDigest(ref.Digest) {
-		return nil, &RefError{Input: ref.String(), Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+		return nil, &RefError{Input: ref.String(), Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if ref.Tag != "" && !tagRE().MatchString(ref.Tag) {
-		return nil, &RefError{Input: ref.String(), Why: "its tag is none", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
+		return nil, &RefError{Input: ref.String(), Why: "its tag is invalid", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
 	got, err := c.memo.do(ctx, key, func() (any, error) {
@@ -163,7 +163,7 @@ func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int6
 	}
 	name := host + "/" + repo + "@" + digest
 	if !validDigest(digest) {
-		return nil, &RefError{Input: name, Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if limit <= 0 {
 		limit = fetch.DefaultLimit

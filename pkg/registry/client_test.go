@@ -205,7 +205,7 @@ func TestAttacks(t *testing.T) {
 		{name: "another type", ref: proxy, header: []string{"Content-Type", OCIIndex}, body: oneIndex, format: "served as " + OCIIndex},
 		{name: "another type by digest", ref: byDigest, header: []string{"Content-Type", DockerManifest}, body: oneIndex, format: "served as " + DockerManifest},
 		{name: "JSON only", ref: proxy, header: []string{"Content-Type", "application/json"}, body: strings.Replace(oneIndex, `"mediaType":"`+DockerIndex+`",`, "", 1), format: "not that of a manifest"},
-		{name: "keys twice", ref: proxy, header: []string{"Content-Type", DockerIndex}, body: strings.Replace(oneIndex, `{`, `{"manifests":[],`, 1), format: "stands twice"},
+		{name: "keys twice", ref: proxy, header: []string{"Content-Type", DockerIndex}, body: strings.Replace(oneIndex, `{`, `{"manifests":[],`, 1), format: "appears twice"},
 		{name: "endless", ref: proxy, header: []string{"Content-Type", DockerIndex}, body: strings.Repeat(" ", ManifestLimit+1), of: fetch.TooLarge, request: true},
 		{name: "gzip", ref: proxy, header: []string{"Content-Type", DockerIndex, "Content-Encoding", "gzip"}, body: "x", of: fetch.NotDocument, request: true},
 		{name: "500", ref: proxy, status: 500, of: fetch.ServerError, request: true},

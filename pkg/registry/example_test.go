@@ -49,5 +49,5 @@ func ExampleParseManifest() {
 	fmt.Println(err)
 	// Output:
 	// linux/arm/v7 <nil>
-	// document: not usable: the JSON key "Manifests" stands twice in one object; see what the registry or a proxy before it serves
+	// document: not usable: the JSON key "Manifests" appears twice in one object; see what the registry or a proxy before it serves
 }

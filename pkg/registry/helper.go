@@ -29,7 +29,7 @@ var helperRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(
 // no error.
 func runHelper(ctx context.Context, helper, server string) (Credentials, error) {
 	if !helperRE().MatchString(helper) {
-		return Credentials{}, fmt.Errorf("it names the credential helper %s, which is no name of one", strconv.QuoteToASCII(clip(helper)))
+		return Credentials{}, fmt.Errorf("it names the credential helper %s, which is not a name of one", strconv.QuoteToASCII(clip(helper)))
 	}
 	program := "docker-credential-" + helper
 	ctx, cancel := context.WithTimeout(ctx, helperTime)

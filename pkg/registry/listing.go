@@ -76,7 +76,7 @@ func (c *Client) ListReferrer(ctx context.Context, subject Ref, mediaType string
 			}
 		}
 		if err := json.Unmarshal(have.Body, &list); err != nil {
-			return &FormatError{Subject: ref.String(), Why: "a list of referrers that is none"}
+			return &FormatError{Subject: ref.String(), Why: "a list of referrers that is invalid"}
 		}
 		list.MediaType = OCIIndex
 	case !fetch.Is(err, fetch.NotFound):

@@ -126,12 +126,12 @@ func (m *Manifest) read() *document {
 // which may have parameters. Exactly one of the results is set. What two
 // readers could take for different things is a [*FormatError]: a document that
 // is both an index and a manifest, one that names another media type than it
-// was served as, a key that stands twice, a descriptor with "urls", a digest
+// was served as, a key that appears twice, a descriptor with "urls", a digest
 // that is none, a size that is negative or no integer.
 func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	served, _, err := mime.ParseMediaType(mediaType)
 	if err != nil {
-		return nil, nil, badf("Content-Type %s is no media type", strconv.QuoteToASCII(clip(mediaType)))
+		return nil, nil, badf("Content-Type %s is not a media type", strconv.QuoteToASCII(clip(mediaType)))
 	}
 	if len(body) > small {
 		parsing <- struct{}{}
@@ -143,7 +143,7 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	}
 	r := &reader{}
 	if v.kind != kindObject {
-		return nil, nil, badf("JSON, but no object")
+		return nil, nil, badf("JSON, but not an object")
 	}
 	version := r.number(v, "schemaVersion")
 	own := r.str(v, "mediaType", false)
@@ -216,7 +216,7 @@ func ParseConfig(body []byte) (*Config, error) {
 	}
 	r := &reader{}
 	if v.kind != kindObject {
-		r.fail("JSON, but no object")
+		r.fail("JSON, but not an object")
 	}
 	c := &Config{
 		OS: r.str(v, "os", false), Architecture: r.str(v, "architecture", false),
@@ -235,7 +235,7 @@ func ParseConfig(body []byte) (*Config, error) {
 		} else {
 			for i := range ids.items {
 				if id := &ids.items[i]; id.kind != kindString || !validDigest(id.text) {
-					r.fail("a diff_id that is no sha256 digest")
+					r.fail("a diff_id that is not a sha256 digest")
 				} else {
 					c.DiffIDs = append(c.DiffIDs, strings.Clone(id.text))
 				}
@@ -270,7 +270,7 @@ func (r *reader) str(v *value, key string, needed bool) string {
 		}
 		return ""
 	case m.kind != kindString || needed && m.text == "":
-		r.fail("%s is no string", key)
+		r.fail("%s is not a string", key)
 		return ""
 	}
 	return strings.Clone(m.text) // not a piece of the whole text, which would be held for its sake
@@ -295,13 +295,13 @@ func (r *reader) strings(v *value, key string) map[string]string {
 		return nil
 	}
 	if m.kind != kindObject {
-		r.fail("%s is no object", key)
+		r.fail("%s is not an object", key)
 		return nil
 	}
 	out := make(map[string]string, len(m.keys))
 	for i, k := range m.keys {
 		if m.items[i].kind != kindString {
-			r.fail("%s holds something that is no string", key)
+			r.fail("%s holds something that is not a string", key)
 		}
 		out[strings.Clone(k)] = strings.Clone(m.items[i].text)
 	}
@@ -326,7 +326,7 @@ func (r *reader) descriptors(v *value, key string) []Descriptor {
 
 func (r *reader) descriptor(v *value) Descriptor {
 	if v.kind != kindObject {
-		r.fail("a descriptor that is no object")
+		r.fail("a descriptor that is not an object")
 		return Descriptor{}
 	}
 	d := Descriptor{
@@ -337,7 +337,7 @@ func (r *reader) descriptor(v *value) Descriptor {
 		ArtifactType: r.str(v, "artifactType", false),
 	}
 	if r.err == nil && !validDigest(d.Digest) {
-		r.fail("a descriptor whose digest is no sha256: %s", strconv.QuoteToASCII(clip(d.Digest)))
+		r.fail("a descriptor whose digest is not a sha256: %s", strconv.QuoteToASCII(clip(d.Digest)))
 	}
 	if _, foreign := v.get("urls"); foreign {
 		r.fail("a descriptor with urls: its content would come from elsewhere")
@@ -347,7 +347,7 @@ func (r *reader) descriptor(v *value) Descriptor {
 		return d
 	}
 	if p.kind != kindObject {
-		r.fail("platform is no object")
+		r.fail("platform is not an object")
 		return d
 	}
 	d.Platform = &Platform{

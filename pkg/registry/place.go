@@ -79,7 +79,7 @@ func apiRoot(path string) (below, prefix string, err error) {
 		return "", "", fmt.Errorf("its path begins with /v2, which the API adds by itself; write /%s", rest)
 	}
 	if i := strings.Index(path, "/v2/"); i >= 0 {
-		return "", "", fmt.Errorf("its path has /v2 in the middle; write /%s if the API lies there, and have the images at its root", path[:i+len("/v2/")])
+		return "", "", fmt.Errorf("its path has /v2 in the middle; write /%s if the API is there, and have the images at its root", path[:i+len("/v2/")])
 	}
 	return "", path, nil
 }
@@ -92,7 +92,7 @@ func CheckBase(u *url.URL) error {
 	case err != nil:
 		return err
 	case prefix != "" && !repositoryRE().MatchString(prefix):
-		return fmt.Errorf("/%s is no prefix of repositories; give one in lower case, or the path of its API, which ends in /v2/", prefix)
+		return fmt.Errorf("/%s is not a prefix of repositories; give one in lower case, or the path of its API, which ends in /v2/", prefix)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (c *Client) PutBlob(ctx context.Context, host, repo string, b Blob, from st
 		return Present, err
 	}
 	if !validDigest(b.Digest) || b.Size < 0 {
-		return Present, &RefError{Input: host + "/" + repo + "@" + b.Digest, Why: "its digest or size is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+		return Present, &RefError{Input: host + "/" + repo + "@" + b.Digest, Why: "its digest or size is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if b.Size == 0 && b.Digest != digestOf(nil) { // nothing will be read of it
 		return Present, &DigestError{Subject: "what was to be sent", Want: b.Digest, Got: digestOf(nil), Claim: "its name"}
@@ -181,15 +181,15 @@ func uploadURL(at place, resp *fetch.Response) (string, error) {
 	}
 	ref, err := url.Parse(loc)
 	if err != nil {
-		return bad("a Location to upload to that is no URL")
+		return bad("a Location to upload to that is not a URL")
 	}
 	to := base.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""
 	switch {
 	case to.User != nil || to.Opaque != "" || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
-		return bad("a Location to upload to that is no plain URL")
+		return bad("a Location to upload to that is not a plain URL")
 	case to.Scheme == "http" && !at.plain:
-		return bad("it wants uploads over plain http, although it is spoken to over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
+		return bad("it asks for uploads over plain http, although kverify reaches it over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
 	}
 	// A default port that is written out is the same host.
 	if port := map[string]string{"http": ":80", "https": ":443"}[to.Scheme]; !strings.HasSuffix(at.host, port) {
@@ -260,7 +260,7 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 	if ref.Tag != "" {
 		id = ref.Tag
 		if !tagRE().MatchString(id) {
-			return false, &RefError{Input: ref.String(), Why: "its tag is none", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
+			return false, &RefError{Input: ref.String(), Why: "its tag is invalid", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 		}
 	}
 	c.memo.forget(manifestKey(ref.Host, ref.Repository, id))

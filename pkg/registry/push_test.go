@@ -95,10 +95,10 @@ func TestUploadLocation(t *testing.T) {
 		{"https://storage.example/1", "", "storage.example"},
 		{"http://registry.k8s.io/v2/pause/blobs/uploads/1", "over plain http", ""},
 		{"http://storage.example/1", "over plain http", ""},
-		{"https://u:p@registry.k8s.io/1", "no plain URL", ""},
-		{"ftp://registry.k8s.io/1", "no plain URL", ""},
+		{"https://u:p@registry.k8s.io/1", "not a plain URL", ""},
+		{"ftp://registry.k8s.io/1", "not a plain URL", ""},
 		{"", "no Location", ""},
-		{"https://%zz/", "no URL", ""},
+		{"https://%zz/", "not a URL", ""},
 	} {
 		var put string
 		got := &bytes.Buffer{}

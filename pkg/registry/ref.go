@@ -103,13 +103,13 @@ func ParseRef(s string) (Ref, error) {
 	}
 	switch {
 	case !hostRE().MatchString(host):
-		return bad("a host is lower-case letters, digits, dots and hyphens, with :PORT if need be", "%+q is no host", host)
+		return bad("a host is lower-case letters, digits, dots and hyphens, with :PORT if need be", "%+q is not a host", host)
 	case len(host)+1+len(repo) > 255 || !repositoryRE().MatchString(repo):
-		return bad("a repository is lower-case words, separated by / . _ or -", "%+q is no repository", repo)
+		return bad("a repository is lower-case words, separated by / . _ or -", "%+q is not a repository", repo)
 	case hasTag && !tagRE().MatchString(tag):
-		return bad("a tag is at most 128 letters, digits, dots, hyphens and underscores", "%+q is no tag", tag)
+		return bad("a tag is at most 128 letters, digits, dots, hyphens and underscores", "%+q is not a tag", tag)
 	case hasDigest && !validDigest(digest):
-		return bad("a digest is sha256: and 64 lower-case hex digits", "%+q is no digest", clip(digest))
+		return bad("a digest is sha256: and 64 lower-case hex digits", "%+q is not a digest", clip(digest))
 	case !hasTag && !hasDigest:
 		return bad("add :TAG or @sha256:...; none is assumed", "it has neither a tag nor a digest")
 	}

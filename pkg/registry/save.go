@@ -24,7 +24,7 @@ func (c *Client) SaveBlob(ctx context.Context, host, repo string, d Descriptor, 
 	}
 	name := host + "/" + repo + "@" + d.Digest
 	if !validDigest(d.Digest) {
-		return nil, &RefError{Input: name, Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	req.URL, req.Limit = at.base+"blobs/"+d.Digest, d.Size+1 // one more, so that too much is noticed as such
 	for {

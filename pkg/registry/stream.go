@@ -24,7 +24,7 @@ func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) 
 	}
 	name := host + "/" + repo + "@" + d.Digest
 	if !validDigest(d.Digest) || d.Size < 0 {
-		return nil, &RefError{Input: name, Why: "its digest is none", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if c.Fetch == nil {
 		return nil, errors.New("registry: this client was given no Fetch")

@@ -173,7 +173,7 @@ func (p *parser) object(depth int) (value, error) {
 			seen[fold(key)] = true
 		}
 		if twice {
-			return v, badf("the JSON key %s stands twice in one object", strconv.QuoteToASCII(clip(key)))
+			return v, badf("the JSON key %s appears twice in one object", strconv.QuoteToASCII(clip(key)))
 		}
 		if p.space(); !p.take(':') {
 			return v, p.bad()

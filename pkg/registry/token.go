@@ -38,7 +38,7 @@ func (c *Client) exchange(ctx context.Context, at place, ch challengeOf, scope s
 	}
 	u, err := url.Parse(realm)
 	if err != nil {
-		return token{}, errors.New("it names a token server that is no URL")
+		return token{}, errors.New("it names a token server that is not a URL")
 	}
 	q := u.Query()
 	for _, s := range strings.Fields(scope) {
@@ -64,7 +64,7 @@ func (c *Client) refresh(ctx context.Context, at place, ch challengeOf, scope, i
 	realm := ch.params["realm"]
 	u, err := url.Parse(realm)
 	if err != nil {
-		return token{}, errors.New("it names a token server that is no URL")
+		return token{}, errors.New("it names a token server that is not a URL")
 	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {identity}, "client_id": {"kverify"}, "scope": {scope}}
 	if service := ch.params["service"]; service != "" {
@@ -147,7 +147,7 @@ func checkRealm(realm string, plain bool) error {
 	u, err := url.Parse(realm)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Opaque != "":
-		return errors.New("it names a token server that is no URL")
+		return errors.New("it names a token server that is not a URL")
 	case u.Scheme == "https" || u.Scheme == "http" && plain:
 		return nil
 	}
@@ -166,7 +166,7 @@ func (p place) allowRealm(realm string) error {
 	}
 	u, err := url.Parse(realm)
 	if err != nil {
-		return errors.New("it names a token server that is no URL")
+		return errors.New("it names a token server that is not a URL")
 	}
 	return p.allowHost(u)
 }

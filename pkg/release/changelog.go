@@ -216,7 +216,7 @@ func (f *FileRow) takeHashes(header []cell, row tableRow) (why string, err error
 		sum := row.cells[i+1].text
 		to := f.hash(algorithms[len(sum)])
 		if to == nil || !isHex(sum, len(sum)) {
-			return f.Name + ": " + quote(sum) + " is no " + column, nil
+			return f.Name + ": " + quote(sum) + " is not a " + column, nil
 		}
 		if *to != "" && *to != sum {
 			return "", &AmbiguousError{changelogName, f.Name, [2]string{*to, sum}}
@@ -236,7 +236,7 @@ var linkBases = []string{
 // that the version and the name make, and nowhere else. A link to another
 // version's file is an error, one to anywhere else makes the row odd.
 func (c *Changelog) checkLink(name, link string) (why string, err error) {
-	if link == "" { // a name that is no link
+	if link == "" { // a name that is not a link
 		return "", nil
 	}
 	for _, base := range linkBases {
@@ -264,7 +264,7 @@ func (c *Changelog) addImage(header []cell, row tableRow) error {
 	host, rest, _ := strings.Cut(row.cells[0].text, "/")
 	name, tag, _ := strings.Cut(rest, ":")
 	if host != registryHost && host != oldRegistryHost || !imageName(name) || !imageTag(tag) {
-		return c.oddImage(row, quote(row.cells[0].text)+" is no image of a release")
+		return c.oddImage(row, quote(row.cells[0].text)+" is not an image of a release")
 	}
 	if tag != c.Version.String() {
 		if _, err := ParseVersion(tag); err != nil {
@@ -276,7 +276,7 @@ func (c *Changelog) addImage(header []cell, row tableRow) error {
 	for item := range strings.SplitSeq(row.cells[1].list, ",") {
 		arch := parseCell(strings.TrimSpace(item)).text
 		if !slices.Contains(Arches, arch) {
-			return c.oddImage(row, "image "+name+": "+quote(arch)+" is no architecture")
+			return c.oddImage(row, "image "+name+": "+quote(arch)+" is not an architecture")
 		}
 		m.Platforms = append(m.Platforms, linux(arch))
 	}

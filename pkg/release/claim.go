@@ -25,7 +25,7 @@ type Claim struct {
 
 // Claims lists what every document that could be read says of the digests of
 // the release's files and images, sorted by subject, algorithm and document.
-// The CHANGELOG's sha1 and md5 are no claims: they prove nothing.
+// The CHANGELOG's sha1 and md5 are not claims: they prove nothing.
 func (r *Release) Claims() []Claim {
 	var out []Claim
 	add := func(d Document, url string, origin fetch.Origin) func(subject, algorithm, hex string) {

@@ -158,7 +158,7 @@ func FuzzProvenance(f *testing.F) {
 			}
 		}
 		if !json.Valid(data) {
-			t.Error("that was no JSON")
+			t.Error("that was not JSON")
 		}
 	})
 }

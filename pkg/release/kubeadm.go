@@ -117,14 +117,14 @@ func ParseKubeadmTable(data []byte) (*KubeadmTable, error) {
 		for _, word := range words[1:] {
 			name, tag, ok := strings.Cut(word, "=")
 			if !ok || !slices.Contains(kubeadmNames, name) {
-				return nil, &FormatError{kubeadmName, n, quote(word) + " is no image of kubeadm"}
+				return nil, &FormatError{kubeadmName, n, quote(word) + " is not an image of kubeadm"}
 			}
 			images[name] = tag
 		}
 		for _, patch := range strings.Fields(patches) {
 			v, err := ParseVersion(words[0] + "." + patch)
 			if err != nil || tags[v] != nil {
-				return nil, &FormatError{kubeadmName, n, quote(patch) + " is no patch, or stands twice"}
+				return nil, &FormatError{kubeadmName, n, quote(patch) + " is not a patch, or appears twice"}
 			}
 			tags[v] = images
 		}

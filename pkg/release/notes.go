@@ -133,7 +133,7 @@ func (s *section) units() []unit {
 		}
 		start := lineStart(s.source, at)
 		if _, fenced := n.(*ast.FencedCodeBlock); fenced {
-			start = lineStart(s.source, start-1) // the fence is no line of the block
+			start = lineStart(s.source, start-1) // the fence is not a line of the block
 		}
 		out = append(out, unit{node: n, item: item, start: start, end: s.end})
 	}

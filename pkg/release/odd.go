@@ -135,7 +135,7 @@ func numberLines(rows []OddRow, source []byte) {
 	}
 }
 
-// addStray takes a block among the downloads that is no table: lines in it that
+// addStray takes a block among the downloads that is not a table: lines in it that
 // hold a hash were meant as rows, and none reads them.
 func (c *Changelog) addStray(source []byte, block ast.Node) error {
 	return ast.Walk(block, func(n ast.Node, entering bool) (ast.WalkStatus, error) {

@@ -33,14 +33,14 @@ func TestChangelogOddRowIsLeftOutAndNamed(t *testing.T) {
 		"a name with a colour":      {strings.Replace(src, "[kubernetes-src", "[\x1b[31mkubernetes-src", 1), "file name", true},
 		"no name":                   {strings.Replace(src, "[kubernetes-src.tar.gz](https://dl.k8s.io/v1.27.2/kubernetes-src.tar.gz)", " ", 1), "file name", false},
 		"HTML":                      {`<a href="https://dl.k8s.io/v1.27.2/x">kubernetes-src.tar.gz</a> | ` + sum, "file name", true},
-		"HTML around the hash":      {row + "<code>" + sum + "</code>", "is no sha512", true},
-		"a hash too short":          {src[:len(src)-1], "is no sha512", true},
-		"a hash too long":           {src + "0", "is no sha512", true},
-		"a hash in capitals":        {row + strings.ToUpper(sum), "is no sha512", true},
-		"no hash":                   {row, "is no sha512", true},
-		"an empty hash":             {row + "``", "is no sha512", true},
+		"HTML around the hash":      {row + "<code>" + sum + "</code>", "is not a sha512", true},
+		"a hash too short":          {src[:len(src)-1], "is not a sha512", true},
+		"a hash too long":           {src + "0", "is not a sha512", true},
+		"a hash in capitals":        {row + strings.ToUpper(sum), "is not a sha512", true},
+		"no hash":                   {row, "is not a sha512", true},
+		"an empty hash":             {row + "``", "is not a sha512", true},
 		"cells exchanged":           {sum + " | " + strings.TrimSuffix(row, " | "), "file name", true},
-		"one cell":                  {strings.TrimSuffix(row, " | "), "is no sha512", true},
+		"one cell":                  {strings.TrimSuffix(row, " | "), "is not a sha512", true},
 		"a cell too many":           {src + " | " + strings.Repeat("0", 128), "3 cells", true},
 		"a name that is a hash":     {sum[:64] + " | " + sum, "file name", false},
 	} {
@@ -116,8 +116,8 @@ func TestChangelogOddImages(t *testing.T) {
 	v := version(t, "v1.27.2")
 	at := strings.Index(good, "# v1.27.2\n\n\n## Downloads")
 	for name, c := range map[string][3]string{
-		"a foreign registry":      {"registry.k8s.io/kube-proxy:v1.27.2", "evil.example/kube-proxy:v1.27.2", "is no image of a release"},
-		"an unknown architecture": {"[arm64](", "[armageddon](", "is no architecture"},
+		"a foreign registry":      {"registry.k8s.io/kube-proxy:v1.27.2", "evil.example/kube-proxy:v1.27.2", "is not an image of a release"},
+		"an unknown architecture": {"[arm64](", "[armageddon](", "is not an architecture"},
 		"a tag that is no tag":    {"registry.k8s.io/kube-proxy:v1.27.2", "registry.k8s.io/kube-proxy:newest", "has the tag"},
 	} {
 		t.Run(name, func(t *testing.T) {

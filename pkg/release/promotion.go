@@ -93,7 +93,7 @@ func promotionLines(text string) (p *Promotion, ok bool, err error) {
 		}
 		if line[0] == '#' {
 			// What is not plain may be no comment to YAML, or end one: it breaks
-			// lines at CR, NEL, LS and PS, and refuses bytes that are no UTF-8.
+			// lines at CR, NEL, LS and PS, and refuses bytes that are not UTF-8.
 			if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }) {
 				return nil, false, nil
 			}
@@ -155,7 +155,7 @@ func quotedList(s string) ([]string, bool) {
 // image returns the digests of that name, which may be new.
 func (p *Promotion) image(name string) (map[string][]string, error) {
 	if !imageName(name) {
-		return nil, &FormatError{Document: promotionName, Why: quote(name) + " is no image name"}
+		return nil, &FormatError{Document: promotionName, Why: quote(name) + " is not an image name"}
 	}
 	digests := p.images[name]
 	if digests == nil {
@@ -171,14 +171,14 @@ func addPromoted(digests map[string][]string, name, digest string, tags []string
 	}
 	hex, ok := strings.CutPrefix(digest, "sha256:")
 	if !ok || !isHex(hex, sha256Hex) {
-		return bad("%s is no digest", quote(digest))
+		return bad("%s is not a digest", quote(digest))
 	}
 	if _, twice := digests[digest]; twice {
 		return bad("%s is listed twice", digest)
 	}
 	for _, tag := range tags {
 		if !imageTag(tag) {
-			return bad("%s is no tag", quote(tag))
+			return bad("%s is not a tag", quote(tag))
 		}
 	}
 	digests[digest] = tags

@@ -129,7 +129,7 @@ type inTotoSubject struct {
 
 // unwrap returns what an envelope holds: a Sigstore bundle's, or one by itself
 // (github.com/secure-systems-lab/dsse); nil for what is none. It refuses keys
-// that stand twice in either.
+// that appear twice in either.
 func unwrap(data []byte) ([]byte, error) {
 	type envelope struct {
 		PayloadType string `json:"payloadType"`

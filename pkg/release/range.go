@@ -13,7 +13,7 @@ type RangeError struct {
 }
 
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("%s is no range of releases: %s; write one such as v1.24..v1.27, or v1.27.1..v1.27.4", quote(e.Spec), e.Why)
+	return fmt.Sprintf("%s is not a range of releases: %s; write one such as v1.24..v1.27, or v1.27.1..v1.27.4", quote(e.Spec), e.Why)
 }
 
 // IsRange says whether spec is meant as a range: whether it has ".." in it.

@@ -5,7 +5,7 @@
 // [Version]. [Load] reads the version's documents side by side into a
 // [Release]: the SPDX SBOM, the CHANGELOG, the promotion manifest, SHA256SUMS
 // and SHA512SUMS, and the provenance. Each is a [Source] of its own, with its
-// URL, its digest, whose word it is, and the reason if it could not be had.
+// URL, its digest, whose word it is, and the reason if it could not be fetched.
 // [Release.Claims] lists what they say of each file's and image's digest, and
 // [Conflicts] where they disagree; [ParseNotes] reads the release notes.
 //

@@ -127,7 +127,7 @@ func Channel(spec string) (marker string, exact Version, err error) {
 
 // Resolve turns a spec (see [Channel]) into a version. An exact version costs
 // no request and is not looked up; a channel costs one GET of its marker. A
-// marker that is no version of that channel is a [*MarkerError], one older than
+// marker that is not a version of that channel is a [*MarkerError], one older than
 // what the embedded snapshot knows to be out a [*RollbackError].
 func Resolve(ctx context.Context, c *fetch.Client, spec string) (Version, error) {
 	marker, v, err := Channel(spec)
@@ -145,11 +145,11 @@ func Resolve(ctx context.Context, c *fetch.Client, spec string) (Version, error)
 		return Version{}, &MarkerError{Spec: spec, URL: url, Body: body, Why: why}
 	}
 	if err != nil || !strings.HasPrefix(body, "v") {
-		return bad("which is no version")
+		return bad("which is not a version")
 	}
 	kind, branch, _ := strings.Cut(marker, "-")
 	if branch != "" && v.MinorString() != branch && strconv.Itoa(v.Major) != branch {
-		return bad("which is no version of " + branch)
+		return bad("which is not a version of " + branch)
 	}
 	if kind == "stable" && v.Pre != "" {
 		return bad("which is a pre-release")

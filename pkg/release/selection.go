@@ -183,7 +183,7 @@ func ProgramPath(name, os, arch string) (string, error) {
 		return "", err
 	}
 	if DescribeFile(p).Kind != "binary" {
-		return "", fmt.Errorf("%s on %s/%s is no program; name one such as kubectl, a system such as linux, and an architecture such as amd64", quote(name), quote(os), quote(arch))
+		return "", fmt.Errorf("%s on %s/%s is not a program; name one such as kubectl, a system such as linux, and an architecture such as amd64", quote(name), quote(os), quote(arch))
 	}
 	return p, nil
 }

@@ -80,7 +80,7 @@ func TestSelectionOfImages(t *testing.T) {
 	}
 }
 
-// TestProgramPath holds that what is no part of a path makes none.
+// TestProgramPath holds that what is not part of a path makes none.
 func TestProgramPath(t *testing.T) {
 	for _, c := range [][4]string{
 		{"kubectl", "linux", "amd64", "bin/linux/amd64/kubectl"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Version is one released version of Kubernetes. The zero value is no version.
+// Version is one released version of Kubernetes. The zero value is not a version.
 type Version struct {
 	Major, Minor, Patch int
 	// Pre is "alpha.N", "beta.N" or "rc.N"; empty for a final release.
@@ -18,7 +18,7 @@ type Version struct {
 // far have two digits, and what cannot overflow needs no second look.
 const maxNumber = 9999
 
-// A VersionError says that a text is no version.
+// A VersionError says that a text is not a version.
 type VersionError struct {
 	Text string
 	Why  string
@@ -29,9 +29,9 @@ type VersionError struct {
 
 func (e *VersionError) Error() string {
 	if !e.Upstream.IsZero() {
-		return fmt.Sprintf("%q is no version that Kubernetes released: %s; the upstream version in it is %s", clip(e.Text), e.Why, e.Upstream)
+		return fmt.Sprintf("%q is not a version that Kubernetes released: %s; the upstream version in it is %s", clip(e.Text), e.Why, e.Upstream)
 	}
-	return fmt.Sprintf("%q is no Kubernetes version: %s; want one such as v1.27.2 or v1.28.0-rc.1", clip(e.Text), e.Why)
+	return fmt.Sprintf("%q is not a Kubernetes version: %s; want one such as v1.27.2 or v1.28.0-rc.1", clip(e.Text), e.Why)
 }
 
 // ParseVersion reads "v1.27.2" or "1.27.2", and the pre-releases
@@ -51,7 +51,7 @@ func readVersion(s string) (v Version, why string) {
 	core, pre, hasPre := strings.Cut(strings.TrimPrefix(s, "v"), "-")
 	parts := strings.Split(core, ".")
 	if len(parts) != 3 {
-		return Version{}, "it has not the three numbers MAJOR.MINOR.PATCH"
+		return Version{}, "it does not have the three numbers MAJOR.MINOR.PATCH"
 	}
 	for i, to := range []*int{&v.Major, &v.Minor, &v.Patch} {
 		n, ok := number(parts[i])
@@ -73,7 +73,7 @@ func readVersion(s string) (v Version, why string) {
 	return v, ""
 }
 
-// versionError says why s is no version: what is plainly wrong with it, rather
+// versionError says why s is not a version: what is plainly wrong with it, rather
 // than where the reading stopped.
 func versionError(s, why string) *VersionError {
 	e := &VersionError{Text: s, Why: why}
@@ -84,7 +84,7 @@ func versionError(s, why string) *VersionError {
 	case strings.HasPrefix(s, "V"):
 		e.Why = "its V is a capital letter"
 	case ok && rest != "":
-		e.Why, e.Upstream = fmt.Sprintf("%q was added by whoever built or packaged it", clip(rest)), up
+		e.Why, e.Upstream = fmt.Sprintf("%q was added by the builder or packager", clip(rest)), up
 	}
 	return e
 }
@@ -155,7 +155,7 @@ func (v Version) Bare() string {
 // MinorString returns "1.27" for every 1.27 version.
 func (v Version) MinorString() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
-// IsZero reports whether v is no version.
+// IsZero reports whether v is not a version.
 func (v Version) IsZero() bool { return v == Version{} }
 
 // Compare orders versions by age within a branch: -1 if v comes before w, 0 if

@@ -15,7 +15,7 @@ import (
 )
 
 // carried refuses JSON of which the reading has lost something already: a key
-// that stands twice in one object. An originator or supplier of a form that the
+// that appears twice in one object. An originator or supplier of a form that the
 // library cannot read is the one thing that is left out, as real tools write some.
 func carried(data []byte) error {
 	data = plainBytes(data)
@@ -51,7 +51,7 @@ func keysOnce(data []byte) error {
 			if key, ok := token.(string); ok && stack[top].atKey {
 				if name := fold(key); stack[top].keys[name] {
 					line := 1 + bytes.Count(data[:d.InputOffset()], []byte("\n"))
-					return &FormatError{Line: line, Why: fmt.Sprintf("the key %q stands twice in one object: neither is taken", clip(key))}
+					return &FormatError{Line: line, Why: fmt.Sprintf("the key %q appears twice in one object: neither is taken", clip(key))}
 				} else { //nolint:revive // the name is of use here alone
 					stack[top].keys[name] = true
 				}

@@ -30,7 +30,7 @@ func (d Delta) Empty() bool {
 }
 
 // Diff compares everything that a Document holds; order does not matter, nor
-// does a relationship that stands twice. Two releases differ in every id:
+// does a relationship that appears twice. Two releases differ in every id:
 // [Document.Replace] each one's version by the same word before.
 func Diff(a, b *Document) Delta {
 	return Delta{

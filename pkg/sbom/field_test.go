@@ -90,22 +90,22 @@ func TestConvertRefusesWhatWouldBeLost(t *testing.T) {
 		return strings.Replace(plainHead+oneFile+oneSnippet+onePackage+oneLicence+related+annotated+"Reviewer: Person: R\nReviewDate: 2026-01-01T00:00:00Z\nReviewComment: c\n", tag, tag, 1)
 	}
 	for name, c := range map[string]struct{ text, say string }{
-		"two suppliers":                     {plainHead + onePackage + "PackageSupplier: Person: A\nPackageSupplier: Organization: B\n", "PackageSupplier stands twice"},
-		"the same supplier":                 {plainHead + onePackage + "PackageSupplier: Person: A\nPackageSupplier: Person: A\n", "PackageSupplier stands twice"},
-		"two versions":                      {plainHead + onePackage + "PackageVersion: 1\nPackageVersion: 2\n", `in "SPDXRef-one": PackageVersion stands twice in "one", in line 12 too`},
-		"two comments":                      {plainHead + onePackage + "PackageComment: <text>a</text>\n" + related + "PackageComment: b\n", "PackageComment stands twice"},
-		"two licences of a file":            {plainHead + oneFile + "LicenseConcluded: MIT\nLicenseConcluded: Apache-2.0\n", "LicenseConcluded stands twice"},
-		"two dates":                         {plainHead + "Created: 2026-01-02T00:00:00Z\n" + onePackage, "Created stands twice"},
-		"two names":                         {strings.Replace(plainHead, "DocumentName: small\n", "DocumentName: small\nDocumentName: large\n", 1), "DocumentName stands twice"},
-		"two ids":                           {plainHead + onePackage + "SPDXID: SPDXRef-two\n", "SPDXID stands twice"},
-		"two annotation dates":              {plainHead + onePackage + annotated + "AnnotationDate: 2026-01-02T00:00:00Z\n", "AnnotationDate stands twice"},
-		"a comment of a relationship twice": {plainHead + onePackage + related + "RelationshipComment: d\n", "RelationshipComment stands twice"},
-		"two texts of a licence":            {plainHead + oneLicence + "ExtractedText: <text>x</text>\n", "ExtractedText stands twice"},
+		"two suppliers":                     {plainHead + onePackage + "PackageSupplier: Person: A\nPackageSupplier: Organization: B\n", "PackageSupplier appears twice"},
+		"the same supplier":                 {plainHead + onePackage + "PackageSupplier: Person: A\nPackageSupplier: Person: A\n", "PackageSupplier appears twice"},
+		"two versions":                      {plainHead + onePackage + "PackageVersion: 1\nPackageVersion: 2\n", `in "SPDXRef-one": PackageVersion appears twice in "one", in line 12 too`},
+		"two comments":                      {plainHead + onePackage + "PackageComment: <text>a</text>\n" + related + "PackageComment: b\n", "PackageComment appears twice"},
+		"two licences of a file":            {plainHead + oneFile + "LicenseConcluded: MIT\nLicenseConcluded: Apache-2.0\n", "LicenseConcluded appears twice"},
+		"two dates":                         {plainHead + "Created: 2026-01-02T00:00:00Z\n" + onePackage, "Created appears twice"},
+		"two names":                         {strings.Replace(plainHead, "DocumentName: small\n", "DocumentName: small\nDocumentName: large\n", 1), "DocumentName appears twice"},
+		"two ids":                           {plainHead + onePackage + "SPDXID: SPDXRef-two\n", "SPDXID appears twice"},
+		"two annotation dates":              {plainHead + onePackage + annotated + "AnnotationDate: 2026-01-02T00:00:00Z\n", "AnnotationDate appears twice"},
+		"a comment of a relationship twice": {plainHead + onePackage + related + "RelationshipComment: d\n", "RelationshipComment appears twice"},
+		"two texts of a licence":            {plainHead + oneLicence + "ExtractedText: <text>x</text>\n", "ExtractedText appears twice"},
 		"a review":                          {twice("Reviewer"), "reviews"},
 		"a snippet of no file":              {plainHead + onePackage + oneSnippet, "which is not in it"},
 		"an annotation of nothing":          {plainHead + onePackage + strings.Replace(annotated, "SPDXRef-one", "SPDXRef-two", 1), "neither a package nor a file"},
-		"a key twice":                       {strings.Replace(json, "%", `,"versionInfo":"1","versionInfo":"2"`, 1), "stands twice in one object"},
-		"a key twice, by case":              {strings.Replace(json, "%", `,"versionInfo":"1","VersionInfo":"2"`, 1), "stands twice in one object"},
+		"a key twice":                       {strings.Replace(json, "%", `,"versionInfo":"1","versionInfo":"2"`, 1), "appears twice in one object"},
+		"a key twice, by case":              {strings.Replace(json, "%", `,"versionInfo":"1","VersionInfo":"2"`, 1), "appears twice in one object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := JSON
@@ -123,7 +123,7 @@ func TestConvertRefusesWhatWouldBeLost(t *testing.T) {
 			}
 		})
 	}
-	// What may stand twice does, and equal tags of different elements.
+	// What may appear twice does, and equal tags of different elements.
 	for name, text := range map[string]string{
 		"many of many": plainHead + "Creator: Person: B\n" + oneFile + "FileType: SOURCE\nFileType: TEXT\nFileChecksum: SHA256: " + strings.Repeat("0", 64) + "\n" +
 			onePackage + "PackageVersion: 1\n" + strings.ReplaceAll(onePackage, "one", "two") + "PackageVersion: 1\n" + related + related + annotated + annotated,
@@ -247,7 +247,7 @@ func TestErrorsNameLineAndElement(t *testing.T) {
 		"a null package":           {json + `"packages":[{"name":"a","SPDXID":"SPDXRef-a"},null]}`, []string{"packages[1] is null"}},
 		"a null file":              {json + `"files":[null]}`, []string{"null"}},
 		"a number for a name":      {json + `"packages":[{"name":1}]}`, []string{"name", "cannot be of the kind number"}},
-		"no JSON":                  {json + `"packages":[}`, []string{"line 2", "no JSON document"}},
+		"no JSON":                  {json + `"packages":[}`, []string{"line 2", "not a JSON document"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.text))
@@ -280,7 +280,7 @@ func TestFieldDocuments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, say := range map[string]string{"two-suppliers.spdx": "PackageSupplier stands twice", "null-package.spdx.json": "is null", "spdx3.json": "SPDX 3, which this version does not read"} {
+	for name, say := range map[string]string{"two-suppliers.spdx": "PackageSupplier appears twice", "null-package.spdx.json": "is null", "spdx3.json": "SPDX 3, which this version does not read"} {
 		if err := Convert(&bytes.Buffer{}, fieldCase(t, name), JSON); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: %v", name, err)
 		}

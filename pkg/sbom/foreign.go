@@ -38,11 +38,11 @@ func foreign(data []byte) error {
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")), everySecondIsZero(data):
 		return is("UTF-16")
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
-		return is("gzip, and wants unpacking")
+		return is("gzip; unpack it first")
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
-		return is("a zip archive, and wants unpacking")
+		return is("a zip archive; unpack it first")
 	case bytes.HasPrefix(data, []byte("\xfd7zXZ\x00")), bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")), bytes.HasPrefix(data, []byte("BZh")):
-		return is("compressed, and wants unpacking")
+		return is("compressed; unpack it first")
 	case has("<!doctype html"), has("<html"):
 		return is("a web page")
 	case has("<") && bytes.Contains(lower, []byte("cyclonedx")):
@@ -99,7 +99,7 @@ type opening struct {
 	MediaType     json.RawMessage `json:"mediaType"`
 }
 
-// check names what is no SPDX 2 document.
+// check names what is not an SPDX 2 document.
 func (h opening) check() error {
 	is := func(format string, args ...any) error {
 		return &FormatError{Why: "it is " + fmt.Sprintf(format, args...) + reads}
@@ -107,7 +107,7 @@ func (h opening) check() error {
 	version := text(h.SPDXVersion)
 	switch {
 	case h.SPDXVersion != nil && version == "" && string(h.SPDXVersion) != `""`:
-		return &FormatError{Why: "its spdxVersion is no text" + reads}
+		return &FormatError{Why: "its spdxVersion is not text" + reads}
 	case version != "":
 		return checkVersion(version)
 	case h.BOMFormat != nil:
@@ -115,7 +115,7 @@ func (h opening) check() error {
 	case h.Graph != nil, bytes.Contains(h.Context, []byte("spdx.org")):
 		return is("SPDX 3, which this version does not read")
 	case h.PredicateType != nil, h.PayloadType != nil:
-		return is("an attestation, which may hold an SBOM and is none")
+		return is("an attestation, which may hold an SBOM but is not one itself")
 	case h.MediaType != nil:
 		return is("%s", quoted(h.MediaType, ""))
 	}

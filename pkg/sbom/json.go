@@ -46,7 +46,7 @@ func jsonError(data []byte, err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return &FormatError{Line: line(syntax.Offset), Why: fmt.Sprintf("it is no JSON document: it is malformed at byte %d", syntax.Offset)}
+		return &FormatError{Line: line(syntax.Offset), Why: fmt.Sprintf("it is not a JSON document: it is malformed at byte %d", syntax.Offset)}
 	case errors.As(err, &kind) && kind.Field != "":
 		return &FormatError{Why: fmt.Sprintf("%q cannot be of the kind %s", clip(kind.Field), kind.Value)}
 	case errors.As(err, &kind):

@@ -174,7 +174,7 @@ var parts = map[string][]string{
 	"ExternalRef":  {"ExternalRefComment"}, "ArtifactOfProjectName": {"ArtifactOfProjectHomePage", "ArtifactOfProjectURI"},
 }
 
-// once refuses a tag that stands twice where it may stand once: the library
+// once refuses a tag that appears twice where it may stand once: the library
 // keeps the last of them, and nothing says which counts. only bounds it to some
 // tags; nil means all.
 func (t *tags) once(only func(tag string) bool) error {
@@ -199,7 +199,7 @@ func (t *tags) once(only func(tag string) bool) error {
 			continue
 		}
 		if line, twice := seen[p.Tag]; twice {
-			return &FormatError{Line: int(t.lines[i]), ID: t.idAt(i), Why: fmt.Sprintf("%s stands twice in %q, in line %d too, where it may stand once: neither is taken", p.Tag, clip(name), line)}
+			return &FormatError{Line: int(t.lines[i]), ID: t.idAt(i), Why: fmt.Sprintf("%s appears twice in %q, in line %d too, where it may stand once: neither is taken", p.Tag, clip(name), line)}
 		}
 		seen[p.Tag] = t.lines[i]
 	}

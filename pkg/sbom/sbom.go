@@ -9,7 +9,7 @@
 //
 // A Document says what the bytes say and no more: whether they were signed,
 // and whether they speak for the release in hand, is decided elsewhere. Ids
-// may stand twice, checksums may be no checksums; who looks up an element must
+// may appear twice, checksums may be malformed; who looks up an element must
 // insist on exactly one.
 //
 // The format is https://spdx.github.io/spdx-spec/v2.3/. The reading itself is
@@ -86,7 +86,7 @@ type External struct {
 // DocumentID is the id of the document itself in relationships.
 const DocumentID = "SPDXRef-DOCUMENT"
 
-// A FormatError says that bytes are no SPDX document that can be read.
+// A FormatError says that bytes are not an SPDX document that can be read.
 type FormatError struct {
 	Line int    // 1-based; 0 where it is not known
 	ID   string // of the element at fault, such as "SPDXRef-File-kubectl"; empty where it is not known

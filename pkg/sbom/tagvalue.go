@@ -143,7 +143,7 @@ func readTagValue(data []byte, keep func(tag string) bool, most int) (*spdx.Docu
 	return doc, nil
 }
 
-// only are the tags that must not stand twice: of what a verdict rests on, or
+// only are the tags that must not appear twice: of what a verdict rests on, or
 // of all where everything is carried.
 func only(whole bool) func(tag string) bool {
 	if whole {

@@ -36,8 +36,8 @@ func TestReadID(t *testing.T) {
 		"sha256:" + a + "a":             "is no digest",
 		"sha512:" + a + a:               "is no digest",
 		"registry.k8s.io/pause:3.9":     "is no digest",
-		"pause@" + a:                    "is no digest",
-		"a b@sha256:" + a:               "is no repository",
+		"pause@" + a:                    "is not a digest",
+		"a b@sha256:" + a:               "is not a repository",
 		"a@b@sha256:" + a:               "is no digest",
 		"\x1b[31m":                      `\x1b`,
 	} {

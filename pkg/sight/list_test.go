@@ -99,7 +99,7 @@ L:7| v1.30.1
 L:8| v1.29.0
 L:9| harbor.corp/k8s/etcd@sha256:<c> sha256:<c>
 L:10| nginx:1.27
-L:11| FAULT image "registry.k8s.io/kube-proxy@sha256:abc": "sha256:abc" is no digest; a digest is sha256: and 64 lower-case hex digits
+L:11| FAULT image "registry.k8s.io/kube-proxy@sha256:abc": "sha256:abc" is not a digest; a digest is sha256: and 64 lower-case hex digits
 L:12| FAULT the line "registry.k8s.io/a b" has more than one word; write a reference a line
 L:13| FAULT "./images.tar" is a path; a path is itself judged, so give it as an argument
 L:14| FAULT "C:\\images.tar" is a path; a path is itself judged, so give it as an argument
@@ -108,9 +108,9 @@ L:16| FAULT the image id has 12 digits, which is no digest; give whole ones: --n
 L:17| registry.k8s.io/kube-proxy@sha256:<e> sha256:<e> reported
 L:18| sha256:<f>
 L:19| last.corp/x:1
-L:20| FAULT "1.30" is no Kubernetes version: it has not the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
-L:21| FAULT "stable-1.30" is no Kubernetes version: it has not the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
-L:22| FAULT "v1.31.4-eks-2d5f260" is no version that Kubernetes released: "-eks-2d5f260" was added by whoever built or packaged it; the upstream version in it is v1.31.4
+L:20| FAULT "1.30" is not a Kubernetes version: it does not have the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
+L:21| FAULT "stable-1.30" is not a Kubernetes version: it does not have the three numbers MAJOR.MINOR.PATCH; want one such as v1.27.2 or v1.28.0-rc.1
+L:22| FAULT "v1.31.4-eks-2d5f260" is not a version that Kubernetes released: "-eks-2d5f260" was added by the builder or packager; the upstream version in it is v1.31.4
 L:23| FAULT the image id has 12 digits, which is no digest; give whole ones: --no-trunc, or -o json
 `)
 }

@@ -64,7 +64,7 @@ func ParseBundle(raw []byte) (*Bundle, error) {
 		return nil, trust.PlainError(raw, wanted, fmt.Errorf("media type %.100q is not of a bundle of version 0.1 to 0.3", typed.MediaType))
 	}
 	s := &Bundle{b: new(bundle.Bundle)}
-	if err := s.b.UnmarshalJSON(raw); err != nil { // refuses unknown fields and keys that stand twice
+	if err := s.b.UnmarshalJSON(raw); err != nil { // refuses unknown fields and keys that appear twice
 		return nil, trust.PlainError(raw, wanted, err)
 	}
 	material := s.b.GetVerificationMaterial()

@@ -48,7 +48,7 @@ func payloadOf(digest string) []byte {
 }
 
 // bothAnswer says what verify and what cosign say of one layer; read is false
-// if it is no layer at all.
+// if it is not a layer at all.
 func bothAnswer(t *testing.T, c *SignatureVerifier, subject string, payload []byte, sig, cert, entry string) (read bool, ours, theirs error) {
 	t.Helper()
 	sum := sha256.Sum256(payload)
@@ -57,7 +57,7 @@ func bothAnswer(t *testing.T, c *SignatureVerifier, subject string, payload []by
 		Annotations: map[string]string{signatureAnnotation: sig, certificateAnnotation: cert, bundleAnnotation: entry},
 	})
 	if err != nil || l.ReadEntry() != nil {
-		return false, nil, nil //nolint:nilerr // it is no layer
+		return false, nil, nil //nolint:nilerr // it is not a layer
 	}
 	return true, c.Verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject)
 }

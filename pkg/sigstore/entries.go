@@ -22,7 +22,7 @@ const MaxEntries = 20
 // log that the root knows signed body, time and index, and the certificate was valid
 // at that time. At most [MaxEntries] are verified, and others are ignored.
 //
-// Each of found maps ids to entries, as Rekor's API returns them; what is no entry is
+// Each of found maps ids to entries, as Rekor's API returns them; what is not an entry is
 // passed over. Where none counts the error is an [*EntryError], which says why the one
 // that came nearest does not.
 func CountEntries(root *trust.Root, s *DetachedSignature, found []map[string]json.RawMessage) ([]*LogEntry, error) {

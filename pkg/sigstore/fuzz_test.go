@@ -51,7 +51,7 @@ func FuzzReadPayload(f *testing.F) {
 	f.Add([]byte(`{"critical":{"identity":{"docker-reference":"registry.k8s.io/kube-proxy"},"image":{"docker-manifest-digest":"` + sum(nil) +
 		`"},"type":"cosign container image signature"},"optional":null}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		// What it gives is compared exactly: an empty reference is no name of any image.
+		// What it gives is compared exactly: an empty reference is not a name of any image.
 		reference, _, err := sigstore.ParsePayload(b)
 		if err == nil && (!json.Valid(b) || reference != "" && trust.EmbeddedPolicy().ReferenceAllowed(reference, "other", "")) {
 			t.Errorf("read %q from %q", reference, b)

@@ -72,7 +72,7 @@ func (e *hashedRekord) is(digest, signature string, cert *x509.Certificate) erro
 }
 
 // strictJSON decodes one JSON value without fields that v does not have, and in
-// which none stands twice.
+// which none appears twice.
 func strictJSON(b []byte, v any) error {
 	if err := strictjson.Check(b); err != nil {
 		return err

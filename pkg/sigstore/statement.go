@@ -57,7 +57,7 @@ func exactly(b []byte, into map[string]any) error {
 	return nil
 }
 
-// ParseStatement reads a statement of at most 4096 subjects. Keys that stand twice are refused, also in
+// ParseStatement reads a statement of at most 4096 subjects. Keys that appear twice are refused, also in
 // other letters that fold to the same, since two readers would take different ones.
 func ParseStatement(b []byte) (*Statement, error) {
 	if err := bounds.JSON(b, bounds.Price{Item: 200, Object: 300, Value: 16}, bounds.Memory); err != nil {

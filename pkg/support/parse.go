@@ -61,7 +61,7 @@ func (e *FormatError) Error() string {
 // minor with a field that is given twice or a day that is none, a patch of
 // another minor. Of a minor that is listed twice, the entry with the newest
 // patch decides. Where nothing is left the error is a [*FormatError], as it is
-// for what is no YAML at all.
+// for what is not YAML at all.
 func ParseSchedule(data []byte) (*Schedule, error) {
 	r := reader{document: scheduleName}
 	root := r.root(data)
@@ -167,7 +167,7 @@ func (r *reader) next(m Minor, n *yaml.Node) (list []*yaml.Node) {
 	return list
 }
 
-// patches reads what is out of a minor, each patch once; what is no patch of it
+// patches reads what is out of a minor, each patch once; what is not a patch of it
 // is left out.
 func (r *reader) patches(m Minor, nodes []*yaml.Node) (list []Patch) {
 	for _, n := range nodes {
@@ -205,7 +205,7 @@ func (r *reader) patch(m Minor, n *yaml.Node) (Patch, error) {
 		return Patch{}, err
 	}
 	if MinorOf(v) != m || v.Pre != "" {
-		return Patch{}, fmt.Errorf("%s is no patch of %s", v, m)
+		return Patch{}, fmt.Errorf("%s is not a patch of %s", v, m)
 	}
 	p := Patch{Version: v, Date: f.day("targetDate", &err), CherryPickDeadline: f.day("cherryPickDeadline", &err), Note: r.note(m, f)}
 	return p, err
@@ -275,7 +275,7 @@ func (r *reader) twice(a, b Cycle) Cycle {
 		a, b = b, a
 	}
 	if a.EndOfLife != b.EndOfLife || a.Released != b.Released || a.Maintenance != b.Maintenance || newest(a) != newest(b) {
-		r.remark("%s is listed twice; the entry that goes on longer was taken", a.Minor)
+		r.remark("%s is listed twice; the entry that ends later was taken", a.Minor)
 	}
 	joined := Cycle{Minor: a.Minor}
 	joined.update(b)

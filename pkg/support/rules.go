@@ -19,7 +19,7 @@ const (
 // Components are all of them, in the order in which a report lists them.
 var Components = []Component{APIServer, ControllerManager, Scheduler, CloudControllerManager, Kubelet, KubeProxy, Kubectl}
 
-// Tools are held against the policy beside Components, and are no part of a
+// Tools are held against the policy beside Components, and are not part of a
 // running cluster: no upgrade orders them.
 var Tools = []Component{Kubeadm}
 

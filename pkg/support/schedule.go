@@ -21,7 +21,7 @@ func MinorOf(v release.Version) Minor { return Minor{v.Major, v.Minor} }
 type MinorError struct{ Text string }
 
 func (e *MinorError) Error() string {
-	return fmt.Sprintf("%s is no minor version; want one such as 1.27, or a version such as v1.27.2", quote(e.Text))
+	return fmt.Sprintf("%s is not a minor version; want one such as 1.27, or a version such as v1.27.2", quote(e.Text))
 }
 
 // ParseMinor reads "1.27" and "v1.27". The error is a [*MinorError].

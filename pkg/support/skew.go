@@ -119,7 +119,7 @@ func why(i, peer Instance, r Rule) string {
 	apart := i.Minor.Minor - peer.Minor.Minor
 	switch {
 	case i.Minor.Major != peer.Minor.Major:
-		return fmt.Sprintf("%s and %s are of different major versions, of which the policy says nothing", i, peer)
+		return fmt.Sprintf("%s and %s are of different major versions, and the policy says nothing of those", i, peer)
 	case apart > 0 && r.Newer == 0:
 		return fmt.Sprintf("%s is newer than %s", i, peer)
 	case apart > 0:

@@ -84,7 +84,7 @@ func (r *reader) root(data []byte) map[string]*yaml.Node {
 func decode(data []byte, doc *yaml.Node) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("it is no YAML")
+			err = errors.New("it is not YAML")
 		}
 	}()
 	return yaml.NewDecoder(bytes.NewReader(data)).Decode(doc)
@@ -105,7 +105,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// listOf returns the entries of a list. Nothing is no entry, and anything else
+// listOf returns the entries of a list. Nothing is not an entry, and anything else
 // an entry of its own.
 func listOf(n *yaml.Node) []*yaml.Node {
 	switch n = resolve(n); {
@@ -217,7 +217,7 @@ func (f fields) day(name string, err *error) Date {
 			return Date(t.Format(time.DateOnly))
 		}
 	}
-	*err = fmt.Errorf("its %s %s is no day", name, quote(text))
+	*err = fmt.Errorf("its %s %s is not a date", name, quote(text))
 	return ""
 }
 

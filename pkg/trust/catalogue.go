@@ -138,7 +138,7 @@ func ParseCatalogue(text []byte) (*Catalogue, error) {
 }
 
 // NewCatalogue puts a catalogue together. Sources and rows are sorted, and a row
-// that stands twice is taken once, from the source that sorts first. The errors
+// that appears twice is taken once, from the source that sorts first. The errors
 // are those of ParseCatalogue.
 func NewCatalogue(sources []CatalogueSource, rows []CatalogueRow) (*Catalogue, error) {
 	c := &Catalogue{sources: slices.Clone(sources)}
@@ -183,7 +183,7 @@ func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 			return nil, fmt.Errorf("source %q: want an id, a repository, a path, a commit or %q, and a digest", s.ID, unrecorded)
 		}
 		if known[s.ID] {
-			return nil, fmt.Errorf("source %q stands twice", s.ID)
+			return nil, fmt.Errorf("source %q appears twice", s.ID)
 		}
 		known[s.ID] = true
 	}

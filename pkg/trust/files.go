@@ -30,7 +30,7 @@ type ReleaseProvenance struct {
 // identity signs (kubernetes/release, pkg/release/release.go).
 const rehearsals = release.ReleaseBucket + "-gcb"
 
-// Counts says why a provenance of those properties is no signed claim, or "".
+// Counts says why a provenance of those properties is not a signed claim, or "".
 func (r *ReleaseProvenance) Counts(p *release.Provenance) string {
 	switch {
 	case r == nil:
@@ -73,11 +73,11 @@ func (r *ReleaseProvenance) check() error {
 			uri := strings.HasPrefix(s, "https://") && len(s) > len("https://") && !strings.ContainsAny(s, "*?[]()|^$\\ ")
 			switch {
 			case slices.Contains(l.list[:i], s):
-				return fmt.Errorf("files.provenance.%s: %q stands twice", l.what, s)
+				return fmt.Errorf("files.provenance.%s: %q appears twice", l.what, s)
 			case l.what == "buckets" && !bucketForm().MatchString(s):
 				return fmt.Errorf("files.provenance.buckets: %q is not the exact name of a bucket", s)
 			case s == rehearsals:
-				return fmt.Errorf("files.provenance.buckets: %q is where rehearsals go, which are no releases", s)
+				return fmt.Errorf("files.provenance.buckets: %q is where rehearsals go, which are not releases", s)
 			case l.what != "buckets" && !uri:
 				return fmt.Errorf("files.provenance.%s: %q is not an exact https URI", l.what, s)
 			}

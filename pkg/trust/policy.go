@@ -4,7 +4,7 @@
 // Both are compiled in and both can be replaced by a file; a report names each
 // by its digest.
 //
-// Reading is strict. Fields that are not known, keys that stand twice and
+// Reading is strict. Fields that are not known, keys that appear twice and
 // values that would loosen a rule by being empty are errors, so that a typing
 // mistake never becomes a policy that accepts more than was meant.
 package trust
@@ -224,7 +224,7 @@ func (p *Policy) check() error {
 			return fmt.Errorf("required: there is no check %q, only %s", c, strings.Join(report.CheckNames, ", "))
 		}
 		if slices.Contains(p.Required[:i], c) {
-			return fmt.Errorf("required: %q stands twice", c)
+			return fmt.Errorf("required: %q appears twice", c)
 		}
 	}
 	for _, c := range []string{report.Digest, report.Signature} {

@@ -133,7 +133,7 @@ func (p *Policy) checkRules() error {
 				return fmt.Errorf("%s: %q is not one of %s", where, name, strings.Join(OnRequest, ", "))
 			}
 			if slices.Contains(names[:j], name) {
-				return fmt.Errorf("%s: %q stands twice", where, name)
+				return fmt.Errorf("%s: %q appears twice", where, name)
 			}
 		}
 	}

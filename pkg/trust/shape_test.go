@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestFilesOfSigstoreInOtherShapes holds that what is no trusted root is called
+// TestFilesOfSigstoreInOtherShapes holds that what is not a trusted root is called
 // what it is, in words without a library's types.
 func TestFilesOfSigstoreInOtherShapes(t *testing.T) {
 	embedded := rootJSON

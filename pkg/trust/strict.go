@@ -21,7 +21,7 @@ const maxValues = 100_000
 
 // strictly holds YAML (or JSON) against the Go type that it is to be read into,
 // and says in which line it differs: a field that is not known, a key that
-// stands twice, a value of another type, an anchor or alias, which a reader can
+// appears twice, a value of another type, an anchor or alias, which a reader can
 // overlook, or a second document.
 func strictly(text []byte, into reflect.Type) error {
 	if err := bounds.YAML(text, maxValues); err != nil {
@@ -84,10 +84,10 @@ func fits(n *yaml.Node, t reflect.Type, where string) error {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
 			if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" || key.Anchor != "" {
-				return bad(key, "a key that is no text: %.60q", key.Value)
+				return bad(key, "a key that is not text: %.60q", key.Value)
 			}
 			if first, twice := seen[key.Value]; twice {
-				return bad(key, "the key %.60q stands twice, first in line %d", key.Value, first)
+				return bad(key, "the key %.60q appears twice, first in line %d", key.Value, first)
 			}
 			seen[key.Value] = key.Line
 			var of reflect.Type

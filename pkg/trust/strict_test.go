@@ -16,7 +16,7 @@ func TestPolicyErrorsNameTheLine(t *testing.T) {
 	for name, tt := range map[string]struct{ old, new, says string }{
 		"unknown field":        {"name: kubernetes\n", "name: kubernetes\nsurprise: true\n", `unknown field "surprise"`},
 		"unknown field within": {"  registry: registry.k8s.io\n", "  registry: registry.k8s.io\n  Identity: krel-trust\n", `images: unknown field "Identity"`},
-		"a key twice":          {"name: kubernetes\n", "name: kubernetes\nname: other\n", `the key "name" stands twice, first in line `},
+		"a key twice":          {"name: kubernetes\n", "name: kubernetes\nname: other\n", `the key "name" appears twice, first in line `},
 		"a number for text":    {`from: "1.28"`, "from: 1.28", "inventory[3].from: want text, not a number"},
 		"text for a number":    {"schemaVersion: 1", `schemaVersion: "1"`, "schemaVersion: want a whole number, not text"},
 		"text for a list":      {"alsoSeen: [krel-staging]", "alsoSeen: krel-staging", "images.alsoSeen: want a list, not text"},

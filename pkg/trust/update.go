@@ -338,7 +338,7 @@ func refused(err error) error {
 	)
 	switch {
 	case errors.As(err, &wire):
-		return &UpdateError{What: "the newest trusted root could not be had", Err: err}
+		return &UpdateError{What: "the newest trusted root could not be fetched", Err: err}
 	case errors.As(err, &expired):
 		return &UpdateError{What: "what is served is out of date: it is withheld, or the clock of this machine is wrong", Err: err}
 	case errors.As(err, &older):

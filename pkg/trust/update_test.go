@@ -181,7 +181,7 @@ func TestUpdateAttacks(t *testing.T) {
 			w.EndlessBody(at("2.root.json"))
 		}, false, "too large"},
 		{"endless: the target", genuine, nil, func(w *world.World, _ *world.TUF) { w.EndlessBody(at("targets/*")) }, false, "too large"},
-		{"a web page", genuine, nil, func(w *world.World, _ *world.TUF) { w.HTML(at("*")) }, false, "could not be had"},
+		{"a web page", genuine, nil, func(w *world.World, _ *world.TUF) { w.HTML(at("*")) }, false, "could not be fetched"},
 		{"cut in half", genuine, nil, func(w *world.World, _ *world.TUF) { w.Truncate(at("1.targets.json"), 100) }, false, "truncated"},
 		{"no network", genuine, nil, func(w *world.World, _ *world.TUF) { w.Refuse(at("*")) }, false, "cannot reach"},
 		{"the repository is away", genuine, nil, func(w *world.World, _ *world.TUF) { w.Status(at("timestamp.json"), 404) }, false, "404"},

@@ -105,7 +105,7 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	if r.session.Partial() {
 		return nil, session.Usagef("a mirror is made of what was proved in full; leave out --checks")
 	}
-	r.whole, r.sparse = true, nil // a mirror is no stand-in, and must have every name
+	r.whole, r.sparse = true, nil // a mirror is not a stand-in, and must have every name
 	r.held = c.Held
 	r.session.Shared = new(release.Shared) // pause stands in the manifest of the core images
 	core := newImageSet(r, c.Version, c.Names, c.Arches)
@@ -372,7 +372,7 @@ func (r *run) admitReferrer(ctx context.Context, seen *attestations, at attestat
 }
 
 // admitDocuments takes along what the verdicts rest on. The check is of the
-// checksums beside the SBOM, which are no part of its own verdict elsewhere.
+// checksums beside the SBOM, which are not part of its own verdict elsewhere.
 func (b *imageSet) admitDocuments(ctx context.Context, also []*imageSet) (docs []AdmittedDocument, beside report.Check) {
 	of := b.docs
 	if of == nil || of.Release == nil {

@@ -359,7 +359,7 @@ func mustHex(t testing.TB, digest string) []byte {
 	return b
 }
 
-// A log key without a start of validity is no key: what it signed is by a log
+// A log key without a start of validity is not a key: what it signed is by a log
 // that the root does not know. LoadRoot refuses such a root outright.
 func TestALogKeyWithoutStart(t *testing.T) {
 	w := world.New(world.Options{})

@@ -175,7 +175,7 @@ var attacks = []attack{
 	{"an image's row that cannot be read", func(w *world.World) {
 		url := world.ChangelogURL(version)
 		w.PutFile(url, []byte(strings.Replace(string(w.File(url)), "[registry.k8s.io/conformance:", "[registry.evil/conformance:", 1)))
-	}, unknown, "v1.27.2", report.Inventory, report.Malformed, "is no image of a release"},
+	}, unknown, "v1.27.2", report.Inventory, report.Malformed, "is not an image of a release"},
 	{"cut in half", func(w *world.World) { w.Truncate(proxy, 600) }, unknown, "kube-proxy:v1.27.2", report.Digest, report.Unreachable, "truncated"},
 	{"cut in half, and the length with it", func(w *world.World) { w.Shorten(proxy, 600) }, unknown, "", "", "", ""},
 	{"reset in mid-body", func(w *world.World) { w.Reset(proxy, 100) }, unknown, "kube-proxy:v1.27.2", report.Digest, report.Unreachable, ""},

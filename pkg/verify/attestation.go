@@ -250,7 +250,7 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 		return attestation{}, true, err
 	}
 	if s.Statement() == nil {
-		return attestation{}, false, nil // a message signature is no attestation
+		return attestation{}, false, nil // a message signature is not an attestation
 	}
 	return attestation{source: of.String(), from: from, bundle: s}, false, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // TestBundlesInOtherShapes holds that of several bundles in a file the one
-// counts that fits, and that what is no bundle is called what it is.
+// counts that fits, and that what is not a bundle is called what it is.
 func TestBundlesInOtherShapes(t *testing.T) {
 	w := world.New(world.Options{ImagesOnly: true})
 	root, err := trust.ParseRoot(w.TrustedRootJSON())

@@ -28,7 +28,7 @@ func (r *run) placed(ctx context.Context, ref registry.Ref) *image {
 }
 
 // placeLate is placed where nothing is bound: what gives a digest to an architecture
-// is read only for one that is no index. No version is taken from it then.
+// is read only for one that is not an index. No version is taken from it then.
 func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
 	if im.tag != "" || im.child != "" || !r.session.Chosen || r.needs(report.Binding) || m.IsIndex() {
 		return
@@ -84,7 +84,7 @@ func (r *run) childOf(ref registry.Ref, tag, arch, index string) *image {
 }
 
 // maybeChild says whether what a digest beside a tag gave may be one of the
-// platforms of the tag's index: it is no index itself.
+// platforms of the tag's index: it is not an index itself.
 func (im *image) maybeChild(m *registry.Manifest, err error) bool {
 	if im.tag == "" || im.pin == "" || im.child != "" {
 		return false

@@ -45,7 +45,7 @@ func (b *imageSet) contents(ctx context.Context) {
 			j.p.contents = b.run.failed(report.Contents, err)
 		}
 	}, func(i int) {
-		jobs[i].p.contents = b.run.check(report.Contents, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		jobs[i].p.contents = b.run.check(report.Contents, report.Unknown, report.Interrupted, "the run was interrupted before this was examined")
 	})
 	for _, im := range b.images {
 		required, made := b.run.asks(im, report.Contents)

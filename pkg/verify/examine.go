@@ -157,7 +157,7 @@ func (b *imageSet) examine(ctx context.Context, images []*image) {
 	par.Map(ctx, len(images), b.run.jobs, func(ctx context.Context, i int) {
 		b.run.examine(ctx, images[i])
 	}, func(i int) {
-		images[i].digestCheck = b.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was looked at")
+		images[i].digestCheck = b.run.check(report.Digest, report.Unknown, report.Interrupted, "the run was interrupted before this was examined")
 		images[i].signed = b.run.notLookedAt()
 	})
 	b.images = append(b.images, images...)

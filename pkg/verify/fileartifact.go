@@ -59,7 +59,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 		return c
 	}
 	if r.isImageName(name) {
-		return say(report.Refuted, report.Mismatch, "it is a file (%.100q), and %s is the name of an image", img.ArtifactType, name)
+		return say(report.Refuted, report.Mismatch, "it is a file (%.100q), but %s is the name of an image", img.ArtifactType, name)
 	}
 	if d.ArtifactType != "" && d.ArtifactType != img.ArtifactType {
 		return say(report.Refuted, report.Mismatch, "it is of type %.100q, but the index says %.100q", img.ArtifactType, d.ArtifactType)
@@ -106,14 +106,14 @@ func fileForm(name string, img *registry.Image) (title, sum string, err error) {
 	of := name[strings.LastIndexByte(name, '/')+1:]
 	if rest, ok := strings.CutPrefix(title, of); !ok || strings.ContainsAny(title, "/\\") || len(title) > 255 ||
 		strings.ContainsFunc(title, func(c rune) bool { return c <= ' ' || c > '~' }) || rest != "" && !strings.ContainsAny(rest[:1], "._-") {
-		return "", "", fmt.Errorf("its title, %.100q, is no file name of %s", title, of)
+		return "", "", fmt.Errorf("its title, %.100q, is not a file name of %s", title, of)
 	}
 	for key, value := range layer.Annotations {
 		if !strings.HasPrefix(key, "io.k8s.") || !strings.HasSuffix(key, ".sha512") {
 			continue
 		}
 		if raw, bad := hex.DecodeString(value); bad != nil || len(raw) != sha512.Size || strings.ToLower(value) != value {
-			return "", "", fmt.Errorf("%.100q is no sha512", value)
+			return "", "", fmt.Errorf("%.100q is not a sha512", value)
 		}
 		if sum != "" && sum != value {
 			return "", "", fmt.Errorf("it names two sha512")

@@ -102,7 +102,7 @@ func TestOddChangelogRowWeakensNothing(t *testing.T) {
 		url := world.ChangelogURL(version)
 		w.PutFile(url, bytes.Replace(w.File(url), []byte("[registry.k8s.io/kube-new:"), []byte("[registry.example/kube-new:"), 1))
 		rep, err := verifier(t, w).Images(t.Context(), request(t, version))
-		if err != nil || rep.Verdict() != unknown || !strings.Contains(failures(rep), "is no image of a release") {
+		if err != nil || rep.Verdict() != unknown || !strings.Contains(failures(rep), "is not an image of a release") {
 			t.Errorf("%v %s\n%s", err, rep.Verdict(), failures(rep))
 		}
 	})

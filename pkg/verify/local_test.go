@@ -102,7 +102,7 @@ func TestLinkedFilesAreJudgedByBothNames(t *testing.T) {
 	}
 }
 
-// TestNothingInADirectoryIsPassedOver: what is no regular file, is hidden, leads
+// TestNothingInADirectoryIsPassedOver: what is not a regular file, is hidden, leads
 // elsewhere or cannot be read is a result of its own, and none of it is verified.
 func TestNothingInADirectoryIsPassedOver(t *testing.T) {
 	w := world.New(world.Options{})

@@ -295,7 +295,7 @@ or in other words than these. *Rule* is the number in [trust.md](trust.md). The 
 ` + "`cosign verify`" + ` (v2.6.5, with the exact identity and issuer, as the Kubernetes documentation tells)
 says to the same bytes of the image in question, run as a program of its own against the same world;
 where bundles refer to the image it is given the trusted root too, and then judges those bundles alone.
-It answers another question (who signed this digest), so that "accepts" is no fault of it: it is what
+It answers another question (who signed this digest), so that "accepts" is not a fault of it: it is what
 remains to be proved. Attacks on the command line (a trusted root inside the mirror, a policy that
 loosens) are scripts in ` + "`cmd/kverify/testdata`" + `; those on bundles are in ` + "`pkg/verify/artifact_test.go`" + `
 and, by the names of Sigstore's conformance suite, in ` + "`pkg/verify/conformance_test.go`" + `; those on

@@ -55,7 +55,7 @@ func (m *members) texts(names ...string) []string {
 	for _, v := range as[[]any](m, names) {
 		s, ok := v.(string)
 		if !ok && m.err == nil {
-			m.err = fmt.Errorf("%s has a member that is no text", strings.Join(names, "."))
+			m.err = fmt.Errorf("%s has a member that is not text", strings.Join(names, "."))
 		}
 		out = append(out, s)
 	}

@@ -65,7 +65,7 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 	case result != "PASSED":
 		return undecided(report.Malformed, ": its result is %.40q, neither PASSED nor FAILED", result)
 	case !trust.LevelReached(levels, rule.MinimumLevel):
-		return undecided(report.NoClaim, ": levels %.200q, of which none reaches %s", strings.Join(levels, ", "), rule.MinimumLevel)
+		return undecided(report.NoClaim, ": levels %.200q, and none reaches %s", strings.Join(levels, ", "), rule.MinimumLevel)
 	}
 	return says{verdict: report.Verified, detail: fmt.Sprintf(": PASSED, %.200s", strings.Join(levels, ", "))}
 }

@@ -193,7 +193,7 @@ func TestClaimsAsTheAttacker(t *testing.T) {
 	}
 }
 
-// A provenance that lacks anything of rule 32 is no signed claim. It refutes
+// A provenance that lacks anything of rule 32 is not a signed claim. It refutes
 // nothing either, where it says the same as everybody else, and is said.
 func TestProvenanceThatIsNotSigned(t *testing.T) {
 	signed := func(change func(f *world.ProvenanceForm)) func(w *world.World) {

@@ -47,7 +47,7 @@ type image struct {
 	attested          []report.Check    // what was asked for beyond the signature
 	binding, contents report.Check
 	single            bool // no index: platforms is empty
-	stray             bool // child is no platform of the index that was read
+	stray             bool // child is not a platform of the index that was read
 	carriedAlong      bool // child is named by the index, for no platform
 }
 

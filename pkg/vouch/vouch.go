@@ -162,7 +162,7 @@ func Check(manifest, bundle []byte) error {
 		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	if b.MediaType != bundleType || len(b.Envelope.Signatures) != 1 {
-		return errors.New("its signature is no bundle of the form that a mirror has")
+		return errors.New("its signature is not a bundle of the form that a mirror has")
 	}
 	if b.Envelope.PayloadType != manifestType {
 		return fmt.Errorf("the signature is of %.80q, not of a mirror's list", b.Envelope.PayloadType)

@@ -58,7 +58,7 @@ func Prune(o PruneOptions) (*Pruned, error) {
 		return nil, err
 	}
 	if dir.Archived() || dir.Manifest() == nil {
-		return nil, fmt.Errorf("%s: %w that can be pruned: it is no directory with a MANIFEST.json", o.Dir, mirror.ErrNotMirror)
+		return nil, fmt.Errorf("%s: %w that can be pruned: it is not a directory with a MANIFEST.json", o.Dir, mirror.ErrNotMirror)
 	}
 	m, err := New(Options{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
 	if err != nil {
@@ -182,7 +182,7 @@ func (m *Maker) removeRest(out *Pruned, dir *mirror.Dir, all *layout.Manifest, d
 	for _, f := range all.Files {
 		needed[layout.FilePath(f.URL)] = true
 	}
-	if dry && dir.Unfinished() != nil { // what a run that is no dry one completes
+	if dry && dir.Unfinished() != nil { // what a run that is not a dry one completes
 		needed[layout.ChangeFile] = true
 		for _, f := range dir.Unfinished().Files {
 			needed[layout.StagedName(f.Path)] = true

@@ -228,7 +228,7 @@ func TestServe(t *testing.T) {
 					t.Errorf("Docker-Distribution-API-Version is %q", got)
 				}
 				if resp.StatusCode >= 400 && !json.Valid([]byte(body)) {
-					t.Errorf("the error is no JSON: %s", body)
+					t.Errorf("the error is not JSON: %s", body)
 				}
 			}
 			if tt.status == 405 && resp.Header.Get("Allow") == "" && !strings.Contains(tt.path, "api/v1") {

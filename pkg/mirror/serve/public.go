@@ -11,7 +11,7 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 )
 
-// maxMessage caps the text of an answer that is no success.
+// maxMessage caps the text of an answer that is not a success.
 const maxMessage = 64 << 10
 
 // public fits the text of an answer for whoever asks over a network: where the

@@ -34,7 +34,7 @@ type Unpacked struct {
 }
 
 // LayersOf joins the layers of an image with the diff_ids of its config. What
-// is no image of a file system has none.
+// is not an image of a file system has none.
 func LayersOf(img *registry.Image, config *registry.Config) (map[string]Unpacked, error) {
 	if len(config.DiffIDs) != len(img.Layers) {
 		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(config.DiffIDs), len(img.Layers))

@@ -193,7 +193,7 @@ func isTag(s string) bool {
 }
 
 // cheap says whether a list may be read: what its elements would cost, and then
-// that no key stands twice.
+// that no key appears twice.
 func cheap(body []byte) error {
 	if err := bounds.JSON(body, bounds.Price{Item: 600, Object: 300, Value: 16}, maxLists); err != nil {
 		return err

@@ -61,7 +61,7 @@ func ParseChange(text []byte) (Change, error) {
 	for _, f := range doc.Files {
 		list := slices.Contains([]string{ManifestFile, SignatureFile, SumsFile, LayoutFile, IndexFile}, f.Path)
 		if !fs.ValidPath(f.Path) || !list && !strings.HasPrefix(f.Path, "files/") || fetch.IsPart(path.Base(f.Path)) {
-			return Change{}, fmt.Errorf("%.100q is no list and no document of a mirror", f.Path)
+			return Change{}, fmt.Errorf("%.100q is neither a list nor a document of a mirror", f.Path)
 		}
 	}
 	return doc, nil

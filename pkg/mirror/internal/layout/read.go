@@ -60,7 +60,7 @@ func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
 	if info, err := fs.Stat(fsys, name); err != nil {
 		return nil, 0, absent(err)
 	} else if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is no regular file: %w", name, fs.ErrNotExist)
+		return nil, 0, fmt.Errorf("%s is not a regular file: %w", name, fs.ErrNotExist)
 	}
 	f, err := fsys.Open(name) // which does not wait either, should one have come in between
 	if err != nil {
@@ -68,7 +68,7 @@ func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", name)
+		err = fmt.Errorf("%s is not a regular file", name)
 	}
 	if err != nil {
 		_ = f.Close()
