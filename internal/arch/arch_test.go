@@ -44,6 +44,7 @@ var layers = [][]string{
 	{"pkg/mirror/serve", "pkg/mirror/push", "pkg/mirror/create", "pkg/mirror/archive"},
 	{"internal/render"},
 	{"internal/web", "pkg/report/text"},
+	{"internal/command"},
 	{"internal/cli"},
 	{"cmd/kverify", "tools/catalogue", "tools/kubeadm"},
 }
@@ -75,15 +76,15 @@ var homes = map[string][]string{
 	"github.com/ulikunitz/xz":                    {"internal/layer"},
 	"github.com/yuin/goldmark":                   {"pkg/release"},
 	"sigs.k8s.io/yaml":                           {"pkg/release", "pkg/trust", "internal/render"},
-	"github.com/spf13/cobra":                     {"internal/cli"},
-	"github.com/spf13/pflag":                     {"internal/cli"},
-	"github.com/schollz/progressbar/v3":          {"internal/cli"},
-	"golang.org/x/term":                          {"internal/cli"},
+	"github.com/spf13/cobra":                     {"internal/cli", "internal/command"},
+	"github.com/spf13/pflag":                     {"internal/cli", "internal/command"},
+	"github.com/schollz/progressbar/v3":          {"internal/command"},
+	"golang.org/x/term":                          {"internal/cli", "internal/command"},
 	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
-	"crypto/tls":                                 {"pkg/fetch", "internal/cli/mirror_tls.go"},
+	"crypto/tls":                                 {"pkg/fetch", "internal/command/mirror_tls.go"},
 	"os/exec":                                    {"pkg/registry/helper.go"}, // credential helpers
 	"unsafe":                                     {},
-	"log":                                        {"internal/cli/mirror_tls.go"}, // what net/http's server takes
+	"log":                                        {"internal/command/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                   {},
 	"testing":                                    {},
 }
@@ -102,10 +103,10 @@ var never = map[string][]string{
 	"http.Head":             {},
 	"http.Post":             {},
 	"os.Exit":               {"cmd/kverify", "internal/cli", "tools/catalogue", "tools/kubeadm"},
-	"os.Getenv":             {"internal/cli"},
-	"os.LookupEnv":          {"internal/cli"},
-	"os.Stdout":             {"internal/cli"},
-	"os.Stderr":             {"internal/cli", "tools/catalogue", "tools/kubeadm"},
+	"os.Getenv":             {"internal/cli", "internal/command"},
+	"os.LookupEnv":          {"internal/cli", "internal/command"},
+	"os.Stdout":             {"internal/cli", "internal/command"},
+	"os.Stderr":             {"internal/cli", "internal/command", "tools/catalogue", "tools/kubeadm"},
 	"fmt.Print":             {},
 	"fmt.Printf":            {},
 	"fmt.Println":           {},

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/spf13/cobra"
 )
 
 // completion replaces cobra's, for which an unknown shell is not an error.
-func (a *app) completionCommand() *cobra.Command {
+func completionCommand(a *command.App) *cobra.Command {
 	scripts := map[string]func(*cobra.Command, io.Writer) error{
 		"bash":       func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
 		"fish":       func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
@@ -23,7 +24,7 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print a completion script for a shell",
 		Long:  "Prints the script that completes kverify's commands and flags. SHELL is one of " + strings.Join(shells, ", ") + ".",
-		Example: withExamples(
+		Example: command.WithExamples(
 			"source <(kverify completion bash)  # in this bash",
 			"kverify completion zsh > \"${fpath[1]}/_kverify\"  # in every zsh",
 			"kverify completion fish > ~/.config/fish/completions/kverify.fish",
@@ -31,13 +32,13 @@ func (a *app) completionCommand() *cobra.Command {
 		ValidArgs: shells,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || scripts[args[0]] == nil {
-				return &usageError{
-					err:  fmt.Errorf("completion got %q; name one shell of %s", strings.Join(args, " "), strings.Join(shells, ", ")),
-					hint: "try: kverify completion --help",
+				return &command.UsageError{
+					Err:  fmt.Errorf("completion got %q; name one shell of %s", strings.Join(args, " "), strings.Join(shells, ", ")),
+					Hint: "try: kverify completion --help",
 				}
 			}
-			a.running = true
-			return scripts[args[0]](c.Root(), a.stdout)
+			a.Running = true
+			return scripts[args[0]](c.Root(), a.Stdout)
 		},
 	}
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/internal/command"
 )
 
 // What is named by where a copy lies is answered with what to run, prefix and
@@ -37,15 +39,15 @@ func TestNamesOfCopies(t *testing.T) {
 		{"gcr.io/distroless/static:nonroot", "", "no copy"},
 		{"gcr.io/k8s-artifacts-prod:v1", "", "no copy"},
 	} {
-		a := &app{}
-		ref, err := a.reference(tt.what)
+		a := &command.App{}
+		ref, err := reference(a, tt.what)
 		switch {
 		case tt.image != "":
 			if err != nil || ref.String() != tt.image {
 				t.Errorf("%s is %s, %v; want %s", tt.what, ref, err, tt.image)
 			}
-			if said := len(a.remarks) > 0; said == strings.HasPrefix(tt.what, "registry.k8s.io/") {
-				t.Errorf("%s: remarks %q", tt.what, a.remarks)
+			if said := len(a.Remarks) > 0; said == strings.HasPrefix(tt.what, "registry.k8s.io/") {
+				t.Errorf("%s: remarks %q", tt.what, a.Remarks)
 			}
 		case err == nil:
 			t.Errorf("%s is taken as %s", tt.what, ref)

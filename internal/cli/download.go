@@ -11,14 +11,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
 // filesAtOnce is how many files travel side by side: enough to hide the round
@@ -32,8 +32,8 @@ type downloadOptions struct {
 	dir, layout                string
 }
 
-func (a *app) downloadCommand() *cobra.Command {
-	var flags shared
+func downloadCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var o downloadOptions
 	c := &cobra.Command{
 		Use:   "download VERSION [NAME...]",
@@ -48,7 +48,7 @@ A NAME is a program (kubectl, kubeadm, kubelet, kube-proxy, ...), a kind of file
 (kubernetes-client-linux-amd64.tar.gz, bin/linux/arm64/kubectl).
 
 What is there and right is not fetched again, and what was cut off is continued.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify download v1.27.2 kubectl  # for this machine",
 			"kverify download v1.27.2 kubectl kubeadm kubelet --os linux --arch arm64 -d bin",
 			"kverify download stable client  # the tarball of clients",
@@ -57,7 +57,7 @@ What is there and right is not fetched again, and what was cut off is continued.
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return &usageError{err: errors.New("download needs a version and got none; write kverify download v1.27.2 kubectl"), hint: "try: kverify download --help"}
+				return &command.UsageError{Err: errors.New("download needs a version and got none; write kverify download v1.27.2 kubectl"), Hint: "try: kverify download --help"}
 			}
 			return nil
 		},
@@ -72,25 +72,25 @@ What is there and right is not fetched again, and what was cut off is continued.
 	f.BoolVar(&o.all, "all", false, "every file of the release, for every system unless --os or --arch say which")
 	f.BoolVar(&o.dryRun, "dry-run", false, "list what would be fetched, and fetch nothing")
 	for _, name := range []string{"os", "arch", "kind", "dir", "layout", "all", "dry-run"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
-	c.RunE = a.downloading(&flags, &o)
-	flags.add(c)
+	c.RunE = downloading(a, &flags, &o)
+	flags.Add(c)
 	return c
 }
 
 func (o *downloadOptions) check() error {
 	switch {
 	case o.layout != "flat" && o.layout != "dl":
-		return usagef("--layout %q is invalid; write flat or dl", o.layout)
+		return command.Usagef("--layout %q is invalid; write flat or dl", o.layout)
 	case o.all && len(o.names)+len(o.kinds) > 0:
-		return usagef("--all and names or kinds contradict each other; give one of them")
+		return command.Usagef("--all and names or kinds contradict each other; give one of them")
 	case !o.all && len(o.names)+len(o.kinds) == 0:
-		return usagef("nothing was named; write a NAME such as kubectl, --kind KIND, or --all")
+		return command.Usagef("nothing was named; write a NAME such as kubectl, --kind KIND, or --all")
 	}
 	for _, k := range o.kinds {
 		if !slices.Contains(release.FileKinds, k) {
-			return usagef("--kind %q is not a kind of files; write %s", k, orList(release.FileKinds))
+			return command.Usagef("--kind %q is not a kind of files; write %s", k, command.OrList(release.FileKinds))
 		}
 	}
 	return nil
@@ -106,26 +106,26 @@ func (o *downloadOptions) selection() release.Selection {
 	return s.Here()
 }
 
-func (a *app) downloading(flags *shared, o *downloadOptions) func(*cobra.Command, []string) error {
+func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		ctx, cancel, set, err := a.begin(c, flags)
+		ctx, cancel, set, err := a.Begin(c, flags)
 		if err != nil {
 			return err
 		}
 		defer cancel()
-		o.names = unique(args[1:])
+		o.names = command.Unique(args[1:])
 		if err := o.check(); err != nil {
 			return err
 		}
-		v, err := a.verifier(set)
+		v, err := a.Verifier(set)
 		if err != nil {
 			return err
 		}
-		version, err := a.resolve(ctx, v.Fetch, args[0])
+		version, err := a.Resolve(ctx, v.Fetch, args[0])
 		if err != nil {
 			return err
 		}
-		a.sayLater(advise(version))
+		a.SayLater(command.Advise(version))
 		files, err := v.Files(version)
 		if err != nil {
 			return err
@@ -137,15 +137,15 @@ func (a *app) downloading(flags *shared, o *downloadOptions) func(*cobra.Command
 		switch {
 		case len(targets) == 0: // r says why
 		case o.dryRun:
-			return a.listTargets(ctx, files, o, targets)
+			return listTargets(ctx, a, files, o, targets)
 		default:
-			if r, err = a.fetchAll(ctx, files, set, o, targets); err != nil {
+			if r, err = fetchAll(ctx, a, files, set, o, targets); err != nil {
 				return err
 			}
 		}
-		a.code = verdictExit[r.Verdict()]
-		a.sayRemarks(set)
-		return a.write(r, set)
+		a.Code = command.VerdictExit[r.Verdict()]
+		a.SayRemarks(set)
+		return a.Write(r, set)
 	}
 }
 
@@ -178,14 +178,14 @@ func (o *downloadOptions) choose(ctx context.Context, files *verify.Files) ([]ve
 			built = want.ProgramPaths(name)
 		}
 		if len(built) == 0 {
-			return nil, report.Report{}, listing.None(usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(want.Systems(), ", "), instead(name, paths)))
+			return nil, report.Report{}, listing.None(command.Usagef("%s has no file %q for %s; %s", files.Version, name, strings.Join(want.Systems(), ", "), instead(name, paths)))
 		}
 		chosen = append(chosen, built...)
 	}
 	slices.Sort(chosen)
 	chosen = slices.Compact(chosen)
 	if len(chosen) == 0 {
-		return nil, report.Report{}, listing.None(usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(want.Systems(), ", "), files.Version))
+		return nil, report.Report{}, listing.None(command.Usagef("%s has no such file for %s; see \"kverify list %s\"", files.Version, strings.Join(want.Systems(), ", "), files.Version))
 	}
 	targets, err := o.targets(files.Version, chosen)
 	return targets, report.Report{}, err
@@ -205,7 +205,7 @@ func (o *downloadOptions) targets(version release.Version, chosen []string) ([]v
 		}
 		key := strings.ToLower(t.Name) // some file systems know no case
 		if other, ok := taken[key]; ok {
-			return nil, usagef("%s and %s would both be saved as %s; add --layout dl, or choose one system with --os and --arch", other, p, t.Name)
+			return nil, command.Usagef("%s and %s would both be saved as %s; add --layout dl, or choose one system with --os and --arch", other, p, t.Name)
 		}
 		taken[key] = p
 		targets[i] = t
@@ -238,38 +238,38 @@ func instead(name string, paths []string) string {
 }
 
 // listTargets prints what would be fetched, a file a line.
-func (a *app) listTargets(ctx context.Context, files *verify.Files, o *downloadOptions, targets []verify.Target) error {
+func listTargets(ctx context.Context, a *command.App, files *verify.Files, o *downloadOptions, targets []verify.Target) error {
 	var b strings.Builder
 	for _, t := range targets {
 		fmt.Fprintf(&b, "%s -> %s\n", files.Version.FileURL(t.Path), filepath.Join(o.dir, filepath.FromSlash(t.Name)))
 	}
-	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
-	a.say("%d files would be fetched, and nothing was; nothing was verified", len(targets))
-	a.code = verdictExit[files.Load(ctx).Verdict]
+	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
+	a.Say("%d files would be fetched, and nothing was; nothing was verified", len(targets))
+	a.Code = command.VerdictExit[files.Load(ctx).Verdict]
 	return err
 }
 
 // fetchAll downloads the targets side by side and reports on all of them.
-func (a *app) fetchAll(ctx context.Context, files *verify.Files, set *settings, o *downloadOptions, targets []verify.Target) (report.Report, error) {
+func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *command.Settings, o *downloadOptions, targets []verify.Target) (report.Report, error) {
 	if err := os.MkdirAll(o.dir, 0o777); err != nil {
-		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", o.dir, plainError(err))
+		return report.Report{}, command.Usagef("--dir %s: %w; name a directory that can be written to", o.dir, command.PlainError(err))
 	}
 	root, err := fetch.OpenDir(o.dir)
 	if err != nil {
-		return report.Report{}, usagef("--dir %s: %w; name a directory that can be written to", o.dir, plainError(err))
+		return report.Report{}, command.Usagef("--dir %s: %w; name a directory that can be written to", o.dir, command.PlainError(err))
 	}
 	defer root.Close() //nolint:errcheck // only names lead through it
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softMemory))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(command.SoftMemory))
 	results := make([]report.Result, len(targets))
 	space := new(fetch.Space)
-	watched := make([]watchedFile, len(targets))
+	watched := make([]command.WatchedFile, len(targets))
 	for i := range targets {
-		targets[i].Attempts, targets[i].Space, targets[i].Patient = set.retry+1, space, true
+		targets[i].Attempts, targets[i].Space, targets[i].Patient = set.Retry+1, space, true
 		targets[i].Progress = new(fetch.Transfer)
-		watched[i] = watchedFile{name: targets[i].Name, transfer: targets[i].Progress}
+		watched[i] = command.WatchedFile{Name: targets[i].Name, Transfer: targets[i].Progress}
 	}
-	a.watchFiles(set, watched, func(began, ended func(i int, said string)) {
-		par.Map(ctx, len(targets), min(filesAtOnce, set.jobs), func(ctx context.Context, i int) {
+	a.WatchFiles(set, watched, func(began, ended func(i int, said string)) {
+		par.Map(ctx, len(targets), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
 			began(i, "")
 			results[i] = files.Download(ctx, root, targets[i])
 			if results[i].Verdict() == report.Verified {

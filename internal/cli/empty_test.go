@@ -6,28 +6,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// TestEmptyValueIsUsage: whatever flag of whatever command is given and says
-// nothing, nothing is done, and the exit code is that of a wrong command line.
+// TestEmptyValueIsUsage: whatever flag of whatever line is given and says
+// nothing, nothing is done, and the exit code is that of a wrong line line.
 func TestEmptyValueIsUsage(t *testing.T) {
 	run := func(args ...string) (string, int) {
 		var out, conversation bytes.Buffer
-		a := &app{args: args, getenv: func(string) string { return "" }, stdout: &out, stderr: &conversation}
-		code := a.run(context.Background())
+		a := &command.App{Args: args, Getenv: func(string) string { return "" }, Stdout: &out, Stderr: &conversation}
+		code := run(context.Background(), a)
 		return conversation.String(), code
 	}
-	// The fewest arguments that each command takes.
-	arguments := func(command []string) []string {
+	// The fewest arguments that each line takes.
+	arguments := func(line []string) []string {
 		for _, given := range [][]string{{}, {"v1.27.2"}, {"v1.27.2", "registry.example.com"}} {
-			said, _ := run(append(append([]string{}, command...), append(given, "--no-such-flag")...)...)
+			said, _ := run(append(append([]string{}, line...), append(given, "--no-such-flag")...)...)
 			if !strings.Contains(said, "no-such-flag") {
-				t.Fatalf("%v: %s", command, said)
+				t.Fatalf("%v: %s", line, said)
 			}
-			a := &app{getenv: func(string) string { return "" }, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
-			c, _, err := a.rootCommand().Find(command)
+			a := &command.App{Getenv: func(string) string { return "" }, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer)}
+			c, _, err := rootCommand(a).Find(line)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,15 +57,15 @@ func TestEmptyValueIsUsage(t *testing.T) {
 					value = "x,"
 				}
 				said, code := run(append(append(append([]string{}, path...), given...), "--"+f.Name, value)...)
-				if code != exitUsage || !strings.Contains(said, "--"+f.Name) {
+				if code != command.ExitUsage || !strings.Contains(said, "--"+f.Name) {
 					t.Errorf("%s --%s %q: exit code %d, %s", strings.Join(path, " "), f.Name, value, code, said)
 				}
 			}
 			checked[f.Name] = true
 		})
 	}
-	a := &app{getenv: func(string) string { return "" }, stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
-	walk(a.rootCommand(), nil)
+	a := &command.App{Getenv: func(string) string { return "" }, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer)}
+	walk(rootCommand(a), nil)
 	for _, name := range []string{"sign-key", "tls-cert", "tls-key", "archive", "base", "key", "mirror", "cache", "bundle", "shard", "release", "subject", "listen", "output", "grep"} {
 		if !checked[name] {
 			t.Errorf("--%s was not met", name)

@@ -4,13 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
 // The topic names every incident that the policy knows.
 func TestIncidentsAreDocumented(t *testing.T) {
 	for _, id := range trust.EmbeddedPolicy().IncidentIDs() {
-		if !strings.Contains(topicIncidents, "\n  "+id+" ") {
+		if !strings.Contains(command.TopicIncidents, "\n  "+id+" ") {
 			t.Errorf("kverify help incidents does not name %s", id)
 		}
 	}

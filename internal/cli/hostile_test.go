@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -33,13 +34,13 @@ func TestHostilePathsOfTheJudge(t *testing.T) {
 	if err := os.Symlink(filepath.Join(base, "policy.yaml"), filepath.Join(dir, "chosen.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range []shared{
-		{mirror: dir, policy: filepath.Join(dir, "policy.yaml")},
-		{mirror: dir, policy: base + "/release/../policy.yaml"},
-		{mirror: dir, trustedRoot: base + "/release/../root.json"},
-		{mirror: base + "/release/..", policy: base + "/release/../policy.yaml"},
+	for _, set := range []command.Shared{
+		{Mirror: dir, Policy: filepath.Join(dir, "policy.yaml")},
+		{Mirror: dir, Policy: base + "/release/../policy.yaml"},
+		{Mirror: dir, TrustedRoot: base + "/release/../root.json"},
+		{Mirror: base + "/release/..", Policy: base + "/release/../policy.yaml"},
 	} {
-		if p, r, err := trustedBy(&settings{shared: set}); err == nil {
+		if p, r, err := command.TrustedBy(&command.Settings{Shared: set}); err == nil {
 			t.Errorf("policy %+v and root %+v are taken from inside the mirror", p.Source(), r.Source())
 		}
 	}

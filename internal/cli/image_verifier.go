@@ -10,15 +10,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -47,8 +47,8 @@ type pulled struct {
 	unknown             string // KVERIFY_ON_UNKNOWN
 }
 
-func (a *app) imageVerifierCommand() *cobra.Command {
-	var flags shared
+func imageVerifierCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var own seenFlags
 	var p pulled
 	c := &cobra.Command{
@@ -66,7 +66,7 @@ KVERIFY_MIRROR, KVERIFY_AS and the others of kverify verify are read, and
 KVERIFY_ON_UNKNOWN=allow lets in what is unknown.
 
 A verdict must come within eight seconds: give it KVERIFY_MIRROR, or a warm cache.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"ln -s /usr/local/bin/kverify /opt/containerd/image-verifier/bin/"+verifierName,
 			"kverify image-verifier -name registry.k8s.io/pause:3.10 -digest sha256:DIGEST </dev/null  # try it",
 		),
@@ -77,9 +77,9 @@ A verdict must come within eight seconds: give it KVERIFY_MIRROR, or a warm cach
 	f.StringVar(&p.digest, "digest", "", "the `DIGEST` that it was resolved to")
 	f.StringVar(&p.media, "stdin-media-type", "", "the `TYPE` of what stands on stdin")
 	for _, name := range []string{"name", "digest", "stdin-media-type"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
-	flags.add(c)
+	flags.Add(c)
 	f.StringArrayVar(&own.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`")
 	f.StringVar(&p.unknown, "on-unknown", "", "allow lets in what is unknown; anything else blocks it")
 	f.VisitAll(func(fl *pflag.Flag) { fl.Hidden = !strings.Contains("name digest stdin-media-type", fl.Name) })
@@ -87,26 +87,26 @@ A verdict must come within eight seconds: give it KVERIFY_MIRROR, or a warm cach
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, arg := range args {
 			if arg == "-h" || arg == "--help" || arg == "-help" {
-				a.running = true
-				help(a.stdout, c)
+				a.Running = true
+				command.Help(a.Stdout, c)
 				return nil
 			}
 		}
 		c.DisableFlagParsing = false
 		if err := c.ParseFlags(twoDashes(args)); err != nil {
-			return &usageError{err: err}
+			return &command.UsageError{Err: err}
 		}
-		if err := notEmpty(c, args); err != nil {
+		if err := command.NotEmpty(c, args); err != nil {
 			return err
 		}
 		if rest := c.Flags().Args(); len(rest) > 0 {
-			return usagef("%q is not one of containerd's flags; write kverify %s -name REF -digest DIGEST", rest[0], imageVerifier)
+			return command.Usagef("%q is not one of containerd's flags; write kverify %s -name REF -digest DIGEST", rest[0], imageVerifier)
 		}
-		flags.quiet = true
+		flags.Quiet = true
 		if !c.Flags().Changed("timeout") {
-			flags.timeout = verifierTime
+			flags.Timeout = verifierTime
 		}
-		return a.verifyPulled(c, &flags, &own, &p)
+		return verifyPulled(a, c, &flags, &own, &p)
 	}
 	return c
 }
@@ -123,8 +123,8 @@ func twoDashes(args []string) (out []string) {
 }
 
 // verifyPulled judges one image, and says in a line why.
-func (a *app) verifyPulled(c *cobra.Command, flags *shared, own *seenFlags, p *pulled) error {
-	ctx, cancel, set, err := a.begin(c, flags)
+func verifyPulled(a *command.App, c *cobra.Command, flags *command.Shared, own *seenFlags, p *pulled) error {
+	ctx, cancel, set, err := a.Begin(c, flags)
 	if err != nil {
 		return err
 	}
@@ -132,54 +132,54 @@ func (a *app) verifyPulled(c *cobra.Command, flags *shared, own *seenFlags, p *p
 	if err := p.check(ctx); err != nil {
 		return err
 	}
-	v, err := a.verifier(set)
+	v, err := a.Verifier(set)
 	if err != nil {
 		return err
 	}
 	aliases, err := sight.ParseMapping(v.Policy.Images.Registry, own.as...)
 	if err != nil {
-		return &usageError{err: err}
+		return &command.UsageError{Err: err}
 	}
 	j := &seen.Judge{Verifier: v, Names: seen.NamesOf(v.Policy, aliases)}
 	in := p.input(j.Names)
-	j.Copies = a.copies(v, in.Refs)
+	j.Copies = a.Copies(v, in.Refs)
 	r, err := j.Judge(ctx, in)
 	if err != nil {
 		return err
 	}
-	a.sayJudge()
+	a.SayJudge()
 	allow, why := p.decide(r)
 	if !allow {
-		a.code = exitRefuted
+		a.Code = command.ExitRefuted
 		if r.Verdict() == report.Unknown {
-			a.code = exitUnknown
+			a.Code = command.ExitUnknown
 		}
 	}
-	_, err = fmt.Fprintln(a.stdout, render.EscapeLines(why))
+	_, err = fmt.Fprintln(a.Stdout, render.EscapeLines(why))
 	return err
 }
 
 // check holds what containerd gave against itself.
 func (p *pulled) check(ctx context.Context) error {
 	if p.name == "" || p.digest == "" {
-		return usagef("containerd gives -name REF and -digest DIGEST, and one of them is missing")
+		return command.Usagef("containerd gives -name REF and -digest DIGEST, and one of them is missing")
 	}
 	if !isDigest(p.digest) {
-		return usagef("-digest %q is not sha256: and 64 lower-case hex digits, which is what Kubernetes' images are named by", p.digest)
+		return command.Usagef("-digest %q is not sha256: and 64 lower-case hex digits, which is what Kubernetes' images are named by", p.digest)
 	}
 	if p.media == "" {
 		return nil
 	}
 	text, err := bounds.Read(os.Stdin, maxDescriptor)
 	if err != nil {
-		return usagef("the descriptor on stdin: %w", err)
+		return command.Usagef("the descriptor on stdin: %w", err)
 	}
 	var d struct{ Digest string }
 	if strings.TrimSpace(string(text)) == "" {
 		return nil
 	}
 	if err := json.Unmarshal(text, &d); err != nil || d.Digest != "" && d.Digest != p.digest {
-		return usagef("the descriptor on stdin is not that of %s", p.digest)
+		return command.Usagef("the descriptor on stdin is not that of %s", p.digest)
 	}
 	return ctx.Err()
 }
@@ -209,8 +209,8 @@ func (p *pulled) decide(r report.Report) (allow bool, why string) {
 		return true, fmt.Sprintf("%s is what Kubernetes released under that name", p.name)
 	case report.Unknown:
 		if p.unknown == "allow" {
-			return true, "let in though it is unknown (KVERIFY_ON_UNKNOWN=allow): " + cause(r)
+			return true, "let in though it is unknown (KVERIFY_ON_UNKNOWN=allow): " + command.Cause(r)
 		}
 	}
-	return false, fmt.Sprintf("%s: %s", r.Verdict(), cause(r))
+	return false, fmt.Sprintf("%s: %s", r.Verdict(), command.Cause(r))
 }

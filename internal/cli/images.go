@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
 // imagesFlags are those of "kverify images" alone.
@@ -21,8 +21,8 @@ type imagesFlags struct {
 	shard        string
 }
 
-func (a *app) imagesCommand() *cobra.Command {
-	var flags shared
+func imagesCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var own imagesFlags
 	c := &cobra.Command{
 		Use:   "images VERSION [NAME...]",
@@ -34,7 +34,7 @@ channel such as stable or 1.27. With NAMEs, such as kube-proxy, only those image
 v1.24..v1.27 is every patch of those minors that this kverify knows of, and
 --all-supported those of every minor that is supported: one job, one report. --shard
 examines a part of it; "kverify report" puts the parts together again.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify images v1.27.2  # every image, on every architecture",
 			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
 			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
@@ -45,42 +45,42 @@ examines a part of it; "kverify report" puts the parts together again.`,
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !own.allSupported {
-				return &usageError{err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), hint: "try: kverify images --help"}
+				return &command.UsageError{Err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), Hint: "try: kverify images --help"}
 			}
 			return nil
 		},
-		RunE: a.verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-			shard, err := parseShard(own.shard)
+		RunE: a.Verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+			shard, err := command.ParseShard(own.shard)
 			if err != nil {
 				return report.Report{}, err
 			}
-			versions, names, err := a.imageReleases(ctx, v, own.allSupported, args)
+			versions, names, err := imageReleases(ctx, a, v, own.allSupported, args)
 			if err != nil {
 				return report.Report{}, err
 			}
-			return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: unique(own.arches), Shard: shard})
+			return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: command.Unique(own.arches), Shard: shard})
 		}),
 	}
-	c.ValidArgsFunction = completeVersions(false, func([]string) []string {
-		names, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
+	c.ValidArgsFunction = command.CompleteVersions(false, func([]string) []string {
+		names, _, _ := trust.EmbeddedPolicy().Least(command.NewestMinor())
 		return names
 	})
 	c.Flags().StringSliceVar(&own.arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
 	c.Flags().BoolVar(&own.allSupported, "all-supported", false, "every patch of every minor that is supported today")
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N`, such as 0/4: of several releases some, of one some images")
-	flags.addAccept(c)
-	flags.add(c)
-	flags.addLock(c.Flags())
+	flags.AddAccept(c)
+	flags.Add(c)
+	flags.AddLock(c.Flags())
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 // imageReleases turns the arguments into versions, and names of images.
-func (a *app) imageReleases(ctx context.Context, v *verify.Verifier, allSupported bool, args []string) (versions []release.Version, names []string, err error) {
+func imageReleases(ctx context.Context, a *command.App, v *verify.Verifier, allSupported bool, args []string) (versions []release.Version, names []string, err error) {
 	if allSupported {
 		versions, err = support.SupportedReleases(time.Now())
 		if err == nil && len(versions) == 0 {
-			err = usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")
+			err = command.Usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")
 		}
 		return versions, args, err
 	}
@@ -88,9 +88,9 @@ func (a *app) imageReleases(ctx context.Context, v *verify.Verifier, allSupporte
 		versions, err = release.Range(args[0])
 		return versions, args[1:], err
 	}
-	version, err := a.resolve(ctx, v.Fetch, args[0])
+	version, err := a.Resolve(ctx, v.Fetch, args[0])
 	if err == nil {
-		a.sayLater(advise(version))
+		a.SayLater(command.Advise(version))
 	}
 	return []release.Version{version}, args[1:], err
 }

@@ -8,17 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) listCommand() *cobra.Command {
-	var flags shared
+func listCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var want narrowing
 	c := &cobra.Command{
 		Use:   "list VERSION [NAME...]",
@@ -33,47 +33,49 @@ signed, published (read from its publisher) or carried (which can only refute).
 Where documents disagree the row says so, and the exit code is 1. Nothing is
 downloaded but documents, so that 0 means that they agree, and not that any file
 was examined: see kverify verify VERSION and kverify help exit-codes.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify list v1.27.2  # every file and image",
 			"kverify list v1.27.2 kubectl --os linux --arch arm64  # one program",
 			"kverify list v1.27.2 --kind image  # what registry.k8s.io has",
 			"kverify list stable kubectl --os darwin -o url  # for a pipe",
 			"kverify list v1.27.2 -o wide -o json=files.json  # whole checksums; and for a program",
 		),
-		Args: needs(1, -1, "a version", "kverify list v1.27.2"),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.list(ctx, want, args) }),
-		ValidArgsFunction: completeVersions(false, func([]string) []string {
-			images, _, _ := trust.EmbeddedPolicy().Least(newestMinor())
+		Args: command.Needs(1, -1, "a version", "kverify list v1.27.2"),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			return list(ctx, r, want, args)
+		}),
+		ValidArgsFunction: command.CompleteVersions(false, func([]string) []string {
+			images, _, _ := trust.EmbeddedPolicy().Least(command.NewestMinor())
 			return append(images, "kubeadm", "kubelet", "kubectl-convert")
 		}),
 	}
 	f := c.Flags()
 	f.StringSliceVar(&want.os, "os", nil, "only for this `OS`, such as linux; repeatable (default all)")
 	f.StringSliceVar(&want.arch, "arch", nil, "only for this `ARCH`, such as arm64; repeatable (default all)")
-	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+orList(listedKinds)+"; repeatable (default all)")
+	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+command.OrList(listedKinds)+"; repeatable (default all)")
 	for _, name := range []string{"os", "arch", "kind"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
 	_ = c.RegisterFlagCompletionFunc("os", cobra.FixedCompletions([]string{"darwin", "linux", "windows"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(listedKinds, cobra.ShellCompDirectiveNoFileComp))
-	flags.addReading(c, render.ListingFormats...)
+	flags.AddReading(c, render.ListingFormats...)
 	return c
 }
 
 // listedKinds are those of release.FileInfo.
 var listedKinds = []string{"source", "client", "server", "node", "test", "binary", "archive", "image", "document", "other"}
 
-func (r *readOnlyRun) list(ctx context.Context, want narrowing, args []string) error {
-	want.names = unique(args[1:])
-	if err := chosen("kind", want.kind, listedKinds); err != nil {
+func list(ctx context.Context, r *command.ReadOnlyRun, want narrowing, args []string) error {
+	want.names = command.Unique(args[1:])
+	if err := command.Chosen("kind", want.kind, listedKinds); err != nil {
 		return err
 	}
-	version, err := r.resolve(ctx, args[0])
+	version, err := r.Resolve(ctx, args[0])
 	if err != nil {
 		return err
 	}
-	v, err := r.ask()
+	v, err := r.Ask()
 	if err != nil {
 		return err
 	}
@@ -81,25 +83,25 @@ func (r *readOnlyRun) list(ctx context.Context, want narrowing, args []string) e
 	if err != nil {
 		return err
 	}
-	r.app.code = verdictExit[l.Verdict]
+	r.App.Code = command.VerdictExit[l.Verdict]
 	for _, note := range l.Notes {
-		r.remark("%s", note)
+		r.Remark("%s", note)
 	}
 	all := l.Items
 	if l.Items, err = want.of(l); err != nil {
 		return err
 	}
-	if _, err := r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 		return render.Listing(w, l, format, o)
 	}); err != nil {
 		return err
 	}
-	r.conclude(l, all)
+	conclude(r, l, all)
 	return nil
 }
 
 // conclude says on stderr what the rows do not.
-func (r *readOnlyRun) conclude(l *verify.Listing, all []verify.Listed) {
+func conclude(r *command.ReadOnlyRun, l *verify.Listing, all []verify.Listed) {
 	files, bare, conflicts, hidden := 0, 0, 0, 0
 	for _, it := range all {
 		if it.Conflict != "" {
@@ -116,15 +118,15 @@ func (r *readOnlyRun) conclude(l *verify.Listing, all []verify.Listed) {
 			files++
 		}
 	}
-	r.remark("%s: %s and %s", l.Version, count(files, "file"), count(bare, "image"))
-	if bare > 0 && slices.ContainsFunc(r.set.outputs, func(o output) bool { return o.format == "url" }) {
-		r.remark("%s left out: it is pulled by name, and -o name lists it", count(bare, "image"))
+	r.Remark("%s: %s and %s", l.Version, command.Count(files, "file"), command.Count(bare, "image"))
+	if bare > 0 && slices.ContainsFunc(r.Set.Outputs, func(o command.Output) bool { return o.Format == "url" }) {
+		r.Remark("%s left out: it is pulled by name, and -o name lists it", command.Count(bare, "image"))
 	}
 	if conflicts > 0 {
-		r.app.say("the documents of %s disagree on %s (%d not in this selection): trust none of them, and see kverify verify %s", l.Version, count(conflicts, "row"), hidden, l.Version)
+		r.App.Say("the documents of %s disagree on %s (%d not in this selection): trust none of them, and see kverify verify %s", l.Version, command.Count(conflicts, "row"), hidden, l.Version)
 	}
 	if l.Verdict == report.Refuted && conflicts == 0 {
-		r.app.say("a document of %s is refuted, see above: what it says is not listed", l.Version)
+		r.App.Say("a document of %s is refuted, see above: what it says is not listed", l.Version)
 	}
 }
 
@@ -192,8 +194,8 @@ func (d dimension) has(it verify.Listed) bool {
 // an error that says which, and judges nobody's command line.
 func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 	fail := func(format string, args ...any) ([]verify.Listed, error) {
-		err := l.None(usagef(format, args...))
-		var usage *usageError
+		err := l.None(command.Usagef(format, args...))
+		var usage *command.UsageError
 		if l.Verdict != report.Verified && errors.As(err, &usage) {
 			return nil, plainText{err.Error() + " (its documents are not all to be believed)"}
 		}
@@ -206,7 +208,7 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 	for _, d := range dims {
 		for _, a := range d.asked {
 			if a == "" {
-				return nil, usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
+				return nil, command.Usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
 			if !slices.ContainsFunc(l.Items, func(it verify.Listed) bool { return d.means(a, it) }) {
 				return fail("%s %q: %s has none; there are %s", d.what, a, l.Version, available(l.Items, d.shown))

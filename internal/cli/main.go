@@ -1,11 +1,5 @@
-// Package cli is the command line of kverify: flags become a transport,
-// clients, a policy and a trusted root, and a report becomes output and an
-// exit code. Nothing below it sees a flag, an environment variable or a
-// terminal.
-//
-// stdout is the answer, stderr the conversation: reports and what was asked to
-// be printed go to stdout, and nothing else does; progress, requests, remarks
-// and errors go to stderr.
+// Package cli has the commands of kverify, a file each. What they share is in package
+// command; nothing below these two sees a flag, an environment variable or a terminal.
 package cli
 
 import (
@@ -14,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
 )
 
@@ -23,14 +18,14 @@ import (
 // The first interrupt ends the run: what is known then is printed. The second
 // ends the process at once.
 func Main() int {
-	limitMemory()
+	command.LimitMemory()
 	// A closed pipe is then an error of Write instead of a silent death, which
 	// keeps the exit code that the verdict has earned.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	a := &app{args: asVerifier(os.Args), getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
+	a := &command.App{Args: asVerifier(os.Args), Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr}
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
@@ -38,20 +33,20 @@ func Main() int {
 	par.Do(
 		func() {
 			defer close(done)
-			code = a.run(ctx)
+			code = run(ctx, a)
 		},
 		func() {
-			var stop stopped
+			var stop command.Stopped
 			select {
 			case s := <-signals:
-				stop = stopped{s}
+				stop = command.Stopped{Signal: s}
 				cancel(stop)
 			case <-done:
 				return
 			}
 			select {
 			case <-signals:
-				os.Exit(stop.code())
+				os.Exit(stop.Code())
 			case <-done:
 			}
 		},

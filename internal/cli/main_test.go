@@ -15,8 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/spf13/pflag"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
@@ -24,12 +23,13 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/pflag"
 )
 
 func TestExitCode(t *testing.T) {
 	stoppedBy := func(s os.Signal) context.Context {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(stopped{s})
+		cancel(command.Stopped{Signal: s})
 		return ctx
 	}
 	plain := context.Background()
@@ -47,7 +47,7 @@ func TestExitCode(t *testing.T) {
 		{"closed pipe, refuted", plain, syscall.EPIPE, report.Refuted, 1},
 		{"full disk", plain, syscall.ENOSPC, report.Verified, 3},
 		{"full disk, refuted", plain, syscall.ENOSPC, report.Refuted, 1},
-		{"usage", plain, usagef("no"), report.Verified, 2},
+		{"usage", plain, command.Usagef("no"), report.Verified, 2},
 		{"verify's usage", plain, &verify.UsageError{Message: "no"}, report.Verified, 2},
 		{"version", plain, fmt.Errorf("x: %w", &release.VersionError{}), report.Verified, 2},
 		{"reference", plain, &registry.RefError{}, report.Verified, 2},
@@ -60,11 +60,11 @@ func TestExitCode(t *testing.T) {
 		{"interrupt, refuted", stoppedBy(os.Interrupt), nil, report.Refuted, 130},
 		{"terminate", stoppedBy(syscall.SIGTERM), context.Canceled, report.Unknown, 143},
 	} {
-		if got := exitCode(c.ctx, c.err, verdictExit[c.earned]); got != c.want {
+		if got := command.ExitCode(c.ctx, c.err, command.VerdictExit[c.earned]); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
-	if len(verdictExit) != 3 || verdictExit[report.Unknown] == 0 || verdictExit[report.Refuted] == 0 {
+	if len(command.VerdictExit) != 3 || command.VerdictExit[report.Unknown] == 0 || command.VerdictExit[report.Refuted] == 0 {
 		t.Error("a verdict that is no proof maps to 0")
 	}
 }
@@ -72,8 +72,8 @@ func TestExitCode(t *testing.T) {
 // TestFault holds that a panic is said, is not a verdict, and is not a usage error.
 func TestFault(t *testing.T) {
 	var out, conversation bytes.Buffer
-	a := &app{args: []string{"images", "v1.27.2"}, getenv: func(string) string { panic("boom\x1b[0m") }, stdout: &out, stderr: &conversation}
-	if code := a.run(context.Background()); code != exitUnknown {
+	a := &command.App{Args: []string{"images", "v1.27.2"}, Getenv: func(string) string { panic("boom\x1b[0m") }, Stdout: &out, Stderr: &conversation}
+	if code := run(context.Background(), a); code != command.ExitUnknown {
 		t.Errorf("code %d", code)
 	}
 	if s := conversation.String(); !strings.Contains(s, `boom\x1b[0m`) || !strings.Contains(s, "please report it") || out.Len() > 0 {
@@ -88,14 +88,14 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, content := range []string{"one", "two"} {
-		if err := writeFile(file, []byte(content)); err != nil {
+		if err := command.WriteFile(file, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(file); string(got) != content {
 			t.Errorf("%q", got)
 		}
 	}
-	if err := writeFile(link, []byte("three")); err != nil {
+	if err := command.WriteFile(link, []byte("three")); err != nil {
 		t.Fatal(err)
 	}
 	if info, _ := os.Lstat(link); info.Mode()&os.ModeSymlink == 0 {
@@ -104,10 +104,10 @@ func TestWriteFile(t *testing.T) {
 	if got, _ := os.ReadFile(file); string(got) != "three" {
 		t.Errorf("%q", got)
 	}
-	if err := writeFile(dir, []byte("x")); err == nil {
+	if err := command.WriteFile(dir, []byte("x")); err == nil {
 		t.Error("wrote to a directory")
 	}
-	if err := writeFile(filepath.Join(dir, "none", "report"), []byte("x")); !errors.Is(err, os.ErrNotExist) {
+	if err := command.WriteFile(filepath.Join(dir, "none", "report"), []byte("x")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	entries, _ := os.ReadDir(dir)
@@ -123,21 +123,21 @@ func TestNoSocketByConstruction(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "files"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	a := &app{stderr: io.Discard}
-	set := &settings{shared: shared{mirror: dir}}
-	got, err := a.transport(set)
+	a := &command.App{Stderr: io.Discard}
+	set := &command.Settings{Shared: command.Shared{Mirror: dir}}
+	got, err := a.Transport(set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := got.(*mirror.Dir); !ok {
 		t.Errorf("the transport is %T", got)
 	}
-	host, base, err := endpoint("Registry.k8s.io=http://127.0.0.1:5000/k8s/")
+	host, base, err := command.Endpoint("Registry.k8s.io=http://127.0.0.1:5000/k8s/")
 	if err != nil || host != "registry.k8s.io" || base.String() != "http://127.0.0.1:5000/k8s" {
 		t.Fatal(host, base, err)
 	}
-	set.endpoints = map[string]*url.URL{host: base}
-	got, err = a.transport(set)
+	set.Endpoints = map[string]*url.URL{host: base}
+	got, err = a.Transport(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSplitList(t *testing.T) {
 	for in, want := range map[string][]string{
 		"": nil, " , ": nil, "a": {"a"}, "a,b c": {"a", "b", "c"}, "a,a": {"a"},
 	} {
-		if got := splitList(in); !reflect.DeepEqual(got, want) {
+		if got := command.SplitList(in); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %q", in, got)
 		}
 	}
@@ -167,11 +167,11 @@ func TestSplitList(t *testing.T) {
 
 // TestSharedFlagsAreDocumented holds the list in `help environment` to the flags.
 func TestSharedFlagsAreDocumented(t *testing.T) {
-	c := (&app{}).verifyCommand()
+	c := verifyCommand((&command.App{}))
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		_, own := f.Annotations[notFromEnvironment]
-		if f.Name != "help" && !own && !strings.Contains(topicEnvironment, environmentName(f.Name)) {
-			t.Errorf("help environment does not name %s", environmentName(f.Name))
+		_, own := f.Annotations[command.NotFromEnvironment]
+		if f.Name != "help" && !own && !strings.Contains(command.TopicEnvironment, command.EnvironmentName(f.Name)) {
+			t.Errorf("help environment does not name %s", command.EnvironmentName(f.Name))
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/archive"
@@ -24,22 +25,22 @@ func (o archiving) ready(dir string) error {
 	}
 	parent, err := fetch.OpenDir(filepath.Dir(o.file))
 	if err != nil {
-		return usagef("--archive %s: %w; name a file in a directory that exists", o.file, plainError(err))
+		return command.Usagef("--archive %s: %w; name a file in a directory that exists", o.file, command.PlainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
 	name := filepath.Base(o.file)
 	if info, err := parent.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return usagef("--archive %s: a %s stands there; name a file", o.file, fetch.KindOf(info.Mode()))
+		return command.Usagef("--archive %s: a %s stands there; name a file", o.file, fetch.KindOf(info.Mode()))
 	}
 	if inside, err := filepath.Rel(absolute(dir), absolute(o.file)); err == nil && filepath.IsLocal(inside) {
-		return usagef("--archive %s lies inside the mirror %s; name a file outside of it", o.file, dir)
+		return command.Usagef("--archive %s lies inside the mirror %s; name a file outside of it", o.file, dir)
 	}
 	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.file, plainError(err))
+		return command.Usagef("--archive %s: %w; name a file that can be written", o.file, command.PlainError(err))
 	}
 	if err := f.Discard(); err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.file, err)
+		return command.Usagef("--archive %s: %w; name a file that can be written", o.file, err)
 	}
 	base, err := o.opened()
 	if err != nil {
@@ -55,7 +56,7 @@ func (o archiving) opened() (*archive.Base, error) {
 	}
 	base, err := archive.OpenBase(o.base)
 	if err != nil {
-		return nil, usagef("--base: %w", err)
+		return nil, command.Usagef("--base: %w", err)
 	}
 	return base, nil
 }
@@ -72,7 +73,7 @@ func absolute(path string) string {
 }
 
 // pack writes the mirror into one file, which gets its name once it is whole.
-func (a *app) pack(ctx context.Context, set *settings, path string, o archiving) (err error) {
+func pack(ctx context.Context, a *command.App, set *command.Settings, path string, o archiving) (err error) {
 	dir, err := mirror.Open(path)
 	if err != nil {
 		return err
@@ -89,23 +90,23 @@ func (a *app) pack(ctx context.Context, set *settings, path string, o archiving)
 	}
 	parent, err := fetch.OpenDir(filepath.Dir(o.file))
 	if err != nil {
-		return usagef("--archive %s: %w; name a file in a directory that exists", o.file, plainError(err))
+		return command.Usagef("--archive %s: %w; name a file in a directory that exists", o.file, command.PlainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
 	name := filepath.Base(o.file)
 	f, err := fetch.Create(parent, name, 0o644)
 	if err != nil {
-		return usagef("--archive %s: %w; name a file that can be written", o.file, plainError(err))
+		return command.Usagef("--archive %s: %w; name a file that can be written", o.file, command.PlainError(err))
 	}
 	defer func() { err = errors.Join(err, f.Discard()) }()
 	if err := fetch.Room(parent, tar.Bytes); err != nil {
 		return err
 	}
-	watched := []watchedFile{{name: name, transfer: new(fetch.Transfer)}}
-	watched[0].transfer.Begin(tar.Bytes)
-	a.watchFiles(set, watched, func(began, ended func(int, string)) {
+	watched := []command.WatchedFile{{Name: name, Transfer: new(fetch.Transfer)}}
+	watched[0].Transfer.Begin(tar.Bytes)
+	a.WatchFiles(set, watched, func(began, ended func(int, string)) {
 		began(0, "")
-		err = tar.WriteTo(ctx, f, watched[0].transfer)
+		err = tar.WriteTo(ctx, f, watched[0].Transfer)
 		ended(0, "written")
 	})
 	if err != nil {
@@ -115,7 +116,7 @@ func (a *app) pack(ctx context.Context, set *settings, path string, o archiving)
 		return err
 	}
 	if tar.Left > 0 {
-		a.sayLater(count(tar.Left, "file") + " that " + o.base + " has are not in " + o.file + ": unpack it over that mirror")
+		a.SayLater(command.Count(tar.Left, "file") + " that " + o.base + " has are not in " + o.file + ": unpack it over that mirror")
 	}
 	return nil
 }

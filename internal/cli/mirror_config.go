@@ -3,13 +3,13 @@ package cli
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/release"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) mirrorConfigCommand() *cobra.Command {
+func mirrorConfigCommand(a *command.App) *cobra.Command {
 	var form, ca, version string
 	plain := false
 	c := &cobra.Command{
@@ -28,21 +28,21 @@ names its images.
 A runtime asks for the sandbox image of pods, pause, by a tag of its own, which need not
 be the one that kubeadm asks for: with DIR, containerd's and crio's say which the mirror
 holds, and how to set it.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify mirror config registry.example.com/k8s --for containerd  # a registry that was pushed to",
 			"kverify mirror config 10.0.0.5:8080 --plain-http --for crio  # kverify mirror serve",
 			"kverify mirror config DIR registry.example.com/k8s --for kubeadm  # for the release in DIR",
 		),
-		Args: needs(1, 2, "a registry", "kverify mirror config registry.example.com/k8s --for containerd"),
+		Args: command.Needs(1, 2, "a registry", "kverify mirror config registry.example.com/k8s --for containerd"),
 		RunE: func(c *cobra.Command, args []string) error {
-			a.running = true
+			a.Running = true
 			if form == "" {
-				return usagef("mirror config needs --for; write --for %s", orList(mirror.NodeForms))
+				return command.Usagef("mirror config needs --for; write --for %s", command.OrList(mirror.NodeForms))
 			}
-			if err := chosen("for", []string{form}, mirror.NodeForms); err != nil {
+			if err := command.Chosen("for", []string{form}, mirror.NodeForms); err != nil {
 				return err
 			}
-			base, err := registryURL(args[len(args)-1], plain)
+			base, err := command.RegistryURL(args[len(args)-1], plain)
 			if err != nil {
 				return err
 			}
@@ -63,20 +63,20 @@ holds, and how to set it.`,
 			}
 			text, err := n.Config(form)
 			if err != nil {
-				return &usageError{err: err}
+				return &command.UsageError{Err: err}
 			}
-			_, err = fmt.Fprint(a.stdout, text)
+			_, err = fmt.Fprint(a.Stdout, text)
 			return err
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&form, "for", "", "write it for `FORM`: "+orList(mirror.NodeForms))
+	f.StringVar(&form, "for", "", "write it for `FORM`: "+command.OrList(mirror.NodeForms))
 	f.BoolVar(&plain, "plain-http", false, "the registry is spoken to without TLS")
 	f.StringVar(&ca, "ca-file", "", "the CA of the registry's certificate, a `PATH` on the node")
 	f.StringVar(&version, "release", "", "kubeadm is to install this `VERSION`")
 	for _, own := range []string{"for", "plain-http", "ca-file", "release"} {
-		_ = f.SetAnnotation(own, notFromEnvironment, nil)
+		_ = f.SetAnnotation(own, command.NotFromEnvironment, nil)
 	}
 	_ = c.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(mirror.NodeForms, cobra.ShellCompDirectiveNoFileComp))
 	return c

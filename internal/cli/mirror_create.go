@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
@@ -20,6 +18,8 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 	"github.com/kverify/kverify/pkg/vouch"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // createOptions are what a mirror was asked for.
@@ -36,8 +36,8 @@ type createOptions struct {
 	allowUnknown, refresh, noRun bool
 }
 
-func (a *app) mirrorCreateCommand() *cobra.Command {
-	var flags shared
+func mirrorCreateCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var o createOptions
 	c := &cobra.Command{
 		Use:   "create VERSION... [NAME...]",
@@ -54,7 +54,7 @@ image of no release (registry.k8s.io/pause:3.9). Without any, all of them.
 
 What is there is not fetched again, and what was cut off is continued. What could
 not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify mirror create v1.27.2 --os linux --arch amd64 -d mirror  # for one kind of node",
 			"kverify mirror create v1.27.2 images kubeadm kubelet kubectl --os linux --arch amd64,arm64 -d mirror",
 			"kverify mirror create v1.27.1 v1.27.2 --all --with-kubeadm-images -d mirror  # every platform",
@@ -64,7 +64,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return &usageError{err: errors.New("mirror create needs a version and got none; write kverify mirror create v1.27.2 --os linux --arch amd64 -d DIR"), hint: "try: kverify mirror create --help"}
+				return &command.UsageError{Err: errors.New("mirror create needs a version and got none; write kverify mirror create v1.27.2 --os linux --arch amd64 -d DIR"), Hint: "try: kverify mirror create --help"}
 			}
 			return nil
 		},
@@ -83,28 +83,28 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
-	f.VisitAll(ownFlag(c))
-	c.RunE = func(c *cobra.Command, args []string) error { return a.createMirror(c, &flags, &o, args) }
-	flags.add(c)
+	f.VisitAll(command.OwnFlag(c))
+	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
+	flags.Add(c)
 	return c
 }
 
 // read sorts the arguments: what is a version, a range, a whole reference, or a name.
-func (o *createOptions) read(ctx context.Context, a *app, v *verify.Verifier, args []string) error {
+func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Verifier, args []string) error {
 	switch {
 	case o.dir == "":
-		return usagef("no directory was named; add -d DIR")
+		return command.Usagef("no directory was named; add -d DIR")
 	case o.all && len(o.oses)+len(o.arches) > 0:
-		return usagef("--all and --os or --arch contradict each other; give one of them")
+		return command.Usagef("--all and --os or --arch contradict each other; give one of them")
 	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
-		return usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
+		return command.Usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
 	case o.archive.base != "" && o.archive.file == "":
-		return usagef("--base is for an archive, and none is named; add --archive FILE")
+		return command.Usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
 	if err := o.archive.ready(o.dir); err != nil {
 		return err
 	}
-	for _, arg := range unique(args) {
+	for _, arg := range command.Unique(args) {
 		if release.IsRange(arg) {
 			list, err := release.Range(arg)
 			if err != nil {
@@ -114,19 +114,19 @@ func (o *createOptions) read(ctx context.Context, a *app, v *verify.Verifier, ar
 			continue
 		}
 		if _, _, err := release.Channel(arg); err == nil {
-			version, err := a.resolve(ctx, v.Fetch, arg)
+			version, err := a.Resolve(ctx, v.Fetch, arg)
 			if err != nil {
 				return err
 			}
-			a.sayLater(advise(version))
+			a.SayLater(command.Advise(version))
 			o.versions = append(o.versions, version)
 			continue
 		}
-		if err := foreignVersion(arg); err != nil {
+		if err := command.ForeignVersion(arg); err != nil {
 			return err
 		}
 		if ref, err := registry.ParseRef(arg); err == nil {
-			image, _ := published(ref)
+			image, _ := command.Published(ref)
 			o.refs = append(o.refs, image)
 			continue
 		}
@@ -135,7 +135,7 @@ func (o *createOptions) read(ctx context.Context, a *app, v *verify.Verifier, ar
 	slices.SortFunc(o.versions, release.Version.Compare)
 	o.versions = slices.Compact(o.versions)
 	if len(o.versions) == 0 {
-		return usagef("no version was named; write one first, such as kverify mirror create v1.27.2 %s", strings.Join(args, " "))
+		return command.Usagef("no version was named; write one first, such as kverify mirror create v1.27.2 %s", strings.Join(args, " "))
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Re
 		list, ok := release.KubeadmImages(v)
 		if !ok {
 			newest, _ := release.KubeadmKnown(v)
-			return w, usagef("which pause, etcd and coredns the kubeadm of %s asks for is unknown here, where the table that is built in goes up to %s; \"kubeadm config images list\" says it: name them, such as registry.k8s.io/pause:3.9, in place of --with-kubeadm-images", v, newest)
+			return w, command.Usagef("which pause, etcd and coredns the kubeadm of %s asks for is unknown here, where the table that is built in goes up to %s; \"kubeadm config images list\" says it: name them, such as registry.k8s.io/pause:3.9, in place of --with-kubeadm-images", v, newest)
 		}
 		for _, name := range list {
 			ref, err := registry.ParseRef(name)
@@ -192,19 +192,19 @@ func (o *createOptions) wants(names []string, p string) bool {
 	return want.Has(release.FileItem(p))
 }
 
-func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, args []string) error {
-	ctx, cancel, set, err := a.begin(c, flags)
+func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *createOptions, args []string) error {
+	ctx, cancel, set, err := a.Begin(c, flags)
 	if err != nil {
 		return err
 	}
 	defer cancel()
 	if c.Flags().Changed("checks") {
-		return usagef("--checks does not go with a mirror, which holds only what was proved in full; leave it out")
+		return command.Usagef("--checks does not go with a mirror, which holds only what was proved in full; leave it out")
 	}
-	if set.mirror != "" && set.key != "" {
-		return usagef("--key is for who uses a mirror; leave it out")
+	if set.Mirror != "" && set.Key != "" {
+		return command.Usagef("--key is for who uses a mirror; leave it out")
 	}
-	v, err := a.verifier(set)
+	v, err := a.Verifier(set)
 	if err != nil {
 		return err
 	}
@@ -220,21 +220,21 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, ar
 		}
 		wishes = append(wishes, w)
 	}
-	operator, err := a.operator(ctx, o.signKey, o.dir)
+	operator, err := operator(ctx, a, o.signKey, o.dir)
 	if err != nil {
 		return err
 	}
-	m, err := create.New(create.Options{Dir: o.dir, Verifier: v, RegistryURL: set.endpoints[imageHost], AllowUnknown: o.allowUnknown,
-		Refresh: o.refresh, Attempts: set.retry + 1, Tool: version().tool(), Operator: operator})
+	m, err := create.New(create.Options{Dir: o.dir, Verifier: v, RegistryURL: set.Endpoints[command.ImageHost], AllowUnknown: o.allowUnknown,
+		Refresh: o.refresh, Attempts: set.Retry + 1, Tool: command.ThisBuild().Tool(), Operator: operator})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softMemory))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(command.SoftMemory))
 	var all report.Report
 	listed := 0
 	for _, w := range wishes {
-		r, made, err := a.createOne(ctx, set, m, w, o)
+		r, made, err := createOne(ctx, a, set, m, w, o)
 		if err != nil {
 			return err
 		}
@@ -257,42 +257,42 @@ func (a *app) createMirror(c *cobra.Command, flags *shared, o *createOptions, ar
 		return nil
 	}
 	m.Sweep()
-	a.code = verdictExit[all.Verdict()]
+	a.Code = command.VerdictExit[all.Verdict()]
 	if o.archive.file != "" && listed == len(wishes) {
-		if err := a.pack(ctx, set, o.dir, o.archive); err != nil {
+		if err := pack(ctx, a, set, o.dir, o.archive); err != nil {
 			return err
 		}
 	}
-	a.sayRemarks(set)
-	return a.write(all, set)
+	a.SayRemarks(set)
+	return a.Write(all, set)
 }
 
 // createOne carries one release.
-func (a *app) createOne(ctx context.Context, set *settings, m *create.Maker, w create.Request, o *createOptions) (report.Report, create.Committed, error) {
+func createOne(ctx context.Context, a *command.App, set *command.Settings, m *create.Maker, w create.Request, o *createOptions) (report.Report, create.Committed, error) {
 	var plan *create.Plan
 	var err error
-	a.watch(set, m.Verifier.Progress, w.Version.String(), func() { plan, err = m.Plan(ctx, w) })
+	a.Watch(set, m.Verifier.Progress, w.Version.String(), func() { plan, err = m.Plan(ctx, w) })
 	if err != nil {
 		return report.Report{}, create.Committed{}, err
 	}
 	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
 		if missing := o.missing(w, plan); missing != "" {
-			return report.Report{}, create.Committed{}, plan.None(ctx, usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
+			return report.Report{}, create.Committed{}, plan.None(ctx, command.Usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
 		}
 	}
 	if o.noRun {
-		return plan.Report, create.Committed{}, a.listItems(w, plan)
+		return plan.Report, create.Committed{}, listItems(a, w, plan)
 	}
 	if err := plan.Room(); err != nil {
 		return report.Report{}, create.Committed{}, err
 	}
-	watched := make([]watchedFile, len(plan.Items))
+	watched := make([]command.WatchedFile, len(plan.Items))
 	for i, it := range plan.Items {
-		watched[i].name, watched[i].transfer = it.Name, &it.Transfer
+		watched[i].Name, watched[i].Transfer = it.Name, &it.Transfer
 	}
 	if len(plan.Items) > 0 {
-		a.watchFiles(set, watched, func(began, ended func(int, string)) {
-			plan.Run(ctx, min(filesAtOnce, set.jobs), began, ended)
+		a.WatchFiles(set, watched, func(began, ended func(int, string)) {
+			plan.Run(ctx, min(filesAtOnce, set.Jobs), began, ended)
 		})
 	}
 	r, made, err := plan.Commit(ctx)
@@ -301,32 +301,32 @@ func (a *app) createOne(ctx context.Context, set *settings, m *create.Maker, w c
 	}
 	switch {
 	case made.Listed && r.Verdict() == report.Verified:
-		a.sayLater(fmt.Sprintf("%s: %s and %s are in the mirror %s", w.Version, count(len(plan.Items)-plan.Files(), "blob"), count(plan.Files(), "file"), o.dir))
+		a.SayLater(fmt.Sprintf("%s: %s and %s are in the mirror %s", w.Version, command.Count(len(plan.Items)-plan.Files(), "blob"), command.Count(plan.Files(), "file"), o.dir))
 	case made.Listed:
-		a.sayLater(fmt.Sprintf("%s is in the mirror %s, except for what could not be proved: that lies outside of what is served, and MANIFEST.json records it", w.Version, o.dir))
+		a.SayLater(fmt.Sprintf("%s is in the mirror %s, except for what could not be proved: that lies outside of what is served, and MANIFEST.json records it", w.Version, o.dir))
 	case r.Verdict() == report.Refuted:
-		a.sayLater(fmt.Sprintf("%s: something was refuted, and nothing of it was listed in %s", w.Version, o.dir))
+		a.SayLater(fmt.Sprintf("%s: something was refuted, and nothing of it was listed in %s", w.Version, o.dir))
 	default:
-		a.sayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
+		a.SayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
 	}
-	a.sayAboutMirror(made, w, o)
+	sayAboutMirror(a, made, w, o)
 	return r, made, nil
 }
 
 // sayAboutMirror says what the people inside should know.
-func (a *app) sayAboutMirror(made create.Committed, w create.Request, o *createOptions) {
+func sayAboutMirror(a *command.App, made create.Committed, w create.Request, o *createOptions) {
 	if !made.Listed {
 		return
 	}
 	if made.Unsigned {
-		a.sayLater("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
+		a.SayLater("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
 	}
 	if len(made.Absent) > 0 {
-		a.sayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
+		a.SayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
 			strings.Join(made.Absent, ", ")))
 	}
 	if len(w.Also) > 0 && o.signKey == "" {
-		a.sayLater("images of no release (pause, etcd, coredns) have no signed SBOM: without network they are verified only if you vouch for the mirror, --sign-key here and --key inside; else they are unknown there")
+		a.SayLater("images of no release (pause, etcd, coredns) have no signed SBOM: without network they are verified only if you vouch for the mirror, --sign-key here and --key inside; else they are unknown there")
 	}
 }
 
@@ -344,46 +344,46 @@ func (o *createOptions) missing(w create.Request, plan *create.Plan) string {
 }
 
 // listItems prints what would be brought in.
-func (a *app) listItems(w create.Request, plan *create.Plan) error {
+func listItems(a *command.App, w create.Request, plan *create.Plan) error {
 	var b strings.Builder
 	for _, it := range plan.Items {
 		size := "?"
 		if it.Size > 0 {
-			size = bytesText(it.Size)
+			size = command.BytesText(it.Size)
 		}
 		fmt.Fprintf(&b, "%s  %s  %s\n", w.Version, size, it.Name)
 	}
-	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
-	if code := verdictExit[plan.Report.Verdict()]; a.code == exitVerified || code == exitRefuted { // which outweighs an unknown
-		a.code = code
+	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
+	if code := command.VerdictExit[plan.Report.Verdict()]; a.Code == command.ExitVerified || code == command.ExitRefuted { // which outweighs an unknown
+		a.Code = code
 	}
-	a.say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), bytesText(plan.Need), count(plan.Files(), "file"))
+	a.Say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), command.BytesText(plan.Need), command.Count(plan.Files(), "file"))
 	return err
 }
 
 // operator reads the key that signs the mirror's list.
-func (a *app) operator(ctx context.Context, path, dir string) (*vouch.Operator, error) {
+func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Operator, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := readFile(ctx, path, maxKeyFile)
+	text, err := command.ReadFile(ctx, path, command.MaxKeyFile)
 	if err != nil {
-		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, plainError(err))
+		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, command.PlainError(err))
 	}
-	password := []byte(a.getenv("COSIGN_PASSWORD"))
-	if fd, ok := terminal(a.stderr); ok && len(password) == 0 {
-		fmt.Fprintf(a.stderr, "Password of %s: ", render.Escape(path))
+	password := []byte(a.Getenv("COSIGN_PASSWORD"))
+	if fd, ok := command.Terminal(a.Stderr); ok && len(password) == 0 {
+		fmt.Fprintf(a.Stderr, "Password of %s: ", render.Escape(path))
 		if password, err = term.ReadPassword(fd); err != nil {
-			return nil, usagef("--sign-key %s: no password could be read (%w); set COSIGN_PASSWORD", path, err)
+			return nil, command.Usagef("--sign-key %s: no password could be read (%w); set COSIGN_PASSWORD", path, err)
 		}
-		fmt.Fprintln(a.stderr)
+		fmt.Fprintln(a.Stderr)
 	}
 	o, err := vouch.ReadOperator(text, password)
 	if err != nil {
-		return nil, usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
+		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
 	}
-	if outsideOf(dir, dir, "--sign-key", path) != nil && mirrorExists(dir) {
-		return nil, usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)
+	if command.OutsideOf(dir, dir, "--sign-key", path) != nil && mirrorExists(dir) {
+		return nil, command.Usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)
 	}
 	return o, nil
 }

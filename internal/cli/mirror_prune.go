@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/release"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) mirrorPruneCommand() *cobra.Command {
+func mirrorPruneCommand(a *command.App) *cobra.Command {
 	var keep []string
 	var dry, quiet bool
 	var signKey string
@@ -23,19 +23,19 @@ func (a *app) mirrorPruneCommand() *cobra.Command {
 needed: blobs that no image shares, files, and what interrupted runs have left.
 Without --keep every release stays, and only such leftovers go. It needs no network,
 so that a mirror inside is pruned inside.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify mirror prune DIR --keep v1.27.2,v1.28.1 --dry-run  # what would go",
 			"kverify mirror prune DIR --keep v1.27.2,v1.28.1",
 			"kverify mirror prune DIR  # only what nothing lists",
 		),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &usageError{err: errors.New("mirror prune takes one directory; write kverify mirror prune DIR"), hint: "try: kverify mirror prune --help"}
+				return &command.UsageError{Err: errors.New("mirror prune takes one directory; write kverify mirror prune DIR"), Hint: "try: kverify mirror prune --help"}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			a.running = true
+			a.Running = true
 			o := create.PruneOptions{Dir: args[0], DryRun: dry}
 			for _, k := range keep {
 				v, err := release.ParseVersion(k)
@@ -45,7 +45,7 @@ so that a mirror inside is pruned inside.`,
 				o.Keep = append(o.Keep, v)
 			}
 			var err error
-			if o.Operator, err = a.operator(c.Context(), signKey, args[0]); err != nil {
+			if o.Operator, err = operator(c.Context(), a, signKey, args[0]); err != nil {
 				return err
 			}
 			out, err := create.Prune(o)
@@ -53,7 +53,7 @@ so that a mirror inside is pruned inside.`,
 				return err
 			}
 			for _, name := range out.Files {
-				if _, err := fmt.Fprintln(a.stdout, render.Escape(name)); err != nil {
+				if _, err := fmt.Fprintln(a.Stdout, render.Escape(name)); err != nil {
 					return err
 				}
 			}
@@ -66,11 +66,11 @@ so that a mirror inside is pruned inside.`,
 			}
 			what := ""
 			if len(out.Releases) > 0 {
-				what = fmt.Sprintf(" with %s and %s of images", strings.Join(out.Releases, ", "), count(out.Names, "name"))
+				what = fmt.Sprintf(" with %s and %s of images", strings.Join(out.Releases, ", "), command.Count(out.Names, "name"))
 			}
-			a.say("%s of %s%s: %s", count(len(out.Files), "file"), bytesText(out.Bytes), what, did)
+			a.Say("%s of %s%s: %s", command.Count(len(out.Files), "file"), command.BytesText(out.Bytes), what, did)
 			if out.Unsigned {
-				a.say("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
+				a.Say("MANIFEST.json has changed, and its old signature, which no longer fits, was removed; sign it with --sign-key")
 			}
 			return nil
 		},

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -16,6 +15,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/spf13/cobra"
 )
 
 const (
@@ -31,8 +31,8 @@ type shipment struct {
 	plain, overwrite, dryRun bool
 }
 
-func (a *app) mirrorPushCommand() *cobra.Command {
-	flags := shared{cache: "", noCache: true}
+func mirrorPushCommand(a *command.App) *cobra.Command {
+	flags := command.Shared{Cache: "", NoCache: true}
 	var s shipment
 	c := &cobra.Command{
 		Use:   "push DIR|FILE.tar REGISTRY[/PREFIX] [VERSION...]",
@@ -55,47 +55,47 @@ SSL_CERT_FILE. Plain HTTP is spoken only if it is asked for, by
 
 Inside, the copies are judged with the mirror's papers:
 kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/PREFIX`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify mirror push DIR registry.example.com/k8s  # everything in DIR",
 			"kverify mirror push DIR registry.example.com/k8s v1.27.2  # one release of it",
 			"kverify mirror push DIR registry.example.com/k8s --dry-run  # only say what there is to do",
 			"kverify mirror push DIR registry.example.com/k8s --dry-run -o name  # the repositories to create where none are made by themselves",
 			"kverify mirror push mirror.tar 10.0.0.5:5000 --plain-http  # an archive, a registry without TLS",
 		),
-		Args: needs(2, -1, "a mirror and a registry", "kverify mirror push DIR registry.example.com/k8s"),
+		Args: command.Needs(2, -1, "a mirror and a registry", "kverify mirror push DIR registry.example.com/k8s"),
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be pushed, and change nothing")
 	f.BoolVar(&s.overwrite, "overwrite", false, "give tags that name something else what the mirror says")
 	f.BoolVar(&s.plain, "plain-http", false, "speak to the registry without TLS")
-	flags.ownTLS.add(f)
-	flags.addTrust(f)
-	flags.addKey(f)
-	flags.addJobs(f, pushJobs, "send `N` requests side by side")
-	flags.addPace(f, endRun)
-	flags.output.addReport(c)
+	flags.OwnTLS.Add(f)
+	flags.AddTrust(f)
+	flags.AddKey(f)
+	flags.AddJobs(f, pushJobs, "send `N` requests side by side")
+	flags.AddPace(f, command.EndRun)
+	flags.Output.AddReport(c)
 	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
-	flags.addTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
+	flags.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
-		_ = f.SetAnnotation(own, notFromEnvironment, nil)
+		_ = f.SetAnnotation(own, command.NotFromEnvironment, nil)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if s.dryRun {
-			flags.output.formats = []string{"table", "json", "name"}
+			flags.Output.Formats = []string{"table", "json", "name"}
 		}
-		ctx, cancel, set, err := a.begin(c, &flags)
+		ctx, cancel, set, err := a.Begin(c, &flags)
 		if err != nil {
 			return err
 		}
 		defer cancel()
-		return a.push(ctx, set, s, args)
+		return pushMirror(ctx, a, set, s, args)
 	}
 	return c
 }
 
-func (a *app) push(ctx context.Context, set *settings, s shipment, args []string) error {
-	base, err := registryURL(args[1], s.plain)
+func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s shipment, args []string) error {
+	base, err := command.RegistryURL(args[1], s.plain)
 	if err != nil {
 		return err
 	}
@@ -107,8 +107,8 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 		}
 		versions = append(versions, version)
 	}
-	set.mirror = args[0]
-	v, err := a.verifier(set)
+	set.Mirror = args[0]
+	v, err := a.Verifier(set)
 	if err != nil {
 		return err
 	}
@@ -120,42 +120,42 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 	held := dir.Images()
 	for _, version := range versions {
 		if !slices.ContainsFunc(held, func(r registry.Ref) bool { return r.Tag == version.String() }) {
-			return usagef("%s holds no image of %s; see its MANIFEST.json, or leave the version out", args[0], version)
+			return command.Usagef("%s holds no image of %s; see its MANIFEST.json, or leave the version out", args[0], version)
 		}
 	}
 	if len(held) == 0 {
-		return usagef("%s holds no images; give a mirror that has some", args[0])
+		return command.Usagef("%s holds no images; give a mirror that has some", args[0])
 	}
 
 	// The mirror first: what is not proved here goes nowhere.
 	var judged report.Report
-	a.watch(set, v.Progress, "verifying "+args[0], func() { judged, err = dir.Judge(ctx, v, versions) })
+	a.Watch(set, v.Progress, "verifying "+args[0], func() { judged, err = dir.Judge(ctx, v, versions) })
 	if err != nil {
 		return err
 	}
 	verified := dir.Verified(judged)
-	network := set.namedHosts(commitTime, base.Host)
-	if set.verbose {
-		network = &fetch.Trace{Next: network, W: a.stderr}
+	network := set.NamedHosts(commitTime, base.Host)
+	if set.Verbose {
+		network = &fetch.Trace{Next: network, W: a.Stderr}
 	}
 	p := push.Options{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network, Full: full(nil)}, Keychain: a.keychain(ctx),
-			Endpoints: map[string]string{imageHost: base.String()},
+			Fetch: &fetch.Client{Transport: network, Full: command.Full(nil)}, Keychain: a.Keychain(ctx),
+			Endpoints: map[string]string{command.ImageHost: base.String()},
 		},
-		Admit: func(ref registry.Ref) bool { return ref.Host == imageHost && verified(ref) },
-		Jobs:  set.jobs, Attempts: set.retry + 1, Overwrite: s.overwrite, DryRun: s.dryRun,
+		Admit: func(ref registry.Ref) bool { return ref.Host == command.ImageHost && verified(ref) },
+		Jobs:  set.Jobs, Attempts: set.Retry + 1, Overwrite: s.overwrite, DryRun: s.dryRun,
 		Progress: new(push.Progress),
 	}
 	var result *push.Result
-	a.watchBytes(set, "to "+base.Host, p.Progress.Counts, func() { result, err = push.Run(ctx, dir, p) })
+	a.WatchBytes(set, "to "+base.Host, p.Progress.Counts, func() { result, err = push.Run(ctx, dir, p) })
 	if err != nil {
 		return err
 	}
 	there := base.Host + base.Path
-	a.sayShipped(set, s, there, result)
-	a.sayUnmade(there, result)
-	a.sayRemarks(set)
+	sayShipped(a, set, s, there, result)
+	sayUnmade(a, there, result)
+	a.SayRemarks(set)
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {
@@ -163,54 +163,54 @@ func (a *app) push(ctx context.Context, set *settings, s shipment, args []string
 			return slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.State == push.WouldPush && c.In(there) == res.Subject })
 		})
 		r.Results = append(r.Results, judged.Results...)
-		a.code = verdictExit[r.Verdict()]
-		return a.listCopies(set, there, result)
+		a.Code = command.VerdictExit[r.Verdict()]
+		return listCopies(a, set, there, result)
 	}
-	a.code = verdictExit[r.Verdict()]
-	return a.write(r, set)
+	a.Code = command.VerdictExit[r.Verdict()]
+	return a.Write(r, set)
 }
 
 // sayShipped sums up on stderr what a push did.
-func (a *app) sayShipped(set *settings, s shipment, there string, r *push.Result) {
-	if set.quiet {
+func sayShipped(a *command.App, set *command.Settings, s shipment, there string, r *push.Result) {
+	if set.Quiet {
 		return
 	}
 	n := map[push.State]int{}
 	for _, c := range r.Names {
 		n[c.State]++
 		if c.Note != "" {
-			a.say("%s: %s", c.Ref, c.Note)
+			a.Say("%s: %s", c.Ref, c.Note)
 		}
 	}
 	if s.dryRun {
-		a.say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
-			count(n[push.WouldPush], "name"), there, n[push.AlreadyThere], count(r.Sent, "blob"), bytesText(r.Bytes))
+		a.Say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
+			command.Count(n[push.WouldPush], "name"), there, n[push.AlreadyThere], command.Count(r.Sent, "blob"), command.BytesText(r.Bytes))
 	} else {
 		for _, c := range r.Causes() {
 			if c.Count > 1 {
-				a.say("%s failed for one cause, such as %s: %v", count(c.Count, "name"), c.First.Ref, c.First.Err)
+				a.Say("%s failed for one cause, such as %s: %v", command.Count(c.Count, "name"), c.First.Ref, c.First.Err)
 			}
 		}
-		a.say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
-			count(n[push.Pushed], "name"), there, n[push.AlreadyThere], n[push.Failed], count(r.Sent, "blob"), bytesText(r.Bytes), r.Mounted, r.Present)
+		a.Say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
+			command.Count(n[push.Pushed], "name"), there, n[push.AlreadyThere], n[push.Failed], command.Count(r.Sent, "blob"), command.BytesText(r.Bytes), r.Mounted, r.Present)
 	}
 }
 
 // sayUnmade lists the repositories that somebody must make first, once.
-func (a *app) sayUnmade(there string, r *push.Result) {
+func sayUnmade(a *command.App, there string, r *push.Result) {
 	if list := r.MissingRepositories(there); len(list) > 0 {
-		a.say("%s has no such repositories, and makes none by itself; make these, and push again (--dry-run -o name lists all that a push needs):", there)
+		a.Say("%s has no such repositories, and makes none by itself; make these, and push again (--dry-run -o name lists all that a push needs):", there)
 		for _, repo := range list {
-			a.say("  %s", repo)
+			a.Say("  %s", repo)
 		}
 	}
 }
 
 // listCopies prints what a dry run found, a name a line, or the repositories alone.
-func (a *app) listCopies(set *settings, there string, r *push.Result) error {
+func listCopies(a *command.App, set *command.Settings, there string, r *push.Result) error {
 	var b strings.Builder
-	if set.outputs[0].format == "name" {
-		_, err := fmt.Fprintln(a.stdout, strings.Join(r.Repositories(there), "\n"))
+	if set.Outputs[0].Format == "name" {
+		_, err := fmt.Fprintln(a.Stdout, strings.Join(r.Repositories(there), "\n"))
 		return err
 	}
 	for _, c := range r.Names {
@@ -220,6 +220,6 @@ func (a *app) listCopies(set *settings, there string, r *push.Result) error {
 		}
 		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.In(there), what)
 	}
-	_, err := fmt.Fprint(a.stdout, render.EscapeLines(b.String()))
+	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
 	return err
 }

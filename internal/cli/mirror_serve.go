@@ -13,14 +13,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/web"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/serve"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/spf13/cobra"
 )
 
 // serving is what mirror serve was asked for.
@@ -32,8 +32,8 @@ type serving struct {
 	verify    string
 }
 
-func (a *app) mirrorServeCommand() *cobra.Command {
-	var flags shared
+func mirrorServeCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var s serving
 	c := &cobra.Command{
 		Use:   "serve DIR|FILE.tar",
@@ -49,7 +49,7 @@ refuted is withheld, and what is unknown is served and said to be so.
 
 /healthz says that it serves, /metrics what it did. SIGINT and SIGTERM end it, after
 the answers that are under way.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify mirror serve DIR  # on http://127.0.0.1:8080, the page included",
 			"kverify mirror serve DIR --listen :443 --tls-cert tls.crt --tls-key tls.key  # for others, over TLS",
 			"kverify mirror serve DIR --verify first  # begin only if all of it is verified",
@@ -59,11 +59,11 @@ the answers that are under way.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
-				return &usageError{err: errors.New("mirror serve needs a mirror and got none; write kverify mirror serve DIR"), hint: "try: kverify mirror serve --help"}
+				return &command.UsageError{Err: errors.New("mirror serve needs a mirror and got none; write kverify mirror serve DIR"), Hint: "try: kverify mirror serve --help"}
 			case 1:
 				return nil
 			}
-			return &usageError{err: fmt.Errorf("mirror serve takes one mirror and got %d; a mirror holds several releases", len(args)), hint: "try: kverify mirror serve --help"}
+			return &command.UsageError{Err: fmt.Errorf("mirror serve takes one mirror and got %d; a mirror holds several releases", len(args)), Hint: "try: kverify mirror serve --help"}
 		},
 	}
 	f := c.Flags()
@@ -74,21 +74,21 @@ the answers that are under way.`,
 	f.StringVar(&s.accessLog, "access-log", "-", "log requests to this `FILE`; - is stdout, none is nowhere")
 	f.StringVar(&s.verify, "verify", "background", "verify the mirror in the `background`, first, or off")
 	for _, name := range []string{"listen", "tls-cert", "tls-key", "access-log", "verify"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
-	flags.addTrust(f)
-	flags.addKey(f)
-	flags.addJobs(f, defaultJobs, examineSubjects)
-	flags.addQuiet(f, "no remarks on stderr")
+	flags.AddTrust(f)
+	flags.AddKey(f)
+	flags.AddJobs(f, command.DefaultJobs, command.ExamineSubjects)
+	flags.AddQuiet(f, "no remarks on stderr")
 	_ = c.RegisterFlagCompletionFunc("verify", cobra.FixedCompletions(verifyModes, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, args []string) error {
-		ctx, cancel, set, err := a.begin(c, &flags)
+		ctx, cancel, set, err := a.Begin(c, &flags)
 		if err != nil {
 			return err
 		}
 		defer cancel()
 		s.dir = args[0]
-		return a.serve(ctx, set, s)
+		return serveMirror(ctx, a, set, s)
 	}
 	return c
 }
@@ -98,9 +98,9 @@ var verifyModes = []string{"background", "first", "off"}
 func (s serving) check() error {
 	switch {
 	case (s.cert == "") != (s.key == ""):
-		return usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
+		return command.Usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
-		return usagef("--verify %q is invalid; write %s", s.verify, orList(verifyModes))
+		return command.Usagef("--verify %q is invalid; write %s", s.verify, command.OrList(verifyModes))
 	}
 	return nil
 }
@@ -119,31 +119,31 @@ const (
 	lookEvery = 2 * time.Second
 )
 
-// serve runs until ctx ends.
-func (a *app) serve(ctx context.Context, set *settings, s serving) error {
+// serveMirror runs until ctx ends.
+func serveMirror(ctx context.Context, a *command.App, set *command.Settings, s serving) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	set.mirror = s.dir
-	if _, err := a.verifier(set); err != nil { // flags that make no sense, before anything is listening
+	set.Mirror = s.dir
+	if _, err := a.Verifier(set); err != nil { // flags that make no sense, before anything is listening
 		return err
 	}
 	dir, err := mirror.Open(s.dir)
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := a.openLog(s.accessLog)
+	log, closeLog, err := openLog(a, s.accessLog)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
 	h := serve.NewHandler(dir)
-	h.Log, h.Tool = log, version().tool()
+	h.Log, h.Tool = log, command.ThisBuild().Tool()
 	server := &http.Server{
-		Handler: h, ErrorLog: a.serverLog(set),
+		Handler: h, ErrorLog: a.ServerLog(set),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
 	}
-	if server.TLSConfig, err = serverTLS(ctx, s.cert, s.key); err != nil {
+	if server.TLSConfig, err = command.ServerTLS(ctx, s.cert, s.key); err != nil {
 		return err
 	}
 	page := web.New(dir.Contents(), h.Tool)
@@ -155,22 +155,22 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 			return err
 		}
 		if v := r.Verdict(); v != report.Verified {
-			a.code = verdictExit[v]
+			a.Code = command.VerdictExit[v]
 			return fmt.Errorf("the mirror %s is not served: of its subjects %d are refuted and %d unknown; see kverify verify %s, or serve it with --verify background", s.dir, r.Count(report.Refuted), r.Count(report.Unknown), s.dir)
 		}
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
 	if err != nil {
-		return usagef("--listen %s: %w; name an ADDRESS:PORT of this machine that is free", s.listen, plainError(err))
+		return command.Usagef("--listen %s: %w; name an ADDRESS:PORT of this machine that is free", s.listen, command.PlainError(err))
 	}
 	scheme := "http"
 	if server.TLSConfig != nil {
 		scheme = "https"
 	}
-	if !set.quiet {
-		a.say("serving %s on %s://%s", s.dir, scheme, ln.Addr())
+	if !set.Quiet {
+		a.Say("serving %s on %s://%s", s.dir, scheme, ln.Addr())
 	}
-	return a.serveUntil(ctx, server, ln, func(ctx context.Context) {
+	return serveUntil(ctx, a, server, ln, func(ctx context.Context) {
 		if s.verify == "background" {
 			state.verify(ctx)
 		}
@@ -179,7 +179,7 @@ func (a *app) serve(ctx context.Context, set *settings, s serving) error {
 }
 
 // serveUntil serves on ln, works beside it, and ends both with ctx.
-func (a *app) serveUntil(ctx context.Context, server *http.Server, ln net.Listener, work func(context.Context)) (err error) {
+func serveUntil(ctx context.Context, a *command.App, server *http.Server, ln net.Listener, work func(context.Context)) (err error) {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	par.Do(
@@ -195,7 +195,7 @@ func (a *app) serveUntil(ctx context.Context, server *http.Server, ln net.Listen
 			<-working.Done()
 			draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 			defer cancel()
-			a.drained = server.Shutdown(draining) == nil
+			a.Drained = server.Shutdown(draining) == nil
 			_ = server.Close()
 		},
 		func() { work(working) },
@@ -207,10 +207,10 @@ func (a *app) serveUntil(ctx context.Context, server *http.Server, ln net.Listen
 }
 
 // openLog opens the access log.
-func (a *app) openLog(name string) (io.Writer, func(), error) {
+func openLog(a *command.App, name string) (io.Writer, func(), error) {
 	switch name {
 	case "-":
-		return a.stdout, func() {}, nil
+		return a.Stdout, func() {}, nil
 	case "none":
 		return nil, func() {}, nil
 	}
@@ -222,15 +222,15 @@ func (a *app) openLog(name string) (io.Writer, func(), error) {
 		f, err = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 	}
 	if err != nil {
-		return nil, nil, usagef("--access-log %s: %w; name a file that can be written to", name, plainError(err))
+		return nil, nil, command.Usagef("--access-log %s: %w; name a file that can be written to", name, command.PlainError(err))
 	}
 	return f, func() { _ = f.Close() }, nil
 }
 
 // served is a mirror that is being served.
 type served struct {
-	app     *app
-	set     *settings
+	app     *command.App
+	set     *command.Settings
 	dir     *mirror.Dir
 	handler *serve.Handler
 	page    *web.Page
@@ -241,7 +241,7 @@ type served struct {
 func (s *served) inspect(ctx context.Context) (report.Report, error) {
 	held := s.dir.Contents()
 	s.page.Pending(held)
-	v, err := s.app.verifier(s.set)
+	v, err := s.app.Verifier(s.set)
 	if err != nil {
 		s.page.Failed(held, err)
 		return report.Report{}, err
@@ -264,9 +264,9 @@ func (s *served) verify(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		s.app.say("%s could not be verified: %v; it is served without verdicts", s.set.mirror, err)
-	case !s.set.quiet || r.Verdict() == report.Refuted:
-		s.app.say("%s: %s: %d verified, %d refuted, %d unknown", s.set.mirror, r.Verdict(), r.Count(report.Verified), r.Count(report.Refuted), r.Count(report.Unknown))
+		s.app.Say("%s could not be verified: %v; it is served without verdicts", s.set.Mirror, err)
+	case !s.set.Quiet || r.Verdict() == report.Refuted:
+		s.app.Say("%s: %s: %d verified, %d refuted, %d unknown", s.set.Mirror, r.Verdict(), r.Count(report.Verified), r.Count(report.Refuted), r.Count(report.Unknown))
 	}
 }
 
@@ -281,15 +281,15 @@ func (s *served) watch(ctx context.Context, verify bool) {
 			return
 		case <-tick.C:
 		}
-		now := stamp(s.set.mirror)
+		now := stamp(s.set.Mirror)
 		if now == s.seen || now != before {
 			before = now
 			continue
 		}
 		s.seen = now
-		dir, err := mirror.Open(s.set.mirror)
+		dir, err := mirror.Open(s.set.Mirror)
 		if err != nil {
-			s.app.say("%s has changed, and cannot be opened: %v; it is served as it was", s.set.mirror, err)
+			s.app.Say("%s has changed, and cannot be opened: %v; it is served as it was", s.set.Mirror, err)
 			continue
 		}
 		s.dir = dir // the one before is closed by the runtime, when nothing is sent from it any more

@@ -8,15 +8,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) notesCommand() *cobra.Command {
-	var flags shared
+func notesCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var want noteFilter
 	c := &cobra.Command{
 		Use:   "notes VERSION",
@@ -28,31 +28,33 @@ everything since the .0 before, and of the patches of VERSION's own minor.
 Filters join: a note must match one --kind, one --sig, and --grep, a regular
 expression ("(?i)" before it ignores case). Notes prove nothing; who published the
 CHANGELOG is said on stderr.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify notes v1.27.2",
 			"kverify notes v1.27.2 --since v1.26.4  # what an upgrade brings",
 			"kverify notes v1.27.2 --kind bug --sig node  # what was mended in the kubelet",
 			"kverify notes v1.27.2 --grep '(?i)kube-proxy' -o markdown",
 			"kverify notes v1.27.2 -o json  # for a program",
 		),
-		Args:              needs(1, 1, "one version", "kverify notes v1.27.2"),
-		ValidArgsFunction: completeVersions(false, nil),
-		RunE:              a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.notes(ctx, want, args[0]) }),
+		Args:              command.Needs(1, 1, "one version", "kverify notes v1.27.2"),
+		ValidArgsFunction: command.CompleteVersions(false, nil),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			return notes(ctx, r, want, args[0])
+		}),
 	}
 	f := c.Flags()
-	f.StringSliceVar(&want.kinds, "kind", nil, "only this `KIND`: "+orList(noteKinds)+"; repeatable")
+	f.StringSliceVar(&want.kinds, "kind", nil, "only this `KIND`: "+command.OrList(noteKinds)+"; repeatable")
 	f.StringSliceVar(&want.sigs, "sig", nil, "only of this `SIG`, such as node or api-machinery; repeatable")
 	f.StringVar(&want.grep, "grep", "", "only what this regular `EXPRESSION` matches")
 	f.StringVar(&want.since, "since", "", "of every version after this `VERSION`")
 	for _, name := range []string{"kind", "sig", "grep", "since"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
 	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(noteKinds, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("sig", cobra.FixedCompletions(sigs, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("since", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return versions(), cobra.ShellCompDirectiveNoFileComp
+		return command.Versions(), cobra.ShellCompDirectiveNoFileComp
 	})
-	flags.addAsking(c, render.NotesFormats...)
+	flags.AddAsking(c, render.NotesFormats...)
 	return c
 }
 
@@ -77,28 +79,28 @@ func sigName(s string) string {
 	return strings.TrimPrefix(strings.NewReplacer(" ", "-", "_", "-").Replace(strings.ToLower(s)), "sig-")
 }
 
-func (r *readOnlyRun) notes(ctx context.Context, want noteFilter, spec string) error {
-	if err := chosen("kind", want.kinds, noteKinds); err != nil {
+func notes(ctx context.Context, r *command.ReadOnlyRun, want noteFilter, spec string) error {
+	if err := command.Chosen("kind", want.kinds, noteKinds); err != nil {
 		return err
 	}
 	pattern, err := regexp.Compile(want.grep)
 	if err != nil {
-		return usagef("--grep %q is not a regular expression: %v; correct it, or put \\ before what is meant literally", want.grep, err)
+		return command.Usagef("--grep %q is not a regular expression: %v; correct it, or put \\ before what is meant literally", want.grep, err)
 	}
-	version, err := r.resolve(ctx, spec)
+	version, err := r.Resolve(ctx, spec)
 	if err != nil {
 		return err
 	}
 	from := release.Version{}
 	if want.since != "" {
-		if from, err = r.resolve(ctx, want.since); err != nil {
+		if from, err = r.Resolve(ctx, want.since); err != nil {
 			return err
 		}
 		if from.Compare(version) >= 0 || from.Major != version.Major {
-			return usagef("--since %s is not before %s; name an older version of 1.x", from, version)
+			return command.Usagef("--since %s is not before %s; name an older version of 1.x", from, version)
 		}
 	}
-	view, err := r.readNotes(ctx, from, version)
+	view, err := readNotes(ctx, r, from, version)
 	if err != nil {
 		return err
 	}
@@ -106,9 +108,9 @@ func (r *readOnlyRun) notes(ctx context.Context, want noteFilter, spec string) e
 		return err
 	}
 	if len(view.Notes) == 0 {
-		r.remark("%s: no note matches", version)
+		r.Remark("%s: no note matches", version)
 	}
-	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 		return render.Notes(w, *view, format, o)
 	})
 	return err
@@ -119,15 +121,15 @@ func (r *readOnlyRun) notes(ctx context.Context, want noteFilter, spec string) e
 const maxMinors = 12
 
 // readNotes reads the notes after from, which may be zero, up to version.
-func (r *readOnlyRun) readNotes(ctx context.Context, from, version release.Version) (*render.NotesView, error) {
+func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version release.Version) (*render.NotesView, error) {
 	if version.Minor-from.Minor > maxMinors && !from.IsZero() {
-		return nil, usagef("from %s to %s are more than %d minor versions; ask in two steps", from, version, maxMinors)
+		return nil, command.Usagef("from %s to %s are more than %d minor versions; ask in two steps", from, version, maxMinors)
 	}
 	first := version.Minor
 	if !from.IsZero() && from.Minor < version.Minor {
 		first = from.Minor + 1
 	}
-	v, err := r.ask()
+	v, err := r.Ask()
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,7 @@ func (r *readOnlyRun) readNotes(ctx context.Context, from, version release.Versi
 		}
 		view.Sources = append(view.Sources, m.source)
 		view.Notes = append(view.Notes, m.notes...)
-		r.remark("%s: %s", m.source.URL, origin(m.source.Origin))
+		r.Remark("%s: %s", m.source.URL, command.Origin(m.source.Origin))
 	}
 	return view, nil
 }
@@ -215,7 +217,7 @@ func (f noteFilter) apply(view *render.NotesView, pattern *regexp.Regexp) error 
 	var asked []string
 	for _, s := range f.sigs {
 		if s = sigName(s); !slices.Contains(known, s) {
-			return usagef("--sig %q is unknown; name one of %s", s, strings.Join(known, ", "))
+			return command.Usagef("--sig %q is unknown; name one of %s", s, strings.Join(known, ", "))
 		}
 		asked = append(asked, s)
 	}

@@ -7,24 +7,24 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/spf13/cobra"
 )
 
 // policyCommand shows and checks policies.
-func (a *app) policyCommand() *cobra.Command {
+func policyCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policy",
 		Short: "Show or check a policy: who must have signed what",
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify policy show > my-policy.yaml  # the built-in one, with its comments",
 			"kverify policy check my-policy.yaml",
 		),
-		Args: subcommandOnly("policy", "show, check"),
-		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
+		Args: command.SubcommandOnly("policy", "show, check"),
+		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	form := ""
 	show := &cobra.Command{
@@ -34,41 +34,41 @@ func (a *app) policyCommand() *cobra.Command {
 
 With --for, writes who must have signed images as the policy of something that decides
 at pull or at admission, and says what is lost: none of them binds the version.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify policy show > my-policy.yaml",
 			"kverify policy show --for kyverno | kubectl apply -f -",
 		),
-		Args: noArguments,
+		Args: command.NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			a.running = true
+			a.Running = true
 			text := trust.EmbeddedPolicyYAML()
 			if c.Flags().Changed("for") {
-				if err := chosen("for", []string{form}, policyForms); err != nil {
+				if err := command.Chosen("for", []string{form}, policyForms); err != nil {
 					return err
 				}
 				text = []byte(policyFor(form, trust.EmbeddedPolicy()))
 			}
-			_, err := a.stdout.Write(text)
+			_, err := a.Stdout.Write(text)
 			return err
 		},
 	}
-	show.Flags().StringVar(&form, "for", "", "write who signs images as the policy of `FORM`: "+orList(policyForms))
-	_ = show.Flags().SetAnnotation("for", notFromEnvironment, nil)
+	show.Flags().StringVar(&form, "for", "", "write who signs images as the policy of `FORM`: "+command.OrList(policyForms))
+	_ = show.Flags().SetAnnotation("for", command.NotFromEnvironment, nil)
 	_ = show.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(policyForms, cobra.ShellCompDirectiveNoFileComp))
 	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say whether a file is a policy, and what it demands",
 		Long: `Reads a policy as --policy does: unknown fields, keys that appear twice, patterns
 where exact names belong and lists that would demand nothing are errors (exit code 2).`,
-		Example: withExamples("kverify policy check my-policy.yaml"),
-		Args:    oneFile("policy check", "policy"),
+		Example: command.WithExamples("kverify policy check my-policy.yaml"),
+		Args:    command.OneFile("policy check", "policy"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			a.running = true
+			a.Running = true
 			p, err := trust.LoadPolicy(args[0])
 			if err != nil {
-				return notTrust("the policy", args[0], err)
+				return command.NotTrust("the policy", args[0], err)
 			}
-			return describePolicy(a.stdout, args[0], p)
+			return describePolicy(a.Stdout, args[0], p)
 		},
 	}
 	c.AddCommand(show, check)
@@ -98,13 +98,13 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 	}
 	var minors []string
 	for _, r := range p.Inventory {
-		minors = append(minors, r.From+" to "+orElse(r.To, "later"))
+		minors = append(minors, r.From+" to "+command.OrElse(r.To, "later"))
 	}
 	fmt.Fprintf(&b, "  inventory   of %s\n", strings.Join(minors, ", "))
 	for _, r := range p.Rules {
-		what := orElse(strings.Join(r.Images, ", "), "every image")
+		what := command.OrElse(strings.Join(r.Images, ", "), "every image")
 		if r.From != "" || r.To != "" {
-			what += " of " + orElse(r.From, "the first") + " to " + orElse(r.To, "later")
+			what += " of " + command.OrElse(r.From, "the first") + " to " + command.OrElse(r.To, "later")
 		}
 		for i, checks := range [][]string{r.Require, r.Report} {
 			verb := []string{"requires", "reports"}[i]
@@ -117,8 +117,8 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 		fmt.Fprintf(&b, "  formerly    signed by %s, %s to %s, if in the catalogue\n", render.Escape(p.Identities[f.Identity].Subject), f.From, f.To)
 	}
 	fmt.Fprintf(&b, "  names       %d forms of docker-reference in %d regions\n", len(p.Images.DockerReferences), len(p.Images.Regions))
-	fmt.Fprintf(&b, "  contents    of %s\n", orElse(strings.Join(slices.Sorted(maps.Keys(p.Contents)), ", "), "no image"))
-	fmt.Fprintf(&b, "  incidents   %s\n", orElse(strings.Join(p.IncidentIDs(), ", "), "none"))
+	fmt.Fprintf(&b, "  contents    of %s\n", command.OrElse(strings.Join(slices.Sorted(maps.Keys(p.Contents)), ", "), "no image"))
+	fmt.Fprintf(&b, "  incidents   %s\n", command.OrElse(strings.Join(p.IncidentIDs(), ", "), "none"))
 	var loose []string
 	for _, name := range trust.EmbeddedPolicy().Required {
 		if !slices.Contains(p.Required, name) {

@@ -8,17 +8,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) releasesCommand() *cobra.Command {
-	var flags shared
+func releasesCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	all := false
 	c := &cobra.Command{
 		Use:   "releases [SPEC]",
@@ -34,40 +34,40 @@ of version 1, as kubeadm asks for it; latest follows pre-releases alone.
 
 Where upstream cannot be reached, or a mirror does not hold its schedule, the answer
 comes from a snapshot that is built in, and says how old it is.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify releases  # what is supported today",
 			"kverify releases 1.27  # everything about one minor",
 			"kverify releases 1.27 -o name  # which version that is, for a script",
 			"kverify releases -o name  # the newest patch of every supported minor",
 			"kverify releases --all -o json  # of all minors, for a program",
 		),
-		Args: needs(0, 1, "one SPEC at most", "kverify releases 1.27"),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
+		Args: command.Needs(0, 1, "one SPEC at most", "kverify releases 1.27"),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
 			if all && len(args) > 0 {
-				return usagef("--all lists every minor, and %q asks for one; leave one of them out", args[0])
+				return command.Usagef("--all lists every minor, and %q asks for one; leave one of them out", args[0])
 			}
-			return r.releases(ctx, all, strings.Join(args, ""))
+			return releases(ctx, r, all, strings.Join(args, ""))
 		}),
-		ValidArgsFunction: completeVersions(false, nil),
+		ValidArgsFunction: command.CompleteVersions(false, nil),
 	}
-	flags.addAsking(c, render.ReleasesFormats...)
+	flags.AddAsking(c, render.ReleasesFormats...)
 	c.Flags().BoolVar(&all, "all", false, "minors that are past their end of life, too")
-	_ = c.Flags().SetAnnotation("all", notFromEnvironment, nil)
+	_ = c.Flags().SetAnnotation("all", command.NotFromEnvironment, nil)
 	return c
 }
 
-func (r *readOnlyRun) releases(ctx context.Context, all bool, spec string) error {
+func releases(ctx context.Context, r *command.ReadOnlyRun, all bool, spec string) error {
 	view := render.ReleasesView{Now: time.Now(), All: all, Spec: spec}
 	if spec != "" {
 		if _, _, err := release.Channel(spec); err != nil {
 			return err // before anything is opened
 		}
 	}
-	client, err := r.client()
+	client, err := client(r)
 	if err != nil {
 		return err
 	}
-	bare := spec != "" && !slices.ContainsFunc(r.set.outputs, func(o output) bool { return o.format != "name" })
+	bare := spec != "" && !slices.ContainsFunc(r.Set.Outputs, func(o command.Output) bool { return o.Format != "name" })
 	var unresolved, unread error
 	par.Do(
 		func() {
@@ -85,11 +85,11 @@ func (r *readOnlyRun) releases(ctx context.Context, all bool, spec string) error
 		v, ok := fromSchedule(spec, view.Schedule, time.Now())
 		if view.Version = v; ok && ctx.Err() == nil {
 			// Said even to --quiet: two of upstream's words differ.
-			r.app.say("%v\n%s is %s by the schedule, as of %s", unresolved, spec, v, view.Schedule.AsOf)
+			r.App.Say("%v\n%s is %s by the schedule, as of %s", unresolved, spec, v, view.Schedule.AsOf)
 			if !fetch.Is(unresolved, fetch.NotFound) && !fetch.Is(unresolved, fetch.Unreachable) {
-				r.app.code = exitUnknown
+				r.App.Code = command.ExitUnknown
 			}
-		} else if view.Version, err = r.fromSnapshot(spec, unresolved); err != nil {
+		} else if view.Version, err = fromSnapshot(r, spec, unresolved); err != nil {
 			return err
 		}
 	}
@@ -98,19 +98,19 @@ func (r *readOnlyRun) releases(ctx context.Context, all bool, spec string) error
 			return unread
 		}
 		view.Schedule, view.Embedded = support.Embedded(), true
-		r.remark("%v\nthis is the snapshot built in, %s", unread, snapshotAge())
+		r.Remark("%v\nthis is the snapshot built in, %s", unread, snapshotAge())
 	}
 	if view.Schedule != nil && !view.Embedded {
 		for _, odd := range view.Schedule.Odd {
-			r.remark("%s", odd)
+			r.Remark("%s", odd)
 		}
 	}
 	if spec != "" {
-		if text := meant(spec, view.Version); text != "" {
-			r.remark("%s", text)
+		if text := command.Meant(spec, view.Version); text != "" {
+			r.Remark("%s", text)
 		}
 	}
-	if _, err := r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 		return render.Releases(w, view, format, o)
 	}); err != nil {
 		return err
@@ -124,20 +124,20 @@ func (r *readOnlyRun) releases(ctx context.Context, all bool, spec string) error
 }
 
 // client makes the client of a command that trusts nothing and so verifies nothing.
-func (r *readOnlyRun) client() (*fetch.Client, error) {
-	transport, err := r.app.transport(r.set)
+func client(r *command.ReadOnlyRun) (*fetch.Client, error) {
+	transport, err := r.App.Transport(r.Set)
 	if err != nil {
 		return nil, err
 	}
-	return &fetch.Client{Transport: transport, Full: full(nil)}, nil
+	return &fetch.Client{Transport: transport, Full: command.Full(nil)}, nil
 }
 
 // fromSnapshot answers for a marker that could not be asked for: for want of a
 // network, or because the mirror does not hold it. What came and is wrong is
 // never replaced, and a command that verifies never asks here: whoever can
 // cut the network must not be able to choose an old version.
-func (r *readOnlyRun) fromSnapshot(spec string, err error) (release.Version, error) {
-	absent := r.set.mirror != "" && fetch.Is(err, fetch.NotFound)
+func fromSnapshot(r *command.ReadOnlyRun, spec string, err error) (release.Version, error) {
+	absent := r.Set.Mirror != "" && fetch.Is(err, fetch.NotFound)
 	if !absent && !fetch.Is(err, fetch.Unreachable) {
 		return release.Version{}, err
 	}
@@ -158,7 +158,7 @@ func (r *readOnlyRun) fromSnapshot(spec string, err error) (release.Version, err
 		return release.Version{}, err
 	}
 	// Said even to --quiet: it changes what the answer means.
-	r.app.say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
+	r.App.Say("%v\n%s was %s in the snapshot built in, %s; a newer one may be out", err, spec, v, snapshotAge())
 	return v, nil
 }
 
@@ -181,5 +181,5 @@ func fromSchedule(spec string, s *support.Schedule, now time.Time) (release.Vers
 func snapshotAge() string {
 	s := support.Embedded()
 	days, _ := s.AsOf.DaysBefore(time.Now())
-	return fmt.Sprintf("as of %s, %s old", s.AsOf, count(days, "day"))
+	return fmt.Sprintf("as of %s, %s old", s.AsOf, command.Count(days, "day"))
 }

@@ -6,16 +6,16 @@ import (
 	"io"
 	"slices"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) reportCommand() *cobra.Command {
-	var flags shared
+func reportCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var subject string
 	c := &cobra.Command{
 		Use:   "report FILE...",
@@ -29,7 +29,7 @@ written is refused.
 
 "kverify report diff OLD NEW" says by subject what changed between two reports; its
 exit code is 0.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify report report.json  # as a table",
 			"kverify report report.json --subject kube-proxy  # one subject, in words",
 			"kverify report shard-*.json -o table -o json=all.json  # every shard of a job",
@@ -39,55 +39,55 @@ exit code is 0.`,
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return &usageError{err: errors.New("report needs a saved report and got none; write kverify report FILE"), hint: "try: kverify report --help"}
+				return &command.UsageError{Err: errors.New("report needs a saved report and got none; write kverify report FILE"), Hint: "try: kverify report --help"}
 			}
 			return nil
 		},
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		a.running = true
-		if flags.quiet && flags.verbose {
-			return usagef("--quiet and --verbose contradict each other; give one of them")
+		a.Running = true
+		if flags.Quiet && flags.Verbose {
+			return command.Usagef("--quiet and --verbose contradict each other; give one of them")
 		}
-		set := &settings{ctx: c.Context(), shared: flags}
+		set := &command.Settings{Ctx: c.Context(), Shared: flags}
 		if args[0] == "diff" {
 			if c.Flags().Changed("subject") {
-				return usagef("--subject does not go with diff, which compares all subjects; leave it out")
+				return command.Usagef("--subject does not go with diff, which compares all subjects; leave it out")
 			}
-			return a.reportDiff(c.Context(), args[1:], set)
+			return reportDiff(c.Context(), a, args[1:], set)
 		}
 		var err error
-		if set.outputs, err = flags.output.readSaved(); err != nil {
+		if set.Outputs, err = flags.Output.ReadSaved(); err != nil {
 			return err
 		}
 		r, err := readReports(c.Context(), args)
 		if err != nil {
 			return err
 		}
-		a.code = verdictExit[r.Verdict()]
+		a.Code = command.VerdictExit[r.Verdict()]
 		if !c.Flags().Changed("subject") {
-			return a.write(r, set)
+			return a.Write(r, set)
 		}
-		return a.tell(r, subject, set)
+		return tell(a, r, subject, set)
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
-	flags.output.addReport(c)
-	flags.addTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
+	flags.Output.AddReport(c)
+	flags.AddTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
 	return c
 }
 
 // tell writes the story of one subject.
-func (a *app) tell(r report.Report, subject string, set *settings) error {
-	shown := slices.ContainsFunc(set.outputs, func(o output) bool { return o.format != "table" })
-	if shown || set.quiet {
-		return usagef("--subject tells in words; leave out -q, and -o but for table")
+func tell(a *command.App, r report.Report, subject string, set *command.Settings) error {
+	shown := slices.ContainsFunc(set.Outputs, func(o command.Output) bool { return o.Format != "table" })
+	if shown || set.Quiet {
+		return command.Usagef("--subject tells in words; leave out -q, and -o but for table")
 	}
-	_, err := a.writeAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+	_, err := a.WriteAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
 	var none *render.NoSubjectError
 	if errors.As(err, &none) {
-		return usagef("--subject: %w; name one of these", none)
+		return command.Usagef("--subject: %w; name one of these", none)
 	}
 	return err
 }
@@ -111,7 +111,7 @@ func readReports(ctx context.Context, names []string) (report.Report, error) {
 func readReport(ctx context.Context, name string) (*report.File, error) {
 	f, err := fetch.OpenInput(ctx, name)
 	if err != nil {
-		return nil, usagef("%s: %w; name a report that -o json=FILE wrote", name, plainError(err))
+		return nil, command.Usagef("%s: %w; name a report that -o json=FILE wrote", name, command.PlainError(err))
 	}
 	defer func() { _ = f.Close() }()
 	saved, err := report.Read(name, f)
@@ -125,13 +125,13 @@ func readReport(ctx context.Context, name string) (*report.File, error) {
 }
 
 // reportDiff compares two saved reports. That they differ is an answer: the exit code is 0.
-func (a *app) reportDiff(ctx context.Context, names []string, set *settings) (err error) {
+func reportDiff(ctx context.Context, a *command.App, names []string, set *command.Settings) (err error) {
 	if len(names) != 2 {
-		return usagef("report diff needs two saved reports and got %d; write kverify report diff OLD.json NEW.json, and ./diff for a report of that name", len(names))
+		return command.Usagef("report diff needs two saved reports and got %d; write kverify report diff OLD.json NEW.json, and ./diff for a report of that name", len(names))
 	}
-	o := set.output
-	o.formats = render.DiffFormats
-	if set.outputs, err = o.read(); err != nil {
+	o := set.Output
+	o.Formats = render.DiffFormats
+	if set.Outputs, err = o.Read(); err != nil {
 		return err
 	}
 	var both [2]report.Report
@@ -143,7 +143,7 @@ func (a *app) reportDiff(ctx context.Context, names []string, set *settings) (er
 		both[i] = f.Report
 	}
 	list := report.Diff(both[0], both[1])
-	_, err = a.writeAll(set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
 		return render.Diff(w, names[0], names[1], list, format)
 	})
 	return err

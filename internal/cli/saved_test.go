@@ -45,7 +45,7 @@ func savedRun(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// readAltered reads a report as the command does, and gives its last line.
+// readAltered reads a report as the line does, and gives its last line.
 func readAltered(t *testing.T, doc any) (string, error) {
 	t.Helper()
 	b, err := json.Marshal(doc)

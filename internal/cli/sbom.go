@@ -7,23 +7,23 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sbom"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) sbomCommand() *cobra.Command {
+func sbomCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sbom COMMAND",
 		Short: "Show, list, compare and convert SBOMs",
 		Long: `Reads SPDX documents of version 2.2 and 2.3, as tag-value text or JSON: a release's
 own, which is fetched, held to its version, and whose signature is said on stderr; or
 any file, which needs no network.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify sbom show v1.27.2  # images, layers and files as a tree",
 			"kverify sbom images v1.27.2  # the images, one a line",
 			"kverify sbom diff v1.27.1 v1.27.2  # what changed",
@@ -35,44 +35,44 @@ any file, which needs no network.`,
 			if len(args) > 0 {
 				given = fmt.Sprintf("sbom has no command %q", args[0])
 			}
-			return &usageError{err: fmt.Errorf("%s; name one of %s", given, commandNames(c)), hint: "try: kverify sbom --help"}
+			return &command.UsageError{Err: fmt.Errorf("%s; name one of %s", given, command.CommandNames(c)), Hint: "try: kverify sbom --help"}
 		},
 	}
-	c.AddCommand(a.sbomShowCommand(), a.sbomImagesCommand(), a.sbomDiffCommand(), a.sbomConvertCommand())
+	c.AddCommand(sbomShowCommand(a), sbomImagesCommand(a), sbomDiffCommand(a), sbomConvertCommand(a))
 	return c
 }
 
 const oneSBOM = "a version or the path of an SPDX document"
 
-func (a *app) sbomShowCommand() *cobra.Command {
-	var flags shared
+func sbomShowCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	c := &cobra.Command{
 		Use:   "show VERSION|FILE",
 		Short: "Show an SBOM as a tree of images, layers and files, with counts",
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify sbom show v1.27.2",
 			"kverify sbom show ./kubernetes-release.spdx  # needs no network",
 			"kverify sbom show v1.27.2 -o json  # for a program",
 		),
-		Args:              needs(1, 1, oneSBOM, "kverify sbom show v1.27.2"),
-		ValidArgsFunction: completeVersions(true, nil),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
-			m, err := r.document(ctx, args[0])
+		Args:              command.Needs(1, 1, oneSBOM, "kverify sbom show v1.27.2"),
+		ValidArgsFunction: command.CompleteVersions(true, nil),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			m, err := document(ctx, r, args[0])
 			if err != nil {
 				return err
 			}
-			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 				return render.SBOM(w, m.document, format, o)
 			})
 			return err
 		}),
 	}
-	flags.addReading(c, render.SBOMFormats...)
+	flags.AddReading(c, render.SBOMFormats...)
 	return c
 }
 
-func (a *app) sbomImagesCommand() *cobra.Command {
-	var flags shared
+func sbomImagesCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	c := &cobra.Command{
 		Use:   "images VERSION|FILE",
 		Short: "List the images of an SBOM, one a line and architecture",
@@ -84,14 +84,14 @@ func (a *app) sbomImagesCommand() *cobra.Command {
 
 but for a VERSION only from an SBOM that speaks for that version, and whose signature
 does not contradict it.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify sbom images v1.27.2",
 			"kverify sbom images ./kubernetes-release.spdx  # needs no network",
 		),
-		Args:              needs(1, 1, oneSBOM, "kverify sbom images v1.27.2"),
-		ValidArgsFunction: completeVersions(true, nil),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
-			m, err := r.document(ctx, args[0])
+		Args:              command.Needs(1, 1, oneSBOM, "kverify sbom images v1.27.2"),
+		ValidArgsFunction: command.CompleteVersions(true, nil),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			m, err := document(ctx, r, args[0])
 			if err != nil {
 				return err
 			}
@@ -99,18 +99,18 @@ does not contradict it.`,
 			if len(names) == 0 {
 				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as in releases up to about v1.25, whose images were of k8s.gcr.io; see kverify sbom show %s", args[0], args[0])
 			}
-			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
 				return render.Names(w, names, format)
 			})
 			return err
 		}),
 	}
-	flags.addReading(c, render.NamesFormats...)
+	flags.AddReading(c, render.NamesFormats...)
 	return c
 }
 
-func (a *app) sbomDiffCommand() *cobra.Command {
-	var flags shared
+func sbomDiffCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	c := &cobra.Command{
 		Use:   "diff VERSION|FILE VERSION|FILE",
 		Short: "Compare two SBOMs",
@@ -118,19 +118,19 @@ func (a *app) sbomDiffCommand() *cobra.Command {
 two releases each one's own version counts as the same word, so that what both have
 is not reported as gone and come. -v lists relationships and whole entries, too. That
 there are differences is an answer and no error: the exit code is 0.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify sbom diff v1.27.1 v1.27.2",
 			"kverify sbom diff v1.27.2 ./carried.spdx  # is the one at hand the published one?",
 			"kverify sbom diff v1.27.1 v1.27.2 -o json  # for a program",
 		),
-		Args:              needs(2, 2, "two SBOMs, each "+oneSBOM, "kverify sbom diff v1.27.1 v1.27.2"),
-		ValidArgsFunction: completeVersions(true, func([]string) []string { return versions() }),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
-			one, err := r.document(ctx, args[0])
+		Args:              command.Needs(2, 2, "two SBOMs, each "+oneSBOM, "kverify sbom diff v1.27.1 v1.27.2"),
+		ValidArgsFunction: command.CompleteVersions(true, func([]string) []string { return command.Versions() }),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			one, err := document(ctx, r, args[0])
 			if err != nil {
 				return err
 			}
-			two, err := r.document(ctx, args[1])
+			two, err := document(ctx, r, args[1])
 			if err != nil {
 				return err
 			}
@@ -140,46 +140,48 @@ there are differences is an answer and no error: the exit code is 0.`,
 			if err1 == nil && err2 == nil && v != w {
 				delta = release.DiffSBOM(one.document, v, two.document, w)
 			}
-			_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 				return render.SBOMDiff(w, one.name, two.name, delta, format, o)
 			})
 			return err
 		}),
 	}
-	flags.addReading(c, render.SBOMFormats...)
+	flags.AddReading(c, render.SBOMFormats...)
 	return c
 }
 
-func (a *app) sbomConvertCommand() *cobra.Command {
-	var flags shared
+func sbomConvertCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	formats := []string{sbom.JSON.String(), sbom.TagValue.String()}
 	c := &cobra.Command{
 		Use:   "convert VERSION|FILE",
 		Short: "Write an SBOM as JSON or as tag-value text",
 		Long: `Writes an SBOM in the other form, or in the one that -o names. What is written was read
 back before, and says the same; what the other form cannot carry is an error.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify sbom convert v1.27.2 > release.spdx.json  # tag-value to JSON",
 			"kverify sbom convert release.spdx.json -o tag-value=release.spdx  # and back",
 		),
-		Args:              needs(1, 1, oneSBOM, "kverify sbom convert v1.27.2"),
-		ValidArgsFunction: completeVersions(true, nil),
-		RunE:              a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error { return r.convert(ctx, args[0]) }),
+		Args:              command.Needs(1, 1, oneSBOM, "kverify sbom convert v1.27.2"),
+		ValidArgsFunction: command.CompleteVersions(true, nil),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			return convert(ctx, r, args[0])
+		}),
 	}
-	flags.addReading(c, formats...)
-	c.Flags().Lookup("output").Usage = "write `FORMAT[=FILE]`: " + orList(formats) + "; repeatable (default the other one)"
+	flags.AddReading(c, formats...)
+	c.Flags().Lookup("output").Usage = "write `FORMAT[=FILE]`: " + command.OrList(formats) + "; repeatable (default the other one)"
 	return c
 }
 
-func (r *readOnlyRun) convert(ctx context.Context, arg string) error {
-	m, err := r.document(ctx, arg)
+func convert(ctx context.Context, r *command.ReadOnlyRun, arg string) error {
+	m, err := document(ctx, r, arg)
 	if err != nil {
 		return err
 	}
-	if len(r.set.output.values) == 0 && sbom.Detect(m.data) == sbom.JSON {
-		r.set.outputs = []output{{format: sbom.TagValue.String()}}
+	if len(r.Set.Output.Values) == 0 && sbom.Detect(m.data) == sbom.JSON {
+		r.Set.Outputs = []command.Output{{Format: sbom.TagValue.String()}}
 	}
-	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
 		to := sbom.TagValue
 		if format == sbom.JSON.String() {
 			to = sbom.JSON
@@ -189,8 +191,8 @@ func (r *readOnlyRun) convert(ctx context.Context, arg string) error {
 			return fmt.Errorf("%s as %s: %w; nothing was written", m.name, to, err)
 		}
 		// A document is foreign text, and written as it is: but not at a person.
-		if _, ok := terminal(w); ok && !render.Printable(out.Bytes()) {
-			return usagef("%s holds characters that a terminal would act on; write it to a file, -o %s=FILE", m.name, to)
+		if _, ok := command.Terminal(w); ok && !render.Printable(out.Bytes()) {
+			return command.Usagef("%s holds characters that a terminal would act on; write it to a file, -o %s=FILE", m.name, to)
 		}
 		_, err := w.Write(out.Bytes())
 		return err
@@ -206,19 +208,19 @@ type material struct {
 }
 
 // document reads the SBOM of a version, or a file.
-func (r *readOnlyRun) document(ctx context.Context, arg string) (*material, error) {
-	isFile, err := versionOrFile(arg)
+func document(ctx context.Context, r *command.ReadOnlyRun, arg string) (*material, error) {
+	isFile, err := command.VersionOrFile(arg)
 	if err != nil {
 		return nil, err
 	}
 	if isFile {
 		return readSBOM(ctx, arg)
 	}
-	version, err := r.resolve(ctx, arg)
+	version, err := r.Resolve(ctx, arg)
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.ask()
+	v, err := r.Ask()
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +231,7 @@ func (r *readOnlyRun) document(ctx context.Context, arg string) (*material, erro
 	url := version.SBOMURL()
 	switch verdict := s.Verdict(); {
 	case verdict == report.Refuted:
-		r.app.code = exitRefuted
+		r.App.Code = command.ExitRefuted
 		why := s.Binding.Detail
 		if s.Binding.Verdict != report.Refuted {
 			why = s.Signature.Detail
@@ -238,16 +240,16 @@ func (r *readOnlyRun) document(ctx context.Context, arg string) (*material, erro
 	case s.Document == nil:
 		return nil, fmt.Errorf("the SBOM of %s could not be read: %s; for one at hand name its file", version, s.Binding.Detail)
 	case verdict == report.Unknown:
-		if r.app.code != exitRefuted {
-			r.app.code = exitUnknown
+		if r.App.Code != command.ExitRefuted {
+			r.App.Code = command.ExitUnknown
 		}
-		r.app.say("%s: not proved: %s (%s)", url, s.Signature.Detail, s.Signature.Reason)
+		r.App.Say("%s: not proved: %s (%s)", url, s.Signature.Detail, s.Signature.Reason)
 	case s.Signature.Verdict != report.Verified:
-		r.remark("%s: not signed, as no release of that time is: %s", url, s.Signature.Detail)
+		r.Remark("%s: not signed, as no release of that time is: %s", url, s.Signature.Detail)
 	default:
-		r.remark("%s: %s", url, s.Signature.Detail)
+		r.Remark("%s: %s", url, s.Signature.Detail)
 	}
-	r.remark("%s: %s", url, origin(s.Source.Origin))
+	r.Remark("%s: %s", url, command.Origin(s.Source.Origin))
 	return &material{name: version.String(), data: s.Source.Body, document: s.Document}, nil
 }
 
@@ -258,7 +260,7 @@ func readSBOM(ctx context.Context, path string) (*material, error) {
 		return nil, fmt.Errorf("%s cannot be read: %w; nothing was printed", path, err)
 	}
 	if err != nil {
-		return nil, usagef("%s: %w; name an SPDX document, or a version such as v1.27.2", path, plainError(err))
+		return nil, command.Usagef("%s: %w; name an SPDX document, or a version such as v1.27.2", path, command.PlainError(err))
 	}
 	doc, err := sbom.Parse(data)
 	if err != nil {

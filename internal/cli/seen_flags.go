@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/spf13/cobra"
 )
@@ -18,10 +19,10 @@ type seenFlags struct {
 func (s *seenFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVarP(&s.lists, "file", "f", nil, "judge what this `LIST` names (- is stdin): references, or what kubectl, crictl, docker, podman or kubeadm printed; repeatable")
-	_ = c.Flags().SetAnnotation("file", notFromEnvironment, nil)
+	_ = c.Flags().SetAnnotation("file", command.NotFromEnvironment, nil)
 	f.StringArrayVar(&s.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`, such as harbor.corp/k8s=registry.k8s.io; repeatable")
 	f.StringVar(&s.arches, "arch", "", "of copies, judge only the architectures of this `LIST`")
-	_ = c.Flags().SetAnnotation("arch", notFromEnvironment, nil)
+	_ = c.Flags().SetAnnotation("arch", command.NotFromEnvironment, nil)
 	f.BoolVar(&s.strict, "strict", false, "an image that is not Kubernetes' is unknown, instead of counted")
 }
 

@@ -7,11 +7,11 @@ import (
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
+	"github.com/spf13/cobra"
 )
 
 // skewFlags are the flags of skew, in the order of support.Components and Tools.
@@ -29,8 +29,8 @@ var skewFlags = []struct {
 	{"kubeadm", support.Kubeadm},
 }
 
-func (a *app) skewCommand() *cobra.Command {
-	var flags shared
+func skewCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var from, to string
 	components := make([][]string, len(skewFlags))
 	own := []string{"from", "to"}
@@ -53,53 +53,53 @@ Only minor versions count: 1.27 and v1.27.2 are the same here, and so is what cl
 and packages print, such as v1.27.2-eks-2d5f260, v1.27.2+k3s1 or 1.27.2-1.1: its
 upstream part counts, and what was passed over is said. The exit code is 0 if all of it
 is supported, and 1 if not.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify skew --apiserver 1.27 --kubelet 1.25 --kubectl 1.28  # do these go together?",
 			"kverify skew --apiserver 1.27 --apiserver 1.26 --kubelet 1.27  # while API servers are upgraded",
 			"kverify skew --apiserver 1.28 --kubelet 1.25 --kube-proxy 1.26 -o json  # for a program",
 			"kverify skew --apiserver v1.31.4-eks-2d5f260 --kubelet v1.29.6+k3s1  # as a cluster prints them",
 			"kverify skew --from 1.26 --to 1.27  # in which order to upgrade",
 		),
-		Args: noArguments,
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, _ []string) error {
+		Args: command.NoArguments,
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, _ []string) error {
 			given := false
 			for _, versions := range components {
 				given = given || len(versions) > 0
 			}
 			switch upgrade := from != "" || to != ""; {
 			case upgrade && given:
-				return usagef("skew checks components or orders an upgrade, and was asked for both; leave out --from and --to, or the components")
+				return command.Usagef("skew checks components or orders an upgrade, and was asked for both; leave out --from and --to, or the components")
 			case upgrade && (from == "" || to == ""):
-				return usagef("an upgrade has two ends, and one of --from and --to is missing; write kverify skew --from 1.26 --to 1.27")
+				return command.Usagef("an upgrade has two ends, and one of --from and --to is missing; write kverify skew --from 1.26 --to 1.27")
 			case upgrade:
-				return r.upgrade(ctx, from, to)
+				return tellUpgrade(ctx, r, from, to)
 			case !given:
-				return &usageError{err: fmt.Errorf("skew was given no component; write kverify skew --apiserver 1.27 --kubelet 1.25"), hint: "try: kverify skew --help"}
+				return &command.UsageError{Err: fmt.Errorf("skew was given no component; write kverify skew --apiserver 1.27 --kubelet 1.25"), Hint: "try: kverify skew --help"}
 			}
-			return r.skew(ctx, components)
+			return skew(ctx, r, components)
 		}),
 	}
 	f := c.Flags()
-	flags.addAsking(c, render.SkewFormats...)
+	flags.AddAsking(c, render.SkewFormats...)
 	for i, s := range skewFlags {
 		f.StringSliceVar(&components[i], s.name, nil, fmt.Sprintf("`VERSION` of %s; repeatable", s.component))
 	}
 	f.StringVar(&from, "from", "", "the `VERSION` that a cluster has")
 	f.StringVar(&to, "to", "", "the `VERSION` that it is to have")
 	for _, name := range own {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 		_ = c.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return minors(), cobra.ShellCompDirectiveNoFileComp
+			return command.Minors(), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
 	return c
 }
 
-func (r *readOnlyRun) skew(ctx context.Context, components [][]string) error {
+func skew(ctx context.Context, r *command.ReadOnlyRun, components [][]string) error {
 	var cluster []support.Instance
 	for i, versions := range components {
 		for _, spec := range versions {
-			m, err := r.minor(ctx, skewFlags[i].name, spec)
+			m, err := minor(ctx, r, skewFlags[i].name, spec)
 			if err != nil {
 				return err
 			}
@@ -111,20 +111,20 @@ func (r *readOnlyRun) skew(ctx context.Context, components [][]string) error {
 		return err
 	}
 	if !s.Supported() {
-		r.app.code = exitRefuted
+		r.App.Code = command.ExitRefuted
 	}
-	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 		return render.Skew(w, s, format, o)
 	})
 	return err
 }
 
-func (r *readOnlyRun) upgrade(ctx context.Context, from, to string) error {
-	first, err := r.minor(ctx, "from", from)
+func tellUpgrade(ctx context.Context, r *command.ReadOnlyRun, from, to string) error {
+	first, err := minor(ctx, r, "from", from)
 	if err != nil {
 		return err
 	}
-	last, err := r.minor(ctx, "to", to)
+	last, err := minor(ctx, r, "to", to)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (r *readOnlyRun) upgrade(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, o render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
 		return render.Upgrade(w, first, last, steps, format, o)
 	})
 	return err
@@ -162,14 +162,14 @@ func printedMinor(spec string) (m support.Minor, passed string, ok bool) {
 
 // minor reads the version of a component. Only stable, latest and those of a
 // major version must be asked for; every other form names its minor itself.
-func (r *readOnlyRun) minor(ctx context.Context, flag, spec string) (support.Minor, error) {
+func minor(ctx context.Context, r *command.ReadOnlyRun, flag, spec string) (support.Minor, error) {
 	marker, v, err := release.Channel(spec)
 	if err != nil {
 		if m, passed, ok := printedMinor(spec); ok {
-			r.remark("--%s %s: read as %s, and %q was passed over", flag, spec, m, passed)
+			r.Remark("--%s %s: read as %s, and %q was passed over", flag, spec, m, passed)
 			return m, nil
 		}
-		return support.Minor{}, usagef("--%s: %w", flag, err)
+		return support.Minor{}, command.Usagef("--%s: %w", flag, err)
 	}
 	if marker == "" {
 		return support.MinorOf(v), nil
@@ -177,12 +177,12 @@ func (r *readOnlyRun) minor(ctx context.Context, flag, spec string) (support.Min
 	if _, branch, ok := strings.Cut(marker, "-"); ok && strings.Contains(branch, ".") {
 		return support.ParseMinor(branch)
 	}
-	client, err := r.client()
+	client, err := client(r)
 	if err != nil {
 		return support.Minor{}, err
 	}
 	if v, err = release.Resolve(ctx, client, spec); err != nil {
-		v, err = r.fromSnapshot(spec, err)
+		v, err = fromSnapshot(r, spec, err)
 	}
 	return support.MinorOf(v), err
 }

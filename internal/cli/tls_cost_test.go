@@ -6,9 +6,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/internal/command"
 )
 
-// Files that are named on the command line and do not end, or are far too large, are
+// Files that are named on the line line and do not end, or are far too large, are
 // not read.
 func TestEndlessFilesAreNotRead(t *testing.T) {
 	if _, err := os.Stat("/dev/zero"); err != nil {
@@ -25,7 +27,7 @@ func TestEndlessFilesAreNotRead(t *testing.T) {
 	f.Close()
 	for _, name := range []string{"/dev/zero", sparse} {
 		for what, read := range map[string]func() error{
-			"--tls-cert": func() error { _, err := serverTLS(t.Context(), name, name); return err },
+			"--tls-cert": func() error { _, err := command.ServerTLS(t.Context(), name, name); return err },
 			"report":     func() error { _, err := readReport(t.Context(), name); return err },
 			"sbom show":  func() error { _, err := readSBOM(t.Context(), name); return err },
 		} {

@@ -6,24 +6,24 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/spf13/cobra"
 )
 
 // trustCommand shows trusted roots.
-func (a *app) trustCommand() *cobra.Command {
+func trustCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust",
 		Short: "Show or update a trusted root: the authorities and logs of Sigstore",
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify trust show  # the built-in one",
 			"kverify trust show trusted_root.json",
 			"kverify trust update trusted_root.json  # fetch the newest one",
 		),
-		Args: subcommandOnly("trust", "show, update"),
-		RunE: func(c *cobra.Command, _ []string) error { a.running = true; help(a.stdout, c); return nil },
+		Args: command.SubcommandOnly("trust", "show, update"),
+		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	show := &cobra.Command{
 		Use:   "show [FILE]",
@@ -32,27 +32,27 @@ func (a *app) trustCommand() *cobra.Command {
 authorities of a trusted root, the built-in one or that of a FILE. A root does not
 expire: one that is older than a signature makes that signature unknown, and never
 refuted, and needs a newer root.`,
-		Example: withExamples("kverify trust show", "kverify trust show trusted_root.json"),
+		Example: command.WithExamples("kverify trust show", "kverify trust show trusted_root.json"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("trust show takes one file and got %d; name one, or none for the built-in root", len(args))
+				return command.Usagef("trust show takes one file and got %d; name one, or none for the built-in root", len(args))
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			a.running = true
+			a.Running = true
 			root, name := trust.EmbeddedRoot(), "the built-in trusted root"
 			if len(args) == 1 {
 				var err error
 				if root, err = trust.LoadRoot(args[0]); err != nil {
-					return notTrust("the trusted root", args[0], err)
+					return command.NotTrust("the trusted root", args[0], err)
 				}
 				name = args[0]
 			}
-			return describeRoot(a.stdout, name, root, time.Now())
+			return describeRoot(a.Stdout, name, root, time.Now())
 		},
 	}
-	c.AddCommand(show, a.trustUpdateCommand())
+	c.AddCommand(show, trustUpdateCommand(a))
 	return c
 }
 

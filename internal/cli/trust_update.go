@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/trust"
+	"github.com/spf13/cobra"
 )
 
 // keptSuffix names the file beside a pinned root in which an update keeps what
@@ -30,8 +30,8 @@ type updateFlags struct {
 }
 
 // trustUpdate fetches the newest trusted root into a file.
-func (a *app) trustUpdateCommand() *cobra.Command {
-	var flags shared
+func trustUpdateCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var u updateFlags
 	c := &cobra.Command{
 		Use:   "update FILE",
@@ -49,28 +49,28 @@ did withdraw a key, --accept-removal takes it.
 
 The exit code is 0 if FILE is now the newest root, 1 if what was served contradicts
 what is known, and 3 if it could not be fetched. FILE is left as it was in both cases.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify trust update trusted_root.json",
 			"kverify trust update trusted_root.json --dry-run  # only say what would change",
 			"kverify images v1.27.2 --trusted-root trusted_root.json  # use it",
 		),
-		Args: oneFile("trust update", "file to write, such as trusted_root.json"),
-		RunE: a.readOnly(&flags, func(ctx context.Context, r *readOnlyRun, args []string) error {
-			return r.updateTrust(ctx, args[0], u)
+		Args: command.OneFile("trust update", "file to write, such as trusted_root.json"),
+		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+			return updateTrust(ctx, r, args[0], u)
 		}),
 	}
-	flags.addAsking(c, "text", "json")
+	flags.AddAsking(c, "text", "json")
 	f := c.Flags()
 	f.BoolVar(&u.dryRun, "dry-run", false, "write nothing")
 	f.BoolVar(&u.removal, "accept-removal", false, "take a root that has lost an authority or log")
 	f.StringVar(&u.tufRoot, "tuf-root", "", "begin with the root.json in this `FILE` instead of the built-in one")
 	for _, name := range []string{"dry-run", "accept-removal", "tuf-root"} {
-		_ = f.SetAnnotation(name, notFromEnvironment, nil)
+		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
 	return c
 }
 
-func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlags) error {
+func updateTrust(ctx context.Context, r *command.ReadOnlyRun, file string, u updateFlags) error {
 	req := trust.UpdateRequest{Old: trust.EmbeddedRoot(), AcceptRemoval: u.removal}
 	before := "the built-in one"
 	old, err := trust.LoadRoot(file)
@@ -79,20 +79,20 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 	case err == nil:
 		req.Old, before = old, file
 	case errors.As(err, &bad):
-		return usagef("%s is there and is not a trusted root: %w; name another file, or remove it", file, bad.Err)
+		return command.Usagef("%s is there and is not a trusted root: %w; name another file, or remove it", file, bad.Err)
 	case !errors.Is(err, fs.ErrNotExist):
-		return usagef("%s: %w; name a file that can be read and written", file, plainError(err))
+		return command.Usagef("%s: %w; name a file that can be read and written", file, command.PlainError(err))
 	}
-	if req.Kept, err = readFile(ctx, file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, plainError(err))
+	if req.Kept, err = command.ReadFile(ctx, file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return command.Usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, command.PlainError(err))
 	}
 	if u.tufRoot != "" {
-		if req.TUFRoot, err = readFile(ctx, u.tufRoot, maxKept); err != nil {
-			return usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, plainError(err), trust.Repository)
+		if req.TUFRoot, err = command.ReadFile(ctx, u.tufRoot, maxKept); err != nil {
+			return command.Usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, command.PlainError(err), trust.Repository)
 		}
 	}
 	req.Kept, req.TUFRoot = bounds.WithoutBOM(req.Kept), bounds.WithoutBOM(req.TUFRoot)
-	if req.Client, err = r.client(); err != nil {
+	if req.Client, err = client(r); err != nil {
 		return err
 	}
 	got, err := trust.Update(ctx, req)
@@ -100,7 +100,7 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 	switch {
 	case errors.As(err, &refused):
 		if refused.Refuted {
-			r.app.code = exitRefuted
+			r.App.Code = command.ExitRefuted
 		}
 		hint := "try later"
 		if refused.Refuted {
@@ -108,9 +108,9 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 		}
 		return fmt.Errorf("%s: %w; nothing was written: %s", trust.Repository, err, hint)
 	case errors.As(err, &bad) && u.tufRoot != "" && bad.What == "TUF root":
-		return usagef("--tuf-root %s is not a root of a TUF repository that this kverify reads: %w; name a root.json, and of a repository whose first ones are of an older form a newer one", u.tufRoot, bad.Err)
+		return command.Usagef("--tuf-root %s is not a root of a TUF repository that this kverify reads: %w; name a root.json, and of a repository whose first ones are of an older form a newer one", u.tufRoot, bad.Err)
 	case errors.As(err, &bad):
-		return usagef("%s: %w; restore it, or remove it if you do not know better", file+keptSuffix, bad.Err)
+		return command.Usagef("%s: %w; restore it, or remove it if you do not know better", file+keptSuffix, bad.Err)
 	case err != nil:
 		return fmt.Errorf("updating %s: %w; nothing was written", file, err)
 	}
@@ -119,7 +119,7 @@ func (r *readOnlyRun) updateTrust(ctx context.Context, file string, u updateFlag
 			return err
 		}
 	}
-	_, err = r.app.writeAll(r.set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
 		if format == "json" {
 			return updateJSON(w, file, req.Old, got, !u.dryRun)
 		}
@@ -140,7 +140,7 @@ func writePinned(file string, got *trust.Updated) (err error) {
 	}
 	root, err := fetch.OpenDir(dir)
 	if err != nil {
-		return usagef("%s: %w; name a file in a directory that is there", file, plainError(err))
+		return command.Usagef("%s: %w; name a file in a directory that is there", file, command.PlainError(err))
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	if err := fetch.WriteFile(root, name+keptSuffix, got.Keep, 0o644); err != nil {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
 // verifyFlags are those of "kverify verify" alone.
@@ -21,8 +21,8 @@ type verifyFlags struct {
 	seen    seenFlags
 }
 
-func (a *app) verifyCommand() *cobra.Command {
-	var flags shared
+func verifyCommand(a *command.App) *cobra.Command {
+	var flags command.Shared
 	var own verifyFlags
 	c := &cobra.Command{
 		Use:   "verify WHAT... | -f LIST",
@@ -57,99 +57,99 @@ there that was asked for, and that nothing else is. It opens no socket.
 
 With --bundle, WHAT is one file or digest of any project, and the bundle, which is a
 Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name.`,
-		Example: withExamples(
+		Example: command.WithExamples(
 			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
 			"kverify verify ./kubectl /usr/local/bin/kubelet --release v1.27.2  # files",
 			"kverify verify registry.k8s.io/kube-proxy@sha256:DIGEST  # exactly these bytes",
 			"kverify verify registry.k8s.io/pause:3.10 --checks digest,signature,reference",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2 --endpoint registry.k8s.io=https://registry.example.com/k8s",
-		) + "\n" + withExamples(
+		) + "\n" + command.WithExamples(
 			"kverify verify ./images.tar ./layout  # what docker save, skopeo or crane wrote",
 			"kubectl get pods -A -o json | kverify verify -f -  # what a cluster runs",
 			"kverify verify -f images.txt --as harbor.corp/k8s=registry.k8s.io  # private copies",
 			"kverify verify sha256:DIGEST  # which image of which release this is",
-		) + "\n" + withExamples(
+		) + "\n" + command.WithExamples(
 			"kverify verify ./mirror  # everything in a mirror, offline",
 			"kverify verify ./mirror.tar --key cosign.pub  # and what its operator vouches for",
-		) + "\n" + withExamples(
+		) + "\n" + command.WithExamples(
 			"kverify verify --bundle FILE --certificate-identity SUBJECT --certificate-oidc-issuer URL ./ARTIFACT",
 			"kverify verify --bundle FILE --key FILE sha256:DIGEST",
 		),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && len(own.seen.lists) == 0 {
-				return &usageError{err: fmt.Errorf("verify needs a release or an image and got none; write kverify verify v1.27.2, or registry.k8s.io/kube-proxy:v1.27.2"), hint: "try: kverify verify --help"}
+				return &command.UsageError{Err: fmt.Errorf("verify needs a release or an image and got none; write kverify verify v1.27.2, or registry.k8s.io/kube-proxy:v1.27.2"), Hint: "try: kverify verify --help"}
 			}
 			return nil
 		},
-		ValidArgsFunction: completeVersions(true, nil),
+		ValidArgsFunction: command.CompleteVersions(true, nil),
 	}
-	c.RunE = func(c *cobra.Command, args []string) error { return a.verify(c, &flags, &own, args) }
+	c.RunE = func(c *cobra.Command, args []string) error { return verifyWhat(a, c, &flags, &own, args) }
 	c.Flags().StringVar(&own.release, "release", "", "files, and digests without a name, are of this `VERSION`")
-	_ = c.Flags().SetAnnotation("release", notFromEnvironment, nil)
+	_ = c.Flags().SetAnnotation("release", command.NotFromEnvironment, nil)
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
-	flags.addAccept(c)
-	flags.add(c)
-	flags.addLock(c.Flags())
+	flags.AddAccept(c)
+	flags.Add(c)
+	flags.AddLock(c.Flags())
 	own.bundle.add(c)
 	own.seen.add(c)
 	return c
 }
 
-// verify verifies an artifact by its bundle if one is named, else a mirror if WHAT
+// verifyWhat verifies an artifact by its bundle if one is named, else a mirror if WHAT
 // is one, else a release, files or images.
-func (a *app) verify(c *cobra.Command, flags *shared, own *verifyFlags, args []string) error {
-	a.running = true
-	if err := a.fromEnvironment(c); err != nil {
+func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *verifyFlags, args []string) error {
+	a.Running = true
+	if err := a.FromEnvironment(c); err != nil {
 		return err
 	}
-	own.bundle.key = flags.key
+	own.bundle.key = flags.Key
 	if asked, err := own.bundle.asked(c); err != nil {
 		return err
 	} else if asked {
-		return a.verifyBundle(c, flags, &own.bundle, args)
+		return verifyBundle(a, c, flags, &own.bundle, args)
 	}
 	if is, err := isMirror(args); err != nil {
 		return err
 	} else if is {
-		return a.verifyMirror(c, flags, args)
+		return verifyMirror(a, c, flags, args)
 	}
-	return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-		shard, err := parseShard(own.shard)
+	return a.Verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+		shard, err := command.ParseShard(own.shard)
 		if err != nil {
 			return report.Report{}, err
 		}
-		return a.verifyNamed(ctx, v, request{what: unique(args), release: own.release, shard: shard, seen: own.seen})
+		return verifyNamed(ctx, a, v, request{what: command.Unique(args), release: own.release, shard: shard, seen: own.seen})
 	})(c, args)
 }
 
 // verifyNamed verifies a release, files or images.
-func (a *app) verifyNamed(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
+func verifyNamed(ctx context.Context, a *command.App, v *verify.Verifier, n request) (report.Report, error) {
 	switch {
 	case n.shard != nil && isSeen(n):
-		return report.Report{}, usagef("--shard: files, copies and lists are not split; name fewer at once")
+		return report.Report{}, command.Usagef("--shard: files, copies and lists are not split; name fewer at once")
 	case isSeen(n):
-		return a.verifySeen(ctx, v, n)
+		return verifySeen(ctx, a, v, n)
 	case n.release != "":
-		return report.Report{}, usagef("--release is for files and for digests without a name, and none was named; write a file as ./FILE")
+		return report.Report{}, command.Usagef("--release is for files and for digests without a name, and none was named; write a file as ./FILE")
 	}
-	version, ok, err := a.wholeRelease(ctx, v, n.what)
+	version, ok, err := wholeRelease(ctx, a, v, n.what)
 	switch {
 	case err != nil:
 		return report.Report{}, err
 	case ok && n.shard != nil:
-		return report.Report{}, usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
+		return report.Report{}, command.Usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
 	case ok:
 		return v.Release(ctx, verify.Request{Versions: []release.Version{version}})
 	}
-	return a.verifyReferences(ctx, v, n)
+	return verifyReferences(ctx, a, v, n)
 }
 
 // verifyReferences verifies images by their names, or the part of them that is asked for.
-func (a *app) verifyReferences(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
+func verifyReferences(ctx context.Context, a *command.App, v *verify.Verifier, n request) (report.Report, error) {
 	var refs []registry.Ref
 	for _, what := range n.what {
-		ref, err := a.reference(what)
+		ref, err := reference(a, what)
 		if err != nil {
 			return report.Report{}, err
 		}
@@ -171,18 +171,18 @@ func (a *app) verifyReferences(ctx context.Context, v *verify.Verifier, n reques
 
 // wholeRelease says whether a release was asked for, which stands alone: its
 // verdict is one, and not one among others.
-func (a *app) wholeRelease(ctx context.Context, v *verify.Verifier, args []string) (version release.Version, ok bool, err error) {
+func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args []string) (version release.Version, ok bool, err error) {
 	for _, what := range args {
 		if _, _, err := release.Channel(what); err != nil {
 			continue
 		}
 		if _, err := os.Lstat(what); err == nil {
-			return version, true, usagef("%q is both a release and a file here; run this from another directory", what)
+			return version, true, command.Usagef("%q is both a release and a file here; run this from another directory", what)
 		}
 		if len(args) > 1 {
-			return version, true, usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
+			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
 		}
-		version, err = a.resolve(ctx, v.Fetch, what)
+		version, err = a.Resolve(ctx, v.Fetch, what)
 		return version, true, err
 	}
 	return version, false, nil

@@ -6,13 +6,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
 // bundleFlags are those of "kverify verify --bundle", which is a plain Sigstore
@@ -37,31 +37,31 @@ func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
 	}
 	for _, flag := range []string{"certificate-identity", "certificate-oidc-issuer"} {
 		if c.Flags().Changed(flag) {
-			return false, usagef("--%s says who signed a bundle, and no bundle is named; add --bundle FILE, or leave it out: the policy says who signs Kubernetes", flag)
+			return false, command.Usagef("--%s says who signed a bundle, and no bundle is named; add --bundle FILE, or leave it out: the policy says who signs Kubernetes", flag)
 		}
 	}
 	return false, nil
 }
 
 // verifyBundle verifies one artifact by its bundle.
-func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args []string) error {
+func verifyBundle(a *command.App, c *cobra.Command, flags *command.Shared, b *bundleFlags, args []string) error {
 	if len(args) != 1 {
-		return usagef("--bundle is of one artifact and %d were named; write kverify verify --bundle FILE ... ./ARTIFACT", len(args))
+		return command.Usagef("--bundle is of one artifact and %d were named; write kverify verify --bundle FILE ... ./ARTIFACT", len(args))
 	}
-	ctx, cancel, set, err := a.begin(c, flags)
+	ctx, cancel, set, err := a.Begin(c, flags)
 	if err != nil {
 		return err
 	}
 	defer cancel()
 	for _, flag := range []string{"policy", "checks", "require", "mirror", "endpoint"} {
 		if c.Flags().Changed(flag) {
-			return usagef("--%s does not go with --bundle, which asks no policy and no network; leave it out", flag)
+			return command.Usagef("--%s does not go with --bundle, which asks no policy and no network; leave it out", flag)
 		}
 	}
 	root := trust.EmbeddedRoot()
-	if set.trustedRoot != "" {
-		if root, err = trust.LoadAnyRoot(set.trustedRoot); err != nil {
-			return notTrust("--trusted-root", set.trustedRoot, err)
+	if set.TrustedRoot != "" {
+		if root, err = trust.LoadAnyRoot(set.TrustedRoot); err != nil {
+			return command.NotTrust("--trusted-root", set.TrustedRoot, err)
 		}
 	}
 	artifact := verify.Artifact{Name: args[0], BundleName: b.bundle}
@@ -74,40 +74,40 @@ func (a *app) verifyBundle(c *cobra.Command, flags *shared, b *bundleFlags, args
 	if err := artifactOf(args[0], &artifact); err != nil {
 		return err
 	}
-	v := &verify.Verifier{Root: root, Tool: version().tool(), Progress: new(verify.Progress)}
+	v := &verify.Verifier{Root: root, Tool: command.ThisBuild().Tool(), Progress: new(verify.Progress)}
 	r, err := v.Artifact(ctx, artifact)
 	if err != nil {
 		return err
 	}
-	a.code = verdictExit[r.Verdict()]
-	return a.write(r, set)
+	a.Code = command.VerdictExit[r.Verdict()]
+	return a.Write(r, set)
 }
 
 func (b *bundleFlags) signer(ctx context.Context, a *verify.Artifact) error {
 	named := b.identity != "" || b.issuer != ""
 	switch {
 	case b.key != "" && named:
-		return usagef("--key and --certificate-identity exclude each other; give one of them")
+		return command.Usagef("--key and --certificate-identity exclude each other; give one of them")
 	case b.key == "" && (b.identity == "" || b.issuer == ""):
-		return usagef("--bundle needs to know who must have signed; give --certificate-identity SUBJECT and --certificate-oidc-issuer URL, or --key FILE")
+		return command.Usagef("--bundle needs to know who must have signed; give --certificate-identity SUBJECT and --certificate-oidc-issuer URL, or --key FILE")
 	case b.key == "":
 		a.Identity = trust.Identity{Issuer: b.issuer, Subject: b.identity}
 		return nil
 	}
-	text, err := readFile(ctx, b.key, maxKeyFile)
+	text, err := command.ReadFile(ctx, b.key, command.MaxKeyFile)
 	if err != nil {
-		return usagef("--key %s: %w; give a public key in PEM", b.key, plainError(err))
+		return command.Usagef("--key %s: %w; give a public key in PEM", b.key, command.PlainError(err))
 	}
 	if a.Key, err = sigstore.ParseKey(text); err != nil {
-		return usagef("--key %s: %w; give a public key in PEM", b.key, err)
+		return command.Usagef("--key %s: %w; give a public key in PEM", b.key, err)
 	}
 	return nil
 }
 
 func readBundle(ctx context.Context, path string) ([]byte, error) {
-	text, err := readFile(ctx, path, maxBundleFile)
+	text, err := command.ReadFile(ctx, path, command.MaxBundleFile)
 	if err != nil {
-		return nil, usagef("--bundle %s: %w; name a Sigstore bundle", path, plainError(err))
+		return nil, command.Usagef("--bundle %s: %w; name a Sigstore bundle", path, command.PlainError(err))
 	}
 	return bounds.WithoutBOM(text), nil
 }
@@ -121,13 +121,13 @@ func artifactOf(what string, a *verify.Artifact) error {
 	isDigest := algorithm == "sha256" || algorithm == "sha384" || algorithm == "sha512"
 	switch {
 	case isFile && isDigest:
-		return usagef("%q is both a digest and a file here; for the file write ./%s", what, what)
+		return command.Usagef("%q is both a digest and a file here; for the file write ./%s", what, what)
 	case isDigest:
 		a.Digest = what
 	case !isFile:
-		return usagef("%s: %w; name a file, or a digest such as sha256:DIGEST", what, plainError(err))
+		return command.Usagef("%s: %w; name a file, or a digest such as sha256:DIGEST", what, command.PlainError(err))
 	case !info.Mode().IsRegular():
-		return usagef("%s is not a regular file; name one, or a digest such as sha256:DIGEST", what)
+		return command.Usagef("%s is not a regular file; name one, or a digest such as sha256:DIGEST", what)
 	default:
 		a.Open = func() (io.ReadCloser, error) { return fetch.OpenFile(what) }
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -14,29 +15,23 @@ import (
 // maxLocal caps the files of one run of verify: a hundred releases.
 const maxLocal = 50_000
 
-// isLocal says whether WHAT is written as a path: it begins with "./", "../"
-// or "/", so that it can be nothing else.
-func isLocal(what string) bool {
-	return filepath.IsAbs(what) || what == "." || what == ".." || len(what) > 1 && what[0] == '.' && (what[1] == '/' || what[1] == '.' || os.IsPathSeparator(what[1]))
-}
-
 // localFiles verifies files, and all files of directories.
-func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string, spec string) (report.Report, error) {
+func localFiles(ctx context.Context, a *command.App, v *verify.Verifier, args []string, spec string) (report.Report, error) {
 	var version release.Version
 	if spec != "" {
 		var err error
-		if version, err = a.resolve(ctx, v.Fetch, spec); err != nil {
+		if version, err = a.Resolve(ctx, v.Fetch, spec); err != nil {
 			return report.Report{}, err
 		}
 	}
 	var list []verify.LocalFile
 	for _, what := range args {
-		if !isLocal(what) {
-			return report.Report{}, usagef("%q is not a path, and paths are verified alone; write ./%s for a file, and name the rest in another run", what, what)
+		if !command.IsLocal(what) {
+			return report.Report{}, command.Usagef("%q is not a path, and paths are verified alone; write ./%s for a file, and name the rest in another run", what, what)
 		}
 		info, err := os.Stat(what)
 		if err != nil {
-			return report.Report{}, usagef("%s: %w; name a file or a directory", what, plainError(err))
+			return report.Report{}, command.Usagef("%s: %w; name a file or a directory", what, command.PlainError(err))
 		}
 		dir, files := filepath.Dir(what), []verify.LocalFile{{Name: filepath.Base(what), Shown: what}}
 		if info.IsDir() {
@@ -47,15 +42,15 @@ func (a *app) localFiles(ctx context.Context, v *verify.Verifier, args []string,
 		}
 		root, err := fetch.OpenDir(dir)
 		if err != nil {
-			return report.Report{}, usagef("%s: %w; name a file or a directory that can be read", what, plainError(err))
+			return report.Report{}, command.Usagef("%s: %w; name a file or a directory that can be read", what, command.PlainError(err))
 		}
 		defer root.Close() //nolint:errcheck,gocritic // only read through, until all files were judged
 		if info.IsDir() {
 			if files, err = verify.LocalPaths(root, ".", maxLocal); err != nil {
-				return report.Report{}, usagef("%s: %w; name fewer at once", what, plainError(err))
+				return report.Report{}, command.Usagef("%s: %w; name fewer at once", what, command.PlainError(err))
 			}
 			if len(files) == 0 {
-				return report.Report{}, usagef("%s has no file that could be one of a release; name another directory", what)
+				return report.Report{}, command.Usagef("%s has no file that could be one of a release; name another directory", what)
 			}
 		}
 		for _, f := range files {
@@ -81,5 +76,5 @@ func namesOf(paths ...string) (list []string) {
 			}
 		}
 	}
-	return unique(list)
+	return command.Unique(list)
 }

@@ -5,26 +5,26 @@ import (
 	"errors"
 	"os"
 
-	"github.com/spf13/cobra"
-
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 )
 
 // verifyMirror verifies a mirror, a directory or a tar archive of one, by its own bytes.
-func (a *app) verifyMirror(c *cobra.Command, flags *shared, args []string) error {
+func verifyMirror(a *command.App, c *cobra.Command, flags *command.Shared, args []string) error {
 	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
 		if c.Flags().Changed(flag) {
-			return usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
+			return command.Usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
 		}
 	}
 	if err := c.Flags().Set("mirror", args[0]); err != nil {
 		return err
 	}
-	return a.verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+	return a.Verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
 		dir, err := mirror.Open(args[0])
 		if err != nil {
 			return report.Report{}, err
@@ -54,12 +54,12 @@ func isMirror(args []string) (bool, error) {
 		_, _, notVersion := release.Channel(what)
 		_, notRef := registry.ParseRef(what)
 		switch {
-		case !isLocal(what) && (notVersion == nil || notRef == nil):
-			return false, usagef("%q is a mirror here, and may be meant as a release or an image; write ./%s for the mirror", what, what)
+		case !command.IsLocal(what) && (notVersion == nil || notRef == nil):
+			return false, command.Usagef("%q is a mirror here, and may be meant as a release or an image; write ./%s for the mirror", what, what)
 		case !sure && info.IsDir():
-			return false, usagef("%s has files/ as a mirror has, and neither a MANIFEST.json nor oci/; name the files in it, or the mirror that it was taken from", what)
+			return false, command.Usagef("%s has files/ as a mirror has, and neither a MANIFEST.json nor oci/; name the files in it, or the mirror that it was taken from", what)
 		case len(args) > 1:
-			return false, usagef("%s is a mirror, which is verified alone; name the rest in another run", what)
+			return false, command.Usagef("%s is a mirror, which is verified alone; name the rest in another run", what)
 		}
 		return true, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -43,33 +44,33 @@ func (in *seenInput) Close() {
 // isSeen says whether a run is about what others pulled.
 func isSeen(n request) bool {
 	return len(n.seen.lists) > 0 || len(n.seen.as) > 0 || n.seen.strict || slices.ContainsFunc(n.what, func(what string) bool {
-		return isDigest(what) || isLocal(what)
+		return isDigest(what) || command.IsLocal(what)
 	})
 }
 
 // verifySeen verifies what others pulled, and files.
-func (a *app) verifySeen(ctx context.Context, v *verify.Verifier, n request) (report.Report, error) {
+func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n request) (report.Report, error) {
 	aliases, err := sight.ParseMapping(v.Policy.Images.Registry, n.seen.as...)
 	if err != nil {
-		return report.Report{}, &usageError{err: err}
+		return report.Report{}, &command.UsageError{Err: err}
 	}
 	j := &seen.Judge{
-		Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Strict: n.seen.strict, Arches: splitList(n.seen.arches),
+		Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Strict: n.seen.strict, Arches: command.SplitList(n.seen.arches),
 	}
 	if err := knownArches(j.Arches); err != nil {
 		return report.Report{}, err
 	}
-	in, err := a.seenInput(ctx, j, n)
+	in, err := readSeen(ctx, a, j, n)
 	if err != nil {
 		return report.Report{}, err
 	}
 	defer in.Close()
-	j.Copies = a.copies(v, in.mapped)
-	if err := a.releaseFilesFirst(ctx, v, in, n.release); err != nil {
+	j.Copies = a.Copies(v, in.mapped)
+	if err := releaseFilesFirst(ctx, a, v, in, n.release); err != nil {
 		return report.Report{}, err
 	}
 	if len(in.files) > 0 {
-		if in.Before, err = a.localFiles(ctx, v, in.files, n.release); err != nil {
+		if in.Before, err = localFiles(ctx, a, v, in.files, n.release); err != nil {
 			return report.Report{}, err
 		}
 		if len(in.Lists)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
@@ -77,29 +78,29 @@ func (a *app) verifySeen(ctx context.Context, v *verify.Verifier, n request) (re
 		}
 	}
 	if n.release != "" {
-		if j.Release, err = a.resolve(ctx, v.Fetch, n.release); err != nil {
+		if j.Release, err = a.Resolve(ctx, v.Fetch, n.release); err != nil {
 			return report.Report{}, err
 		}
 	}
 	r, err := j.Judge(ctx, in.Input)
 	var list *sight.ListError
 	if errors.As(err, &list) {
-		return r, &usageError{err: err}
+		return r, &command.UsageError{Err: err}
 	}
 	for _, l := range in.lists {
 		for _, note := range l.Notes() {
-			a.sayLater(note)
+			a.SayLater(note)
 		}
 	}
 	return r, err
 }
 
 // releaseFilesFirst takes an archive that is a file of a release, byte by byte, for that file.
-func (a *app) releaseFilesFirst(ctx context.Context, v *verify.Verifier, in *seenInput, spec string) error {
+func releaseFilesFirst(ctx context.Context, a *command.App, v *verify.Verifier, in *seenInput, spec string) error {
 	if len(in.either) == 0 {
 		return nil
 	}
-	r, err := a.localFiles(ctx, v, in.either, spec)
+	r, err := localFiles(ctx, a, v, in.either, spec)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (a *app) releaseFilesFirst(ctx context.Context, v *verify.Verifier, in *see
 	return nil
 }
 
-func (a *app) seenInput(ctx context.Context, j *seen.Judge, n request) (*seenInput, error) {
+func readSeen(ctx context.Context, a *command.App, j *seen.Judge, n request) (*seenInput, error) {
 	in := &seenInput{}
 	fail := func(err error) (*seenInput, error) {
 		in.Close()
@@ -125,10 +126,10 @@ func (a *app) seenInput(ctx context.Context, j *seen.Judge, n request) (*seenInp
 	stdin := false
 	for _, path := range n.seen.lists {
 		if path == "" {
-			return fail(usagef("-f names no file; write -f FILE, or -f - for stdin"))
+			return fail(command.Usagef("-f names no file; write -f FILE, or -f - for stdin"))
 		}
 		if path == "-" && stdin {
-			return fail(usagef("-f - is named twice, and stdin is read once; name each list once"))
+			return fail(command.Usagef("-f - is named twice, and stdin is read once; name each list once"))
 		}
 		stdin = stdin || path == "-"
 		r, err := openList(ctx, path)
@@ -142,18 +143,18 @@ func (a *app) seenInput(ctx context.Context, j *seen.Judge, n request) (*seenInp
 		in.Subjects = append(in.Subjects, "-f "+path)
 	}
 	for _, what := range n.what {
-		if err := a.sort(ctx, j, in, what); err != nil {
+		if err := sortWhat(ctx, a, j, in, what); err != nil {
 			return fail(err)
 		}
 	}
 	return in, nil
 }
 
-// sort puts one WHAT where it is judged.
-func (a *app) sort(ctx context.Context, j *seen.Judge, in *seenInput, what string) error {
+// sortWhat puts one WHAT where it is judged.
+func sortWhat(ctx context.Context, a *command.App, j *seen.Judge, in *seenInput, what string) error {
 	in.Subjects = append(in.Subjects, what)
 	switch {
-	case isLocal(what):
+	case command.IsLocal(what):
 		return sortPath(ctx, in, what)
 	case isDigest(what):
 		in.Digests = append(in.Digests, what)
@@ -167,7 +168,7 @@ func (a *app) sort(ctx context.Context, j *seen.Judge, in *seenInput, what strin
 		in.Refs, in.mapped = append(in.Refs, ref), append(in.mapped, ref)
 		return nil
 	}
-	ref, err := a.reference(what)
+	ref, err := reference(a, what)
 	if err == nil {
 		in.Refs = append(in.Refs, ref)
 	}
@@ -184,7 +185,7 @@ func sortPath(ctx context.Context, in *seenInput, path string) error {
 			return nil
 		}
 		if looksLikeList(ctx, path) {
-			return usagef("%s is a list, which names images and is not one; write -f %s to judge what it names", path, path)
+			return command.Usagef("%s is a list, which names images and is not one; write -f %s to judge what it names", path, path)
 		}
 		in.files = append(in.files, path)
 		return nil
@@ -221,7 +222,7 @@ func readPackage(ctx context.Context, path string) (seen.Package, bool) {
 // such as kube-proxy.tar, which is a file of it with a hash of its own.
 func isImageFile(path string) bool {
 	base, ok := strings.CutSuffix(filepath.Base(path), ".tar")
-	return ok && isPublishedName(base)
+	return ok && command.IsPublishedName(base)
 }
 
 // looksLikeList says whether a small text file is a list of images.
@@ -250,8 +251,8 @@ func looksLikeList(ctx context.Context, path string) bool {
 // openList opens what -f names, which may be a pipe.
 func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 	if path == "-" {
-		if _, isTerminal := terminal(os.Stdin); isTerminal {
-			return nil, usagef("-f -: stdin is a terminal; pipe a list into it, such as: kubectl get pods -A -o json | kverify verify -f -")
+		if _, isTerminal := command.Terminal(os.Stdin); isTerminal {
+			return nil, command.Usagef("-f -: stdin is a terminal; pipe a list into it, such as: kubectl get pods -A -o json | kverify verify -f -")
 		}
 		if r, err := fetch.OpenInput(ctx, "/dev/stdin"); err == nil {
 			return r, nil
@@ -260,7 +261,7 @@ func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	r, err := fetch.OpenInput(ctx, path)
 	if err != nil {
-		return nil, usagef("-f %s: %w; name a list of images, or - for stdin", path, plainError(err))
+		return nil, command.Usagef("-f %s: %w; name a list of images, or - for stdin", path, command.PlainError(err))
 	}
 	return r, nil
 }
@@ -268,7 +269,7 @@ func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 func knownArches(list []string) error {
 	for _, arch := range list {
 		if arch == "" {
-			return fmt.Errorf("--arch: %w", usagef("an architecture has no name; write --arch amd64,arm64"))
+			return fmt.Errorf("--arch: %w", command.Usagef("an architecture has no name; write --arch amd64,arm64"))
 		}
 	}
 	return nil

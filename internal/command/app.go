@@ -1,0 +1,59 @@
+// Package command is what every command of kverify shares: flags and the environment become a
+// transport, clients, a policy and a trusted root, and a report becomes output and an exit
+// code. It knows no command.
+//
+// stdout is the answer, stderr the conversation: reports and what was asked to be
+// printed go to stdout, and nothing else does; progress, requests, remarks and errors go
+// to stderr.
+package command
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/kverify/kverify/internal/render"
+)
+
+// App is one run of the program.
+type App struct {
+	Args           []string
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	Running        bool     // a command line was understood, so that an error is no longer cobra's
+	Code           int      // that the report has earned, once there is one
+	Remarks        []string // to say when stderr is free; see sayLater
+	judge          string   // names a policy or trusted root that is not built in, until it was said
+	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
+	toCopies func(hosts []string) http.RoundTripper
+	Drained  bool // a server that was told to end has answered everything: no interruption
+}
+
+// Say writes a message to stderr. Errors repeat text from outside.
+func (a *App) Say(format string, args ...any) {
+	fmt.Fprintf(a.Stderr, "kverify: %s\n", render.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
+}
+
+// SayJudge names a policy or trusted root that is not the built-in one, unless a
+// verdict line did. Every command does so, also with --quiet: who replaces the judge
+// replaces the verdict (rule 4).
+func (a *App) SayJudge() {
+	if a.judge != "" {
+		a.Say("%s", a.judge)
+	}
+	a.judge = ""
+}
+
+// Terminal returns the descriptor of w if it is a terminal.
+func Terminal(w io.Writer) (fd int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return 0, false
+	}
+	fd = int(f.Fd())
+	return fd, term.IsTerminal(fd)
+}

@@ -1,0 +1,132 @@
+package command
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kverify/kverify/pkg/trust"
+)
+
+// Shared are the flags of every command that verifies.
+type Shared struct {
+	Mirror    string
+	endpoints []string
+	OwnTLS
+	TrustedRoot string
+	Policy      string
+	Key         string
+	checks      string
+	require     string
+	Lock        string
+	Jobs        int
+	Timeout     time.Duration
+	Retry       int
+	Cache       string
+	NoCache     bool
+	Output      outputFlag
+	Quiet       bool
+	Verbose     bool
+	noColor     bool
+	accept      []string
+}
+
+const (
+	DefaultJobs  = 64  // hides a round trip of 50 ms at the registry's own rate limit
+	maxJobs      = 512 // more only queues, and costs memory
+	defaultRetry = 3
+	maxRetry     = 20
+)
+
+// The groups of flags, each spelled out once. A command's help lists its flags in
+// the order in which they were added.
+
+func (s *Shared) addSource(f *pflag.FlagSet) {
+	f.StringVar(&s.Mirror, "mirror", "", "read everything from this `DIR`, or a tar of it, instead of the network")
+	f.StringArrayVar(&s.endpoints, "endpoint", nil, "ask a stand-in for a host, `HOST=URL`; repeatable")
+	s.OwnTLS.Add(f)
+}
+
+func (s *Shared) AddTrust(f *pflag.FlagSet) {
+	f.StringVar(&s.TrustedRoot, "trusted-root", "", "trust the CAs and logs of this `FILE` (trusted_root.json)")
+	f.StringVar(&s.Policy, "policy", "", "judge by the policy in this `FILE`")
+}
+
+func (s *Shared) AddKey(f *pflag.FlagSet) {
+	f.StringVar(&s.Key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
+}
+
+func (s *Shared) AddJobs(f *pflag.FlagSet, jobs int, usage string) {
+	f.IntVarP(&s.Jobs, "jobs", "j", jobs, usage)
+}
+
+func (s *Shared) AddPace(f *pflag.FlagSet, timeout string) {
+	f.DurationVar(&s.Timeout, "timeout", 0, timeout)
+	f.IntVar(&s.Retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
+}
+
+func (s *Shared) AddQuiet(f *pflag.FlagSet, usage string) {
+	f.BoolVarP(&s.Quiet, "quiet", "q", false, usage)
+}
+
+func (s *Shared) AddTalk(f *pflag.FlagSet, quiet, verbose string) {
+	s.AddQuiet(f, quiet)
+	f.BoolVarP(&s.Verbose, "verbose", "v", false, verbose)
+	f.BoolVar(&s.noColor, "no-color", false, "no colours")
+}
+
+// AddLock defines the flag of commands that examine images under their names.
+func (s *Shared) AddLock(f *pflag.FlagSet) {
+	f.StringVar(&s.Lock, "lock", "", "refute what has another digest than this `FILE` of kverify lock says")
+}
+
+const (
+	ExamineSubjects = "examine `N` subjects side by side"
+	EndRun          = "end the run after this `TIME`, such as 90s or 5m"
+)
+
+// Add defines all of them: those of a command that verifies.
+func (s *Shared) Add(c *cobra.Command) {
+	f := c.Flags()
+	f.SortFlags = false
+	s.addSource(f)
+	s.AddTrust(f)
+	s.AddKey(f)
+	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
+	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
+	s.AddJobs(f, DefaultJobs, ExamineSubjects)
+	s.AddPace(f, EndRun+"; what is not done then is unknown")
+	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
+	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
+	s.Output.AddReport(c)
+	s.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table, and the subjects in words")
+}
+
+// AddReading defines those that make sense for a command which reads what is
+// published and examines no bytes, with formats of its own.
+func (s *Shared) AddReading(c *cobra.Command, formats ...string) {
+	s.AddAsking(c, formats...)
+	s.AddTrust(c.Flags())
+	c.Flags().Lookup("policy").Usage = "judge signatures by the policy in this `FILE`"
+}
+
+// AddAsking is addReading for a command that judges no signature either.
+func (s *Shared) AddAsking(c *cobra.Command, formats ...string) {
+	s.Jobs = DefaultJobs
+	f := c.Flags()
+	f.SortFlags = false
+	s.Output.addOwn(c, formats)
+	s.addSource(f)
+	s.AddPace(f, EndRun)
+	s.AddTalk(f, "no remarks on stderr", "requests to stderr")
+}
+
+// AddAccept defines the flag of commands whose verdict a known incident may explain.
+func (s *Shared) AddAccept(c *cobra.Command) {
+	c.Flags().StringArrayVar(&s.accept, "accept-incident", nil, "exit with 0 where only this known incident `ID` keeps it from being verified; repeatable")
+	_ = c.Flags().SetAnnotation("accept-incident", NotFromEnvironment, nil) // nobody accepts by accident
+	_ = c.RegisterFlagCompletionFunc("accept-incident", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return trust.EmbeddedPolicy().IncidentIDs(), cobra.ShellCompDirectiveNoFileComp
+	})
+}

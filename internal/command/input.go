@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kverify/kverify/pkg/fetch"
+)
+
+// ReadFile reads a file, or what comes through a pipe, under a cap.
+func ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	b, err := fetch.ReadInput(ctx, path, limit)
+	if err == nil && len(b) == 0 {
+		err = errors.New("it is empty")
+	}
+	return b, err
+}
+
+// PlainError takes off the operation and path, which the caller names better.
+func PlainError(err error) error {
+	var local *fetch.FileError
+	if errors.As(err, &local) {
+		return local.Err
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return l.Err
+	}
+	return err
+}
+
+// firstFile reads the first of several files that is there.
+func firstFile(ctx context.Context, paths []string, limit int64) ([]byte, error) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir(), errors.Is(err, syscall.ENOTDIR),
+			err == nil && info.Size() == 0 && info.Mode()&fs.ModeNamedPipe == 0: // empty, or /dev/null
+			continue
+		case err != nil:
+			return nil, PlainError(err)
+		}
+		text, err := ReadFile(ctx, path, limit)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, PlainError(err))
+		}
+		return text, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+const (
+	MaxKeyFile    = 64 << 10 // a key in PEM is under 2 KB
+	MaxBundleFile = 32 << 20 // beyond what the verifier accepts, so that it says so itself
+)
+
+// IsLocal says whether WHAT is written as a path: it begins with "./", "../"
+// or "/", so that it can be nothing else.
+func IsLocal(what string) bool {
+	return filepath.IsAbs(what) || what == "." || what == ".." || len(what) > 1 && what[0] == '.' && (what[1] == '/' || what[1] == '.' || os.IsPathSeparator(what[1]))
+}

@@ -1,0 +1,45 @@
+package command
+
+import (
+	"math"
+	"runtime/debug"
+
+	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/pkg/verify"
+)
+
+// What hostile answers may cost is 256 MiB, of which the program itself, its stacks
+// and what the runtime holds ready take some 60.
+const (
+	// maxHeap is what may be held when another document is asked for.
+	maxHeap = 80 << 20
+	// perResult is what the report holds of each subject that was examined.
+	perResult = 16 << 10
+	// maxMemory is where the garbage collector begins to work harder. GOMEMLIMIT
+	// takes its place.
+	maxMemory = 160 << 20
+	// softMemory is the same while files are copied: they pass through and are not held.
+	SoftMemory = 40 << 20
+)
+
+// heap is what the process holds.
+var heap = &bounds.Heap{Most: maxHeap}
+
+// LimitMemory is called once, before anything is read.
+func LimitMemory() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(maxMemory)
+	}
+}
+
+// Full says when no further document may be held beside the report of the subjects
+// that p counts; nil is none.
+func Full(p *verify.Progress) func() bool {
+	return func() bool {
+		done := 0
+		if p != nil {
+			done, _ = p.Counts()
+		}
+		return heap.Full(uint64(done) * perResult)
+	}
+}
