@@ -111,7 +111,7 @@ func (p *runner) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(text), 0o755); err != nil { //nolint:gosec // some are programs
+	if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -345,7 +345,7 @@ func TestAction(t *testing.T) {
 			if c.want == "" {
 				return
 			}
-			verdict := strings.SplitN(strings.TrimPrefix(c.want, "verdict="), "\n", 2)[0]
+			verdict, _, _ := strings.Cut(strings.TrimPrefix(c.want, "verdict="), "\n")
 			if !strings.Contains(strings.ToLower(p.read("summary")), verdict) {
 				t.Errorf("the summary is %q", p.read("summary"))
 			}
@@ -354,7 +354,7 @@ func TestAction(t *testing.T) {
 			}
 			// The table stands between the stop and its own resumption, annotations after it.
 			m := regexp.MustCompile(`(?s)^::stop-commands::(kverify-[0-9a-f]{32})\n(.*)\n::(kverify-[0-9a-f]{32})::\n(.*)$`).FindStringSubmatch(out)
-			if m == nil || m[1] != m[3] || strings.Contains(m[2], "::error") || !strings.HasPrefix(m[4], "::") {
+			if len(m) != 5 || m[1] != m[3] || strings.Contains(m[2], "::error") || !strings.HasPrefix(m[4], "::") {
 				t.Errorf("the log is\n%s", out)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,9 @@ A verdict must come within eight seconds: give it KVERIFY_MIRROR, or a warm cach
 	flags.Add(c)
 	f.StringArrayVar(&own.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`")
 	f.StringVar(&p.unknown, "on-unknown", "", "allow lets in what is unknown; anything else blocks it")
-	f.VisitAll(func(fl *pflag.Flag) { fl.Hidden = !strings.Contains("name digest stdin-media-type", fl.Name) })
+	f.VisitAll(func(fl *pflag.Flag) {
+		fl.Hidden = !slices.Contains([]string{"name", "digest", "stdin-media-type"}, fl.Name)
+	})
 	c.DisableFlagParsing = true
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, arg := range args {

@@ -170,7 +170,7 @@ func TestSharedFlagsAreDocumented(t *testing.T) {
 	c := verifyCommand((&command.App{}))
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		_, own := f.Annotations[command.NotFromEnvironment]
-		if f.Name != "help" && !own && !strings.Contains(command.TopicEnvironment, command.EnvironmentName(f.Name)) {
+		if f.Name != "help" && !own && !strings.Contains(command.TopicEnvironment, command.EnvironmentName(f.Name)) { //nolint:gocritic // the constant is searched
 			t.Errorf("help environment does not name %s", command.EnvironmentName(f.Name))
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,7 +138,7 @@ func readSeen(ctx context.Context, a *command.App, j *seen.Judge, n request) (*s
 		in.close = append(in.close, r.Close)
 		l := sight.NewList(path, r)
 		in.lists = append(in.lists, l)
-		in.Lists = append(in.Lists, iter.Seq2[sight.Sighting, error](l.All(ctx)))
+		in.Lists = append(in.Lists, l.All(ctx))
 		in.Subjects = append(in.Subjects, "-f "+path)
 	}
 	for _, what := range n.what {
@@ -191,7 +190,7 @@ func sortPath(ctx context.Context, in *seenInput, path string) error {
 		return nil
 	case err != nil:
 		in.Copies = append(in.Copies, seen.Container{Name: path, Err: err})
-		return nil
+		return nil //nolint:nilerr // it is that container's result
 	}
 	in.close = append(in.close, c.Close)
 	if isImageFile(path) {
@@ -267,10 +266,8 @@ func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 }
 
 func knownArches(list []string) error {
-	for _, arch := range list {
-		if arch == "" {
-			return fmt.Errorf("--arch: %w", command.Usagef("an architecture has no name; write --arch amd64,arm64"))
-		}
+	if slices.Contains(list, "") {
+		return fmt.Errorf("--arch: %w", command.Usagef("an architecture has no name; write --arch amd64,arm64"))
 	}
 	return nil
 }

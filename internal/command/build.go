@@ -8,8 +8,8 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// build says what this binary is. Its JSON form is that of `version -o json`.
-type build struct {
+// Build says what this binary is. Its JSON form is that of `version -o json`.
+type Build struct {
 	Version     string `json:"version"`
 	Revision    string `json:"revision,omitempty"` // of the source, "+dirty" if it was changed
 	Time        string `json:"time,omitempty"`     // of the revision
@@ -22,12 +22,12 @@ type build struct {
 	Covers []string `json:"covers"`
 }
 
-func (b build) Tool() report.Tool { return report.Tool{Name: "kverify", Version: b.Version} }
+func (b Build) Tool() report.Tool { return report.Tool{Name: "kverify", Version: b.Version} }
 
 // ThisBuild reads what the Go tool wrote into the binary.
-func ThisBuild() build {
+func ThisBuild() Build {
 	policy, root := trust.Embedded()
-	b := build{
+	b := Build{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Policy: policy.Digest, TrustedRoot: root.Digest,
 	}

@@ -36,7 +36,7 @@ func generated(t *testing.T) []byte {
 	s.ID = homepage + "/docs/report.schema.json"
 	s.Title = "A report of kverify, as -o json writes it"
 	s.Description = "Fields may be added under the same schemaVersion, and readers ignore those they do not know. The Go documentation of pkg/report says what each means."
-	s.Properties["schemaVersion"] = &generator.Schema{Const: generator.Ptr(any(report.SchemaVersion))}
+	s.Properties["schemaVersion"] = &generator.Schema{Const: new(any(report.SchemaVersion))}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -213,16 +213,16 @@ var refForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-
 // no older one stands in its place, and the error is a [*RefusedError].
 func Refs(w io.Writer, r report.Report) error {
 	var b strings.Builder
-	by := "# what kverify " + Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339)
+	b.WriteString("# what kverify " + Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339))
 	for _, s := range []struct {
 		what string
 		report.Source
 	}{{"policy", r.Policy}, {"trusted root", r.TrustedRoot}} {
 		if !s.Embedded {
-			by += ", judged by the " + s.what + " " + Escape(cmp.Or(s.Path, "unnamed")) + " " + Escape(s.Digest)
+			b.WriteString(", judged by the " + s.what + " " + Escape(cmp.Or(s.Path, "unnamed")) + " " + Escape(s.Digest))
 		}
 	}
-	b.WriteString(by + "\n")
+	b.WriteString("\n")
 	refused := whole(r)
 	switch {
 	case refused != nil:

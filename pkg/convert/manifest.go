@@ -56,7 +56,7 @@ func Manifests(genuine []byte, config Derived) ([]Derived, error) {
 		Layers:        make([]descriptor, len(m.Layers)),
 	}
 	for i, l := range m.Layers {
-		to := ""
+		var to string
 		switch l.MediaType {
 		case dockerLayer:
 			to = ociLayer

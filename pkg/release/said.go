@@ -27,7 +27,7 @@ func (s *Said) Write(p []byte) (int, error) {
 		s.counts = map[string]int{}
 	}
 	// What begins in the last bytes may go on in the next write, and is counted there.
-	text := append(s.tail, p...)
+	text := slices.Concat(s.tail, p)
 	end := max(0, len(text)-longestSaid)
 	for _, at := range saidForm.FindAllIndex(text, -1) {
 		if at[0] < end {

@@ -94,7 +94,7 @@ func (s *run) program(ctx context.Context, known map[release.Version]*verify.Fil
 	}
 	version, err := release.ParseVersion(p.Release())
 	if err != nil {
-		return say(report.Unknown, report.NoClaim, "the package's version %q names no release", p.Version), nil
+		return say(report.Unknown, report.NoClaim, "the package's version %q names no release", p.Version), nil //nolint:nilerr // it is the program's result
 	}
 	want := "bin/linux/" + p.Arch + "/" + f.Path[strings.LastIndexByte(f.Path, '/')+1:]
 	for i, v := range append([]release.Version{version}, p.Said[f.Path]...) {

@@ -1,7 +1,6 @@
 package seen
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 
 // judgeReported judges digests of which there are no bytes: what a machine says
 // that it runs, and not the machine (rule 27).
-func (s *run) judgeReported(ctx context.Context) {
+func (s *run) judgeReported() {
 	for _, g := range s.groups {
 		switch {
 		case g.fault != "":

@@ -58,7 +58,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 		return report.Report{}, err
 	}
 	rep.Interrupted = rep.Interrupted || late.Interrupted
-	s.judgeReported(ctx)
+	s.judgeReported()
 	s.judgeFetched(ctx)
 	s.judgeContainers(ctx)
 	if err := s.packaged(ctx, in.Packages); err != nil {

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -44,7 +45,7 @@ func TestConvertedBySkopeo(t *testing.T) {
 			t.Errorf("%s: %v", e.name, err)
 			continue
 		}
-		at := slices.IndexFunc(configs, func(d convert.Derived) bool { return string(d.Bytes) == string(config) })
+		at := slices.IndexFunc(configs, func(d convert.Derived) bool { return bytes.Equal(d.Bytes, config) })
 		if known := e.name != "control"; at >= 0 != known {
 			t.Errorf("%s: skopeo %s writes\n%s\nand %d others were computed:\n%s", e.name, version, config, len(configs), configs[0].Bytes)
 		}
@@ -149,7 +150,7 @@ func checkTable(t *testing.T, version, got string) {
 }
 
 func hasBytes(list []convert.Derived, b []byte) bool {
-	return slices.ContainsFunc(list, func(d convert.Derived) bool { return string(d.Bytes) == string(b) })
+	return slices.ContainsFunc(list, func(d convert.Derived) bool { return bytes.Equal(d.Bytes, b) })
 }
 
 type convertEntry struct {

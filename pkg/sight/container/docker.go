@@ -93,7 +93,8 @@ func (c *Container) dockerNode(ctx context.Context, image dockerImage) (sight.No
 			return sight.Blob{Entry: name}, nil
 		}
 		c.named(e)
-		return e.blob(registry.Descriptor{}, isLayer), e
+		b := e.blob(registry.Descriptor{}, isLayer)
+		return b, e
 	}
 	config, e := blob(image.config, false)
 	n.Config = config

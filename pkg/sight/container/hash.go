@@ -131,7 +131,7 @@ func unpack(c *sight.Content, packed io.Reader, size int64, all *allowance) {
 		c.Err = err
 		return
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // only read
 	sum := sha256.New()
 	_, err = io.CopyBuffer(sum, all.capped(s, size, maxLayer), make([]byte, piece))
 	c.SecondTable = s.SecondTable

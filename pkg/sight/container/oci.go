@@ -139,7 +139,7 @@ func (t *tree) grow(ctx context.Context, d registry.Descriptor, depth int) (grow
 	case err != nil:
 		n.Err = err
 		n.Blob = t.absent(d, true)
-		return g, nil
+		return g, nil //nolint:nilerr // it is the node's
 	case e == nil:
 		n.Blob = t.absent(d, true)
 		return g, nil
@@ -164,10 +164,12 @@ func (t *tree) grow(ctx context.Context, d registry.Descriptor, depth int) (grow
 		n.Err = e.malformed(fmt.Errorf("indexes lie more than %d deep in one another", maxNested))
 		return g, nil
 	case index != nil:
-		return g, t.children(ctx, &g, index, depth)
+		err = t.children(ctx, &g, index, depth)
+		return g, err
 	}
 	g.referrer = image.Subject != nil
-	return g, t.image(ctx, &g, image)
+	err = t.image(ctx, &g, image)
+	return g, err
 }
 
 // fatal picks the errors that end the reading of the whole container.
@@ -249,7 +251,8 @@ func (t *tree) blob(d registry.Descriptor, isLayer bool) (sight.Blob, *entry, er
 		return t.absent(d, false), nil, err
 	}
 	t.c.named(e)
-	return e.blob(d, isLayer), e, nil
+	b := e.blob(d, isLayer)
+	return b, e, nil
 }
 
 func (t *tree) find(d registry.Descriptor, manifest bool) (*entry, error) {

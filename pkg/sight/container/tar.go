@@ -129,7 +129,7 @@ func (m *members) unpack(ctx context.Context, whole io.Reader, size int64, packi
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // only read
 	stream := &stoppable{r: m.all.capped(s, size, maxUnpacked)}
 	ahead(stream, func(r io.Reader) {
 		defer stream.stopped.Store(true) // what nobody reads is not unpacked
@@ -334,7 +334,7 @@ func linkTarget(h *tar.Header, name string) string {
 		target, _ := cleanName(h.Linkname)
 		return target
 	}
-	target := path.Join(path.Dir(name), h.Linkname)
+	target := path.Join(path.Dir(name), h.Linkname) //nolint:gosec // it is a key of the archive's own names, and no path
 	if path.IsAbs(h.Linkname) || len(h.Linkname) > maxName || target == ".." || strings.HasPrefix(target, "../") {
 		return ""
 	}

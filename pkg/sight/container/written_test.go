@@ -319,7 +319,7 @@ func newDocker(images ...called) fileset {
 		list = append(list, fields{"Config": "blobs/sha256/" + hexSum(c.config), "RepoTags": []string{c.ref}, "Layers": names, "LayerSources": fields{}})
 		tops[c.ref] = hexSum(c.layers[len(c.layers)-1])
 	}
-	s := append(blobs, layout(heads...)...)
+	s := slices.Concat(blobs, layout(heads...))
 	s.add("manifest.json", asJSON(list))
 	s.add("repositories", repositories(tops))
 	return s

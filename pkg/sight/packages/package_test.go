@@ -269,7 +269,6 @@ func TestPackageMemory(t *testing.T) {
 		content[i] ^= byte(i * i >> 9)
 	}
 	b := debOf("", control, part{name: "usr/bin/kubelet", kind: tar.TypeReg, mode: 0o755, body: string(content)})
-	content = nil
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

@@ -80,15 +80,15 @@ func ReadChange(fsys fs.FS) (*Change, error) {
 	return &doc, nil
 }
 
-// pending reads a mirror whose lists are being exchanged: what has not its name
+// Pending reads a mirror whose lists are being exchanged: what has not its name
 // yet is read under the private one.
-type pending struct {
+type Pending struct {
 	fs.FS
 	files map[string]ChangedFile
 }
 
-func Overlay(fsys fs.FS, doc *Change) pending {
-	p := pending{FS: fsys, files: map[string]ChangedFile{}}
+func Overlay(fsys fs.FS, doc *Change) Pending {
+	p := Pending{FS: fsys, files: map[string]ChangedFile{}}
 	for _, f := range doc.Files {
 		p.files[f.Path] = f
 	}
@@ -96,7 +96,7 @@ func Overlay(fsys fs.FS, doc *Change) pending {
 }
 
 // place is where a file is now.
-func (p pending) place(op, name string) (string, error) {
+func (p Pending) place(op, name string) (string, error) {
 	f, ok := p.files[name]
 	if !ok {
 		return name, nil
@@ -111,7 +111,7 @@ func (p pending) place(op, name string) (string, error) {
 }
 
 // Open implements [fs.FS].
-func (p pending) Open(name string) (fs.File, error) {
+func (p Pending) Open(name string) (fs.File, error) {
 	at, err := p.place("open", name)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (p pending) Open(name string) (fs.File, error) {
 }
 
 // Stat implements [fs.StatFS].
-func (p pending) Stat(name string) (fs.FileInfo, error) {
+func (p Pending) Stat(name string) (fs.FileInfo, error) {
 	at, err := p.place("stat", name)
 	if err != nil {
 		return nil, err
