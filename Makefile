@@ -9,6 +9,8 @@ RACE     ?= $(if $(shell command -v cc gcc clang 2>/dev/null),-race)
 # depend on little, so that not every package is built twice; make race takes all.
 MEETING  := ./internal/par ./pkg/fetch ./pkg/registry
 # One fuzz target runs this long under `make fuzz`.
+# What make crash tries: all, or kill alone.
+ENDINGS ?= all
 FUZZTIME ?= 20s
 SAMPLE   := testdata/sample
 LINT     := $(BIN)/golangci-lint
@@ -48,8 +50,8 @@ slow: ## end every writing command in many places, change mirrors in every way, 
 
 # Hours: make slow takes a spread of the same.
 .PHONY: crash
-crash: ## end every writing command at every one of its system calls
-	KVERIFY_SLOW_TESTS=all $(GO) test -count=1 -run '^TestCrash$$' -timeout 6h -v ./cmd/kverify
+crash: ## end every writing command at every one of its system calls (ENDINGS=kill: at each rename, fsync and unlink)
+	KVERIFY_SLOW_TESTS=$(ENDINGS) $(GO) test -count=1 -run '^TestCrash$$' -timeout 6h -v ./cmd/kverify
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html
