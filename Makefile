@@ -8,9 +8,9 @@ RACE     ?= $(if $(shell command -v cc gcc clang 2>/dev/null),-race)
 # Where goroutines meet: make test runs these under the race detector. Their tests
 # depend on little, so that not every package is built twice; make race takes all.
 MEETING  := ./internal/par ./pkg/fetch ./pkg/registry
-# One fuzz target runs this long under `make fuzz`.
 # What make crash tries: all, or kill alone.
-ENDINGS ?= all
+ENDINGS  ?= all
+# One fuzz target runs this long under `make fuzz`.
 FUZZTIME ?= 20s
 SAMPLE   := testdata/sample
 LINT     := $(BIN)/golangci-lint
