@@ -27,7 +27,7 @@ func rootCommand(a *command.App) *cobra.Command {
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
-		PersistentPreRunE:          command.NotEmpty,
+		PersistentPreRunE:          a.Prepare,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				hint := "try: kverify help"

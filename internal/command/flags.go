@@ -74,6 +74,7 @@ func (s *Shared) AddTalk(f *pflag.FlagSet, quiet, verbose string) {
 	s.AddQuiet(f, quiet)
 	f.BoolVarP(&s.Verbose, "verbose", "v", false, verbose)
 	f.BoolVar(&s.noColor, "no-color", false, "no colours")
+	addLog(f)
 }
 
 // AddLock defines the flag of commands that examine images under their names.

@@ -23,6 +23,7 @@ type Settings struct {
 	own       own
 	checks    []string // nil means the policy's
 	require   []string
+	waits     fetch.Waits // for hosts that asked for it
 	Outputs   []Output
 	judged    []string // directories that are verified; see outside
 	sparse    []verify.Held

@@ -20,6 +20,8 @@ type LiveOptions struct {
 	Endpoints map[string]*url.URL
 	Login     func(ctx context.Context, base *url.URL) (user, password string, err error)
 
+	Waits *Waits // is told of long waits; nil is told of none
+
 	Named []string // more hosts that the user named, with a port where their URLs have one
 
 	// Connections says how connections are made. A client certificate (Identity) is
@@ -53,7 +55,7 @@ func NewLive(o LiveOptions) *Live {
 		live.ahead = &Ahead{Next: bottom, Hosts: hosts}
 		bottom = live.ahead
 	}
-	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Next: &Limiter{Next: bottom, Budgets: PublishedBudgets()}}}
+	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: PublishedBudgets()}}}
 	if len(o.Endpoints) > 0 {
 		live.top = &Endpoints{Next: live.top, Hosts: o.Endpoints, Login: o.Login}
 	}

@@ -35,6 +35,7 @@ const (
 type Retry struct {
 	Next     http.RoundTripper
 	Attempts int           // how often a request is sent at most; zero is DefaultAttempts, 1 never repeats
+	Waits    *Waits        // is told of long waits; nil is told of none
 	Wait     time.Duration // before the second attempt, doubled for each further one, with jitter; zero is 200 ms
 }
 
@@ -91,6 +92,7 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		if resp != nil {
 			drain(resp.Body)
 		}
+		r.Waits.note(req.URL.Host, resp, wait)
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
 		}
