@@ -81,41 +81,6 @@ func TestFault(t *testing.T) {
 	}
 }
 
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	file, link := filepath.Join(dir, "report"), filepath.Join(dir, "link")
-	if err := os.Symlink("report", link); err != nil {
-		t.Fatal(err)
-	}
-	for _, content := range []string{"one", "two"} {
-		if err := command.WriteFile(file, []byte(content)); err != nil {
-			t.Fatal(err)
-		}
-		if got, _ := os.ReadFile(file); string(got) != content {
-			t.Errorf("%q", got)
-		}
-	}
-	if err := command.WriteFile(link, []byte("three")); err != nil {
-		t.Fatal(err)
-	}
-	if info, _ := os.Lstat(link); info.Mode()&os.ModeSymlink == 0 {
-		t.Error("the link became a file")
-	}
-	if got, _ := os.ReadFile(file); string(got) != "three" {
-		t.Errorf("%q", got)
-	}
-	if err := command.WriteFile(dir, []byte("x")); err == nil {
-		t.Error("wrote to a directory")
-	}
-	if err := command.WriteFile(filepath.Join(dir, "none", "report"), []byte("x")); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
-	entries, _ := os.ReadDir(dir)
-	if len(entries) != 2 {
-		t.Errorf("left behind: %v", entries)
-	}
-}
-
 // TestNoSocketByConstruction holds that a run with a mirror alone has no
 // transport that could open one, and that an endpoint brings one for its host.
 func TestNoSocketByConstruction(t *testing.T) {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -38,14 +37,12 @@ func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o re
 			shown = true
 			continue
 		}
-		var buf bytes.Buffer
-		err := draw(&buf, o.Format, render.Options{Quiet: set.Quiet, Verbose: set.Verbose})
-		errs = append(errs, err)
-		if err != nil && buf.Len() == 0 {
-			continue // else it says itself why there is no more
-		}
-		if err := WriteFile(o.file, buf.Bytes()); err != nil {
-			errs = append(errs, &outputError{o.Format, o.file, err})
+		drawn, written := writeFile(o.file, func(w io.Writer) error {
+			return draw(w, o.Format, render.Options{Quiet: set.Quiet, Verbose: set.Verbose})
+		})
+		errs = append(errs, drawn)
+		if written != nil {
+			errs = append(errs, &outputError{o.Format, o.file, written})
 		}
 	}
 	for _, o := range set.Outputs {
@@ -58,33 +55,58 @@ func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o re
 	return shown, errors.Join(errs...)
 }
 
-// WriteFile gives a file its content at once or not at all. What is there and
-// no regular file, such as /dev/null or a pipe, is written to as it is.
-func WriteFile(path string, content []byte) error {
+// sink is a file that is being written, and remembers whether that failed.
+type sink struct {
+	to  io.Writer
+	any bool
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	s.any, s.err = s.any || n > 0, errors.Join(s.err, err)
+	return n, err
+}
+
+// writeFile gives a file what draw writes, at once or not at all, as it comes: a report may
+// be large. What is there and no regular file, such as /dev/null or a pipe, is written to
+// as it is. An answer that could not be drawn is none, unless it says itself why there is no more.
+func writeFile(path string, draw func(io.Writer) error) (drawn, written error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := fetch.OpenOutput(path)
 		if err != nil {
-			return PlainError(err)
+			return nil, PlainError(err)
 		}
-		_, err = f.Write(content)
-		return PlainError(errors.Join(err, f.Close()))
+		s := &sink{to: f}
+		drawn = draw(s)
+		return s.apart(drawn), PlainError(errors.Join(s.err, f.Close()))
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the link stays a link
 	}
 	dir, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
-		return PlainError(err)
+		return nil, PlainError(err)
 	}
 	defer dir.Close() //nolint:errcheck // only names lead through it
 	f, err := fetch.Create(dir, filepath.Base(path), 0o666)
 	if err != nil {
-		return PlainError(err)
+		return nil, PlainError(err)
 	}
-	if _, err := f.Write(content); err != nil {
-		return PlainError(errors.Join(err, f.Discard()))
+	s := &sink{to: f}
+	drawn = draw(s)
+	if s.err != nil || drawn != nil && !s.any {
+		return s.apart(drawn), PlainError(errors.Join(s.err, f.Discard()))
 	}
-	return PlainError(f.Commit())
+	return drawn, PlainError(f.Commit())
+}
+
+// apart is the error of drawing, without that of writing.
+func (s *sink) apart(drawn error) error {
+	if s.err != nil {
+		return nil
+	}
+	return drawn
 }
 
 // options fit a table to where it goes: colours, marks and a width only for a

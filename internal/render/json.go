@@ -1,8 +1,10 @@
 package render
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -39,31 +41,61 @@ type jsonResult struct {
 // [report.SchemaVersion].
 func JSON(w io.Writer, r report.Report) error {
 	out := jsonReport{SchemaVersion: r.SchemaVersion, Verdict: r.Verdict(), Counts: r.Counts(), Report: r, Results: []jsonResult{}}
-	for _, res := range r.Results {
-		out.Results = append(out.Results, jsonResult{
-			Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...),
-		})
-	}
 	for _, list := range []*[]string{&out.Scope.Subjects, &out.Scope.Checks} {
 		if *list == nil {
 			*list = []string{}
 		}
 	}
-	return writeJSON(w, out)
+	text, err := indented(out, "")
+	if err != nil {
+		return err
+	}
+	if len(r.Results) == 0 {
+		return writeAll(w, text)
+	}
+	// The results are the last member, and are written one by one: a report may have
+	// more of them than should be held twice.
+	head, ok := bytes.CutSuffix(text, []byte("[]\n}\n"))
+	if !ok {
+		return errors.New("the form of a report in JSON is not what its writer takes it for")
+	}
+	to := bufio.NewWriterSize(w, 64<<10)
+	_, _ = to.Write(head) // an error stays, and Flush says it
+	for i, res := range r.Results {
+		one, err := indented(jsonResult{Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...)}, "    ")
+		if err != nil {
+			return err
+		}
+		_, _ = to.WriteString(map[bool]string{true: "[\n    ", false: ",\n    "}[i == 0])
+		_, _ = to.Write(bytes.TrimSuffix(one, []byte("\n")))
+	}
+	_, _ = to.WriteString("\n  ]\n}\n")
+	return to.Flush()
 }
 
 // writeJSON writes a value as every format does that is JSON: indented, and with
 // nothing in it that is not printable.
 func writeJSON(w io.Writer, v any) error {
+	text, err := indented(v, "")
+	if err == nil {
+		err = writeAll(w, text)
+	}
+	return err
+}
+
+func writeAll(w io.Writer, text []byte) error {
+	_, err := w.Write(text)
+	return err
+}
+
+// indented is the text that writeJSON writes, its lines but the first behind a prefix.
+func indented(v any, prefix string) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	_, err := w.Write(visible(buf.Bytes()))
-	return err
+	enc.SetIndent(prefix, "  ")
+	err := enc.Encode(v)
+	return visible(buf.Bytes()), err
 }
 
 // commandAhead is hashCommand at the beginning of a text.
