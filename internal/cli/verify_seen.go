@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
@@ -72,7 +73,7 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 		if in.Before, err = localFiles(ctx, a, v, in.files, n.release); err != nil {
 			return report.Report{}, err
 		}
-		if len(in.Lists)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
+		if len(in.Lists)+len(in.Releases)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
 			return in.Before, nil
 		}
 	}
@@ -158,6 +159,11 @@ func sortWhat(ctx context.Context, a *command.App, j *seen.Judge, in *seenInput,
 	case isDigest(what):
 		in.Digests = append(in.Digests, what)
 		return nil
+	}
+	if _, _, err := release.Channel(what); err == nil {
+		v, err := a.Resolve(ctx, j.Verifier.Fetch, what)
+		in.Releases = append(in.Releases, v)
+		return err
 	}
 	if kind, _ := j.Names.Classify(what); kind == sight.Ours {
 		ref, err := registry.ParseRef(what)

@@ -38,9 +38,10 @@ type Judge struct {
 
 // Input is what is to be judged.
 type Input struct {
-	Subjects []string       // as the caller was asked, for the report
-	Refs     []registry.Ref // names to be fetched where they point
-	Digests  []string       // "sha256:<hex>" of which nothing else is known
+	Subjects []string          // as the caller was asked, for the report
+	Releases []release.Version // to be examined as a whole
+	Refs     []registry.Ref    // names to be fetched where they point
+	Digests  []string          // "sha256:<hex>" of which nothing else is known
 	// Lists yield what was reported. An error that one yields ends the run, and is Judge's.
 	Lists    []iter.Seq2[sight.Sighting, error]
 	Copies   []Container

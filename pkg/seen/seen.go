@@ -39,6 +39,9 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 			s.sighted(one)
 		}
 	}
+	for _, v := range in.Releases {
+		s.version(v.String())
+	}
 	for _, ref := range in.Refs {
 		s.named(ref)
 	}
