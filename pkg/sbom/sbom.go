@@ -159,12 +159,19 @@ func Detect(data []byte) Format {
 	return TagValue
 }
 
+// maxJSON caps a document in JSON, whose texts are copied while it is read. The SBOM of a
+// release is in the other form, and has some 10 MB.
+const maxJSON = 40 << 20
+
 // Parse reads a document of SPDX 2.2 or 2.3 in either form. It keeps the
 // order of the document. The error is a [*FormatError] or a [*LimitError].
 //
 // An element that gives two different values for one kind of checksum is a
 // FormatError; two elements of one id, or of one name, are not.
 func Parse(data []byte) (*Document, error) {
+	if len(data) > maxJSON && Detect(data) == JSON {
+		return nil, &LimitError{What: "bytes of JSON", Max: maxJSON}
+	}
 	doc, err := read(data, skipFreeText, maxMemory-2*len(data))
 	if err != nil {
 		return nil, err
