@@ -69,6 +69,9 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 	if err := releaseFilesFirst(ctx, a, v, in, n.release); err != nil {
 		return report.Report{}, err
 	}
+	if len(in.Releases) > 0 && len(in.Lists)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
+		return report.Report{}, command.Usagef("%q is not a path, and files are verified alone; write --release %s for the release that they are of", in.Releases[0], in.Releases[0])
+	}
 	if len(in.files) > 0 {
 		if in.Before, err = localFiles(ctx, a, v, in.files, n.release); err != nil {
 			return report.Report{}, err
