@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -41,17 +43,12 @@ func ReadPackage(ctx context.Context, name string, r io.Reader) Package {
 // the package's name and version say. Scripts and the package's signature are not judged.
 func (s *run) packaged(ctx context.Context, list []Package) error {
 	known := map[release.Version]*verify.Files{}
-	defer func() {
-		for v, files := range known {
-			if slices.Contains(s.releases, v.String()) {
-				s.inside(files.Report(ctx, nil, nil, nil).Results)
-			}
-		}
-	}()
 	for _, p := range list {
-		if p.Err != nil {
-			f := unread("the package", p.Err)
-			s.group(thing{seen: p.Name, fault: f.detail, place: report.Place{Source: p.Name}})
+		if why, ok := p.unjudged(); ok {
+			s.put(report.Result{
+				Subject: p.Name, Kind: report.KindFile, Places: []report.Place{{Source: p.Name}},
+				Checks: []report.Check{{Name: report.Digest, Verdict: why.verdict, Required: true, Reason: why.reason, Detail: why.detail}},
+			})
 			continue
 		}
 		if len(p.Files) == 0 {
@@ -68,7 +65,25 @@ func (s *run) packaged(ctx context.Context, list []Package) error {
 			s.put(res)
 		}
 	}
+	for _, v := range slices.SortedFunc(maps.Keys(known), release.Version.Compare) {
+		if slices.Contains(s.releases, v.String()) {
+			s.inside(known[v].Report(ctx, nil, nil, nil).Results)
+		}
+	}
 	return nil
+}
+
+// unjudged says why a package as a whole is not known: it cannot be read, or it has the name
+// of a program and does not have the program.
+func (p Package) unjudged() (why finding, ok bool) {
+	if p.Err != nil {
+		return unread("the package", p.Err), true
+	}
+	isNamed := func(f packages.File) bool { return path.Base(f.Path) == p.Package.Name }
+	if slices.Contains(programs, p.Package.Name) && !slices.ContainsFunc(p.Files, isNamed) {
+		return unknown(report.Incomplete, "the package is called %s and has no program of that name", p.Package.Name), true
+	}
+	return finding{}, false
 }
 
 // program judges one program of a package.

@@ -61,6 +61,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 		return report.Report{}, err
 	}
 	rep.Interrupted = rep.Interrupted || late.Interrupted
+	rep = joined(rep, in.Before)
 	s.judgeReported()
 	s.judgeFetched(ctx)
 	s.judgeContainers(ctx)
