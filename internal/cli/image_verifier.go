@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +14,7 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
@@ -154,7 +155,7 @@ func verifyPulled(a *command.App, c *cobra.Command, flags *command.Shared, own *
 	allow, why := p.decide(r)
 	if !allow {
 		a.Code = command.ExitRefuted
-		if r.Verdict() == report.Unknown {
+		if r.Verdict() != report.Refuted {
 			a.Code = command.ExitUnknown
 		}
 	}
@@ -173,7 +174,12 @@ func (p *pulled) check(ctx context.Context) error {
 	if p.media == "" {
 		return nil
 	}
-	text, err := bounds.Read(os.Stdin, maxDescriptor)
+	in, err := openStdin(ctx)
+	if err != nil {
+		return command.Usagef("the descriptor on stdin: %w", command.PlainError(err))
+	}
+	defer func() { _ = in.Close() }()
+	text, err := bounds.Read(in, maxDescriptor)
 	if err != nil {
 		return command.Usagef("the descriptor on stdin: %w", err)
 	}
@@ -181,7 +187,7 @@ func (p *pulled) check(ctx context.Context) error {
 	if strings.TrimSpace(string(text)) == "" {
 		return nil
 	}
-	if err := json.Unmarshal(text, &d); err != nil || d.Digest != "" && d.Digest != p.digest {
+	if err := cmp.Or(strictjson.Check(text), json.Unmarshal(text, &d)); err != nil || d.Digest != "" && d.Digest != p.digest {
 		return command.Usagef("the descriptor on stdin is not that of %s", p.digest)
 	}
 	return ctx.Err()
@@ -209,6 +215,9 @@ func (p *pulled) decide(r report.Report) (allow bool, why string) {
 	}
 	switch r.Verdict() {
 	case report.Verified:
+		if r.Scope.Partial {
+			return false, "partial: KVERIFY_CHECKS leaves out " + strings.Join(r.Scope.Omitted, ", ") + ", without which a name is not bound to its version"
+		}
 		return true, fmt.Sprintf("%s is what Kubernetes released under that name", p.name)
 	case report.Unknown:
 		if p.unknown == "allow" {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,10 +40,13 @@ func (in *seenInput) Close() {
 	}
 }
 
-// isSeen says whether a run is about what others pulled.
+// isSeen says whether a run is about what others pulled. KVERIFY_AS alone, which may stand in
+// every environment, makes a release or an image under its own name no copy.
 func isSeen(n request) bool {
-	return len(n.seen.lists) > 0 || len(n.seen.as) > 0 || n.seen.strict || slices.ContainsFunc(n.what, func(what string) bool {
-		return isDigest(what) || command.IsLocal(what)
+	return len(n.seen.lists) > 0 || slices.ContainsFunc(n.what, func(what string) bool {
+		_, _, notVersion := release.Channel(what)
+		mapped := (len(n.seen.as) > 0 || n.seen.strict) && notVersion != nil && !strings.HasPrefix(what, command.ImageHost+"/")
+		return isDigest(what) || command.IsLocal(what) || mapped
 	})
 }
 
@@ -262,10 +264,7 @@ func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 		if _, isTerminal := command.Terminal(os.Stdin); isTerminal {
 			return nil, command.Usagef("-f -: stdin is a terminal; pipe a list into it, such as: kubectl get pods -A -o json | kverify verify -f -")
 		}
-		if r, err := fetch.OpenInput(ctx, "/dev/stdin"); err == nil {
-			return r, nil
-		}
-		return os.Stdin, nil
+		return openStdin(ctx)
 	}
 	r, err := fetch.OpenInput(ctx, path)
 	if err != nil {
@@ -274,9 +273,19 @@ func openList(ctx context.Context, path string) (io.ReadCloser, error) {
 	return r, nil
 }
 
+// openStdin opens stdin so that reading ends with the context, where the system has a name for it.
+func openStdin(ctx context.Context) (io.ReadCloser, error) {
+	if r, err := fetch.OpenInput(ctx, "/dev/stdin"); err == nil {
+		return r, nil
+	}
+	return os.Stdin, nil
+}
+
 func knownArches(list []string) error {
-	if slices.Contains(list, "") {
-		return fmt.Errorf("--arch: %w", command.Usagef("an architecture has no name; write --arch amd64,arm64"))
+	for _, arch := range list {
+		if !slices.Contains(release.Arches, arch) {
+			return command.Usagef("--arch: there is no architecture %q; there are %s", arch, strings.Join(release.Arches, ", "))
+		}
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // writeFile gives a file what draw writes, at once or not at all, as it comes: a report may
 // be large. What is there and no regular file, such as /dev/null or a pipe, is written to
-// as it is. An answer that could not be drawn is none, unless it says itself why there is no more.
+// as it is. An answer that could not be drawn is none, however much of it was; a statement that is
+// refused says itself why it is empty, and stands in the place of an older one.
 func writeFile(path string, draw func(io.Writer) error) (drawn, written error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := fetch.OpenOutput(path)
@@ -95,7 +96,8 @@ func writeFile(path string, draw func(io.Writer) error) (drawn, written error) {
 	}
 	s := &sink{to: f}
 	drawn = draw(s)
-	if s.err != nil || drawn != nil && !s.any {
+	var refused *render.RefusedError
+	if s.err != nil || drawn != nil && (!s.any || !errors.As(drawn, &refused)) {
 		return s.apart(drawn), PlainError(errors.Join(s.err, f.Discard()))
 	}
 	return drawn, PlainError(f.Commit())

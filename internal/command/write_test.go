@@ -48,8 +48,15 @@ func TestWriteFile(t *testing.T) {
 	if len(entries) != 2 {
 		t.Errorf("left behind: %v", entries)
 	}
-	// What could not be drawn leaves what was there.
-	drawn, written := writeFile(file, func(io.Writer) error { return io.ErrNoProgress })
+	// What could not be drawn, or not to its end, leaves what was there.
+	drawn, written := writeFile(file, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half")
+		return io.ErrNoProgress
+	})
+	if got, _ := os.ReadFile(file); string(got) != "three" || !errors.Is(drawn, io.ErrNoProgress) || written != nil {
+		t.Errorf("%q, %v, %v", got, drawn, written)
+	}
+	drawn, written = writeFile(file, func(io.Writer) error { return io.ErrNoProgress })
 	if got, _ := os.ReadFile(file); string(got) != "three" || !errors.Is(drawn, io.ErrNoProgress) || written != nil {
 		t.Errorf("%q, %v, %v", got, drawn, written)
 	}

@@ -141,26 +141,42 @@ func (l Lock) Hold(r *Report) (h Held) {
 	}
 	for i := range r.Results {
 		res := &r.Results[i]
-		if res.Digest == "" || res.Kind != KindImage {
+		is := res.released()
+		if res.Kind != KindImage || res.Digest == "" {
 			continue
 		}
 		switch digest, ok := was[[2]string{res.Subject, res.Platform}]; {
-		case !ok:
+		case !ok || is == "":
 			h.New++
-		case digest == res.Digest:
+		case digest == is:
 			h.Equal++
 		default:
 			h.Moved++
-			res.refuteMoved(digest)
+			res.refuteMoved(digest, is)
 		}
 	}
 	return h
 }
 
-func (r *Result) refuteMoved(was string) {
+// released is the digest of what Kubernetes released under the result's name. What was seen
+// elsewhere may have another, as a config's is; empty if the result does not say.
+func (r *Result) released() string {
+	if _, isCopy := r.Check(Copy); !isCopy {
+		return r.Digest
+	}
+	c, _ := r.Check(Digest)
+	for _, e := range c.Evidence {
+		if e.What == "manifest" {
+			return e.Digest
+		}
+	}
+	return ""
+}
+
+func (r *Result) refuteMoved(was, is string) {
 	moved := Check{
 		Name: Digest, Verdict: Refuted, Required: true, Reason: Mismatch,
-		Detail:   fmt.Sprintf("moved since it was locked: it was %s, and is %s", was, r.Digest),
+		Detail:   fmt.Sprintf("moved since it was locked: it was %s, and is %s", was, is),
 		Evidence: []Evidence{{What: "lock", Digest: was}},
 	}
 	for i, c := range r.Checks {

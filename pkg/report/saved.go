@@ -146,10 +146,21 @@ func (r Report) verified(res Result) error {
 			return fmt.Errorf("its check %s does not say what it looked at", name)
 		}
 	}
-	c, _ := res.Check(Digest)
+	return res.looked()
+}
+
+// looked holds the digest of a verified image against what was looked at: the manifest or,
+// of what was seen elsewhere, whatever form of it was seen.
+func (r Result) looked() error {
+	c, isCopy := r.Check(Copy)
+	if !isCopy {
+		c, _ = r.Check(Digest)
+	} else if c.Verdict != Verified || !c.Required || len(c.Evidence) == 0 {
+		return errors.New("it is said to be verified, and its check copy is not, or does not say what was seen")
+	}
 	for _, e := range c.Evidence {
-		if e.What == "manifest" && e.Digest != res.Digest {
-			return fmt.Errorf("its digest is %.80s, and what was looked at is %.80s", res.Digest, e.Digest)
+		if (isCopy || e.What == "manifest") && e.Digest != r.Digest {
+			return fmt.Errorf("its digest is %.80s, and what was looked at is %.80s", r.Digest, e.Digest)
 		}
 	}
 	return nil
@@ -207,7 +218,7 @@ func (r Report) complete() error {
 		}
 	}
 	for _, s := range r.Scope.Subjects {
-		if !spoken[s] && !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
+		if !spoken[s] && !r.Scope.sawOthersIn(s) && !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
 			return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
 		}
 	}
@@ -217,7 +228,16 @@ func (r Report) complete() error {
 // numbers are how many images and platforms of a release there are.
 type numbers struct{ images, platforms int }
 
+// sawOthersIn says whether a list or a path may have held nothing but images that were not judged.
+func (s Scope) sawOthersIn(asked string) bool {
+	return len(s.Others) > 0 && (strings.HasPrefix(asked, "-f ") || strings.HasPrefix(asked, ".") || strings.HasPrefix(asked, "/"))
+}
+
 func (r Result) speaksOf(asked string) bool {
+	// What was seen says where.
+	if _, isCopy := r.Check(Copy); (isCopy || len(r.Places) > 0) && (r.Digest == asked || slices.ContainsFunc(r.Places, func(p Place) bool { return p.Source == strings.TrimPrefix(asked, "-f ") })) {
+		return true
+	}
 	// The manifest of one architecture is seen under its own name, without a digest.
 	if name, digest, pinned := strings.Cut(asked, "@"); pinned && r.Digest == digest && slices.Contains(r.SeenAs, name) {
 		return true

@@ -43,7 +43,9 @@ func (c claim) allows(os, arch string) bool {
 
 func (s *run) classify(name string) standing {
 	kind, ref := s.judge.Names.Classify(name)
-	return standing{kind, ref, strings.HasPrefix(name, s.policy.Images.Registry+"/")}
+	// k8s.gcr.io is where the same images lay before, and leads to the registry.
+	isOwn := strings.HasPrefix(name, s.policy.Images.Registry+"/") || strings.HasPrefix(name, sight.Former+"/")
+	return standing{kind, ref, isOwn && kind == sight.Ours}
 }
 
 // claimOf makes a claim of a name that is ours, or was mapped to ours.

@@ -127,7 +127,9 @@ func (s *run) group(t thing) {
 		g = &group{thing: t}
 		s.byKey[key], s.groups = g, append(s.groups, g)
 		if t.claim != nil && s.isArch(t.claim.ref) {
-			s.alone = append(s.alone, t.claim.ref)
+			if !slices.Contains(s.alone, t.claim.ref) {
+				s.alone = append(s.alone, t.claim.ref)
+			}
 		} else if t.claim != nil {
 			s.want(t.claim.ref)
 		}

@@ -152,7 +152,7 @@ func (s *run) named(ref registry.Ref) {
 		t.place = report.Place{Source: name}
 		s.group(t)
 	case t.at.own:
-		t.claim, t.digests = &claim{seen: name, ref: ref}, nil // as it is: the ordinary path judges it
+		t.claim, t.digests = &claim{seen: name, ref: t.at.ref}, nil // as it is: the ordinary path judges it
 		s.group(t)
 	default:
 		c := s.claimOf(name, t.at)
@@ -164,7 +164,10 @@ func (s *run) named(ref registry.Ref) {
 // version takes in a release that is to be examined as a whole.
 func (s *run) version(name string) {
 	v, err := release.ParseVersion(name)
-	if err == nil && !slices.Contains(s.whole, v) {
+	switch {
+	case err != nil:
+		s.group(thing{seen: name, fault: err.Error()})
+	case !slices.Contains(s.whole, v):
 		s.whole = append(s.whole, v)
 	}
 }

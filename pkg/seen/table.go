@@ -9,6 +9,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
 )
@@ -40,6 +41,7 @@ const tablesAtOnce = 32
 // newTables makes a table of each image that was examined.
 func (s *run) newTables(ctx context.Context, results []report.Result) {
 	var all []*genuine
+	var fresh []*table
 	for _, res := range results {
 		if res.Kind != "image" {
 			continue
@@ -56,7 +58,7 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 			}
 			t = &table{ref: ref}
 			s.tables[res.Subject] = t
-			s.order = append(s.order, t)
+			s.order, fresh = append(s.order, t), append(fresh, t)
 		}
 		if res.Platform == "" {
 			t.index = res
@@ -65,8 +67,8 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 		g := &genuine{of: t, result: res}
 		t.platforms, all = append(t.platforms, g), append(all, g)
 	}
-	for _, t := range s.order {
-		if len(t.platforms) == 0 && t.index.Digest != "" && !s.read[t] { // one manifest without an index
+	for _, t := range fresh {
+		if len(t.platforms) == 0 && t.index.Digest != "" { // one manifest without an index
 			g := &genuine{of: t, result: t.index}
 			t.platforms, all = []*genuine{g}, append(all, g)
 		}
@@ -74,8 +76,7 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 	}
 	par.Map(ctx, len(all), tablesAtOnce, func(ctx context.Context, i int) { all[i].err = s.fill(ctx, all[i]) },
 		func(i int) { all[i].err = context.Canceled })
-	for _, t := range s.order {
-		t.lacking = nil
+	for _, t := range fresh {
 		for _, g := range t.platforms {
 			if !g.verified() {
 				t.lacking = append(t.lacking, g.result.Platform)
@@ -86,8 +87,22 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 			t.whole = false
 		}
 		t.derived = s.deriveIndexes(ctx, t)
+		t.forget()
 	}
 	s.indexDigests()
+}
+
+// forget drops the bytes that digests were computed of: a list may name thousands of images.
+func (t *table) forget() {
+	for _, g := range t.platforms {
+		g.manifest = nil
+		for i := range g.derived {
+			g.derived[i].Bytes = nil
+		}
+	}
+	for i := range t.derived {
+		t.derived[i].Bytes = nil
+	}
 }
 
 // platformsOf counts the platforms that the index itself names: a sparse mirror has
@@ -157,6 +172,15 @@ func (h hit) name() string {
 	return name
 }
 
+// version is the tag that the digest was found under or, where it was looked up by itself,
+// the release that it was bound to; empty if it was bound to none.
+func (h hit) version() string {
+	if h.table.ref.Tag != "" {
+		return h.table.ref.Tag
+	}
+	return h.table.index.Release
+}
+
 // verified says whether what the digest is of was verified: only then may it contradict.
 func (h hit) verified() bool {
 	if h.of != nil {
@@ -210,13 +234,17 @@ func (s *run) elsewhere(c claim, digest string) (name string, strength report.St
 		return "", 0, false
 	}
 	own := s.tables[c.key()]
-	// A name without a tag is of every version, and contradicts none while its own digest could not be read.
-	open := c.ref.Tag == "" && (own == nil || len(own.platforms) == 0)
+	// While nothing was read under the name itself, another tag of the same image contradicts
+	// nothing: one digest may have several tags, as those of pause and etcd have. Only an image
+	// that is built with each release, under the tag of one, is of no other.
+	_, notRelease := release.ParseVersion(c.ref.Tag)
+	open := (own == nil || len(own.platforms) == 0) && (notRelease != nil || !s.isCore(c.ref.Repository))
 	for _, h := range s.hits[digest] {
-		if open && h.table.ref.Repository == c.ref.Repository && (h.of == nil || c.allows(h.of.at())) {
+		same := h.table.ref.Repository == c.ref.Repository && (h.of == nil || c.allows(h.of.at()))
+		if same && (open || h.version() == c.ref.Tag && c.ref.Tag != "") {
 			return "", 0, false
 		}
-		if h.verified() {
+		if h.verified() && !(same && h.version() == "") { // of no version that is known, it is not of another
 			return h.name() + " (" + h.role.String() + ")", report.Signed, true
 		}
 	}

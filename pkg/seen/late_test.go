@@ -1,0 +1,76 @@
+package seen_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/sight"
+)
+
+// What could not be read under a name leaves its digests unknown, even where they are
+// known under another tag of the same image: a tag that is no release's may be of the same bytes.
+func TestAnotherTagContradictsNothingUnread(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{version}})
+	index := digest(t, w, "kube-proxy:"+version)
+	rep := verdict(t, judge(t, w), lines(
+		sight.Sighting{Name: proxy, Digest: index},
+		sight.Sighting{Name: proxy + "-eksbuild.1", Digest: index},
+	))
+	if got := rep.Verdict(); got != report.Unknown {
+		t.Errorf("a vendor's tag at our own name is %s, want unknown\n%s", got, tell(rep))
+	}
+	down := w.Clone()
+	down.Status(world.ManifestURL("kube-scheduler:"+version), http.StatusServiceUnavailable)
+	rep = verdict(t, judge(t, down), lines(sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: digest(t, w, "kube-scheduler:"+version)}))
+	if got := rep.Verdict(); got != report.Unknown {
+		t.Errorf("behind an outage it is %s, want unknown\n%s", got, tell(rep))
+	}
+}
+
+// The registry that was Kubernetes' before holds the same images, and is not asked.
+func TestFormerRegistryIsOurs(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{version}})
+	former := "k8s.gcr.io/kube-proxy:" + version
+	for name, in := range map[string]func() report.Report{
+		"a name in a list": func() report.Report { return verdict(t, judge(t, w), lines(sight.Sighting{Name: former})) },
+		"both names of one architecture's image": func() report.Report {
+			return verdict(t, judge(t, w), lines(sight.Sighting{Name: "k8s.gcr.io/kube-proxy-arm64:" + version}, sight.Sighting{Name: "registry.k8s.io/kube-proxy-arm64:" + version}))
+		},
+		"a digest in a list": func() report.Report {
+			return verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: digest(t, w, "kube-proxy:"+version)}))
+		},
+	} {
+		if rep := in(); rep.Verdict() != report.Verified {
+			t.Errorf("%s: %s\n%s", name, rep.Verdict(), tell(rep))
+		}
+	}
+	rep := verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: digest(t, w, "kube-scheduler:"+version)}))
+	if rep.Verdict() != report.Refuted {
+		t.Errorf("another image's digest: %s\n%s", rep.Verdict(), tell(rep))
+	}
+}
+
+// A lock compares what was released, whatever form of it was seen.
+func TestLockOfWhatWasSeen(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{version}})
+	amd64 := "kube-proxy-amd64:" + version
+	lock := func(manifest string) report.Lock {
+		return report.Lock{Entries: []report.Locked{{Subject: proxy, Platform: "linux/amd64", Digest: manifest}}}
+	}
+	for _, in := range []func() report.Report{
+		func() report.Report {
+			return verdict(t, judge(t, w), lines(sight.Sighting{Name: proxy, Digest: configOf(t, w, amd64)}))
+		},
+		func() report.Report { return verdict(t, judge(t, w), archive(saved(t, w, amd64), proxy)) },
+	} {
+		rep := in()
+		if h := lock(digest(t, w, amd64)).Hold(&rep); h.Equal != 1 || h.Moved != 0 || rep.Verdict() != report.Verified {
+			t.Errorf("%+v, %s\n%s", h, rep.Verdict(), tell(rep))
+		}
+		if h := lock(digestOf([]byte("before"))).Hold(&rep); h.Moved != 1 || rep.Verdict() != report.Refuted {
+			t.Errorf("moved: %+v, %s\n%s", h, rep.Verdict(), tell(rep))
+		}
+	}
+}
