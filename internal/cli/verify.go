@@ -48,6 +48,8 @@ With -f, judges what a LIST names: a line each, or what kubectl, crictl, docker,
 or kubeadm printed; - is stdin. A path is itself judged; what is given to -f is not,
 what it names is. With --as FROM=TO, names in a private registry claim to be ours: the
 bytes are read there, and what proves them where Kubernetes publishes, or in --mirror.
+Beside --mirror only private names on the command line are read; those of a LIST are
+judged by their digests.
 
 Or says which image of which release a digest is, WHAT being sha256:DIGEST.
 

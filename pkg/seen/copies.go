@@ -23,6 +23,10 @@ func (s *run) contained(c Container) {
 		s.group(thing{seen: c.Name, fault: f.detail, place: report.Place{Source: c.Name}})
 		return
 	}
+	if len(c.Copies) == 0 {
+		s.group(thing{seen: c.Name, fault: "no list in it names an image", place: report.Place{Source: c.Name}})
+		return
+	}
 	h := held{name: c.Name}
 	for _, one := range c.Copies {
 		hc := heldCopy{Copy: one}

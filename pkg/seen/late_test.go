@@ -2,10 +2,12 @@ package seen_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
 )
 
@@ -49,6 +51,23 @@ func TestFormerRegistryIsOurs(t *testing.T) {
 	rep := verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: digest(t, w, "kube-scheduler:"+version)}))
 	if rep.Verdict() != report.Refuted {
 		t.Errorf("another image's digest: %s\n%s", rep.Verdict(), tell(rep))
+	}
+}
+
+// A container without an image, and a list without a name, are never passed over in silence.
+func TestEmptyInputIsSaid(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{version}})
+	in := lines()
+	if rep := verdict(t, judge(t, w), in); rep.Verdict() != report.Unknown {
+		t.Errorf("an empty list alone is %s", rep.Verdict())
+	}
+	in.Digests = []string{digest(t, w, "kube-proxy:"+version)}
+	if rep := verdict(t, judge(t, w), in); !slices.Contains(rep.Scope.Remarks, "a list names nothing") {
+		t.Errorf("beside others it is not said: %q", rep.Scope.Remarks)
+	}
+	in = seen.Input{Digests: in.Digests, Copies: []seen.Container{{Name: "empty.tar"}}}
+	if rep := verdict(t, judge(t, w), in); rep.Verdict() != report.Unknown {
+		t.Errorf("an empty container beside what is verified: %s\n%s", rep.Verdict(), tell(rep))
 	}
 }
 

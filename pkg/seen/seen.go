@@ -27,7 +27,9 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 	}
 	s := newRun(j)
 	for _, l := range in.Lists {
+		empty := true
 		for one, err := range l {
+			empty = false
 			var broken *sight.ListError
 			if errors.As(err, &broken) && !broken.NotAList { // what came before it counts
 				s.group(thing{seen: broken.Source, fault: err.Error(), place: report.Place{Source: broken.Source, Line: broken.Line}})
@@ -37,6 +39,9 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 				return report.Report{}, err
 			}
 			s.sighted(one)
+		}
+		if empty { // as a namespace without pods gives, and a command that failed
+			s.remark("a list names nothing")
 		}
 	}
 	for _, v := range in.Releases {
