@@ -341,7 +341,7 @@ func BenchmarkLineScan50MB(b *testing.B) {
 
 func BenchmarkParseJSON(b *testing.B) {
 	var out bytes.Buffer
-	if err := Convert(&out, releaseShaped(16<<20), JSON); err != nil {
+	if err := Convert(&out, releaseShaped(8<<20), JSON); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(out.Len()))
