@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -20,13 +21,13 @@ import (
 // SBOM says so.
 func bigLayer(t testing.TB, w *world.World, image string, size int, seed uint64) {
 	t.Helper()
-	diffIDs := func() []string {
+	diffIDs := func() []oci.Digest {
 		m, _ := w.Manifest(image + "-amd64:v1.27.2")
 		_, img, err := registry.ParseManifest(m.MediaType, m.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		config, err := registry.ParseConfig(w.Blob(img.Config.Digest))
+		config, err := registry.ParseConfig(w.Blob(string(img.Config.Digest)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +41,7 @@ func bigLayer(t testing.TB, w *world.World, image string, size int, seed uint64)
 	w.SetLayers("v1.27.2", image, "amd64", world.Layer{Tar: body})
 	text := w.File(world.SBOMURL("v1.27.2"))
 	hex := func(digest string) []byte { return []byte(strings.TrimPrefix(digest, "sha256:")) }
-	text = bytes.ReplaceAll(text, hex(old[len(old)-1]), hex(diffIDs()[len(old)-1]))
+	text = bytes.ReplaceAll(text, hex(string(old[len(old)-1])), hex(string(diffIDs()[len(old)-1])))
 	w.PutDocument(world.SBOMURL("v1.27.2"), text)
 	w.SignFile(world.SBOMURL("v1.27.2"), world.Signing{})
 }

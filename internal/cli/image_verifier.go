@@ -15,6 +15,7 @@ import (
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
@@ -199,11 +200,11 @@ func (p *pulled) input(names sight.Names) seen.Input {
 	in := seen.Input{Subjects: []string{p.name + "@" + p.digest}}
 	ref, err := sight.ReadName(p.name)
 	if kind, own := names.Classify(p.name); err == nil && kind == sight.Ours && ref.Host != own.Host {
-		ref.Digest = p.digest
+		ref.Digest = oci.Digest(p.digest)
 		in.Refs = []registry.Ref{ref}
 		return in
 	}
-	one := sight.Sighting{Name: p.name, Digest: p.digest, Reported: true, Place: report.Place{Source: "containerd"}}
+	one := sight.Sighting{Name: p.name, Digest: oci.Digest(p.digest), Reported: true, Place: report.Place{Source: "containerd"}}
 	in.Lists = []iter.Seq2[sight.Sighting, error]{func(yield func(sight.Sighting, error) bool) { yield(one, nil) }}
 	return in
 }

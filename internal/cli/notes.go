@@ -151,7 +151,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 			m.err = doc.Err
 			return
 		}
-		m.source = render.NotesSource{URL: doc.URL, Digest: doc.Digest, Origin: doc.Origin}
+		m.source = render.NotesSource{URL: doc.URL, Digest: string(doc.Digest), Origin: doc.Origin}
 		if m.order, m.err = release.ChangelogVersions(doc.Body); m.err != nil {
 			return
 		}

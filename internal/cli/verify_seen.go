@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -162,7 +163,7 @@ func sortWhat(ctx context.Context, a *command.App, j *seen.Judge, in *seenInput,
 	case command.IsLocal(what):
 		return sortPath(ctx, in, what)
 	case isDigest(what):
-		in.Digests = append(in.Digests, what)
+		in.Digests = append(in.Digests, oci.Digest(what))
 		return nil
 	}
 	if _, _, err := release.Channel(what); err == nil {

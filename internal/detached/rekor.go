@@ -113,7 +113,7 @@ func (r prover) proposed(ctx context.Context, s *sigstore.DetachedSignature) ([]
 // that the index says is absence.
 func (r prover) searched(ctx context.Context, s *sigstore.DetachedSignature) ([]*sigstore.LogEntry, error) {
 	var ids []string
-	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": s.Digest()}, maxFound, &ids); err != nil {
+	if _, err := r.ask(ctx, rekorIndex, map[string]string{"hash": string(s.Digest())}, maxFound, &ids); err != nil {
 		return nil, err
 	}
 	flooded := len(ids) > sigstore.MaxEntries

@@ -110,7 +110,7 @@ func (r prover) proveLogged(url string, d *sigstore.DetachedSignature, entry *si
 	}
 	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	c, _ := say(report.Verified, "", "signed by %s, logged %s", who, logged)
-	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: d.Digest(), Fields: map[string]string{
+	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: string(d.Digest()), Fields: map[string]string{
 		report.FieldIdentity: r.session.Policy.FileIdentity().Subject, report.FieldIssuer: r.session.Policy.FileIdentity().Issuer, report.FieldRule: who,
 		report.FieldLogIndex: strconv.FormatInt(entry.LogIndex, 10), report.FieldLogID: entry.LogID, report.FieldLogged: logged,
 	}}}

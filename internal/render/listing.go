@@ -155,7 +155,7 @@ func listing(l *verify.Listing) jsonListing {
 			Platforms: it.Platforms, URL: it.URL, SHA256: it.SHA256, SHA512: it.SHA512, Conflict: it.Conflict, Claims: []jsonClaim{},
 		}
 		for _, c := range it.Claims {
-			item.Claims = append(item.Claims, jsonClaim{string(c.Document), c.Strength, c.Digest, c.URL})
+			item.Claims = append(item.Claims, jsonClaim{string(c.Document), c.Strength, string(c.Digest), c.URL})
 		}
 		out.Items = append(out.Items, item)
 	}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sbom"
@@ -21,7 +22,7 @@ const evil = "\x1b[2J\u202e\u009b31m\r\xff"
 func hex(c string) string { return strings.Repeat(c, 64) }
 
 func claim(d release.Document, s report.Strength, sum string) verify.StrongClaim {
-	return verify.StrongClaim{Claim: release.Claim{Document: d, Digest: "sha256:" + sum, URL: "https://example.com/" + string(d)}, Strength: s}
+	return verify.StrongClaim{Claim: release.Claim{Document: d, Digest: oci.Digest("sha256:" + sum), URL: "https://example.com/" + string(d)}, Strength: s}
 }
 
 func sampleListing() *verify.Listing {

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/layer"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // counted counts what is unpacked, under the image's limit.
@@ -60,11 +61,11 @@ func (p *packed) failed(err error) error {
 }
 
 // Add reads the next layer from its compressed bytes to their end, and compares the
-// SHA-256 of what they unpack to with diffID ("sha256:<hex>", of the image's config).
+// SHA-256 of what they unpack to with diffID, of the image's config.
 //
 // The errors are those of compressed, [*LayerError], [*DiffIDError], and ones that
 // wrap [ErrLimit] or the context's.
-func (r *FS) Add(compressed io.Reader, mediaType, diffID string) error {
+func (r *FS) Add(compressed io.Reader, mediaType string, diffID oci.Digest) error {
 	r.layer++
 	r.hidden = map[string]bool{}
 	in := &packed{Reader: compressed}
@@ -115,7 +116,7 @@ func (r *FS) Add(compressed io.Reader, mediaType, diffID string) error {
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return err
 	}
-	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != diffID {
+	if got := oci.FromHash(sum); got != diffID {
 		return &DiffIDError{diffID, got}
 	}
 	return nil

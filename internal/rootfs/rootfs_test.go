@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // unpack reads one layer that is not compressed, under a limit of bytes.
 func unpack(layer []byte, limit int64, program string) error {
 	fs := New(context.Background(), []string{program})
 	fs.left = limit
-	return fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", diffID(layer))
+	return fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", oci.Digest(diffID(layer)))
 }
 
 // allowed is the work that the tests allow: a hostile layer wants more than any limit.
@@ -25,7 +27,7 @@ const allowed = 1 << 24
 func unpackWork(layer []byte) (int64, error) {
 	fs := New(context.Background(), []string{"usr/bin/program"})
 	fs.work = allowed
-	err := fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", diffID(layer))
+	err := fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", oci.Digest(diffID(layer)))
 	return allowed - fs.work, err
 }
 
@@ -176,7 +178,7 @@ func FuzzAdd(f *testing.F) {
 		fs := New(t.Context(), []string{"/usr/bin/program"})
 		fs.left = 1 << 20
 		for _, layer := range [][]byte{lower, upper} {
-			if err := fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", diffID(layer)); err != nil {
+			if err := fs.Add(bytes.NewReader(layer), "application/vnd.oci.image.layer.v1.tar", oci.Digest(diffID(layer))); err != nil {
 				return
 			}
 		}

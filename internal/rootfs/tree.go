@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Limits of what is read of one image. The largest of a release, conformance,
@@ -66,7 +68,7 @@ func (e *LayerError) Error() string { return e.Why }
 func layerErrorf(format string, args ...any) error { return &LayerError{fmt.Sprintf(format, args...)} }
 
 // A DiffIDError reports a layer that unpacks to other bytes than the image's config says.
-type DiffIDError struct{ Want, Got string }
+type DiffIDError struct{ Want, Got oci.Digest }
 
 func (e *DiffIDError) Error() string {
 	return fmt.Sprintf("a layer unpacks to other bytes than the config says (expected %.100s, found %.100s)", e.Want, e.Got)

@@ -3,6 +3,7 @@ package session
 import (
 	"sync"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
@@ -14,14 +15,14 @@ const MaxBundle = 1 << 20
 // several goroutines.
 type LogEntries struct {
 	mu      sync.Mutex
-	entries map[string][]*sigstore.LogEntry // by "sha256:<hex>" of the file
+	entries map[oci.Digest][]*sigstore.LogEntry // by that of the file
 }
 
 // maxEntries caps the entries that are held of one file.
 const maxEntries = 4
 
 // Add takes the entry of a file's bundle; from one that cannot be read nothing is taken.
-func (l *LogEntries) Add(digest string, bundle []byte) {
+func (l *LogEntries) Add(digest oci.Digest, bundle []byte) {
 	if len(bundle) > MaxBundle {
 		return
 	}
@@ -32,7 +33,7 @@ func (l *LogEntries) Add(digest string, bundle []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.entries == nil {
-		l.entries = map[string][]*sigstore.LogEntry{}
+		l.entries = map[oci.Digest][]*sigstore.LogEntry{}
 	}
 	if len(l.entries[digest]) < maxEntries {
 		l.entries[digest] = append(l.entries[digest], e)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -107,7 +108,7 @@ func (s *Session) Failed(name string, err error) report.Check {
 
 // StrengthOf says how much the word of a document counts that was read from url,
 // has that digest, and came from that origin.
-func (s *Session) StrengthOf(url, digest string, o fetch.Origin) report.Strength {
+func (s *Session) StrengthOf(url string, digest oci.Digest, o fetch.Origin) report.Strength {
 	if strength := Strength(o); strength == report.Published || !s.Vouched.Published(url, digest) {
 		return strength
 	}
@@ -149,7 +150,7 @@ func (s *Session) Report(ctx context.Context, scope report.Scope, versions []rel
 // explain adds what is on record of a result's bytes, if it explains one of its
 // failures (rule 6).
 func (s *Session) explain(res *report.Result) {
-	for _, i := range s.Policy.IncidentsOf(res.Digest) {
+	for _, i := range s.Policy.IncidentsOf(oci.Digest(res.Digest)) {
 		if slices.ContainsFunc(res.Checks, func(c report.Check) bool {
 			return c.Verdict != report.Verified && slices.Contains(i.Checks, c.Name)
 		}) {

@@ -90,7 +90,7 @@ func imageItem(i mirror.HeldImage, results []report.Result) item {
 	info := release.DescribeImage(i.String())
 	it := item{
 		Kind: "image", Section: "images", Version: i.Tag, Name: i.Repository, Subject: i.String(), Component: info.Component,
-		Digest: i.Digest, Size: -1, Reference: strings.TrimPrefix(i.String(), i.Host+"/"), Host: i.Host,
+		Digest: string(i.Digest), Size: -1, Reference: strings.TrimPrefix(i.String(), i.Host+"/"), Host: i.Host,
 		Judged: len(results) > 0, Results: results,
 	}
 	if info.OS != "" {

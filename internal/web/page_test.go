@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -39,11 +40,11 @@ func held(t testing.TB) mirror.Contents {
 		for _, p := range []string{"bin/linux/amd64/kubectl", "bin/linux/arm64/kubectl", "bin/windows/amd64/kubectl.exe", "kubernetes-client-linux-amd64.tar.gz", "SHA256SUMS", "bin/linux/amd64/kubectl.sig"} {
 			c.Files = append(c.Files, fileOf(v, p))
 		}
-		c.Images = append(c.Images, mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: v.String(), Digest: "sha256:" + strings.Repeat("cd", 32)})
+		c.Images = append(c.Images, mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: v.String(), Digest: oci.Digest("sha256:" + strings.Repeat("cd", 32))})
 	}
 	c.Images = append(c.Images,
-		mirror.HeldImage{Host: "registry.k8s.io", Repository: "pause", Tag: "3.9", Digest: "sha256:" + strings.Repeat("ef", 32)},
-		mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "sha256-" + strings.Repeat("cd", 32) + ".sig", Digest: "sha256:" + strings.Repeat("01", 32)})
+		mirror.HeldImage{Host: "registry.k8s.io", Repository: "pause", Tag: "3.9", Digest: oci.Digest("sha256:" + strings.Repeat("ef", 32))},
+		mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "sha256-" + strings.Repeat("cd", 32) + ".sig", Digest: oci.Digest("sha256:" + strings.Repeat("01", 32))})
 	return c
 }
 

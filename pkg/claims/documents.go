@@ -8,6 +8,7 @@ import (
 	"github.com/kverify/kverify/internal/detached"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -45,7 +46,7 @@ func (d *Documents) judgeSBOM(ctx context.Context, beside detached.Signature) {
 	}
 	d.SBOM.Detached = beside
 	d.SBOM.Signature, d.SBOM.Bundle = beside.Verify(ctx, d.session, src.URL, sha256.Sum256(src.Body))
-	said := report.Evidence{What: "document", Source: src.URL, Digest: src.Digest}
+	said := report.Evidence{What: "document", Source: src.URL, Digest: string(src.Digest)}
 	if src.Err != nil {
 		d.SBOM.Binding = d.session.Failed(report.Binding, src.Err)
 	} else {
@@ -71,9 +72,9 @@ func (d *Documents) ImageLists() []ImageList {
 		return nil
 	}
 	var out []ImageList
-	add := func(url, digest string, s report.Strength, images []release.Image) {
+	add := func(url string, digest oci.Digest, s report.Strength, images []release.Image) {
 		images = images[:min(len(images), maxListed)]
-		out = append(out, ImageList{report.Evidence{What: "image list", Source: url, Digest: digest, Strength: &s,
+		out = append(out, ImageList{report.Evidence{What: "image list", Source: url, Digest: string(digest), Strength: &s,
 			Fields: map[string]string{"images": fmt.Sprint(len(images))}}, images})
 	}
 	if d.Usable() {
@@ -100,7 +101,7 @@ func (d *Documents) Results() []report.Result {
 	res := report.Result{Subject: d.Version.SBOMURL(), Kind: report.KindDocument, Release: d.Version.String(),
 		Checks: []report.Check{d.SBOM.Signature, d.SBOM.Binding}}
 	if d.Release != nil {
-		res.Digest = d.Release.SBOM.Digest
+		res.Digest = string(d.Release.SBOM.Digest)
 	}
 	if d.provenance.note != "" {
 		res.Notes = append(res.Notes, d.provenance.note)

@@ -68,11 +68,11 @@ func (d *Documents) fileClaims(it Entry) (report.Check, string) {
 	}
 	seen := map[string]bool{}
 	for _, claim := range it.Claims {
-		key := claim.URL + claim.Digest
+		key := claim.URL + string(claim.Digest)
 		if !seen[key] {
 			seen[key] = true
 			s := claim.Strength
-			c.Evidence = append(c.Evidence, report.Evidence{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s})
+			c.Evidence = append(c.Evidence, report.Evidence{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s})
 		}
 	}
 	if c.Verdict != report.Verified {
@@ -96,9 +96,9 @@ func (it Entry) proved() (document, digest string) {
 			continue
 		}
 		// Sorted by algorithm: sha256 before sha512.
-		return fmt.Sprintf("%s (%s)", d, claims[0].Strength), slices.MinFunc(claims, func(a, b Claim) int {
-			return strings.Compare(a.Digest, b.Digest)
-		}).Digest
+		return fmt.Sprintf("%s (%s)", d, claims[0].Strength), string(slices.MinFunc(claims, func(a, b Claim) int {
+			return strings.Compare(string(a.Digest), string(b.Digest))
+		}).Digest)
 	}
 	return "", ""
 }

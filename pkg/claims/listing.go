@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -217,7 +218,7 @@ func (d *Documents) claims() []Claim {
 	vouched := map[string]bool{} // by the SBOM, path and digest
 	for _, c := range claims {
 		if c.Document == release.DocSBOM {
-			vouched[c.Subject+" "+c.Digest] = true
+			vouched[c.Subject+" "+string(c.Digest)] = true
 		}
 	}
 	for _, c := range claims {
@@ -257,7 +258,7 @@ func (d *Documents) archives() []Claim {
 			if err != nil {
 				continue
 			}
-			for _, digest := range []string{"sha256:" + sha256, "sha512:" + sha512} {
+			for _, digest := range []oci.Digest{oci.FromHex(sha256), oci.New(oci.SHA512, sha512)} {
 				out = append(out, Claim{release.Claim{
 					Subject: "bin/linux/" + arch + "/" + im.Name + ".tar", Digest: digest,
 					Document: release.DocSBOM, URL: d.Release.SBOM.URL, Origin: d.Release.SBOM.Origin,
@@ -273,7 +274,7 @@ func (it *Entry) settle() {
 	for _, algorithm := range []string{"sha256", "sha512"} {
 		who := map[string][]string{}
 		for _, c := range it.Claims {
-			if sum, ok := strings.CutPrefix(c.Digest, algorithm+":"); ok {
+			if sum, ok := strings.CutPrefix(string(c.Digest), algorithm+":"); ok {
 				who[sum] = append(who[sum], string(c.Document))
 			}
 		}

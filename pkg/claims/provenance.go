@@ -76,7 +76,7 @@ func (d *Documents) sealedProvenance(p *release.Provenance) provenanceProof {
 // provenanceStrength is that of a claim of the provenance: signed, if the signed
 // SBOM says the same of the same path (vouched holds the SBOM's), else that of where it came from.
 func (d *Documents) provenanceStrength(c release.Claim, vouched map[string]bool) report.Strength {
-	if d.provenance.signed && vouched[c.Subject+" "+c.Digest] {
+	if d.provenance.signed && vouched[c.Subject+" "+string(c.Digest)] {
 		return report.Signed
 	}
 	return session.Strength(c.Origin)

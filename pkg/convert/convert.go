@@ -32,6 +32,8 @@ package convert
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Derived is a document that a converter must write.
@@ -40,9 +42,9 @@ type Derived struct {
 	// "containers/image (image-spec 1.0)".
 	Form   string
 	Bytes  []byte
-	Digest string // "sha256:<64 hex>" of Bytes
+	Digest oci.Digest // of Bytes
 	// From is the digest of the genuine document that it is computed from, in the same form.
-	From string
+	From oci.Digest
 	// Dropped are members that the genuine document has and this one lacks, as paths
 	// such as "config.Healthcheck" and "history[].id", sorted; at most [MaxPaths].
 	// Members without content (null, "", {}, [], 0, false) do not count.
@@ -86,5 +88,5 @@ func derive(name string, genuine []byte, form any) (Derived, error) {
 	if err != nil {
 		return Derived{}, err
 	}
-	return Derived{Form: name, Bytes: encoded, Digest: digest(encoded), From: digest(genuine), Dropped: dropped}, nil
+	return Derived{Form: name, Bytes: encoded, Digest: oci.DigestOf(encoded), From: oci.DigestOf(genuine), Dropped: dropped}, nil
 }

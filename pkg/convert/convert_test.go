@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/convert"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // rows reads a table of facts, without its comment.
@@ -44,8 +45,8 @@ func TestConfigsAreThoseMeasured(t *testing.T) {
 		}
 		var got []string
 		for _, d := range configs {
-			got = append(got, d.Digest)
-			if d.Digest != digest(d.Bytes) || d.From != digest(e.config) {
+			got = append(got, string(d.Digest))
+			if d.Digest != oci.Digest(digest(d.Bytes)) || d.From != oci.Digest(digest(e.config)) {
 				t.Errorf("%s: a config of other bytes", e.name)
 			}
 		}
@@ -69,7 +70,7 @@ func TestManifestsAreThoseMeasured(t *testing.T) {
 			continue
 		}
 		manifests := manifestsOf(t, e.config, want[e.name][0])
-		if len(manifests) != 2 || manifests[1].Digest != want[e.name][1] {
+		if len(manifests) != 2 || manifests[1].Digest != oci.Digest(want[e.name][1]) {
 			t.Errorf("%s: %d manifests; the last is\n%s", e.name, len(manifests), manifests[len(manifests)-1].Bytes)
 		}
 		older := strings.Replace(string(manifests[1].Bytes), `"mediaType":"application/vnd.oci.image.manifest.v1+json",`, "", 1)
@@ -86,7 +87,7 @@ func manifestsOf(tb testing.TB, config []byte, to string) []convert.Derived {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	at := slices.IndexFunc(configs, func(d convert.Derived) bool { return d.Digest == to })
+	at := slices.IndexFunc(configs, func(d convert.Derived) bool { return d.Digest == oci.Digest(to) })
 	if at < 0 {
 		tb.Fatalf("no config is %s", to)
 	}
@@ -116,10 +117,10 @@ func TestIndexesAreThoseMeasured(t *testing.T) {
 		list := marshal(t, map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json", "manifests": entries})
 		slices.Reverse(newer) // the order in which they are given does not matter
 		indexes, err := convert.Indexes(list, newer)
-		if err != nil || len(indexes) != 2 || indexes[1].Digest != table[name][0] || !slices.Equal(indexes[1].Dropped, []string{"manifests[].platform.features"}) {
+		if err != nil || len(indexes) != 2 || indexes[1].Digest != oci.Digest(table[name][0]) || !slices.Equal(indexes[1].Dropped, []string{"manifests[].platform.features"}) {
 			t.Fatalf("%s: %v, %+v", name, err, indexes)
 		}
-		if indexes, err = convert.Indexes(list, older); err != nil || strings.Contains(string(indexes[0].Bytes), "image.index.v1") || !strings.Contains(string(indexes[0].Bytes), older[0].Digest) {
+		if indexes, err = convert.Indexes(list, older); err != nil || strings.Contains(string(indexes[0].Bytes), "image.index.v1") || !strings.Contains(string(indexes[0].Bytes), string(older[0].Digest)) {
 			t.Errorf("%s: %v, %+v", name, err, indexes)
 		}
 		if _, err := convert.Indexes(list, newer[1:]); err == nil {
@@ -230,7 +231,7 @@ func TestRefused(t *testing.T) {
 		"too many elements":           {config, `{"x":[` + strings.Repeat("[],", 1<<20) + `[]]}`, new(*bounds.Error)},
 		"a layer of an unknown type":  {manifest, strings.Replace(genuine, "diff.tar.gzip", "diff.tar.xz", 1), new(*convert.Error)},
 		"a layer without digest":      {manifest, strings.Replace(genuine, digest([]byte(testdata(t, "layer.tar.gz"))), "sha256:", 1), new(*convert.Error)},
-		"another config":              {manifest, strings.Replace(genuine, configs[0].From, configs[0].Digest, 1), new(*convert.Error)},
+		"another config":              {manifest, strings.Replace(genuine, string(configs[0].From), string(configs[0].Digest), 1), new(*convert.Error)},
 		"schema 1":                    {manifest, strings.Replace(genuine, `"schemaVersion":2`, `"schemaVersion":1`, 1), new(*convert.Error)},
 		"a list for a manifest":       {manifest, strings.Replace(list, "%", "", 1), new(*convert.Error)},
 		"a manifest for a list":       {index, genuine, new(*convert.Error)},
@@ -282,11 +283,11 @@ func FuzzManifests(f *testing.F) {
 			Manifests []struct{ Digest string }
 		}
 		_ = json.Unmarshal(genuine, &m)
-		given := []convert.Derived{{From: m.Config.Digest, Bytes: []byte("{}"), Digest: digest([]byte("{}"))}}
+		given := []convert.Derived{{From: oci.Digest(m.Config.Digest), Bytes: []byte("{}"), Digest: oci.Digest(digest([]byte("{}")))}}
 		made, err := convert.Manifests(genuine, given[0])
 		if err != nil {
 			for _, e := range m.Manifests {
-				given = append(given, convert.Derived{From: e.Digest, Bytes: []byte("{}"), Digest: digest([]byte("{}"))})
+				given = append(given, convert.Derived{From: oci.Digest(e.Digest), Bytes: []byte("{}"), Digest: oci.Digest(digest([]byte("{}")))})
 			}
 			made, _ = convert.Indexes(genuine, given)
 		}

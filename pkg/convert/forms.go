@@ -1,6 +1,10 @@
 package convert
 
-import "time"
+import (
+	"time"
+
+	"github.com/kverify/kverify/pkg/oci"
+)
 
 // configForms are the forms of a config, the oldest first. The order of the
 // fields is the order of the members that are written.
@@ -94,8 +98,8 @@ type run11 struct {
 }
 
 type rootFS struct {
-	Type    string   `json:"type"`
-	DiffIDs []string `json:"diff_ids"`
+	Type    string       `json:"type"`
+	DiffIDs []oci.Digest `json:"diff_ids"`
 }
 
 type history struct {
@@ -122,11 +126,11 @@ type index struct {
 }
 
 type descriptor struct {
-	MediaType string    `json:"mediaType,omitempty"`
-	Digest    string    `json:"digest"`
-	Size      int64     `json:"size"`
-	URLs      []string  `json:"urls,omitempty"`
-	Platform  *platform `json:"platform,omitempty"`
+	MediaType string     `json:"mediaType,omitempty"`
+	Digest    oci.Digest `json:"digest"`
+	Size      int64      `json:"size"`
+	URLs      []string   `json:"urls,omitempty"`
+	Platform  *platform  `json:"platform,omitempty"`
 }
 
 type platform struct {

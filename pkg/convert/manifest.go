@@ -3,7 +3,6 @@ package convert
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // The media types of Docker's image manifest version 2, schema 2, and of OCI's image specification.
@@ -67,7 +66,7 @@ func Manifests(genuine []byte, config Derived) ([]Derived, error) {
 		default:
 			return nil, &Error{what, fmt.Errorf("layer %d has the type %.80q", i+1, l.MediaType)}
 		}
-		if !isDigest(l.Digest) || l.Size < 0 {
+		if !l.Digest.IsSHA256() || l.Size < 0 {
 			return nil, &Error{what, fmt.Errorf("layer %d has the digest %.80q and the size %d", i+1, l.Digest, l.Size)}
 		}
 		converted.Layers[i] = descriptor{MediaType: to, Digest: l.Digest, Size: l.Size, URLs: l.URLs}
@@ -110,10 +109,10 @@ func Indexes(genuine []byte, manifests []Derived) ([]Derived, error) {
 	}
 	by := map[string]Derived{}
 	for _, m := range manifests {
-		if have, twice := by[m.From]; twice && have.Digest != m.Digest {
+		if have, twice := by[string(m.From)]; twice && have.Digest != m.Digest {
 			return nil, &Error{what, fmt.Errorf("two converted manifests were given for %.80s", m.From)}
 		}
-		by[m.From] = m
+		by[string(m.From)] = m
 	}
 	converted := index{SchemaVersion: 2, Manifests: make([]descriptor, len(list.Manifests))}
 	for i, e := range list.Manifests {
@@ -137,11 +136,11 @@ func (e descriptor) converted(by map[string]Derived) (descriptor, error) {
 	}
 	switch e.MediaType {
 	case ociManifest:
-		if !isDigest(e.Digest) || e.Size < 0 {
+		if !e.Digest.IsSHA256() || e.Size < 0 {
 			return to, fmt.Errorf("it has the digest %.80q and the size %d", e.Digest, e.Size)
 		}
 	case dockerManifest:
-		m, ok := by[e.Digest]
+		m, ok := by[string(e.Digest)]
 		if !ok {
 			return to, fmt.Errorf("the converted manifest of %.80q is not given", e.Digest)
 		}
@@ -181,10 +180,4 @@ func without(list []string, name string) []string {
 		}
 	}
 	return out
-}
-
-// isDigest says whether s is "sha256:" and 64 lower-case hex digits.
-func isDigest(s string) bool {
-	hex, ok := strings.CutPrefix(s, "sha256:")
-	return ok && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -164,6 +165,9 @@ type Sums struct {
 	SHA256, SHA512 string
 	Size           int64
 }
+
+// Digest gives the SHA-256 as a digest.
+func (s Sums) Digest() oci.Digest { return oci.FromHex(s.SHA256) }
 
 // Sum hashes bytes both ways.
 func Sum(body []byte) Sums {

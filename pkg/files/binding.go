@@ -30,7 +30,7 @@ func (f *Verifier) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 		sha256, sha512, err := f.sbomSums(p)
 		var none *release.NoEntryError
 		s := f.docs.SBOMStrength()
-		e := []report.Evidence{{What: "claim", Source: src.URL, Digest: src.Digest, Strength: &s, Fields: map[string]string{"path": p}}}
+		e := []report.Evidence{{What: "claim", Source: src.URL, Digest: string(src.Digest), Strength: &s, Fields: map[string]string{"path": p}}}
 		switch {
 		case errors.As(err, &none):
 			unlisted = f.docs.SBOM.Signed
@@ -48,12 +48,12 @@ func (f *Verifier) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 	}
 	if claim, ok := f.published(p, sums); ok {
 		if unlisted || unsigned && !f.docs.SignedSince() {
-			c := say(report.Verified, "", "%s, %s, gives it this %s", documentName(claim), howRead(claim.Strength), algorithmOf(claim.Digest))
+			c := say(report.Verified, "", "%s, %s, gives it this %s", documentName(claim), howRead(claim.Strength), claim.Digest.Algorithm())
 			if unsigned {
 				c.Detail += "; files were not signed then"
 			}
 			s := claim.Strength
-			c.Evidence = []report.Evidence{{What: "claim", Source: claim.URL, Digest: claim.Digest, Strength: &s}}
+			c.Evidence = []report.Evidence{{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s}}
 			return c
 		}
 	}
@@ -92,7 +92,7 @@ func (f *Verifier) published(p string, sums fetch.Sums) (claims.Claim, bool) {
 	}
 	for _, c := range f.items[p].Claims {
 		if c.Document == release.DocChangelog && (c.Strength == report.Published || c.Strength == report.Vouched) &&
-			(c.Digest == "sha512:"+sums.SHA512 || c.Digest == "sha256:"+sums.SHA256) {
+			c.Digest.IsSum(sums.SHA256, sums.SHA512) {
 			return c, true
 		}
 	}

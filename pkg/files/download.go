@@ -197,7 +197,7 @@ func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res re
 		return res, false, nil // of another version, or damaged: it stays until the right one is proved
 	}
 	bundle := bundleBeside(root, t.Name)
-	f.session.Entries.Add("sha256:"+sums.SHA256, bundle)
+	f.session.Entries.Add(sums.Digest(), bundle)
 	judged := f.Judge(ctx, t.Path, sums)
 	if judged.Result.Verdict() != report.Verified {
 		return res, false, nil

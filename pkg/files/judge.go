@@ -16,6 +16,7 @@ import (
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/claims"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -52,7 +53,7 @@ func (f *Verifier) ask(ctx context.Context, p string) *beside {
 	for i := range sums {
 		if errs[i] == nil {
 			b.claims = append(b.claims, sums[i])
-			b.sums["."+algorithmOf(sums[i].Digest)] = raw[i]
+			b.sums["."+sums[i].Digest.Algorithm()] = raw[i]
 		} else if !fetch.Is(errs[i], fetch.NotFound) {
 			b.errs = append(b.errs, errs[i])
 		}
@@ -92,7 +93,7 @@ func (f *Verifier) checksum(ctx context.Context, p, algorithm string, digits int
 		return claims.Claim{}, nil, fmt.Errorf("%s: %.80q is not a %s", url, resp.Body, algorithm)
 	}
 	return claims.Claim{Claim: release.Claim{
-		Subject: p, Digest: algorithm + ":" + sum, Document: release.Document(path.Base(url)), URL: url, Origin: resp.Origin,
+		Subject: p, Digest: oci.New(algorithm, sum), Document: release.Document(path.Base(url)), URL: url, Origin: resp.Origin,
 	}, Strength: session.Strength(resp.Origin)}, resp.Body, nil
 }
 
@@ -118,7 +119,7 @@ func (f *Verifier) judge(ctx context.Context, p string, sums fetch.Sums, b *besi
 	f.Load(ctx)
 	out := Judged{Result: f.result(p)}
 	url := f.Version.FileURL(p)
-	out.Result.Digest = "sha256:" + sums.SHA256
+	out.Result.Digest = string(sums.Digest())
 	out.Beside = map[string][]byte{".sig": b.detached.Sig, ".cert": b.detached.Cert}
 	maps.Copy(out.Beside, b.sums)
 	signature, bundle := b.signature, b.bundle
@@ -173,12 +174,12 @@ func (f *Verifier) digest(p string, sums fetch.Sums, b *beside) report.Check {
 	var evidence []report.Evidence
 	agree := map[string]bool{}
 	for _, c := range all {
-		algorithm, sum, _ := strings.Cut(c.Digest, ":")
+		algorithm, sum, _ := strings.Cut(string(c.Digest), ":")
 		if have[algorithm] == "" {
 			continue
 		}
 		s := c.Strength
-		e := report.Evidence{What: "claim", Source: c.URL, Digest: c.Digest, Strength: &s, Fields: map[string]string{"document": documentName(c)}}
+		e := report.Evidence{What: "claim", Source: c.URL, Digest: string(c.Digest), Strength: &s, Fields: map[string]string{"document": documentName(c)}}
 		if sum != have[algorithm] {
 			e.Fields[report.FieldSays] = "other bytes"
 			if name := documentName(c); !slices.Contains(differ, name) {
@@ -192,7 +193,7 @@ func (f *Verifier) digest(p string, sums fetch.Sums, b *beside) report.Check {
 	}
 	c := func() report.Check {
 		if len(differ) > 0 {
-			algorithm, sum, _ := strings.Cut(says.Digest, ":")
+			algorithm, sum, _ := strings.Cut(string(says.Digest), ":")
 			text := fmt.Sprintf("%s is %s, but %s says %s", algorithm, brief(have[algorithm]), strings.Join(differ, ", "), brief(sum))
 			if len(differ) > 1 {
 				text = fmt.Sprintf("it hashes to %s:%s, but %s say otherwise (%s)", algorithm, brief(have[algorithm]), strings.Join(differ, ", "), brief(sum))

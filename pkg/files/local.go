@@ -161,7 +161,7 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 	}
 	for _, v := range hints {
 		f := r.known[v]
-		f.session.Entries.Add("sha256:"+sums.SHA256, bundleBeside(l.Root, l.Name))
+		f.session.Entries.Add(sums.Digest(), bundleBeside(l.Root, l.Name))
 		if found := f.Find(ctx, sums); len(found) > 0 {
 			return f.local(ctx, l, sums, found), v
 		}
@@ -190,7 +190,7 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result {
 	res := report.Result{Subject: l.Shown, Kind: report.KindFile, Checks: checks}
 	if sums.SHA256 != "" {
-		res.Digest = "sha256:" + sums.SHA256
+		res.Digest = string(sums.Digest())
 	}
 	return res
 }
@@ -228,7 +228,7 @@ func (f *Verifier) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool
 		list, whole := meant(f.named[strings.ToLower(path.Base(local))], local)
 		unclaimed := slices.ContainsFunc(list, func(p string) bool {
 			return !slices.ContainsFunc(f.items[p].Claims, func(c claims.Claim) bool {
-				return strings.HasPrefix(c.Digest, "sha256:") || strings.HasPrefix(c.Digest, "sha512:")
+				return c.Digest.Validate() == nil
 			})
 		})
 		// What was not read may name another file of that name.

@@ -90,7 +90,7 @@ func (f *Verifier) Find(ctx context.Context, sums fetch.Sums) (paths []string) {
 	f.Load(ctx)
 	for p, it := range f.items {
 		if claims.IsSubject(p) && slices.ContainsFunc(it.Claims, func(c claims.Claim) bool {
-			return c.Digest == "sha256:"+sums.SHA256 || c.Digest == "sha512:"+sums.SHA512
+			return c.Digest.IsSum(sums.SHA256, sums.SHA512)
 		}) {
 			paths = append(paths, p)
 		}

@@ -2,7 +2,6 @@ package files
 
 import (
 	"path"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/claims"
 	"github.com/kverify/kverify/pkg/release"
@@ -41,10 +40,4 @@ func documentName(c claims.Claim) string {
 		return path.Base(c.URL)
 	}
 	return string(c.Document)
-}
-
-// algorithmOf is "sha256" of "sha256:<hex>".
-func algorithmOf(digest string) string {
-	a, _, _ := strings.Cut(digest, ":")
-	return a
 }

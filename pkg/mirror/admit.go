@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -64,7 +65,7 @@ func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
 			if res.Platform == "" {
 				proved[res.Subject+"@"+res.Digest] = true
 			}
-		case res.Platform == "" || !layout.IsDigest(res.Digest) || layout.Exists(d.fsys, layout.BlobPath(res.Digest)):
+		case res.Platform == "" || !oci.Digest(res.Digest).IsSHA256() || layout.Exists(d.fsys, layout.BlobPath(oci.Digest(res.Digest))):
 			doubted[res.Subject] = true
 		}
 		// One platform under its own name: there is no index to speak of.
@@ -81,7 +82,7 @@ func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
 // target is the digest that the mirror gives a tag; empty if it has none.
 func (d *Dir) target(ref registry.Ref) string {
 	if r := d.repos[ref.Host+"/"+ref.Repository]; r != nil {
-		return r.Tags[ref.Tag].Digest
+		return string(r.Tags[ref.Tag].Digest)
 	}
 	return ""
 }

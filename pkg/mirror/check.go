@@ -15,6 +15,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -81,11 +82,11 @@ func (a *audit) walk(ctx context.Context) {
 // contents hashes every blob, and unpacks every layer.
 func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	type job struct {
-		digest string
+		digest oci.Digest
 		size   int64
 		want   layout.Unpacked
 	}
-	jobs := map[string]*job{}
+	jobs := map[oci.Digest]*job{}
 	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
 		for tag, err := range r.Refused {
@@ -101,13 +102,13 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 		}
 		for digest, n := range all.Nodes {
 			if n.Conflict {
-				a.note(key+"@"+digest, report.Refuted, report.Mismatch, "it is described in two ways that differ")
+				a.note(key+"@"+string(digest), report.Refuted, report.Mismatch, "it is described in two ways that differ")
 			}
 			if jobs[digest] == nil {
 				jobs[digest] = &job{digest: digest, size: n.Size}
 			}
 			if n.IsManifest {
-				a.image(key, n, func(layer string, u layout.Unpacked) {
+				a.image(key, n, func(layer oci.Digest, u layout.Unpacked) {
 					if j := jobs[layer]; j == nil {
 						jobs[layer] = &job{digest: layer, want: u, size: -1}
 					} else {
@@ -153,7 +154,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 
 // image takes a manifest apart: what it names must be there, but for platforms
 // that a sparse mirror leaves out, and its layers must unpack to its config.
-func (a *audit) image(repo string, n *layout.Node, layer func(string, layout.Unpacked)) {
+func (a *audit) image(repo string, n *layout.Node, layer func(oci.Digest, layout.Unpacked)) {
 	body, err := layout.ReadFile(a.dir.fsys, layout.BlobPath(n.Digest), n.Want(), layout.MaxChecked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // said of the index that names it
@@ -163,15 +164,15 @@ func (a *audit) image(repo string, n *layout.Node, layer func(string, layout.Unp
 	}
 	index, img, err := registry.ParseManifest(n.MediaType, body)
 	if err != nil {
-		a.note(repo+"@"+n.Digest, report.Unknown, report.Malformed, "%v", err)
+		a.note(repo+"@"+string(n.Digest), report.Unknown, report.Malformed, "%v", err)
 		return
 	}
 	if index != nil {
 		for _, m := range index.Manifests {
 			if _, there := a.sizes[layout.BlobPath(m.Digest)]; !there && m.Platform != nil {
-				a.absent[n.Digest] = append(a.absent[n.Digest], m.Platform.String())
+				a.absent[string(n.Digest)] = append(a.absent[string(n.Digest)], m.Platform.String())
 			} else if !there {
-				a.note(repo+"@"+m.Digest, report.Unknown, report.Incomplete, "an index names it, and it is missing")
+				a.note(repo+"@"+string(m.Digest), report.Unknown, report.Incomplete, "an index names it, and it is missing")
 			}
 		}
 		return
@@ -189,12 +190,12 @@ func (a *audit) image(repo string, n *layout.Node, layer func(string, layout.Unp
 		return // missing or damaged: said elsewhere
 	}
 	config, err := registry.ParseConfig(text)
-	var layers map[string]layout.Unpacked
+	var layers map[oci.Digest]layout.Unpacked
 	if err == nil {
 		layers, err = layout.LayersOf(img, config)
 	}
 	if err != nil {
-		a.note(repo+"@"+n.Digest, report.Unknown, report.Malformed, "config: %v", err)
+		a.note(repo+"@"+string(n.Digest), report.Unknown, report.Malformed, "config: %v", err)
 		return
 	}
 	for digest, u := range layers {
@@ -203,7 +204,7 @@ func (a *audit) image(repo string, n *layout.Node, layer func(string, layout.Unp
 }
 
 // hash reads a blob to its end.
-func (a *audit) hash(ctx context.Context, digest string, want layout.Unpacked) error {
+func (a *audit) hash(ctx context.Context, digest oci.Digest, want layout.Unpacked) error {
 	f, _, err := layout.OpenFile(a.dir.fsys, layout.BlobPath(digest))
 	if err != nil {
 		return err
@@ -211,7 +212,7 @@ func (a *audit) hash(ctx context.Context, digest string, want layout.Unpacked) e
 	defer f.Close() //nolint:errcheck // only read
 	sum, err := layout.HashLayer(layout.WithContext(ctx, f), digest, want)
 	if sum != "" && sum != digest {
-		return &layout.CorruptError{Path: layout.BlobPath(digest), Want: digest, Got: sum}
+		return &layout.CorruptError{Path: layout.BlobPath(digest), Want: string(digest), Got: string(sum)}
 	}
 	return err
 }
@@ -263,7 +264,7 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 				a.note(u.Path, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
 				continue
 			}
-			sum := ""
+			var sum oci.Digest
 			if err == nil {
 				sum, err = layout.HashLayer(layout.WithContext(ctx, f), u.Digest, layout.Unpacked{})
 				_ = f.Close()
@@ -330,7 +331,7 @@ func (a *audit) unknownBlob(name string) bool {
 	}
 	for _, u := range a.dir.manifest.Manifest.Unknown {
 		if u.Path == "" && u.Digest != "" && layout.BlobsBelow(a.dir.fsys, u.Digest, 0)[name] {
-			digest := "sha256:" + path.Base(name)
+			digest := oci.FromHex(path.Base(name))
 			switch err := a.hash(context.Background(), digest, layout.Unpacked{}); {
 			case layout.IsCorrupt(err):
 				a.note(name, report.Refuted, report.Mismatch, "%v", err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 )
 
@@ -32,14 +33,14 @@ type HeldFile struct {
 // HeldImage is one name of oci/index.json.
 type HeldImage struct {
 	Host, Repository, Tag string // "registry.k8s.io", "kube-proxy", "v1.27.2"; Tag is empty for a name by digest
-	Digest                string
+	Digest                oci.Digest
 	MediaType             string
 }
 
 // String returns the name as a registry's client writes it.
 func (i HeldImage) String() string {
 	if i.Tag == "" {
-		return i.Host + "/" + i.Repository + "@" + i.Digest
+		return i.Host + "/" + i.Repository + "@" + string(i.Digest)
 	}
 	return i.Host + "/" + i.Repository + ":" + i.Tag
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -17,8 +18,8 @@ import (
 // hand can write all of its lists, so that what stands in them is judged, or is
 // said not to have been (rule 23).
 type accounted struct {
-	names map[string]string // that were admitted, and their digests
-	files map[string]bool   // canonical URLs that were judged as files of a release
+	names map[string]oci.Digest // that were admitted, and their digests
+	files map[string]bool       // canonical URLs that were judged as files of a release
 }
 
 func (k *accounted) admit(c *verify.Admitted) {
@@ -48,10 +49,10 @@ func (a *audit) unaccountedNames(k *accounted, results []report.Result) {
 	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
 		for _, n := range r.Names {
-			if k.names[n.String()] == n.Target.Digest || failed[n.String()] || failed[n.Target.Digest] || failed[layout.SubjectOfTag(n.Tag)] {
+			if k.names[n.String()] == n.Target.Digest || failed[n.String()] || failed[string(n.Target.Digest)] || failed[string(layout.SubjectOfTag(n.Tag))] {
 				continue
 			}
-			if node := r.Reach().Nodes[n.Target.Digest]; node != nil && node.Refers != nil && failed[node.Refers.Subject] {
+			if node := r.Reach().Nodes[n.Target.Digest]; node != nil && node.Refers != nil && failed[string(node.Refers.Subject)] {
 				continue
 			}
 			a.note(n.String(), report.Unknown, report.NoClaim, "it is listed, and no image that the mirror was made for accounts for it: nothing has proved it")

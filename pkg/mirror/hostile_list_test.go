@@ -43,7 +43,7 @@ func relist(t testing.TB, dir string, change func(m *mirror.Manifest)) {
 		Manifests     []entry `json:"manifests"`
 	}{2, "application/vnd.oci.image.index.v1+json", []entry{}}
 	for _, i := range m.Images {
-		index.Manifests = append(index.Manifests, entry{i.MediaType, i.Digest, i.Size,
+		index.Manifests = append(index.Manifests, entry{i.MediaType, string(i.Digest), i.Size,
 			map[string]string{"org.opencontainers.image.ref.name": i.Name, "io.containerd.image.name": i.Name}})
 	}
 	if text, err = json.MarshalIndent(index, "", "  "); err != nil {
@@ -149,7 +149,7 @@ func digestOf(t testing.TB, dir, name string) string {
 	}
 	for _, i := range m.Images {
 		if i.Name == name {
-			return i.Digest
+			return string(i.Digest)
 		}
 	}
 	t.Fatalf("no %s", name)

@@ -16,6 +16,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -268,13 +269,13 @@ func TestMakeUnknown(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer d.Close()
-			if u := d.Manifest().Unknown; len(u) != 1 || u[0].Digest != w.Digest("registry.k8s.io/kube-proxy:v1.27.2") {
+			if u := d.Manifest().Unknown; len(u) != 1 || u[0].Digest != oci.Digest(w.Digest("registry.k8s.io/kube-proxy:v1.27.2")) {
 				t.Fatalf("%+v", u)
-			} else if files["oci/blobs/"+strings.Replace(u[0].Digest, ":", "/", 1)] == "" {
+			} else if files["oci/blobs/"+strings.Replace(string(u[0].Digest), ":", "/", 1)] == "" {
 				t.Error("its bytes are not there")
 			}
 			client := &registry.Client{Fetch: &fetch.Client{Transport: d}}
-			if _, err := client.Manifest(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest("registry.k8s.io/kube-proxy:v1.27.2")}); err == nil {
+			if _, err := client.Manifest(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(w.Digest("registry.k8s.io/kube-proxy:v1.27.2"))}); err == nil {
 				t.Error("what could not be proved is served")
 			}
 			in := inside(t, w, dir, nil)
@@ -297,7 +298,7 @@ func flipLayers(w *world.World) {
 		panic(err)
 	}
 	for _, l := range img.Layers {
-		w.FlipBit(world.BlobURL("kube-proxy-amd64", l.Digest))
+		w.FlipBit(world.BlobURL("kube-proxy-amd64", string(l.Digest)))
 	}
 }
 
@@ -394,7 +395,7 @@ func TestMakeReferrers(t *testing.T) {
 	}
 	defer d.Close()
 	client := &registry.Client{Fetch: &fetch.Client{Transport: d}}
-	list, err := client.Referrers(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest(ref)})
+	list, err := client.Referrers(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(w.Digest(ref))})
 	if err != nil || len(list) != 1 {
 		t.Errorf("%d referrers, %v", len(list), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // answerOCI answers the read half of the distribution specification.
@@ -50,8 +51,8 @@ func (d *Dir) answerOCI(req *http.Request, host string) *Answer {
 
 func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
 	var target layout.Descriptor
-	if layout.IsDigest(ref) {
-		n, a := d.find(r, name, ref)
+	if oci.Digest(ref).IsSHA256() {
+		n, a := d.find(r, name, oci.Digest(ref))
 		if a != nil {
 			return a
 		}
@@ -75,10 +76,10 @@ func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
 	}
 	body, err := layout.ReadFile(d.fsys, layout.BlobPath(target.Digest), target.Want(), layout.MaxChecked)
 	if err != nil {
-		return d.ociFailure(layout.CodeManifest, name+"@"+target.Digest, err)
+		return d.ociFailure(layout.CodeManifest, name+"@"+string(target.Digest), err)
 	}
 	a := NewAnswer(http.StatusOK, target.MediaType, body)
-	a.Header["Docker-Content-Digest"] = target.Digest
+	a.Header["Docker-Content-Digest"] = string(target.Digest)
 	a.SHA256 = target.Want().Sha256
 	return a
 }
@@ -93,17 +94,17 @@ func isManifestType(mediaType string) bool {
 }
 
 func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *Answer {
-	if !layout.IsDigest(ref) {
+	if !oci.Digest(ref).IsSHA256() {
 		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
-	n, a := d.find(r, name, ref)
+	n, a := d.find(r, name, oci.Digest(ref))
 	if a != nil {
 		return a
 	}
 	if n.IsManifest {
 		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%s@%s is not a blob", name, ref))
 	}
-	body, size, err := layout.OpenChecked(req.Context(), d.fsys, layout.BlobPath(ref), n.Want())
+	body, size, err := layout.OpenChecked(req.Context(), d.fsys, layout.BlobPath(oci.Digest(ref)), n.Want())
 	if err != nil {
 		return d.ociFailure(layout.CodeBlob, name+"@"+ref, err)
 	}
@@ -113,7 +114,7 @@ func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref stri
 }
 
 // find looks a digest up among what the names of r reach.
-func (d *Dir) find(r *layout.Repository, name, digest string) (*layout.Node, *Answer) {
+func (d *Dir) find(r *layout.Repository, name string, digest oci.Digest) (*layout.Node, *Answer) {
 	all := r.Reach()
 	n := all.Nodes[digest]
 	switch {

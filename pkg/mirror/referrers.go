@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // The lists that a registry gives: tags, repositories and referrers. They name
@@ -21,7 +22,7 @@ const maxReferrers = 1000
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.
 func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
-	if !layout.IsDigest(ref) {
+	if !oci.Digest(ref).IsSHA256() {
 		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
 	all := r.Reach()
@@ -30,7 +31,7 @@ func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref strin
 	}
 	type entry struct {
 		MediaType    string            `json:"mediaType"`
-		Digest       string            `json:"digest"`
+		Digest       oci.Digest        `json:"digest"`
 		Size         int64             `json:"size"`
 		ArtifactType string            `json:"artifactType,omitempty"`
 		Annotations  map[string]string `json:"annotations,omitempty"`
@@ -38,14 +39,14 @@ func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref strin
 	wanted := req.URL.Query().Get("artifactType")
 	list := []entry{}
 	for _, n := range all.Nodes {
-		if n.IsManifest && n.Refers != nil && n.Refers.Subject == ref && (wanted == "" || n.Refers.ArtifactType == wanted) {
+		if n.IsManifest && n.Refers != nil && n.Refers.Subject == oci.Digest(ref) && (wanted == "" || n.Refers.ArtifactType == wanted) {
 			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.Refers.ArtifactType, n.Refers.Annotations})
 		}
 	}
 	if len(list) > maxReferrers {
 		return d.ociRefuse(fmt.Errorf("%s has %d referrers, %w of %d", ref, len(list), layout.ErrTooLarge, maxReferrers))
 	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	const index = "application/vnd.oci.image.index.v1+json"
 	a := fromJSON(http.StatusOK, map[string]any{"schemaVersion": 2, "mediaType": index, "manifests": list})
 	a.Header["Content-Type"] = index

@@ -65,7 +65,7 @@ func TestSample(t *testing.T) {
 			if n.IsManifest {
 				kind = "manifests/"
 			}
-			get("https://" + host + "/v2/" + repo + "/" + kind + digest)
+			get("https://" + host + "/v2/" + repo + "/" + kind + string(digest))
 		}
 	}
 	if asked < 200 {

@@ -8,6 +8,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -91,7 +92,7 @@ func TestSparseMirrorIsJudgedTheSameByEveryCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantVerdict(t, "an absent architecture by its name", named, report.Unknown)
-	pinned, err := at(t, w, dir).References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2", Digest: w.Digest("kube-proxy-arm64:v1.27.2")}})
+	pinned, err := at(t, w, dir).References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2", Digest: oci.Digest(w.Digest("kube-proxy-arm64:v1.27.2"))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func TestSparseMirrorListDoesNotShrinkARelease(t *testing.T) {
 // pinned manifests name it, is verified inside as it was outside.
 func TestMirrorOfAPinnedChild(t *testing.T) {
 	w := world.New(world.Options{})
-	child := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2", Digest: w.Digest("kube-proxy-arm64:v1.27.2")}
+	child := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2", Digest: oci.Digest(w.Digest("kube-proxy-arm64:v1.27.2"))}
 	for name, wish := range map[string]create.Request{
 		"of files":          {Version: sparseVersion(t), Also: []registry.Ref{child}, Files: func(p string) bool { return p == "bin/linux/amd64/kubectl" }},
 		"beside its image":  {Version: sparseVersion(t), Images: true, Names: []string{"kube-proxy"}, Also: []registry.Ref{child}},

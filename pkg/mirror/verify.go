@@ -16,6 +16,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -36,7 +37,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 	var results []report.Result
 	var versions []release.Version
 	var absent []string
-	known := &accounted{names: map[string]string{}, files: map[string]bool{}}
+	known := &accounted{names: map[string]oci.Digest{}, files: map[string]bool{}}
 	for _, s := range d.scopes() {
 		version, carried, err := d.judgeScope(ctx, v, s, true)
 		var wrong *scopeError
@@ -222,7 +223,7 @@ func (d *Dir) keptOutside() (out []report.Result) {
 		if strings.HasPrefix(u.Name, "https://") {
 			kind = report.KindFile
 		}
-		out = append(out, report.Result{Subject: u.Name, Kind: kind, Release: u.Release, Digest: u.Digest, Checks: []report.Check{{
+		out = append(out, report.Result{Subject: u.Name, Kind: kind, Release: u.Release, Digest: string(u.Digest), Checks: []report.Check{{
 			Name: report.Inventory, Required: true, Reason: report.NoClaim,
 			Detail: "it could not be proved when the mirror was made, and lies outside of what is served: " + u.Detail,
 		}}})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -70,7 +71,7 @@ func cacheKey(at place, ref Ref) string {
 	return "manifest " + at.base + ref.identifier()
 }
 
-func blobKey(at place, digest string) string { return "blob " + at.base + digest }
+func blobKey(at place, digest oci.Digest) string { return "blob " + at.base + string(digest) }
 
 // cacheFile is where an entry lies: a line each of cacheMagic, the key, the
 // media type and the digest, and then the bytes.
@@ -118,7 +119,7 @@ func (c *Cache) get(key string) (mediaType string, body []byte, ok bool) {
 		media, rest, _ = bytes.Cut(rest, []byte("\n"))
 		digest, rest, ok = bytes.Cut(rest, []byte("\n"))
 		mediaType, body = string(media), rest
-		ok = ok && string(digest) == digestOf(body)
+		ok = ok && oci.Digest(digest) == oci.DigestOf(body)
 	}
 	if !ok {
 		_ = root.Remove(name)
@@ -143,9 +144,9 @@ func readRegular(root *os.Root, name string) (content []byte, modified time.Time
 	return content, before.ModTime(), err
 }
 
-// put keeps bytes that were hashed by the caller. It never fails: a cache that
+// put keeps bytes under what they were found by. It never fails: a cache that
 // cannot be written to only keeps nothing.
-func (c *Cache) put(key, mediaType, digest string, body []byte) {
+func (c *Cache) put(key, mediaType string, body []byte) {
 	if c == nil || key == "" || len(body) > ordinary {
 		return
 	}
@@ -166,7 +167,7 @@ func (c *Cache) put(key, mediaType, digest string, body []byte) {
 		return
 	}
 	f.Quick = true // not synced: after a crash the hash tells
-	head := strings.Join([]string{cacheMagic, key, mediaType, digest, ""}, "\n")
+	head := strings.Join([]string{cacheMagic, key, mediaType, string(oci.DigestOf(body)), ""}, "\n")
 	if _, err := f.Write(append([]byte(head), body...)); err != nil {
 		_ = f.Discard()
 		return
@@ -240,7 +241,7 @@ func (c *Client) kept(cache *Cache, at place, ref Ref) *Manifest {
 	if !ok {
 		return nil
 	}
-	m := &Manifest{Ref: ref, Digest: digestOf(body), MediaType: media, Body: body, Origin: fetch.Carried, Kept: true, doc: &document{}}
+	m := &Manifest{Ref: ref, Digest: oci.DigestOf(body), MediaType: media, Body: body, Origin: fetch.Carried, Kept: true, doc: &document{}}
 	if ref.Digest != "" && m.Digest != ref.Digest || m.read().err != nil {
 		return nil
 	}

@@ -14,8 +14,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -91,7 +90,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 		return nil, &RefError{Input: ref.String(), Why: "it has neither a tag nor a digest", Hint: "add :TAG or @sha256:..."}
 	}
 	// A Ref may be made by hand; the URL must not lead anywhere else for it.
-	if ref.Digest != "" && !validDigest(ref.Digest) {
+	if ref.Digest != "" && !ref.Digest.IsSHA256() {
 		return nil, &RefError{Input: ref.String(), Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if ref.Tag != "" && !tagRE().MatchString(ref.Tag) {
@@ -105,12 +104,12 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 			if m, err = c.manifest(ctx, at, ref); err != nil {
 				return nil, err
 			}
-			c.Cache.put(cacheKey(at, ref), m.MediaType, m.Digest, m.Body)
+			c.Cache.put(cacheKey(at, ref), m.MediaType, m.Body)
 		}
 		size := 4 * int64(len(m.Body)) // with its parsed form
 		c.memo.put(key, m, size)
 		if ref.Digest == "" {
-			c.memo.put(manifestKey(ref.Host, ref.Repository, m.Digest), m, 0)
+			c.memo.put(manifestKey(ref.Host, ref.Repository, string(m.Digest)), m, 0)
 		}
 		return m, nil
 	})
@@ -134,18 +133,18 @@ func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, er
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	defer done()
-	m := &Manifest{Ref: ref, Digest: digestOf(resp.Body), MediaType: mediaType(resp), Body: resp.Body, Origin: at.origin(resp), doc: &document{}}
+	m := &Manifest{Ref: ref, Digest: oci.DigestOf(resp.Body), MediaType: mediaType(resp), Body: resp.Body, Origin: at.origin(resp), doc: &document{}}
 	if what := instead(resp); what != "" {
 		return nil, &FormatError{Subject: ref.String(), Why: what + " where a manifest was expected"}
 	}
 	if ref.Digest != "" && m.Digest != ref.Digest {
-		return nil, &DigestError{Subject: ref.String(), Want: ref.Digest, Got: m.Digest, Claim: "the reference"}
+		return nil, &DigestError{Subject: ref.String(), Want: string(ref.Digest), Got: string(m.Digest), Claim: "the reference"}
 	}
-	if said := resp.Header.Get("Docker-Content-Digest"); ref.Digest == "" && said != "" && said != m.Digest {
-		if !validDigest(said) {
+	if said := resp.Header.Get("Docker-Content-Digest"); ref.Digest == "" && said != "" && said != string(m.Digest) {
+		if !oci.Digest(said).IsSHA256() {
 			return nil, &FormatError{Subject: ref.String(), Why: "the header Docker-Content-Digest holds no sha256 digest"}
 		}
-		return nil, &DigestError{Subject: ref.String(), Want: said, Got: m.Digest, Claim: "the header Docker-Content-Digest"}
+		return nil, &DigestError{Subject: ref.String(), Want: said, Got: string(m.Digest), Claim: "the header Docker-Content-Digest"}
 	}
 	if d := m.read(); d.err != nil {
 		return nil, d.err
@@ -153,45 +152,46 @@ func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, er
 	return m, nil
 }
 
-// Blob gets a blob of at most limit bytes that hashes to digest. Small blobs
-// are remembered by their digest, whatever repository they came from. Change
+// Blob gets the blob of at most limit bytes that hashes to ref's digest; a tag
+// plays no part. Small blobs are remembered by their digest, whatever repository they came from. Change
 // nothing in the result: others may hold it too.
-func (c *Client) Blob(ctx context.Context, host, repo, digest string, limit int64) ([]byte, error) {
-	at, err := c.locate(host, repo)
+func (c *Client) Blob(ctx context.Context, ref Ref, limit int64) ([]byte, error) {
+	at, err := c.locate(ref.Host, ref.Repository)
 	if err != nil {
 		return nil, err
 	}
-	name := host + "/" + repo + "@" + digest
-	if !validDigest(digest) {
+	digest := ref.Digest
+	name, memo := ref.At(digest).String(), "blob "+string(digest)
+	if !digest.IsSHA256() {
 		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if limit <= 0 {
 		limit = fetch.DefaultLimit
 	}
-	if kept, ok := c.memo.get("blob " + digest); ok && int64(len(kept.([]byte))) <= limit {
+	if kept, ok := c.memo.get(memo); ok && int64(len(kept.([]byte))) <= limit {
 		return kept.([]byte), nil
 	}
 	// Only those who ask the same place under the same limit can share the
 	// answer, because only they would get the same error.
 	got, err := c.memo.do(ctx, fmt.Sprintf("blob %s %d", name, limit), func() (any, error) {
-		if _, body, ok := c.Cache.get(blobKey(at, digest)); ok && digestOf(body) == digest && int64(len(body)) <= limit {
-			c.memo.put("blob "+digest, body, int64(len(body)))
+		if _, body, ok := c.Cache.get(blobKey(at, digest)); ok && oci.DigestOf(body) == digest && int64(len(body)) <= limit {
+			c.memo.put(memo, body, int64(len(body)))
 			return body, nil
 		}
-		resp, done, err := c.get(ctx, at, "blobs/"+digest, limit)
+		resp, done, err := c.get(ctx, at, "blobs/"+string(digest), limit)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		defer done()
-		if got := digestOf(resp.Body); got != digest {
+		if got := oci.DigestOf(resp.Body); got != digest {
 			if what := instead(resp); what != "" {
 				return nil, &FormatError{Subject: name, Why: what + " where a blob was expected"}
 			}
-			return nil, &DigestError{Subject: name, Want: digest, Got: got, Claim: "the reference"}
+			return nil, &DigestError{Subject: name, Want: string(digest), Got: string(got), Claim: "the reference"}
 		}
 		if len(resp.Body) <= keepBlob {
-			c.memo.put("blob "+digest, resp.Body, int64(len(resp.Body)))
-			c.Cache.put(blobKey(at, digest), "", digest, resp.Body)
+			c.memo.put(memo, resp.Body, int64(len(resp.Body)))
+			c.Cache.put(blobKey(at, digest), "", resp.Body)
 		}
 		return resp.Body, nil
 	})
@@ -211,10 +211,10 @@ func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !validDigest(ref.Digest) {
+	if !ref.Digest.IsSHA256() {
 		return nil, &RefError{Input: ref.String(), Why: "referrers are found by digest", Hint: "add @sha256:..."}
 	}
-	key := "referrers " + ref.Host + "/" + ref.Repository + " " + ref.Digest
+	key := "referrers " + ref.Host + "/" + ref.Repository + " " + string(ref.Digest)
 	got, err := c.memo.do(ctx, key, func() (any, error) {
 		list, err := c.referrers(ctx, at, ref)
 		if lacksAPI(err) {
@@ -245,7 +245,7 @@ func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
 
 func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor, error) {
 	var all []Descriptor
-	path := "referrers/" + ref.Digest
+	path := "referrers/" + string(ref.Digest)
 	for range maxPages {
 		list, query, err := c.referrersPage(ctx, at, ref, path)
 		if err != nil {
@@ -255,7 +255,7 @@ func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor
 		if query == "" || len(all) > maxReferrers {
 			return all, nil
 		}
-		path = "referrers/" + ref.Digest + "?" + query
+		path = "referrers/" + string(ref.Digest) + "?" + query
 	}
 	return nil, &FormatError{Subject: ref.String(), Why: fmt.Sprintf("more than %d pages of referrers", maxPages)}
 }
@@ -406,9 +406,4 @@ func waited(ctx context.Context, what, name string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", name, &fetch.Error{Method: "GET", URL: what, FinalURL: what, Kind: fetch.Cancelled, Err: err})
-}
-
-func digestOf(body []byte) string {
-	sum := sha256.Sum256(body)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // hosts is a RoundTripper that answers for several hosts in memory, as servers
@@ -90,16 +91,16 @@ func inMemory(t *testing.T, put ...string) http.Handler {
 
 var (
 	config    = `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["` + someDigest + `"]}}`
-	oneImage  = `{"schemaVersion":2,"mediaType":"` + DockerManifest + `","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":` + fmt.Sprint(len(config)) + `,"digest":"` + digestOf([]byte(config)) + `"},"layers":[]}`
-	oneIndex  = `{"schemaVersion":2,"mediaType":"` + DockerIndex + `","manifests":[{"mediaType":"` + DockerManifest + `","size":` + fmt.Sprint(len(oneImage)) + `,"digest":"` + digestOf([]byte(oneImage)) + `","platform":{"architecture":"amd64","os":"linux"}}]}`
-	oneDigest = digestOf([]byte(oneIndex))
+	oneImage  = `{"schemaVersion":2,"mediaType":"` + DockerManifest + `","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":` + fmt.Sprint(len(config)) + `,"digest":"` + string(oci.DigestOf([]byte(config))) + `"},"layers":[]}`
+	oneIndex  = `{"schemaVersion":2,"mediaType":"` + DockerIndex + `","manifests":[{"mediaType":"` + DockerManifest + `","size":` + fmt.Sprint(len(oneImage)) + `,"digest":"` + string(oci.DigestOf([]byte(oneImage))) + `","platform":{"architecture":"amd64","os":"linux"}}]}`
+	oneDigest = oci.DigestOf([]byte(oneIndex))
 	proxy     = Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "v1.27.2"}
 )
 
 func stocked(t *testing.T) http.Handler {
 	return inMemory(t,
-		"kube-proxy/blobs/"+digestOf([]byte(config)), "", config,
-		"kube-proxy/manifests/"+digestOf([]byte(oneImage)), DockerManifest, oneImage,
+		"kube-proxy/blobs/"+string(oci.DigestOf([]byte(config))), "", config,
+		"kube-proxy/manifests/"+string(oci.DigestOf([]byte(oneImage))), DockerManifest, oneImage,
 		"kube-proxy/manifests/v1.27.2", DockerIndex, oneIndex)
 }
 
@@ -122,7 +123,7 @@ func TestReadAnImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := c.Blob(t.Context(), proxy.Host, proxy.Repository, im.Config.Digest, im.Config.Size)
+	body, err := c.Blob(t.Context(), proxy.At(im.Config.Digest), im.Config.Size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestReadAnImage(t *testing.T) {
 			t.Errorf("%s: %+v %v", ref, m, err)
 		}
 	}
-	if _, err := c.Blob(t.Context(), "registry.k8s.io", "another/repository", im.Config.Digest, 1<<20); err != nil {
+	if _, err := c.Blob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "another/repository", Digest: im.Config.Digest}, 1<<20); err != nil {
 		t.Error(err)
 	}
 	if len(h.asked) != before || before != 3 {
@@ -149,7 +150,7 @@ func TestReadAnImage(t *testing.T) {
 			t.Errorf("a request that buys nothing: %s", a)
 		}
 	}
-	if _, err := c.Blob(t.Context(), proxy.Host, proxy.Repository, im.Config.Digest, 10); !fetch.Is(err, fetch.TooLarge) {
+	if _, err := c.Blob(t.Context(), proxy.At(im.Config.Digest), 10); !fetch.Is(err, fetch.TooLarge) {
 		t.Errorf("a limit holds for what is remembered too: %v", err)
 	}
 	absent := proxy
@@ -193,8 +194,8 @@ func TestAttacks(t *testing.T) {
 		request bool // a fetch.Error of that kind
 	}{
 		{name: "another image by digest", ref: byDigest, header: []string{"Content-Type", DockerIndex}, body: other, digest: "the reference"},
-		{name: "by digest, with a header that covers it", ref: byDigest, header: []string{"Content-Type", DockerIndex, "Docker-Content-Digest", oneDigest}, body: other, digest: "the reference"},
-		{name: "a tag and its header disagree", ref: proxy, header: []string{"Content-Type", DockerIndex, "Docker-Content-Digest", oneDigest}, body: other, digest: "the header Docker-Content-Digest"},
+		{name: "by digest, with a header that covers it", ref: byDigest, header: []string{"Content-Type", DockerIndex, "Docker-Content-Digest", string(oneDigest)}, body: other, digest: "the reference"},
+		{name: "a tag and its header disagree", ref: proxy, header: []string{"Content-Type", DockerIndex, "Docker-Content-Digest", string(oneDigest)}, body: other, digest: "the header Docker-Content-Digest"},
 		{name: "a header that is no digest", ref: proxy, header: []string{"Content-Type", DockerIndex, "Docker-Content-Digest", "md5:1"}, body: oneIndex, format: "holds no sha256 digest"},
 		{name: "a byte more", ref: byDigest, header: []string{"Content-Type", DockerIndex}, body: oneIndex + "\n", digest: "the reference"},
 		{name: "a page", ref: proxy, header: []string{"Content-Type", "text/html"}, body: "log in", format: "a web page"},
@@ -232,7 +233,7 @@ func TestAttacks(t *testing.T) {
 				t.Errorf("%s: %v; want %q", tt.name, err, tt.format)
 			}
 		case tt.digest != "":
-			if !errors.As(err, &de) || de.Claim != tt.digest || de.Want != oneDigest || de.Got != digestOf([]byte(tt.body)) {
+			if !errors.As(err, &de) || de.Claim != tt.digest || oci.Digest(de.Want) != oneDigest || oci.Digest(de.Got) != oci.DigestOf([]byte(tt.body)) {
 				t.Errorf("%s: %v; want a DigestError by %s", tt.name, err, tt.digest)
 			}
 		case tt.request && !fetch.Is(err, tt.of):
@@ -241,7 +242,7 @@ func TestAttacks(t *testing.T) {
 		if len(tt.ref.Digest) == 0 {
 			continue
 		}
-		if b, err := client(h).Blob(t.Context(), tt.ref.Host, tt.ref.Repository, tt.ref.Digest, 100); err == nil && digestOf(b) != tt.ref.Digest {
+		if b, err := client(h).Blob(t.Context(), tt.ref, 100); err == nil && oci.DigestOf(b) != tt.ref.Digest {
 			t.Errorf("%s: a blob that is another: %q", tt.name, b)
 		}
 	}
@@ -260,9 +261,9 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 			t.Errorf("%+v: %+v", ref, m)
 		}
 		if ref.Digest == "" {
-			ref.Digest = ref.Tag
+			ref.Digest = oci.Digest(ref.Tag)
 		}
-		if b, err := c.Blob(t.Context(), ref.Host, ref.Repository, ref.Digest, 10); err == nil {
+		if b, err := c.Blob(t.Context(), ref, 10); err == nil {
 			t.Errorf("%+v: %q", ref, b)
 		}
 		if l, err := c.Referrers(t.Context(), ref); err == nil {
@@ -329,13 +330,13 @@ func TestRedirects(t *testing.T) {
 	if m, err := c.Manifest(t.Context(), proxy); err != nil || m.Digest != oneDigest || m.Ref != proxy {
 		t.Fatalf("%+v %v", m, err)
 	}
-	if _, err := c.Blob(t.Context(), proxy.Host, proxy.Repository, digestOf([]byte(config)), 1000); err != nil {
+	if _, err := c.Blob(t.Context(), proxy.At(oci.DigestOf([]byte(config))), 1000); err != nil {
 		t.Fatal(err)
 	}
 	if h.auth["us-docker.pkg.dev"] != ";" || h.auth["s3.example"] != ";" || !strings.Contains(h.auth["registry.k8s.io"], "Basic ") {
 		t.Errorf("credentials went to %v", h.auth)
 	}
-	_, err := c.Blob(t.Context(), proxy.Host, proxy.Repository, someDigest, 1000)
+	_, err := c.Blob(t.Context(), proxy.At(someDigest), 1000)
 	var de *DigestError
 	if !errors.As(err, &de) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
@@ -361,12 +362,12 @@ func TestRealManifestsThroughARegistry(t *testing.T) {
 		}
 		h := &hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", mt)
-			w.Header().Set("Docker-Content-Digest", digestOf(body))
+			w.Header().Set("Docker-Content-Digest", string(oci.DigestOf(body)))
 			w.Write(body)
 		})}}
-		for _, ref := range []Ref{{Host: "registry.k8s.io", Repository: "a", Tag: "t"}, {Host: "registry.k8s.io", Repository: "a", Digest: digestOf(body)}} {
+		for _, ref := range []Ref{{Host: "registry.k8s.io", Repository: "a", Tag: "t"}, {Host: "registry.k8s.io", Repository: "a", Digest: oci.DigestOf(body)}} {
 			m, err := client(h).Manifest(t.Context(), ref)
-			if err != nil || m.Digest != digestOf(body) || !bytes.Equal(m.Body, body) {
+			if err != nil || m.Digest != oci.DigestOf(body) || !bytes.Equal(m.Body, body) {
 				t.Errorf("%s: %v", path, err)
 			}
 		}

@@ -23,8 +23,8 @@ func (e *FormatError) Error() string {
 // DigestError says that bytes are not those that their digest names.
 type DigestError struct {
 	Subject string // the reference or blob that was asked for
-	Want    string // "sha256:<hex>", as asked for, or as the registry's header said
-	Got     string // of the bytes that came
+	Want    string // the digest as asked for, or as the registry's header said; of a blob that is too short its size too
+	Got     string // of the bytes that came, or how many they were
 	Claim   string // who says Want, such as "the reference" or "the header Docker-Content-Digest"
 }
 

@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // referrersTag is the tag that stands in for the list of referrers where a
 // registry keeps none (opencontainers/distribution-spec, "Referrers tag schema").
 func referrersTag(subject Ref) Ref {
-	return Ref{Host: subject.Host, Repository: subject.Repository, Tag: strings.Replace(subject.Digest, ":", "-", 1)}
+	return Ref{Host: subject.Host, Repository: subject.Repository, Tag: subject.Digest.Tag()}
 }
 
 // Listed lists what refers to a digest in a registry that is written to: as
@@ -69,7 +69,7 @@ func (c *Client) ListReferrer(ctx context.Context, subject Ref, mediaType string
 		if err != nil {
 			return err
 		}
-		digest := digestOf(body)
+		digest := oci.DigestOf(body)
 		for _, d := range x.Manifests {
 			if d.Digest == digest {
 				return nil
@@ -91,11 +91,11 @@ func (c *Client) ListReferrer(ctx context.Context, subject Ref, mediaType string
 	}
 	entry := struct {
 		MediaType    string            `json:"mediaType"`
-		Digest       string            `json:"digest"`
+		Digest       oci.Digest        `json:"digest"`
 		Size         int               `json:"size"`
 		Annotations  map[string]string `json:"annotations,omitempty"`
 		ArtifactType string            `json:"artifactType,omitempty"`
-	}{mediaType, digestOf(body), len(body), image.Annotations, image.ArtifactType}
+	}{mediaType, oci.DigestOf(body), len(body), image.Annotations, image.ArtifactType}
 	if entry.ArtifactType == "" {
 		entry.ArtifactType = image.Config.MediaType
 	}
@@ -115,8 +115,8 @@ func (c *Client) ListReferrer(ctx context.Context, subject Ref, mediaType string
 		return err
 	}
 	back, err := c.Manifest(ctx, ref)
-	if err == nil && back.Digest != digestOf(out) {
-		err = &DigestError{Subject: ref.String(), Want: digestOf(out), Got: back.Digest, Claim: "what was sent"}
+	if err == nil && back.Digest != oci.DigestOf(out) {
+		err = &DigestError{Subject: ref.String(), Want: string(oci.DigestOf(out)), Got: string(back.Digest), Claim: "what was sent"}
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // The media types of manifests, in the order in which they are asked for.
@@ -21,9 +22,9 @@ const (
 // Manifest is a manifest or an index as a registry gave it: its own bytes,
 // never marshalled again. It may be shared: change nothing in it.
 type Manifest struct {
-	Ref       Ref    // as it was asked for
-	Digest    string // "sha256:<hex>" of Body, always computed here
-	MediaType string // as served; the document agrees if it names one
+	Ref       Ref        // as it was asked for
+	Digest    oci.Digest // of Body, always computed here
+	MediaType string     // as served; the document agrees if it names one
 	Body      []byte
 	Origin    fetch.Origin
 	Kept      bool // out of the Cache, and not asked for in this run: see Client.Refresh
@@ -35,8 +36,8 @@ type Manifest struct {
 // (opencontainers/image-spec, descriptor.md).
 type Descriptor struct {
 	MediaType    string
-	Digest       string // "sha256:<hex>", checked for its form
-	Size         int64  // bytes, not negative
+	Digest       oci.Digest // a SHA-256, checked for its form
+	Size         int64      // bytes, not negative
 	Platform     *Platform
 	Annotations  map[string]string
 	ArtifactType string
@@ -195,7 +196,7 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 type Config struct {
 	OS, Architecture, Variant, OSVersion string
 	// DiffIDs are the digests of the uncompressed layers, bottom first.
-	DiffIDs []string
+	DiffIDs []oci.Digest
 }
 
 // Platform gives the platform that the configuration names.
@@ -234,10 +235,10 @@ func ParseConfig(body []byte) (*Config, error) {
 			r.fail("a rootfs without diff_ids")
 		} else {
 			for i := range ids.items {
-				if id := &ids.items[i]; id.kind != kindString || !validDigest(id.text) {
+				if id := &ids.items[i]; id.kind != kindString || !oci.Digest(id.text).IsSHA256() {
 					r.fail("a diff_id that is not a sha256 digest")
 				} else {
-					c.DiffIDs = append(c.DiffIDs, strings.Clone(id.text))
+					c.DiffIDs = append(c.DiffIDs, oci.Digest(strings.Clone(id.text)))
 				}
 			}
 		}
@@ -331,13 +332,13 @@ func (r *reader) descriptor(v *value) Descriptor {
 	}
 	d := Descriptor{
 		MediaType:    r.str(v, "mediaType", true),
-		Digest:       r.str(v, "digest", true),
+		Digest:       oci.Digest(r.str(v, "digest", true)),
 		Size:         r.number(v, "size"),
 		Annotations:  r.strings(v, "annotations"),
 		ArtifactType: r.str(v, "artifactType", false),
 	}
-	if r.err == nil && !validDigest(d.Digest) {
-		r.fail("a descriptor whose digest is not a sha256: %s", strconv.QuoteToASCII(clip(d.Digest)))
+	if r.err == nil && !d.Digest.IsSHA256() {
+		r.fail("a descriptor whose digest is not a sha256: %s", strconv.QuoteToASCII(clip(string(d.Digest))))
 	}
 	if _, foreign := v.get("urls"); foreign {
 		r.fail("a descriptor with urls: its content would come from elsewhere")

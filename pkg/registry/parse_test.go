@@ -5,10 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const someDigest = "sha256:7c38f24774e3cbd906d2d33c38354ccf787635581c122965132c9bd309754d4a"
@@ -176,7 +179,7 @@ func TestRealManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := digestOf(body); want != "" && got != want {
+		if got := oci.DigestOf(body); want != "" && got != oci.Digest(want) {
 			t.Errorf("%s hashes to %s", path, got)
 		}
 		var plain struct {
@@ -187,7 +190,7 @@ func TestRealManifests(t *testing.T) {
 		if err := json.Unmarshal(body, &plain); err != nil {
 			t.Fatal(err)
 		}
-		m := &Manifest{Digest: digestOf(body), MediaType: plain.MediaType, Body: body}
+		m := &Manifest{Digest: oci.DigestOf(body), MediaType: plain.MediaType, Body: body}
 		if m.IsIndex() {
 			indexes++
 			x, err := m.Index()
@@ -266,8 +269,8 @@ func TestRealIndexesArePromoted(t *testing.T) {
 		for line := range strings.Lines(string(list)) {
 			if strings.Contains(line, `"`+version+`"`) {
 				found++
-				if !strings.Contains(line, digestOf(body)) {
-					t.Errorf("%s: %s, promoted %s", p, digestOf(body), line)
+				if !strings.Contains(line, string(oci.DigestOf(body))) {
+					t.Errorf("%s: %s, promoted %s", p, oci.DigestOf(body), line)
 				}
 			}
 		}
@@ -346,7 +349,7 @@ func FuzzParseManifest(f *testing.F) {
 			all = append(all, m.Config)
 		}
 		for _, d := range all {
-			if !validDigest(d.Digest) || d.Size < 0 || d.MediaType == "" {
+			if !d.Digest.IsSHA256() || d.Size < 0 || d.MediaType == "" {
 				t.Errorf("%+v", d)
 			}
 			again, err := json.Marshal(map[string]any{"mediaType": d.MediaType, "digest": d.Digest, "size": d.Size, "annotations": d.Annotations})
@@ -373,12 +376,12 @@ func FuzzParseConfig(f *testing.F) {
 			return
 		}
 		again, err := json.Marshal(map[string]any{"os": c.OS, "architecture": c.Architecture, "variant": c.Variant, "os.version": c.OSVersion,
-			"rootfs": map[string]any{"type": "layers", "diff_ids": append([]string{}, c.DiffIDs...)}})
+			"rootfs": map[string]any{"type": "layers", "diff_ids": append([]oci.Digest{}, c.DiffIDs...)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c2, err := ParseConfig(again)
-		if err != nil || c2.Platform() != c.Platform() || strings.Join(c2.DiffIDs, " ") != strings.Join(c.DiffIDs, " ") {
+		if err != nil || c2.Platform() != c.Platform() || !slices.Equal(c2.DiffIDs, c.DiffIDs) {
 			t.Errorf("%q: %+v is read again as %+v, %v", body, c, c2, err)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // TestTokenServersAtPrivateAddresses holds who may name which token server: a
@@ -180,10 +182,10 @@ func TestRefusalsInTheRegistrysWords(t *testing.T) {
 			fmt.Fprint(w, body)
 		})}}
 		c := client(h)
-		digest := digestOf(nil)
+		digest := oci.DigestOf(nil)
 		_, err := c.Manifest(t.Context(), proxy)
-		_, err2 := c.Blob(t.Context(), "registry.k8s.io", "kube-proxy", digest, 10)
-		_, err3 := c.OpenBlob(t.Context(), "registry.k8s.io", "kube-proxy", Descriptor{Digest: digest, Size: 10})
+		_, err2 := c.Blob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: digest}, 10)
+		_, err3 := c.OpenBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy"}, Descriptor{Digest: digest, Size: 10})
 		_, err4 := c.Referrers(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: digest})
 		for i, err := range []error{err, err2, err3, err4} {
 			if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 1200 || strings.Contains(err.Error(), "\x1b") {

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -16,12 +15,13 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // A Blob is content that can be sent: a layer, a config, a signed payload.
 type Blob struct {
-	Digest string // "sha256:<hex>"
-	Size   int64  // bytes
+	Digest oci.Digest // a SHA-256
+	Size   int64      // bytes
 	// Open gives the bytes, from the first one, each time it is called.
 	Open func() (io.ReadCloser, error)
 	// Sent, if not nil, counts bytes as they go out, those of attempts that
@@ -49,27 +49,27 @@ func (w Way) String() string {
 	return "present"
 }
 
-// PutBlob sees to it that a repository holds a blob, and sends it only if the
+// PutBlob sees to it that in's repository holds a blob, and sends it only if the
 // registry has it neither there nor in the repository from, which may be
 // empty. The bytes are hashed as they are sent: a reader that gives others is a
 // [*DigestError], and the upload breaks off before its last byte.
 //
 // attempts is how often an upload is begun at most. Each is a new one, since
 // nobody knows how much of a broken one the registry kept.
-func (c *Client) PutBlob(ctx context.Context, host, repo string, b Blob, from string, attempts int) (Way, error) {
-	at, err := c.locate(host, repo)
+func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attempts int) (Way, error) {
+	at, err := c.locate(in.Host, in.Repository)
 	if err != nil {
 		return Present, err
 	}
-	if !validDigest(b.Digest) || b.Size < 0 {
-		return Present, &RefError{Input: host + "/" + repo + "@" + b.Digest, Why: "its digest or size is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
+	if !b.Digest.IsSHA256() || b.Size < 0 {
+		return Present, &RefError{Input: in.At(b.Digest).String(), Why: "its digest or size is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
-	if b.Size == 0 && b.Digest != digestOf(nil) { // nothing will be read of it
-		return Present, &DigestError{Subject: "what was to be sent", Want: b.Digest, Got: digestOf(nil), Claim: "its name"}
+	if b.Size == 0 && b.Digest != oci.DigestOf(nil) { // nothing will be read of it
+		return Present, &DigestError{Subject: "what was to be sent", Want: string(b.Digest), Got: string(oci.DigestOf(nil)), Claim: "its name"}
 	}
 	other := ""
-	if from != "" && from != repo {
-		source, err := c.locate(host, from)
+	if from != "" && from != in.Repository {
+		source, err := c.locate(in.Host, from)
 		if err != nil {
 			return Present, err
 		}
@@ -105,7 +105,7 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 	var resp *fetch.Response
 	var err error
 	if from != "" {
-		resp, err = begin("?mount=" + url.QueryEscape(b.Digest) + "&from=" + url.QueryEscape(from))
+		resp, err = begin("?mount=" + url.QueryEscape(string(b.Digest)) + "&from=" + url.QueryEscape(from))
 		if err == nil && resp.Status == http.StatusCreated {
 			return Mounted, said(at, resp, b.Digest)
 		}
@@ -131,7 +131,7 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 	}
 	body := &sending{file: file, hash: sha256.New(), blob: b}
 	resp, err = c.ask(ctx, at, fetch.Request{
-		Method: http.MethodPut, URL: to + sep + "digest=" + url.QueryEscape(b.Digest),
+		Method: http.MethodPut, URL: to + sep + "digest=" + url.QueryEscape(string(b.Digest)),
 		Header: http.Header{"Content-Type": {"application/octet-stream"}},
 		Stream: body, Size: b.Size, AllowHTML: true,
 	}, scopes)
@@ -142,14 +142,14 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 		return Present, err
 	}
 	if resp.Status != http.StatusCreated && resp.Status != http.StatusNoContent {
-		return Present, &FormatError{Subject: at.host + "/" + at.repo + "@" + b.Digest, Why: fmt.Sprintf("status %d at the end of an upload", resp.Status)}
+		return Present, &FormatError{Subject: at.host + "/" + at.repo + "@" + string(b.Digest), Why: fmt.Sprintf("status %d at the end of an upload", resp.Status)}
 	}
 	return Sent, said(at, resp, b.Digest)
 }
 
 // hasBlob asks whether a blob is there, with its size.
 func (c *Client) hasBlob(ctx context.Context, at place, b Blob) (bool, error) {
-	resp, err := c.ask(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + b.Digest, AllowHTML: true}, pushScope(at.repo, ""))
+	resp, err := c.ask(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + string(b.Digest), AllowHTML: true}, pushScope(at.repo, ""))
 	if err != nil {
 		return false, err // not found, or nothing that an upload would not find out too
 	}
@@ -158,12 +158,12 @@ func (c *Client) hasBlob(ctx context.Context, at place, b Blob) (bool, error) {
 }
 
 // said compares what the registry announces with what was meant.
-func said(at place, resp *fetch.Response, digest string) error {
-	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != digest {
-		if !validDigest(got) {
+func said(at place, resp *fetch.Response, digest oci.Digest) error {
+	if got := oci.Digest(resp.Header.Get("Docker-Content-Digest")); got != "" && got != digest {
+		if !got.IsSHA256() {
 			got = "something else"
 		}
-		return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: claimSent}
+		return &DigestError{Subject: at.host + "/" + at.repo, Want: string(digest), Got: string(got), Claim: claimSent}
 	}
 	return nil
 }
@@ -221,8 +221,8 @@ func (s *sending) Read(p []byte) (int, error) {
 	s.n += int64(n)
 	switch {
 	case s.n == s.blob.Size:
-		if got := "sha256:" + hex.EncodeToString(s.hash.Sum(nil)); got != s.blob.Digest {
-			return 0, s.fail(&DigestError{Subject: "what was to be sent", Want: s.blob.Digest, Got: got, Claim: "its name"})
+		if got := oci.FromHash(s.hash); got != s.blob.Digest {
+			return 0, s.fail(&DigestError{Subject: "what was to be sent", Want: string(s.blob.Digest), Got: string(got), Claim: "its name"})
 		}
 		err = nil
 	case errors.Is(err, io.EOF):
@@ -252,11 +252,11 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 	if err != nil {
 		return false, err
 	}
-	digest := digestOf(body)
+	digest := oci.DigestOf(body)
 	if ref.Digest != "" && ref.Digest != digest {
-		return false, &DigestError{Subject: ref.String(), Want: ref.Digest, Got: digest, Claim: "its name"}
+		return false, &DigestError{Subject: ref.String(), Want: string(ref.Digest), Got: string(digest), Claim: "its name"}
 	}
-	id := digest
+	id := string(digest)
 	if ref.Tag != "" {
 		id = ref.Tag
 		if !tagRE().MatchString(id) {
@@ -264,7 +264,7 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 		}
 	}
 	c.memo.forget(manifestKey(ref.Host, ref.Repository, id))
-	c.memo.forget(manifestKey(ref.Host, ref.Repository, digest)) // what is asked for next is asked of the registry
+	c.memo.forget(manifestKey(ref.Host, ref.Repository, string(digest))) // what is asked for next is asked of the registry
 	resp, err := c.ask(ctx, at, fetch.Request{
 		Method: http.MethodPut, URL: at.base + "manifests/" + id, Body: body,
 		Header: http.Header{"Content-Type": {mediaType}}, AllowHTML: true, Repeatable: true,
@@ -275,25 +275,25 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 	return resp.Header.Get("OCI-Subject") != "", said(at, resp, digest)
 }
 
-// CheckBlob reads a blob from its registry, keeps nothing of it, and gives a
+// CheckBlob reads a blob of in's repository, keeps nothing of it, and gives a
 // [*DigestError] unless its bytes hash to their digest. Nothing is taken from
 // memory.
-func (c *Client) CheckBlob(ctx context.Context, host, repo, digest string, size int64, attempts int) error {
-	at, err := c.locate(host, repo)
+func (c *Client) CheckBlob(ctx context.Context, in Ref, d Descriptor, attempts int) error {
+	at, err := c.locate(in.Host, in.Repository)
 	if err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
 		sum := sha256.New()
-		_, err := c.ask(ctx, at, fetch.Request{URL: at.base + "blobs/" + digest, Limit: max(1, size), AllowHTML: true, Into: sum}, pullScope(at.repo))
+		_, err := c.ask(ctx, at, fetch.Request{URL: at.base + "blobs/" + string(d.Digest), Limit: max(1, d.Size), AllowHTML: true, Into: sum}, pullScope(at.repo))
 		if err == nil {
-			if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != digest {
-				return &DigestError{Subject: at.host + "/" + at.repo, Want: digest, Got: got, Claim: "the name of the blob"}
+			if got := oci.FromHash(sum); got != d.Digest {
+				return &DigestError{Subject: at.host + "/" + at.repo, Want: string(d.Digest), Got: string(got), Claim: "the name of the blob"}
 			}
 			return nil
 		}
 		if n >= attempts || !passing(err) {
-			return fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, digest, err)
+			return fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, d.Digest, err)
 		}
 		if err := wait(ctx, n); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	memory "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const writable = "https://registry.k8s.io"
@@ -25,7 +26,7 @@ func emptyRegistry(o ...memory.Option) http.Handler {
 }
 
 func blobOf(content string) Blob {
-	return Blob{Digest: digestOf([]byte(content)), Size: int64(len(content)), Sent: new(atomic.Int64),
+	return Blob{Digest: oci.DigestOf([]byte(content)), Size: int64(len(content)), Sent: new(atomic.Int64),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}
 }
 
@@ -33,15 +34,15 @@ func TestPutBlob(t *testing.T) {
 	h := &hosts{handlers: map[string]http.Handler{writable: emptyRegistry()}}
 	c := client(h)
 	b := blobOf("a layer")
-	way, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", b, "", 1)
+	way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, b, "", 1)
 	if err != nil || way != Sent {
 		t.Fatal(way, err)
 	}
-	way, err = c.PutBlob(t.Context(), "registry.k8s.io", "pause", b, "", 1)
+	way, err = c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, b, "", 1)
 	if err != nil || way != Present || b.Sent.Load() != b.Size {
 		t.Errorf("again: %s, %d bytes sent: %v", way, b.Sent.Load(), err)
 	}
-	if err := c.CheckBlob(t.Context(), "registry.k8s.io", "pause", b.Digest, b.Size, 1); err != nil {
+	if err := c.CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, Descriptor{Digest: b.Digest, Size: b.Size}, 1); err != nil {
 		t.Error(err)
 	}
 	want := []string{"HEAD .../blobs/D", "POST .../blobs/uploads/", "PUT ...?digest=D", "HEAD .../blobs/D", "GET .../blobs/D"}
@@ -49,7 +50,7 @@ func TestPutBlob(t *testing.T) {
 		t.Errorf("asked %q, want %q", h.asked, want)
 	}
 	empty := blobOf("")
-	if way, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", empty, "", 1); err != nil {
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, empty, "", 1); err != nil {
 		t.Error(way, err)
 	}
 }
@@ -61,7 +62,7 @@ func TestPutBlobOtherBytes(t *testing.T) {
 		c := client(h)
 		b := blobOf("a layer")
 		b.Open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
-		_, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", b, "", 4)
+		_, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, b, "", 4)
 		var de *DigestError
 		if !errors.As(err, &de) {
 			t.Errorf("%s: %v", name, err)
@@ -69,8 +70,8 @@ func TestPutBlobOtherBytes(t *testing.T) {
 		if n := h.count("POST"); n != 1 {
 			t.Errorf("%s: tried %d times", name, n)
 		}
-		for _, d := range []string{b.Digest, digestOf([]byte(content))} {
-			if err := c.CheckBlob(t.Context(), "registry.k8s.io", "pause", d, 7, 1); !fetch.Is(err, fetch.NotFound) {
+		for _, d := range []string{string(b.Digest), string(oci.DigestOf([]byte(content)))} {
+			if err := c.CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, Descriptor{Digest: oci.Digest(d), Size: 7}, 1); !fetch.Is(err, fetch.NotFound) {
 				t.Errorf("%s: %s is there: %v", name, d, err)
 			}
 		}
@@ -78,10 +79,10 @@ func TestPutBlobOtherBytes(t *testing.T) {
 	// A registry that gives other bytes back than it was sent.
 	h := &hosts{handlers: map[string]http.Handler{writable: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a lAyer") })}}
 	var de *DigestError
-	if err := client(h).CheckBlob(t.Context(), "registry.k8s.io", "pause", digestOf([]byte("a layer")), 7, 4); !errors.As(err, &de) || len(h.asked) != 1 {
+	if err := client(h).CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, Descriptor{Digest: oci.DigestOf([]byte("a layer")), Size: 7}, 4); !errors.As(err, &de) || len(h.asked) != 1 {
 		t.Errorf("%v, asked %d times", err, len(h.asked))
 	}
-	if err := client(h).CheckBlob(t.Context(), "registry.k8s.io", "pause", digestOf([]byte("a layer")), 6, 1); !fetch.Is(err, fetch.TooLarge) {
+	if err := client(h).CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, Descriptor{Digest: oci.DigestOf([]byte("a layer")), Size: 6}, 1); !fetch.Is(err, fetch.TooLarge) {
 		t.Error(err)
 	}
 }
@@ -125,7 +126,7 @@ func TestUploadLocation(t *testing.T) {
 		h := &hosts{handlers: map[string]http.Handler{writable: serve, "http://registry.k8s.io": serve, "https://storage.example": serve, "http://storage.example": serve}}
 		c := client(h)
 		c.Keychain = keychain{"registry.k8s.io": {Username: "u", Password: "p"}, "storage.example": {Username: "u", Password: "p"}}
-		_, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", blobOf("a layer"), "", 1)
+		_, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, blobOf("a layer"), "", 1)
 		if tt.says != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.says) || put != "" {
 				t.Errorf("%s: %v, sent to %q; want %q", tt.location, err, put, tt.says)
@@ -158,11 +159,11 @@ func TestPutBlobAgain(t *testing.T) {
 	})}}
 	c := client(h)
 	fail = 2
-	if way, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", blobOf("x"), "", 3); err != nil || way != Sent || h.count("POST") != 3 {
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, blobOf("x"), "", 3); err != nil || way != Sent || h.count("POST") != 3 {
 		t.Errorf("%s %v, asked %q", way, err, h.asked)
 	}
 	fail = 1
-	if _, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", blobOf("y"), "", 1); !fetch.Is(err, fetch.ServerError) {
+	if _, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, blobOf("y"), "", 1); !fetch.Is(err, fetch.ServerError) {
 		t.Error(err)
 	}
 	// An answer that was lost: the blob is there, and its bytes do not travel again.
@@ -177,7 +178,7 @@ func TestPutBlobAgain(t *testing.T) {
 		inner.ServeHTTP(w, r)
 	})
 	b := blobOf("z")
-	if way, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", b, "", 3); err != nil || way != Present || b.Sent.Load() != 1 {
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, b, "", 3); err != nil || way != Present || b.Sent.Load() != 1 {
 		t.Errorf("%s %v, %d bytes", way, err, b.Sent.Load())
 	}
 }
@@ -230,14 +231,14 @@ func TestMount(t *testing.T) {
 	c := client(h)
 	c.Endpoints = map[string]string{"registry.k8s.io": "https://inside.example/k8s"}
 	b := blobOf("a layer")
-	if way, err := c.PutBlob(t.Context(), "registry.k8s.io", "kube-proxy-amd64", b, "kube-proxy", 1); err != nil || way != Mounted || b.Sent.Load() != 0 {
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy-amd64"}, b, "kube-proxy", 1); err != nil || way != Mounted || b.Sent.Load() != 0 {
 		t.Errorf("%s %v", way, err)
 	}
 	if fmt.Sprint(asked) != "[Bearer t k8s/kube-proxy]" || !all["repository:k8s/kube-proxy-amd64:pull,push repository:k8s/kube-proxy:pull"] || len(all) != 1 {
 		t.Errorf("asked %q, tokens for %v", asked, all)
 	}
 	mounts = false
-	if way, err := c.PutBlob(t.Context(), "registry.k8s.io", "kube-proxy-arm64", b, "kube-proxy", 1); err != nil || way != Sent {
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy-arm64"}, b, "kube-proxy", 1); err != nil || way != Sent {
 		t.Errorf("%s %v", way, err)
 	}
 }
@@ -261,7 +262,7 @@ func TestPutManifest(t *testing.T) {
 		}
 	}
 	var de *DigestError
-	if _, err := c.PutManifest(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause", Digest: digestOf([]byte(second))}, OCIIndex, []byte(first)); !errors.As(err, &de) {
+	if _, err := c.PutManifest(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause", Digest: oci.DigestOf([]byte(second))}, OCIIndex, []byte(first)); !errors.As(err, &de) {
 		t.Error(err)
 	}
 	h.handlers[writable] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -273,7 +274,7 @@ func TestPutManifest(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	h.handlers[writable] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Docker-Content-Digest", digestOf([]byte("x")))
+		w.Header().Set("Docker-Content-Digest", string(oci.DigestOf([]byte("x"))))
 		w.WriteHeader(201)
 	})
 	if err := put(first); !errors.As(err, &de) {
@@ -287,17 +288,17 @@ func TestListReferrer(t *testing.T) {
 	for _, api := range []bool{false, true} {
 		h := &hosts{handlers: map[string]http.Handler{writable: emptyRegistry(memory.WithReferrersSupport(api))}}
 		c := client(h)
-		subject := Ref{Host: "registry.k8s.io", Repository: "pause", Digest: digestOf([]byte("subject"))}
+		subject := Ref{Host: "registry.k8s.io", Repository: "pause", Digest: oci.DigestOf([]byte("subject"))}
 		if list, err := c.Listed(t.Context(), subject); err != nil || len(list) != 0 {
 			t.Fatalf("%v %v", list, err)
 		}
 		body := func(n int) []byte {
 			return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"%s","artifactType":"a/b","config":{"mediaType":"c/d","digest":"%s","size":2},"layers":[],"subject":{"mediaType":"%s","digest":"%s","size":7},"annotations":{"n":"%d"}}`,
-				OCIManifest, digestOf([]byte("{}")), OCIIndex, subject.Digest, n)
+				OCIManifest, oci.DigestOf([]byte("{}")), OCIIndex, subject.Digest, n)
 		}
-		theirs := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":5,"x-theirs":1}]}`, OCIIndex, OCIManifest, digestOf(body(2)))
+		theirs := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"%s","manifests":[{"mediaType":"%s","digest":"%s","size":5,"x-theirs":1}]}`, OCIIndex, OCIManifest, oci.DigestOf(body(2)))
 		for n := range 3 {
-			indexed, err := c.PutManifest(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause", Digest: digestOf(body(n))}, OCIManifest, body(n))
+			indexed, err := c.PutManifest(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause", Digest: oci.DigestOf(body(n))}, OCIManifest, body(n))
 			if err != nil || indexed {
 				t.Fatal(indexed, err)
 			}
@@ -317,7 +318,7 @@ func TestListReferrer(t *testing.T) {
 			}
 		}
 		list, err := c.Listed(t.Context(), subject)
-		if err != nil || len(list) != 3 || list[2].ArtifactType != "a/b" || list[2].Annotations["n"] != "1" || list[2].Digest != digestOf(body(1)) {
+		if err != nil || len(list) != 3 || list[2].ArtifactType != "a/b" || list[2].Annotations["n"] != "1" || list[2].Digest != oci.DigestOf(body(1)) {
 			t.Errorf("%+v %v", list, err)
 		}
 		m, err := c.Manifest(t.Context(), referrersTag(subject))
@@ -344,7 +345,7 @@ func TestUploadStalls(t *testing.T) {
 		return nil, r.Context().Err()
 	})
 	c := &Client{Fetch: &fetch.Client{Transport: &fetch.Stall{Next: stuck, Timeout: 50 * time.Millisecond}}}
-	_, err := c.PutBlob(t.Context(), "registry.k8s.io", "pause", blobOf("a layer"), "kube-proxy", 1)
+	_, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, blobOf("a layer"), "kube-proxy", 1)
 	if !fetch.Is(err, fetch.Unreachable) || !errors.Is(err, fetch.ErrStalled) {
 		t.Error(err)
 	}

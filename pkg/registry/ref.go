@@ -8,15 +8,17 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Ref names one image: a host, a repository there, and a tag or a digest or
 // both. Where both are given the digest decides and the tag is a remark.
 type Ref struct {
-	Host       string // "registry.k8s.io", with ":port" where there is one
-	Repository string // "kube-proxy" or "coredns/coredns"
-	Tag        string // "v1.27.2", or empty
-	Digest     string // "sha256:<64 hex>", or empty
+	Host       string     // "registry.k8s.io", with ":port" where there is one
+	Repository string     // "kube-proxy" or "coredns/coredns"
+	Tag        string     // "v1.27.2", or empty
+	Digest     oci.Digest // a SHA-256, or empty
 }
 
 // String gives HOST/REPOSITORY[:TAG][@DIGEST], which ParseRef reads back.
@@ -26,15 +28,23 @@ func (r Ref) String() string {
 		s += ":" + r.Tag
 	}
 	if r.Digest != "" {
-		s += "@" + r.Digest
+		s += "@" + string(r.Digest)
 	}
 	return s
 }
 
+// At gives the name of what has the digest d in the same repository.
+func (r Ref) At(d oci.Digest) Ref {
+	return Ref{Host: r.Host, Repository: r.Repository, Digest: d}
+}
+
+// repository gives HOST/REPOSITORY.
+func (r Ref) repository() string { return r.Host + "/" + r.Repository }
+
 // identifier is what a registry is asked for.
 func (r Ref) identifier() string {
 	if r.Digest != "" {
-		return r.Digest
+		return string(r.Digest)
 	}
 	return r.Tag
 }
@@ -54,7 +64,7 @@ func lazily(expr string) func() *regexp.Regexp {
 
 // maxRef is the longest reference: the specification's 255 characters of host
 // and repository, a tag and a digest.
-const maxRef = 255 + 1 + 128 + 1 + 71
+const maxRef = 255 + 1 + 128 + 1 + oci.DigestLen
 
 // RefError says why a string names no image.
 type RefError struct {
@@ -108,7 +118,7 @@ func ParseRef(s string) (Ref, error) {
 		return bad("a repository is lower-case words, separated by / . _ or -", "%+q is not a repository", repo)
 	case hasTag && !tagRE().MatchString(tag):
 		return bad("a tag is at most 128 letters, digits, dots, hyphens and underscores", "%+q is not a tag", tag)
-	case hasDigest && !validDigest(digest):
+	case hasDigest && !oci.Digest(digest).IsSHA256():
 		return bad("a digest is sha256: and 64 lower-case hex digits", "%+q is not a digest", clip(digest))
 	case !hasTag && !hasDigest:
 		return bad("add :TAG or @sha256:...; none is assumed", "it has neither a tag nor a digest")
@@ -124,25 +134,10 @@ func ParseRef(s string) (Ref, error) {
 	if err != nil {
 		return bad(form, "%s", strings.Trim(fmt.Sprintf("%+q", err.Error()), `"`))
 	}
-	return Ref{Host: host, Repository: repo, Tag: tag, Digest: digest}, nil
+	return Ref{Host: host, Repository: repo, Tag: tag, Digest: oci.Digest(digest)}, nil
 }
 
 func clip(s string) string { return s[:min(len(s), 128)] }
-
-// validDigest reports whether s is "sha256:" and 64 lower-case hex digits. No
-// other algorithm is in use for Kubernetes' images.
-func validDigest(s string) bool {
-	hex, ok := strings.CutPrefix(s, "sha256:")
-	if !ok || len(hex) != 64 {
-		return false
-	}
-	for i := range len(hex) {
-		if c := hex[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
 
 // PlainHTTP reports whether a registry is spoken to without TLS although no
 // endpoint says so: only where the bytes never leave the machine.

@@ -9,19 +9,20 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 func TestReferrers(t *testing.T) {
 	subject := `{"schemaVersion":2,"mediaType":"` + OCIManifest + `","artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[],"subject":{"mediaType":"` + DockerIndex + `","size":1,"digest":"` + oneDigest + `"}}`
 	ref := Ref{Host: proxy.Host, Repository: proxy.Repository, Digest: oneDigest}
 	reg := inMemory(t, "kube-proxy/blobs/sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "", "{}",
-		"kube-proxy/manifests/v1", DockerManifest, strings.Replace(oneImage, digestOf([]byte(config)), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", 1),
-		"kube-proxy/manifests/"+digestOf([]byte(subject)), OCIManifest, subject)
+		"kube-proxy/manifests/v1", DockerManifest, strings.Replace(oneImage, string(oci.DigestOf([]byte(config))), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", 1),
+		"kube-proxy/manifests/"+string(oci.DigestOf([]byte(subject))), OCIManifest, string(subject))
 	h := &hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": reg}}
 	c := client(h)
 	for range 2 {
 		list, err := c.Referrers(t.Context(), ref)
-		if err != nil || len(list) != 1 || list[0].Digest != digestOf([]byte(subject)) || list[0].ArtifactType == "" {
+		if err != nil || len(list) != 1 || list[0].Digest != oci.DigestOf([]byte(subject)) || list[0].ArtifactType == "" {
 			t.Fatalf("%+v %v", list, err)
 		}
 	}
@@ -29,7 +30,7 @@ func TestReferrers(t *testing.T) {
 		t.Errorf("asked %q", h.asked)
 	}
 
-	tag := strings.Replace(oneDigest, ":", "-", 1)
+	tag := strings.Replace(string(oneDigest), ":", "-", 1)
 	x := `{"schemaVersion":2,"mediaType":"` + OCIIndex + `","manifests":[` + desc("") + `]}`
 	answer := func(api, byTag int, pages int) *Client {
 		return client(&hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,31 +8,32 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
-// SaveBlob streams a blob into a part of a file, which the caller commits. The
+// SaveBlob streams a blob of in's repository into a part of a file, which the caller commits. The
 // part has the digest and the size that were asked for; other bytes are a
 // [*DigestError], and the part is then removed. What an earlier run left of
 // the blob is gone on from, and if the whole is then wrong, fetched once more
 // from zero before that is said.
 //
 // The request's URL and header are set here.
-func (c *Client) SaveBlob(ctx context.Context, host, repo string, d Descriptor, req fetch.SaveRequest) (*fetch.Part, error) {
-	at, err := c.locate(host, repo)
+func (c *Client) SaveBlob(ctx context.Context, in Ref, d Descriptor, req fetch.SaveRequest) (*fetch.Part, error) {
+	at, err := c.locate(in.Host, in.Repository)
 	if err != nil {
 		return nil, err
 	}
-	name := host + "/" + repo + "@" + d.Digest
-	if !validDigest(d.Digest) {
+	name := in.At(d.Digest).String()
+	if !d.Digest.IsSHA256() {
 		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
-	req.URL, req.Limit = at.base+"blobs/"+d.Digest, d.Size+1 // one more, so that too much is noticed as such
+	req.URL, req.Limit = at.base+"blobs/"+string(d.Digest), d.Size+1 // one more, so that too much is noticed as such
 	for {
 		part, err := c.saveBlob(ctx, at, req)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, c.denied(at, err))
 		}
-		got := "sha256:" + part.SHA256
+		got := oci.FromHex(part.SHA256)
 		if got == d.Digest && part.Size == d.Size {
 			return part, nil
 		}
@@ -44,7 +45,7 @@ func (c *Client) SaveBlob(ctx context.Context, host, repo string, d Descriptor, 
 			if got == d.Digest {
 				return nil, &FormatError{Subject: name, Why: fmt.Sprintf("it has %d bytes, but its descriptor says %d", part.Size, d.Size)}
 			}
-			return nil, &DigestError{Subject: name, Want: d.Digest, Got: got, Claim: "the manifest that names it"}
+			return nil, &DigestError{Subject: name, Want: string(d.Digest), Got: string(got), Claim: "the manifest that names it"}
 		}
 		req.Fresh = true
 	}

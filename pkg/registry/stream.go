@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -11,26 +10,27 @@ import (
 	"net/http"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
-// OpenBlob gives a blob to read as it comes, such as a layer, which nobody
+// OpenBlob gives a blob of in's repository to read as it comes, such as a layer, which nobody
 // should hold in memory. Nothing of it is kept. Its last Read gives io.EOF only
 // if the bytes were as many as d says and hash to its digest; otherwise it gives
 // a [*DigestError] or a [*FormatError]. Until then nothing of it is proved.
-func (c *Client) OpenBlob(ctx context.Context, host, repo string, d Descriptor) (io.ReadCloser, error) {
-	at, err := c.locate(host, repo)
+func (c *Client) OpenBlob(ctx context.Context, in Ref, d Descriptor) (io.ReadCloser, error) {
+	at, err := c.locate(in.Host, in.Repository)
 	if err != nil {
 		return nil, err
 	}
-	name := host + "/" + repo + "@" + d.Digest
-	if !validDigest(d.Digest) || d.Size < 0 {
+	name := in.At(d.Digest).String()
+	if !d.Digest.IsSHA256() || d.Size < 0 {
 		return nil, &RefError{Input: name, Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
 	if c.Fetch == nil {
 		return nil, errors.New("registry: this client was given no Fetch")
 	}
 	// One byte more than it should have, so that too much is noticed as such.
-	req := fetch.Request{URL: at.base + "blobs/" + d.Digest, Limit: d.Size + 1, Header: http.Header{}}
+	req := fetch.Request{URL: at.base + "blobs/" + string(d.Digest), Limit: d.Size + 1, Header: http.Header{}}
 	used, err := c.auth.known(ctx, c, at, pullScope(at.repo))
 	if err != nil {
 		return nil, err
@@ -83,11 +83,11 @@ func (h *hashed) Read(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	if got := "sha256:" + hex.EncodeToString(h.sum.Sum(nil)); got != h.d.Digest {
+	if got := oci.FromHash(h.sum); got != h.d.Digest {
 		if fetch.Instead(h.head) != "" {
 			return n, h.instead()
 		}
-		return n, &DigestError{Subject: h.name, Want: h.d.Digest, Got: got, Claim: "the manifest that names it"}
+		return n, &DigestError{Subject: h.name, Want: string(h.d.Digest), Got: string(got), Claim: "the manifest that names it"}
 	}
 	if h.n != h.d.Size {
 		return n, &FormatError{Subject: h.name, Why: fmt.Sprintf("it has %d bytes, but its descriptor says %d", h.n, h.d.Size)}

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // A blob that is a page, or a storage server's error, was not given: that is no
 // contradiction, as other bytes are.
 func TestOpenBlobTellsErrorsFromOtherBytes(t *testing.T) {
-	digest := digestOf([]byte("the blob"))
+	digest := oci.DigestOf([]byte("the blob"))
 	for _, c := range []struct {
 		name, body string
 		format     bool
@@ -23,7 +25,7 @@ func TestOpenBlobTellsErrorsFromOtherBytes(t *testing.T) {
 		h := &hosts{handlers: map[string]http.Handler{"https://registry.k8s.io": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, c.body)
 		})}}
-		b, err := client(h).OpenBlob(t.Context(), "registry.k8s.io", "kube-proxy", Descriptor{Digest: digest, Size: 1000})
+		b, err := client(h).OpenBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy"}, Descriptor{Digest: digest, Size: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Claim is one document's word on one subject's digest. How much it counts for
@@ -14,9 +15,9 @@ type Claim struct {
 	// Subject is the path of a file in the release ("bin/linux/amd64/kubectl"),
 	// or an image as its registry names it ("registry.k8s.io/kube-proxy:v1.27.2",
 	// "registry.k8s.io/kube-proxy-arm64:v1.27.2").
-	Subject string `json:"subject"`
-	Image   bool   `json:"image,omitempty"` // Subject is an image
-	Digest  string `json:"digest"`          // "sha256:<hex>" or "sha512:<hex>"
+	Subject string     `json:"subject"`
+	Image   bool       `json:"image,omitempty"` // Subject is an image
+	Digest  oci.Digest `json:"digest"`          // SHA-256 or SHA-512
 
 	Document Document     `json:"document"`
 	URL      string       `json:"url"`
@@ -31,7 +32,7 @@ func (r *Release) Claims() []Claim {
 	add := func(d Document, url string, origin fetch.Origin) func(subject, algorithm, hex string) {
 		return func(subject, algorithm, hex string) {
 			if hex != "" {
-				out = append(out, Claim{Subject: subject, Digest: algorithm + ":" + hex, Document: d, URL: url, Origin: origin})
+				out = append(out, Claim{Subject: subject, Digest: oci.New(algorithm, hex), Document: d, URL: url, Origin: origin})
 			}
 		}
 	}
@@ -81,13 +82,13 @@ func (r *Release) Claims() []Claim {
 	}
 	slices.SortFunc(out, func(a, b Claim) int {
 		return cmp.Or(strings.Compare(a.Subject, b.Subject), strings.Compare(a.algorithm(), b.algorithm()),
-			strings.Compare(string(a.Document), string(b.Document)), strings.Compare(a.Digest, b.Digest))
+			strings.Compare(string(a.Document), string(b.Document)), strings.Compare(string(a.Digest), string(b.Digest)))
 	})
 	return slices.Compact(out)
 }
 
 func (c Claim) algorithm() string {
-	a, _, _ := strings.Cut(c.Digest, ":")
+	a, _, _ := strings.Cut(string(c.Digest), ":")
 	return a
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sbom"
 )
 
@@ -29,7 +30,7 @@ const (
 // says, or why it says nothing.
 type Source[T any] struct {
 	URL    string
-	Digest string       // "sha256:<hex>" of Body; empty without one
+	Digest oci.Digest   // the SHA-256 of Body; empty without one
 	Origin fetch.Origin // of Body
 	Body   []byte       // as it came, even if it could not be read
 	Value  T            // the zero value if Err is set
@@ -161,7 +162,7 @@ func read[T any](url string, resp *fetch.Response, err error, parse func([]byte)
 		return s
 	}
 	sum := sha256.Sum256(resp.Body)
-	s.Body, s.Origin, s.Digest = resp.Body, resp.Origin, "sha256:"+hex.EncodeToString(sum[:])
+	s.Body, s.Origin, s.Digest = resp.Body, resp.Origin, oci.FromHex(hex.EncodeToString(sum[:]))
 	value, err := guard(url, resp.Body, parse)
 	if err != nil {
 		s.Err = fmt.Errorf("%s: %w", url, err)

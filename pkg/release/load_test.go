@@ -157,7 +157,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(w.asked) != 6 || !strings.HasPrefix(r.SBOM.Digest, "sha256:") || r.SBOM.Origin != fetch.Carried || len(r.SBOM.Body) == 0 {
+	if len(w.asked) != 6 || !strings.HasPrefix(string(r.SBOM.Digest), "sha256:") || r.SBOM.Origin != fetch.Carried || len(r.SBOM.Body) == 0 {
 		t.Errorf("%v, %s, %v", w.asked, r.SBOM.Digest, r.SBOM.Origin)
 	}
 	if err := r.NotReleased(); err != nil {

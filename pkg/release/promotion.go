@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // architecture ("kube-proxy-arm64"). Digests are "sha256:<hex>".
 // See https://github.com/kubernetes/k8s.io/tree/main/registry.k8s.io.
 type Promotion struct {
-	images map[string]map[string][]string // image -> digest -> tags
+	images map[string]map[oci.Digest][]string // image -> digest -> tags
 }
 
 // ParsePromotion reads a promotion manifest: a YAML list of
@@ -65,14 +66,14 @@ func promotionYAML(data []byte) (*Promotion, error) {
 	if err := yaml.UnmarshalStrict(data, &list); err != nil {
 		return nil, &FormatError{Document: promotionName, Why: "no list of images: " + quote(err.Error())}
 	}
-	p := &Promotion{images: map[string]map[string][]string{}}
+	p := &Promotion{images: map[string]map[oci.Digest][]string{}}
 	for _, e := range list {
 		digests, err := p.image(e.Name)
 		if err != nil {
 			return nil, err
 		}
 		for digest, tags := range e.Dmap {
-			if err := addPromoted(digests, e.Name, digest, tags); err != nil {
+			if err := addPromoted(digests, e.Name, oci.Digest(digest), tags); err != nil {
 				return nil, err
 			}
 		}
@@ -83,9 +84,9 @@ func promotionYAML(data []byte) (*Promotion, error) {
 // promotionLines reads the line-by-line form. ok is false at the first line
 // that is not of it.
 func promotionLines(text string) (p *Promotion, ok bool, err error) {
-	p = &Promotion{images: map[string]map[string][]string{}}
+	p = &Promotion{images: map[string]map[oci.Digest][]string{}}
 	name, open := "", false // open: within a dmap
-	var digests map[string][]string
+	var digests map[oci.Digest][]string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if line == "" {
@@ -105,7 +106,7 @@ func promotionLines(text string) (p *Promotion, ok bool, err error) {
 			if !cut || !isList || strings.ContainsAny(digest, `"\`) {
 				return nil, false, nil
 			}
-			if err := addPromoted(digests, name, digest, tags); err != nil {
+			if err := addPromoted(digests, name, oci.Digest(digest), tags); err != nil {
 				return nil, true, err
 			}
 			continue
@@ -153,25 +154,24 @@ func quotedList(s string) ([]string, bool) {
 }
 
 // image returns the digests of that name, which may be new.
-func (p *Promotion) image(name string) (map[string][]string, error) {
+func (p *Promotion) image(name string) (map[oci.Digest][]string, error) {
 	if !imageName(name) {
 		return nil, &FormatError{Document: promotionName, Why: quote(name) + " is not an image name"}
 	}
 	digests := p.images[name]
 	if digests == nil {
-		digests = map[string][]string{}
+		digests = map[oci.Digest][]string{}
 		p.images[name] = digests
 	}
 	return digests, nil
 }
 
-func addPromoted(digests map[string][]string, name, digest string, tags []string) error {
+func addPromoted(digests map[oci.Digest][]string, name string, digest oci.Digest, tags []string) error {
 	bad := func(format string, a ...any) error {
 		return &FormatError{Document: promotionName, Why: name + ": " + fmt.Sprintf(format, a...)}
 	}
-	hex, ok := strings.CutPrefix(digest, "sha256:")
-	if !ok || !isHex(hex, sha256Hex) {
-		return bad("%s is not a digest", quote(digest))
+	if !digest.IsSHA256() {
+		return bad("%s is not a digest", quote(string(digest)))
 	}
 	if _, twice := digests[digest]; twice {
 		return bad("%s is listed twice", digest)
@@ -203,8 +203,8 @@ func (p *Promotion) Has(image string) bool {
 }
 
 // All goes through the digests of an image, sorted, each with its tags.
-func (p *Promotion) All(image string) iter.Seq2[string, []string] {
-	return func(yield func(string, []string) bool) {
+func (p *Promotion) All(image string) iter.Seq2[oci.Digest, []string] {
+	return func(yield func(oci.Digest, []string) bool) {
 		for _, digest := range slices.Sorted(maps.Keys(p.images[image])) {
 			if !yield(digest, p.Tags(image, digest)) {
 				return
@@ -215,14 +215,14 @@ func (p *Promotion) All(image string) iter.Seq2[string, []string] {
 
 // Tags returns every tag that the image's digest was given, sorted; none if
 // it is not listed.
-func (p *Promotion) Tags(image, digest string) []string {
+func (p *Promotion) Tags(image string, digest oci.Digest) []string {
 	return slices.Sorted(slices.Values(p.images[image][digest]))
 }
 
 // Digests returns every digest that was given that tag for the image, sorted.
 // More than one means that the manifest does not say which the tag names.
-func (p *Promotion) Digests(image, tag string) []string {
-	var out []string
+func (p *Promotion) Digests(image, tag string) []oci.Digest {
+	var out []oci.Digest
 	for digest, tags := range p.images[image] {
 		if slices.Contains(tags, tag) {
 			out = append(out, digest)
@@ -237,7 +237,7 @@ func (p *Promotion) Digests(image, tag string) []string {
 // whole is, and says of these digests what the whole says. A manifest that is
 // not written line by line is given back whole, and one of which nothing is
 // kept is nil.
-func ExcerptPromotion(data []byte, keep func(name, digest string, tags []string) bool) []byte {
+func ExcerptPromotion(data []byte, keep func(name string, digest oci.Digest, tags []string) bool) []byte {
 	if _, ok, err := promotionLines(string(data)); !ok || err != nil {
 		return data
 	}
@@ -258,7 +258,7 @@ func ExcerptPromotion(data []byte, keep func(name, digest string, tags []string)
 			continue // blank, or a remark
 		}
 		digest, list, _ := strings.Cut(rest, `": [`)
-		if tags, _ := quotedList(list); keep(name, digest, tags) {
+		if tags, _ := quotedList(list); keep(name, oci.Digest(digest), tags) {
 			out.WriteString(head)
 			head = ""
 			out.WriteString(strings.TrimSuffix(line, "\n") + "\n")

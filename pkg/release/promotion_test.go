@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // samePromotion wants the YAML reader to say of data what p says.
@@ -42,14 +44,14 @@ func TestPromotion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got, want := range map[string]string{
-		fmt.Sprint(p.Images()):                "[etcd pause]",
-		fmt.Sprint(p.Has("etcd"), p.Has("x")): "true false",
-		fmt.Sprint(p.Tags("pause", d("a"))):   "[3.9 latest]",
-		fmt.Sprint(p.Tags("pause", d("c"))):   "[]",
-		fmt.Sprint(p.Tags("pause", d("e"))):   "[]",
-		fmt.Sprint(p.Digests("pause", "3.9")): fmt.Sprint([]string{d("a"), d("b")}),
-		fmt.Sprint(p.Digests("pause", "3.1")): "[]",
-		fmt.Sprint(p.Digests("x", "3.1")):     "[]",
+		fmt.Sprint(p.Images()):                          "[etcd pause]",
+		fmt.Sprint(p.Has("etcd"), p.Has("x")):           "true false",
+		fmt.Sprint(p.Tags("pause", oci.Digest(d("a")))): "[3.9 latest]",
+		fmt.Sprint(p.Tags("pause", oci.Digest(d("c")))): "[]",
+		fmt.Sprint(p.Tags("pause", oci.Digest(d("e")))): "[]",
+		fmt.Sprint(p.Digests("pause", "3.9")):           fmt.Sprint([]string{d("a"), d("b")}),
+		fmt.Sprint(p.Digests("pause", "3.1")):           "[]",
+		fmt.Sprint(p.Digests("x", "3.1")):               "[]",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // MaxBytes caps a saved report, which is read as it comes: what its results cost in
@@ -82,7 +82,7 @@ func Read(name string, r io.Reader) (*File, error) {
 	if n := rep.Counts(); said.Counts != nil && *said.Counts != n {
 		return fail("it counts %+v, and its results are %+v", *said.Counts, n)
 	}
-	return &File{Name: name, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Report: rep}, nil
+	return &File{Name: name, Digest: string(oci.FromHash(sum)), Report: rep}, nil
 }
 
 // savedReader reads a report member by member, and its results one by one.

@@ -1,11 +1,14 @@
 package seen
 
-import "github.com/kverify/kverify/pkg/trust"
+import (
+	"github.com/kverify/kverify/pkg/oci"
+	"github.com/kverify/kverify/pkg/trust"
+)
 
 // catalogued are the rows of the catalogue that have a digest.
-func (s *run) catalogued(digest string) []trust.CatalogueRow {
+func (s *run) catalogued(digest oci.Digest) []trust.CatalogueRow {
 	if s.rows == nil {
-		s.rows = map[string][]trust.CatalogueRow{}
+		s.rows = map[oci.Digest][]trust.CatalogueRow{}
 		if c := s.catalogue(); c != nil {
 			for _, row := range c.Rows() {
 				s.rows[row.Digest] = append(s.rows[row.Digest], row)

@@ -10,6 +10,7 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
@@ -164,7 +165,7 @@ func withDigest(f finding, n sight.Node) finding {
 
 // found finds the image that something in a copy is of.
 func (s *run) found(n sight.Node) (registry.Ref, bool) {
-	for _, d := range []string{n.Blob.Digest, n.Config.Digest} {
+	for _, d := range []oci.Digest{n.Blob.Digest, n.Config.Digest} {
 		for _, h := range s.hits[d] {
 			return h.table.ref, true
 		}
@@ -282,7 +283,7 @@ func (s *run) child(ctx context.Context, c claim, at registry.Ref, d registry.De
 
 // isReleased says whether these are the very bytes that were released under the claim's
 // name, and not what a converter writes of them: under that the config and layers are read.
-func (s *run) isReleased(c claim, digest string) bool {
+func (s *run) isReleased(c claim, digest oci.Digest) bool {
 	return slices.ContainsFunc(s.within(c, digest), func(h hit) bool { return h.form == nil })
 }
 
@@ -296,12 +297,12 @@ func (s *run) image(ctx context.Context, c claim, at registry.Ref, m *registry.M
 		return n, err
 	}
 	n.Config = sight.Blob{Digest: img.Config.Digest, Size: img.Config.Size, MediaType: img.Config.MediaType}
-	if n.ConfigBytes, err = s.judge.Copies.Blob(ctx, at.Host, at.Repository, img.Config.Digest, maxConfig); err != nil {
+	if n.ConfigBytes, err = s.judge.Copies.Blob(ctx, at.At(img.Config.Digest), maxConfig); err != nil {
 		return n, err
 	}
 	for _, d := range img.Layers {
 		n.Layers = append(n.Layers, container.Layer(d, func(ctx context.Context) (io.ReadCloser, error) {
-			return s.judge.Copies.OpenBlob(ctx, at.Host, at.Repository, d)
+			return s.judge.Copies.OpenBlob(ctx, at, d)
 		}))
 	}
 	return n, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kverify/kverify/pkg/convert"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/sight"
 )
@@ -54,7 +55,7 @@ func (s *run) deriveIndexes(ctx context.Context, t *table) (out []derived) {
 	if len(manifests) == 0 || t.index.Digest == "" {
 		return nil
 	}
-	m, err := s.verifier.Registry.Manifest(ctx, registry.Ref{Host: t.ref.Host, Repository: t.ref.Repository, Digest: t.index.Digest})
+	m, err := s.verifier.Registry.Manifest(ctx, registry.Ref{Host: t.ref.Host, Repository: t.ref.Repository, Digest: oci.Digest(t.index.Digest)})
 	if err != nil || !m.IsIndex() {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
@@ -31,7 +32,7 @@ func backwards(in seen.Input) seen.Input {
 // indexOf is an index that somebody made, of children that are called what they are not.
 func indexOf(children ...sight.Node) sight.Node {
 	n := sight.Node{Role: sight.Index, Bytes: []byte(`{"schemaVersion":2}`), Children: children}
-	n.Blob.Digest = digestOf(n.Bytes)
+	n.Blob.Digest = oci.DigestOf(n.Bytes)
 	return n
 }
 
@@ -127,7 +128,7 @@ func TestSwapsInWhatWasPulled(t *testing.T) {
 		{"a second list that has the tag alone", twoLists(saved(t, w, amd64), evil, []string{proxy}, []string{version}), report.Refuted, "Entrypoint"},
 		{"an image that has a tag alone", archive(evil, version), report.Unknown, ""},
 		{"a vendor's tag at our own name", archive(saved(t, w, amd64), proxy+"-eksbuild.1"), report.Unknown, ""},
-		{"a digest without a tag at an unmapped host", lines(sight.Sighting{Name: "mirror.example.com/kube-proxy", Digest: digest(t, w, list)}), report.Unknown, "--as"},
+		{"a digest without a tag at an unmapped host", lines(sight.Sighting{Name: "mirror.example.com/kube-proxy", Digest: oci.Digest(digest(t, w, list))}), report.Unknown, "--as"},
 		{"a genuine index that is read to a limit", archive(limited(genuine), proxy), report.Unknown, "limit"},
 		{"a list that is read to a limit", archive(limited(indexOf(called("linux/amd64", copyOf(t, w, amd64)))), proxy), report.Unknown, "limit"},
 	}
@@ -142,25 +143,25 @@ func limited(n sight.Node) sight.Node {
 // What a list says of one image must all be of that image.
 func TestDigestsThatContradict(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{"v1.27.1", version}})
-	index, other, none := digest(t, w, "kube-proxy:"+version), digest(t, w, "kube-scheduler:"+version), digestOf([]byte("none"))
+	index, other, none := digest(t, w, "kube-proxy:"+version), digest(t, w, "kube-scheduler:"+version), oci.DigestOf([]byte("none"))
 	config := configOf(t, w, "kube-proxy-amd64:"+version)
-	bare := sight.Sighting{Name: proxy, Digest: other, Reported: true, Bare: true}
+	bare := sight.Sighting{Name: proxy, Digest: oci.Digest(other), Reported: true, Bare: true}
 	full := bare
 	full.Bare = false
 	checkRows(t, w, []row{
-		{"tag and digest in one name", lines(sight.Sighting{Name: proxy + "@" + other, Digest: other}), report.Refuted, "kube-scheduler"},
-		{"a name with another's digest over what runs", lines(sight.Sighting{Name: proxy + "@" + other, Digest: index, Reported: true}), report.Refuted, "kube-scheduler"},
+		{"tag and digest in one name", lines(sight.Sighting{Name: proxy + "@" + other, Digest: oci.Digest(other)}), report.Refuted, "kube-scheduler"},
+		{"a name with another's digest over what runs", lines(sight.Sighting{Name: proxy + "@" + other, Digest: oci.Digest(index), Reported: true}), report.Refuted, "kube-scheduler"},
 		{"a pinned name over an unknown digest", lines(sight.Sighting{Name: proxy + "@" + index, Digest: none, Reported: true}), report.Unknown, ""},
 		{"a pinned name of a container that waits", lines(sight.Sighting{Name: proxy + "@" + index, Reported: true}), report.Unknown, "no digest"},
-		{"a pinned name that was pushed anew, over a genuine config", lines(sight.Sighting{Name: private + "@" + none, Digest: config, Reported: true}), report.Verified, ""},
-		{"a name without a tag", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy@" + index, Digest: index}), report.Verified, ""},
-		{"a digest that was pushed anew, and the genuine id", lines(sight.Sighting{Name: private, Digest: none, Also: []string{config}, Reported: true}), report.Verified, ""},
-		{"a genuine digest, and an id of nothing", lines(sight.Sighting{Name: proxy, Digest: index, Also: []string{none}, Reported: true}), report.Unknown, "beside it"},
-		{"a digest alone, and an id of nothing", lines(sight.Sighting{Digest: index, Also: []string{none}, Reported: true}), report.Unknown, "beside it"},
-		{"a digest alone, and another image's id", lines(sight.Sighting{Digest: index, Also: []string{other}, Reported: true}, sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: other}), report.Refuted, "kube-scheduler"},
+		{"a pinned name that was pushed anew, over a genuine config", lines(sight.Sighting{Name: string(private + "@" + none), Digest: oci.Digest(config), Reported: true}), report.Verified, ""},
+		{"a name without a tag", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy@" + index, Digest: oci.Digest(index)}), report.Verified, ""},
+		{"a digest that was pushed anew, and the genuine id", lines(sight.Sighting{Name: private, Digest: none, Also: []oci.Digest{oci.Digest(config)}, Reported: true}), report.Verified, ""},
+		{"a genuine digest, and an id of nothing", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(index), Also: []oci.Digest{oci.Digest(string(none))}, Reported: true}), report.Unknown, "beside it"},
+		{"a digest alone, and an id of nothing", lines(sight.Sighting{Digest: oci.Digest(index), Also: []oci.Digest{oci.Digest(string(none))}, Reported: true}), report.Unknown, "beside it"},
+		{"a digest alone, and another image's id", lines(sight.Sighting{Digest: oci.Digest(index), Also: []oci.Digest{oci.Digest(other)}, Reported: true}, sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: oci.Digest(other)}), report.Refuted, "kube-scheduler"},
 		{"a storage's id, and the same as a digest", lines(bare, full), report.Refuted, "kube-scheduler"},
-		{"two spellings of one claim", lines(sight.Sighting{Name: proxy, Others: []string{proxy + "@" + index}, Digest: index, Reported: true}), report.Verified, "(1 places)"},
-		{"a tag of ours beside another image of ours", lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-scheduler@" + index}, Digest: index, Reported: true}), report.Refuted, "kube-scheduler"},
+		{"two spellings of one claim", lines(sight.Sighting{Name: proxy, Others: []string{proxy + "@" + index}, Digest: oci.Digest(index), Reported: true}), report.Verified, "(1 places)"},
+		{"a tag of ours beside another image of ours", lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-scheduler@" + index}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "kube-scheduler"},
 		{"neither name nor digest", lines(sight.Sighting{Name: proxy}, sight.Sighting{}), report.Unknown, "neither a name nor a digest"},
 		{"the name of one architecture", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-amd64:" + version}), report.Verified, "linux/amd64"},
 	})
@@ -177,7 +178,7 @@ func TestWhatIsUnreadRefutesNothing(t *testing.T) {
 	amd64 := "kube-proxy-amd64:" + version
 	n := saved(t, honest, amd64)
 	w := world.New(world.Options{Versions: []string{version}})
-	w.Status("https://*/blobs/"+n.Config.Digest, 503)
+	w.Status(string("https://*/blobs/"+n.Config.Digest), 503)
 	for _, in := range []seen.Input{archive(n, proxy), archive(copyOf(t, honest, amd64), proxy), lines(sight.Sighting{Name: proxy, Digest: n.Config.Digest, Reported: true})} {
 		if rep := verdict(t, judge(t, w), in); rep.Verdict() != report.Unknown {
 			t.Errorf("%s, want unknown\n%s", rep.Verdict(), tell(rep))
@@ -186,7 +187,7 @@ func TestWhatIsUnreadRefutesNothing(t *testing.T) {
 	gone := world.New(world.Options{Versions: []string{version}})
 	index := digest(t, honest, "kube-proxy:"+version)
 	gone.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+index, 503)
-	rep := verdict(t, judge(t, gone), lines(sight.Sighting{Name: proxy, Digest: index}, sight.Sighting{Name: "registry.k8s.io/kube-proxy@" + index, Digest: index}))
+	rep := verdict(t, judge(t, gone), lines(sight.Sighting{Name: proxy, Digest: oci.Digest(index)}, sight.Sighting{Name: "registry.k8s.io/kube-proxy@" + index, Digest: oci.Digest(index)}))
 	if rep.Verdict() == report.Refuted {
 		t.Errorf("refuted\n%s", tell(rep))
 	}
@@ -197,7 +198,7 @@ func TestMoreDigestsThanAreLookedUp(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{version}})
 	var all []sight.Sighting
 	for i := range 70 {
-		all = append(all, sight.Sighting{Name: proxy, Digest: digestOf(fmt.Append(nil, i)), Reported: true})
+		all = append(all, sight.Sighting{Name: proxy, Digest: oci.DigestOf(fmt.Append(nil, i)), Reported: true})
 	}
 	rep := verdict(t, judge(t, w), lines(all...))
 	limits := 0
@@ -214,7 +215,7 @@ func TestMoreDigestsThanAreLookedUp(t *testing.T) {
 // A foreign image counts once, under however many names its digest stands.
 func TestOthersAreDistinct(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{version}})
-	d := digestOf([]byte("nginx"))
+	d := oci.DigestOf([]byte("nginx"))
 	rep := verdict(t, judge(t, w), lines(
 		sight.Sighting{Name: "docker.io/library/nginx:1", Digest: d}, sight.Sighting{Name: "docker.io/library/nginx:latest", Digest: d},
 		sight.Sighting{Name: "ghcr.io/a/b:1"}, sight.Sighting{Name: "ghcr.io/a/b:1"}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/sight"
@@ -21,7 +22,7 @@ const maxLate = 64
 // identify finds names for digests that have none. They are hints, which prove
 // nothing: the catalogue, the promotion manifest, and the release that the caller names.
 func (s *run) identify(ctx context.Context) {
-	var alone []string
+	var alone []oci.Digest
 	for _, g := range s.groups {
 		if g.claim == nil && g.seen == "" {
 			alone = append(alone, g.digests...)
@@ -47,7 +48,7 @@ func (s *run) identify(ctx context.Context) {
 
 // wantNamesOf asks for the images that are said to have these digests, and says
 // whether there are any.
-func (s *run) wantNamesOf(ctx context.Context, digests []string) (known bool) {
+func (s *run) wantNamesOf(ctx context.Context, digests []oci.Digest) (known bool) {
 	if len(digests) == 0 {
 		return false
 	}
@@ -92,13 +93,13 @@ func (s *run) wantRelease(v release.Version) {
 }
 
 // anonymous are digests by which a copy that has no name may be found.
-func (c *heldCopy) anonymous() (digests []string) {
+func (c *heldCopy) anonymous() (digests []oci.Digest) {
 	if len(c.claims) > 0 || len(c.Names) > 0 {
 		return nil
 	}
 	var walk func(n sight.Node)
 	walk = func(n sight.Node) {
-		for _, d := range []string{n.Blob.Digest, n.Config.Digest} {
+		for _, d := range []oci.Digest{n.Blob.Digest, n.Config.Digest} {
 			if d != "" {
 				digests = append(digests, d)
 			}

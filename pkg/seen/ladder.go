@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/pkg/convert"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
@@ -44,16 +45,16 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 	case n.Bytes == nil && n.Err != nil:
 		return fail(unread("the index", n.Err))
 	case n.Bytes == nil:
-		return fail(unknown(report.Incomplete, "the index %s is named and does not lie there", short(n.Blob.Digest)))
+		return fail(unknown(report.Incomplete, "the index %s is named and does not lie there", n.Blob.Digest.Short()))
 	case depth > maxNested:
 		return fail(unknown(report.Limit, "indexes name one another more than %d deep", maxNested))
 	}
-	self.digest = digestOf(n.Bytes)
+	self.digest = oci.DigestOf(n.Bytes)
 	if n.Blob.Digest != "" && n.Blob.Digest != self.digest {
 		if len(l.run.within(c, n.Blob.Digest)) > 0 {
-			return fail(refuted("the bytes under the digest of the genuine index hash to %s", short(self.digest)))
+			return fail(refuted("the bytes under the digest of the genuine index hash to %s", self.digest.Short()))
 		}
-		return fail(unknown(report.Malformed, "the index is said to be %s, and its bytes hash to %s", short(n.Blob.Digest), short(self.digest)))
+		return fail(unknown(report.Malformed, "the index is said to be %s, and its bytes hash to %s", n.Blob.Digest.Short(), self.digest.Short()))
 	}
 	var known *hit
 	for _, h := range l.run.within(c, self.digest) {
@@ -151,13 +152,13 @@ func (l ladder) climbImage(ctx context.Context, c claim, n sight.Node) finding {
 func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 	manifest, config := n.Blob.Digest, n.Config.Digest
 	if n.Bytes != nil {
-		if got := digestOf(n.Bytes); manifest == "" {
+		if got := oci.DigestOf(n.Bytes); manifest == "" {
 			manifest = got
 		} else if got != manifest {
 			if h := l.run.within(c, manifest); len(h) > 0 {
-				return refuted("the bytes under the digest of a genuine manifest hash to %s", short(got))
+				return refuted("the bytes under the digest of a genuine manifest hash to %s", got.Short())
 			}
-			return unknown(report.Malformed, "the manifest is said to be %s, and its bytes hash to %s", short(manifest), short(got))
+			return unknown(report.Malformed, "the manifest is said to be %s, and its bytes hash to %s", manifest.Short(), got.Short())
 		}
 	}
 	if manifest != "" {
@@ -170,7 +171,7 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 			return contradicted(strength, "it is %s, under the name %s", name, c.named())
 		}
 		if n.Bytes == nil && n.Role == sight.Manifest {
-			return unknown(report.Incomplete, "the manifest %s is named and does not lie there", short(manifest))
+			return unknown(report.Incomplete, "the manifest %s is named and does not lie there", manifest.Short())
 		}
 	}
 	if n.Err != nil {
@@ -179,12 +180,12 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 	if n.ConfigBytes == nil {
 		return unknown(report.Incomplete, "its config does not lie there, which says of what image its layers are")
 	}
-	got := digestOf(n.ConfigBytes)
+	got := oci.DigestOf(n.ConfigBytes)
 	if config != "" && config != got {
 		if h := l.run.within(c, config); len(h) > 0 {
-			return refuted("the bytes under the digest of a genuine config hash to %s", short(got))
+			return refuted("the bytes under the digest of a genuine config hash to %s", got.Short())
 		}
-		return unknown(report.Malformed, "the config is said to be %s, and its bytes hash to %s", short(config), short(got))
+		return unknown(report.Malformed, "the config is said to be %s, and its bytes hash to %s", config.Short(), got.Short())
 	}
 	for _, h := range l.run.within(c, got) {
 		if h.role == sight.Config {
@@ -208,7 +209,7 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 // genuineManifest is the first rung: the manifest is the one that was released,
 // and so everything that it names is what was released if it hashes.
 func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) finding {
-	f := finding{of: g, role: sight.Manifest, digest: g.result.Digest}
+	f := finding{of: g, role: sight.Manifest, digest: oci.Digest(g.result.Digest)}
 	end := func(v finding) finding {
 		f.verdict, f.reason, f.detail = v.verdict, v.reason, v.detail
 		return f
@@ -224,7 +225,7 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 		return end(unread("its manifest is the genuine one, and what it names", n.Err))
 	case n.ConfigBytes == nil:
 		return end(unknown(report.Incomplete, "its manifest is the genuine one, and its config does not lie there"))
-	case digestOf(n.ConfigBytes) != g.image.Config.Digest:
+	case oci.DigestOf(n.ConfigBytes) != g.image.Config.Digest:
 		return end(refuted("its manifest is the genuine one, and its config is not the one that the manifest names"))
 	case len(n.Layers) != len(g.image.Layers):
 		return end(unknown(report.Malformed, "its manifest names %d layers, and %d were read", len(g.image.Layers), len(n.Layers)))
@@ -238,7 +239,7 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 			return end(unread(fmt.Sprintf("layer %d of %d", i+1, len(g.image.Layers)), err))
 		}
 		if content.Digest != d.Digest {
-			return end(refuted("layer %d of %d is not the bytes that the manifest names: they hash to %s", i+1, len(g.image.Layers), short(content.Digest)))
+			return end(refuted("layer %d of %d is not the bytes that the manifest names: they hash to %s", i+1, len(g.image.Layers), content.Digest.Short()))
 		}
 	}
 	return end(finding{verdict: report.Verified, detail: fmt.Sprintf("its manifest is the genuine one, and its config and %d layers hash", len(n.Layers))})
@@ -266,13 +267,13 @@ func (l ladder) layersOf(ctx context.Context, g *genuine, n sight.Node) finding 
 		case content.SecondTable:
 			return unknown(report.NoClaim, "%s has a second table of contents, by which some runtimes unpack it, and which nobody signed", what)
 		case content.Unpacked == "" && content.Joined != "" && content.Joined != want[i]:
-			return refuted("%s is not the bytes that the config names: unpacked they hash to %s", what, short(content.Joined))
+			return refuted("%s is not the bytes that the config names: unpacked they hash to %s", what, content.Joined.Short())
 		case content.Unpacked == "":
 			return unpacking(what, content)
 		case content.Unpacked != want[i]:
-			return refuted("%s is not the bytes that the config names: unpacked they hash to %s", what, short(content.Unpacked))
+			return refuted("%s is not the bytes that the config names: unpacked they hash to %s", what, content.Unpacked.Short())
 		case blob.Digest != "" && blob.Digest != content.Digest:
-			return unknown(report.Malformed, "%s is said to be %s, and its bytes hash to %s", what, short(blob.Digest), short(content.Digest))
+			return unknown(report.Malformed, "%s is said to be %s, and its bytes hash to %s", what, blob.Digest.Short(), content.Digest.Short())
 		}
 	}
 	return finding{verdict: report.Verified, detail: fmt.Sprintf("all %d layers are those that it names", len(want))}
@@ -292,7 +293,7 @@ func (l ladder) rewritten(ctx context.Context, c claim, n sight.Node) finding {
 	if t == nil || len(t.platforms) == 0 {
 		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.named())
 	}
-	var ids []string
+	var ids []oci.Digest
 	for i, blob := range n.Layers {
 		what := fmt.Sprintf("layer %d of %d", i+1, len(n.Layers))
 		if blob.Absent() {
@@ -323,7 +324,7 @@ func (l ladder) rewritten(ctx context.Context, c claim, n sight.Node) finding {
 // What changes what runs is no conversion of any tool, and the cheapest attack there is.
 func otherConfig(g *genuine, n sight.Node) finding {
 	run, rest, err := convert.Differences(g.config, n.ConfigBytes)
-	f := finding{of: g, role: sight.Config, digest: digestOf(n.ConfigBytes)}
+	f := finding{of: g, role: sight.Config, digest: oci.DigestOf(n.ConfigBytes)}
 	v := unknown(report.NoClaim, "its layers are those of %s, and its config was rewritten (%s); copy it again with --preserve-digests, or as dir: or docker-archive:", g.name(), list(rest))
 	switch {
 	case err != nil:
@@ -336,7 +337,7 @@ func otherConfig(g *genuine, n sight.Node) finding {
 }
 
 // nearest finds the platform that has the most of these layers.
-func nearest(t *table, ids []string) (most int, of *genuine) {
+func nearest(t *table, ids []oci.Digest) (most int, of *genuine) {
 	for _, g := range t.platforms {
 		n := 0
 		for _, id := range ids {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
@@ -17,15 +18,15 @@ func TestAnotherTagContradictsNothingUnread(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{version}})
 	index := digest(t, w, "kube-proxy:"+version)
 	rep := verdict(t, judge(t, w), lines(
-		sight.Sighting{Name: proxy, Digest: index},
-		sight.Sighting{Name: proxy + "-eksbuild.1", Digest: index},
+		sight.Sighting{Name: proxy, Digest: oci.Digest(index)},
+		sight.Sighting{Name: proxy + "-eksbuild.1", Digest: oci.Digest(index)},
 	))
 	if got := rep.Verdict(); got != report.Unknown {
 		t.Errorf("a vendor's tag at our own name is %s, want unknown\n%s", got, tell(rep))
 	}
 	down := w.Clone()
 	down.Status(world.ManifestURL("kube-scheduler:"+version), http.StatusServiceUnavailable)
-	rep = verdict(t, judge(t, down), lines(sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: digest(t, w, "kube-scheduler:"+version)}))
+	rep = verdict(t, judge(t, down), lines(sight.Sighting{Name: "registry.k8s.io/kube-scheduler:" + version, Digest: oci.Digest(digest(t, w, "kube-scheduler:"+version))}))
 	if got := rep.Verdict(); got != report.Unknown {
 		t.Errorf("behind an outage it is %s, want unknown\n%s", got, tell(rep))
 	}
@@ -41,14 +42,14 @@ func TestFormerRegistryIsOurs(t *testing.T) {
 			return verdict(t, judge(t, w), lines(sight.Sighting{Name: "k8s.gcr.io/kube-proxy-arm64:" + version}, sight.Sighting{Name: "registry.k8s.io/kube-proxy-arm64:" + version}))
 		},
 		"a digest in a list": func() report.Report {
-			return verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: digest(t, w, "kube-proxy:"+version)}))
+			return verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: oci.Digest(digest(t, w, "kube-proxy:"+version))}))
 		},
 	} {
 		if rep := in(); rep.Verdict() != report.Verified {
 			t.Errorf("%s: %s\n%s", name, rep.Verdict(), tell(rep))
 		}
 	}
-	rep := verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: digest(t, w, "kube-scheduler:"+version)}))
+	rep := verdict(t, judge(t, w), lines(sight.Sighting{Name: former, Digest: oci.Digest(digest(t, w, "kube-scheduler:"+version))}))
 	if rep.Verdict() != report.Refuted {
 		t.Errorf("another image's digest: %s\n%s", rep.Verdict(), tell(rep))
 	}
@@ -61,7 +62,7 @@ func TestEmptyInputIsSaid(t *testing.T) {
 	if rep := verdict(t, judge(t, w), in); rep.Verdict() != report.Unknown {
 		t.Errorf("an empty list alone is %s", rep.Verdict())
 	}
-	in.Digests = []string{digest(t, w, "kube-proxy:"+version)}
+	in.Digests = []oci.Digest{oci.Digest(digest(t, w, "kube-proxy:"+version))}
 	if rep := verdict(t, judge(t, w), in); !slices.Contains(rep.Scope.Remarks, "a list names nothing") {
 		t.Errorf("beside others it is not said: %q", rep.Scope.Remarks)
 	}
@@ -80,7 +81,7 @@ func TestLockOfWhatWasSeen(t *testing.T) {
 	}
 	for _, in := range []func() report.Report{
 		func() report.Report {
-			return verdict(t, judge(t, w), lines(sight.Sighting{Name: proxy, Digest: configOf(t, w, amd64)}))
+			return verdict(t, judge(t, w), lines(sight.Sighting{Name: proxy, Digest: oci.Digest(configOf(t, w, amd64))}))
 		},
 		func() report.Report { return verdict(t, judge(t, w), archive(saved(t, w, amd64), proxy)) },
 	} {
@@ -88,7 +89,7 @@ func TestLockOfWhatWasSeen(t *testing.T) {
 		if h := lock(digest(t, w, amd64)).Hold(&rep); h.Equal != 1 || h.Moved != 0 || rep.Verdict() != report.Verified {
 			t.Errorf("%+v, %s\n%s", h, rep.Verdict(), tell(rep))
 		}
-		if h := lock(digestOf([]byte("before"))).Hold(&rep); h.Moved != 1 || rep.Verdict() != report.Refuted {
+		if h := lock(string(oci.DigestOf([]byte("before")))).Hold(&rep); h.Moved != 1 || rep.Verdict() != report.Refuted {
 			t.Errorf("moved: %+v, %s\n%s", h, rep.Verdict(), tell(rep))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/kverify/kverify/pkg/convert"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
@@ -44,7 +45,7 @@ type genuine struct {
 	image    *registry.Image
 	manifest []byte
 	config   []byte
-	diffIDs  []string
+	diffIDs  []oci.Digest
 	platform registry.Platform // of the config
 	derived  []derived
 	err      error // why manifest or config could not be read
@@ -70,10 +71,10 @@ type finding struct {
 	reason  report.Reason
 	detail  string
 
-	of       *genuine // the platform that it is; nil for an index, and where it is none
-	index    *table   // the table of an index that was found in it, or was not
-	platform string   // as the copy says it, where it is none of ours
-	digest   string   // of what was seen
+	of       *genuine   // the platform that it is; nil for an index, and where it is none
+	index    *table     // the table of an index that was found in it, or was not
+	platform string     // as the copy says it, where it is none of ours
+	digest   oci.Digest // of what was seen
 	role     sight.Role
 	form     *derived
 	strength report.Strength // of what contradicts
@@ -85,9 +86,9 @@ type thing struct {
 	seen     string // the name as it stands there; empty where there is none
 	claim    *claim // of a name that is ours, or was mapped to ours
 	at       standing
-	digests  []string // of one image: what is known of one of them is known of it
-	written  string   // the digest in the name beside other digests: it may contradict, and shows nothing
-	bare     bool     // the first digest is a storage's id, which cannot contradict
+	digests  []oci.Digest // of one image: what is known of one of them is known of it
+	written  oci.Digest   // the digest in the name beside other digests: it may contradict, and shows nothing
+	bare     bool         // the first digest is a storage's id, which cannot contradict
 	role     sight.Role
 	reported bool // by a runtime: nothing is fetched for it
 	fault    string
@@ -96,7 +97,7 @@ type thing struct {
 }
 
 // digest is the first of them, or empty.
-func (t thing) digest() string {
+func (t thing) digest() oci.Digest {
 	if len(t.digests) == 0 {
 		return ""
 	}
@@ -104,7 +105,7 @@ func (t thing) digest() string {
 }
 
 // told are its digests, and the one in its name.
-func (t thing) told() []string {
+func (t thing) told() []oci.Digest {
 	if t.written == "" || len(t.digests) == 0 {
 		return t.digests
 	}

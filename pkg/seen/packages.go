@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight/packages"
@@ -103,7 +104,7 @@ func (s *run) program(ctx context.Context, known map[release.Version]*verify.Fil
 	shown := p.Name + ": " + f.Path
 	say := func(v report.Verdict, why report.Reason, format string, args ...any) report.Result {
 		return report.Result{
-			Subject: shown, Kind: report.KindFile, Digest: "sha256:" + f.SHA256, Places: []report.Place{{Source: p.Name, Entry: f.Path}},
+			Subject: shown, Kind: report.KindFile, Digest: string(oci.FromHex(f.SHA256)), Places: []report.Place{{Source: p.Name, Entry: f.Path}},
 			Checks: []report.Check{{Name: report.Digest, Verdict: v, Required: true, Reason: why, Detail: fmt.Sprintf(format, args...)}},
 		}
 	}

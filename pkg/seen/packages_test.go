@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 )
@@ -85,7 +86,7 @@ func TestPackages(t *testing.T) {
 			if tt.name == "somebody else's" {
 				return
 			}
-			in.Digests = []string{digest(t, w, "kube-proxy:"+version)}
+			in.Digests = []oci.Digest{oci.Digest(digest(t, w, "kube-proxy:"+version))}
 			in.Packages = []seen.Package{seen.ReadPackage(t.Context(), "x.deb", io.MultiReader(bytes.NewReader(tt.deb)))}
 			if got := verdict(t, judge(t, w), in).Verdict(); got != tt.want {
 				t.Errorf("beside a verified image it is %s, want %s", got, tt.want)

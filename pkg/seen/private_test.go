@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
@@ -46,15 +47,15 @@ func (s shelf) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s shelf) blob(b []byte) string {
-	s["blobs/"+digestOf(b)] = answer{mediaType: "application/octet-stream", body: b}
-	return digestOf(b)
+	s[string("blobs/"+oci.DigestOf(b))] = answer{mediaType: "application/octet-stream", body: b}
+	return string(oci.DigestOf(b))
 }
 
 func (s shelf) manifest(mediaType string, body []byte, tags ...string) string {
-	for _, at := range append(tags, digestOf(body)) {
+	for _, at := range append(tags, string(oci.DigestOf(body))) {
 		s["manifests/"+at] = answer{mediaType: mediaType, body: body}
 	}
-	return digestOf(body)
+	return string(oci.DigestOf(body))
 }
 
 // copied puts an image there as it is.
@@ -62,7 +63,7 @@ func (s shelf) copied(t testing.TB, w *world.World, ref string, tags ...string) 
 	n := copyOf(t, w, ref)
 	s.manifest(n.Blob.MediaType, n.Bytes, tags...)
 	for _, child := range n.Children {
-		s.copied(t, w, strings.Split(ref, ":")[0]+"@"+child.Blob.Digest)
+		s.copied(t, w, strings.Split(ref, ":")[0]+"@"+string(child.Blob.Digest))
 	}
 	if n.Role != sight.Manifest {
 		return
@@ -71,7 +72,7 @@ func (s shelf) copied(t testing.TB, w *world.World, ref string, tags ...string) 
 	m, _ := w.Manifest(ref)
 	_, img, _ := registry.ParseManifest(m.MediaType, m.Body)
 	for _, d := range img.Layers {
-		s.blob(w.Blob(d.Digest))
+		s.blob(w.Blob(string(d.Digest)))
 	}
 }
 
@@ -84,7 +85,7 @@ func (s shelf) pushed(t testing.TB, w *world.World, ref string, change func(laye
 	}
 	var layers [][]byte
 	for _, d := range img.Layers {
-		layers = append(layers, unpacked(t, w.Blob(d.Digest)))
+		layers = append(layers, unpacked(t, w.Blob(string(d.Digest))))
 	}
 	if change != nil {
 		change(layers)
@@ -102,7 +103,7 @@ func (s shelf) pushed(t testing.TB, w *world.World, ref string, change func(laye
 	}
 	body, _ := json.Marshal(map[string]any{
 		"schemaVersion": 2, "mediaType": registry.DockerManifest, "layers": list,
-		"config": descriptor("application/vnd.docker.container.image.v1+json", w.Blob(img.Config.Digest)),
+		"config": descriptor("application/vnd.docker.container.image.v1+json", w.Blob(string(img.Config.Digest))),
 	})
 	return s.manifest(registry.DockerManifest, body, tags...)
 }
@@ -159,7 +160,7 @@ func TestPrivateRegistries(t *testing.T) {
 			s.index(map[string]string{"linux/arm64": s.pushed(t, w, amd64, nil), "linux/amd64": s.pushed(t, w, arm64, nil)})
 		}, report.Refuted, "linux/arm64"},
 		{"another image behind a platform that is absent", func(s shelf) {
-			s.index(map[string]string{"linux/amd64": s.pushed(t, w, evil, nil), "linux/arm64": digestOf([]byte("absent"))})
+			s.index(map[string]string{"linux/amd64": s.pushed(t, w, evil, nil), "linux/arm64": string(oci.DigestOf([]byte("absent")))})
 		}, report.Refuted, "kube-proxy"},
 		{"another image for a platform that nobody knows", func(s shelf) {
 			s.index(map[string]string{"linux/amd64": s.pushed(t, w, amd64, nil), "unknown/unknown": s.pushed(t, w, evil, nil)})

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
 )
@@ -14,7 +15,7 @@ func (s *run) judgeReported() {
 	for _, g := range s.groups {
 		switch {
 		case g.fault != "":
-			s.emit(claim{seen: orElse(g.seen, orElse(g.digest(), place(g)))}, g, unknown(report.Malformed, "%s", g.fault))
+			s.emit(claim{seen: orElse(g.seen, orElse(string(g.digest()), place(g)))}, g, unknown(report.Malformed, "%s", g.fault))
 		case g.claim == nil && g.seen == "" && len(g.digests) > 0:
 			s.nameless(g)
 		case g.claim == nil:
@@ -87,7 +88,7 @@ func (s *run) reported(c claim, g *group) []finding {
 		return []finding{unknown(report.Absent, "whoever listed it says no digest: the container waits, or its image was imported without one")}
 	}
 	var in []hit
-	strange := ""
+	strange := oci.Digest("")
 	for i, d := range g.told() {
 		here := s.within(c, d)
 		if i < len(g.digests) {
@@ -97,7 +98,7 @@ func (s *run) reported(c claim, g *group) []finding {
 			continue
 		}
 		if name, strength, ok := s.elsewhere(c, d); ok {
-			f := contradicted(strength, "%s is %s, under the name %s", short(d), name, c.named())
+			f := contradicted(strength, "%s is %s, under the name %s", d.Short(), name, c.named())
 			f.digest, f.role = d, g.role
 			return []finding{f}
 		}
@@ -108,7 +109,7 @@ func (s *run) reported(c claim, g *group) []finding {
 	f := s.unpublished(c, g)
 	switch {
 	case len(in) > 0 && strange != "" && in[0].table.whole:
-		f = unknown(report.NoClaim, "%s is the genuine one, and %s beside it is none of that image: one image cannot be both", short(s.digestOf(in[0])), short(strange))
+		f = unknown(report.NoClaim, "%s is the genuine one, and %s beside it is none of that image: one image cannot be both", s.digestOf(in[0]).Short(), strange.Short())
 	case len(in) > 0:
 		return s.known(c, in[0])
 	}
@@ -123,12 +124,12 @@ func (s *run) unpublished(c claim, g *group) finding {
 	switch {
 	case t == nil || len(t.platforms) == 0:
 		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.named())
-	case slices.ContainsFunc(g.digests, func(d string) bool { return s.beyond[d] }):
+	case slices.ContainsFunc(g.digests, func(d oci.Digest) bool { return s.beyond[d] }):
 		return unknown(report.Limit, "it is none of %s, and more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", t.ref, maxLate)
 	case slices.ContainsFunc(t.platforms, func(p *genuine) bool { return p.err != nil }):
 		return unknown(report.Incomplete, "not all of %s could be read, so that what is not found there says nothing", t.ref)
 	}
-	return unknown(report.NoClaim, "Kubernetes never published %s under that name; a mirror that was filled by docker push changes every digest, so that only the bytes can tell: kverify verify %s", short(g.digest()), c.seen)
+	return unknown(report.NoClaim, "Kubernetes never published %s under that name; a mirror that was filled by docker push changes every digest, so that only the bytes can tell: kverify verify %s", g.digest().Short(), c.seen)
 }
 
 // known gives the findings of a digest that a table has. An index stands with
@@ -144,22 +145,22 @@ func (s *run) known(c claim, h hit) (out []finding) {
 	out = append(out, finding{verdict: report.Verified, index: h.table, role: sight.Index, form: h.form, digest: s.digestOf(h), detail: say(sight.Index)})
 	for _, g := range h.table.platforms {
 		if g.result.Platform != "" && s.arch(g.result.Platform) && c.allows(g.at()) {
-			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: g.result.Digest, detail: "as reported: the genuine index names it"})
+			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: oci.Digest(g.result.Digest), detail: "as reported: the genuine index names it"})
 		}
 	}
 	return out
 }
 
-func (s *run) digestOf(h hit) string {
+func (s *run) digestOf(h hit) oci.Digest {
 	switch {
 	case h.form != nil:
 		return h.form.Digest
 	case h.of == nil:
-		return h.table.index.Digest
+		return oci.Digest(h.table.index.Digest)
 	case h.role == sight.Config:
 		return h.of.image.Config.Digest
 	default:
-		return h.of.result.Digest
+		return oci.Digest(h.of.result.Digest)
 	}
 }
 
@@ -183,7 +184,7 @@ func (s *run) nameless(g *group) {
 	}
 	f := unknown(report.NoClaim, "no release that kverify knows names this digest; name the release with --release VERSION. A config's digest (an image id) cannot be looked up: give the image's name")
 	f.digest, f.role = g.digest(), g.role
-	s.emit(claim{seen: g.digest()}, g, f)
+	s.emit(claim{seen: string(g.digest())}, g, f)
 }
 
 // judgeOthers counts what is not Kubernetes', and says what only looks like it.
@@ -192,7 +193,7 @@ func (s *run) judgeOthers() {
 		if g.claim != nil || g.seen == "" || g.fault != "" {
 			continue
 		}
-		known := slices.ContainsFunc(g.digests, func(d string) bool { return len(s.hits[d]) > 0 })
+		known := slices.ContainsFunc(g.digests, func(d oci.Digest) bool { return len(s.hits[d]) > 0 })
 		s.other(g, claim{seen: g.seen}, g.at, known, finding{digest: g.digest(), role: g.role})
 	}
 }
@@ -213,7 +214,7 @@ func (s *run) other(g *group, c claim, at standing, known bool, f finding) {
 	case s.judge.Strict:
 		say("it is no image of Kubernetes, and --strict lets no other pass")
 	default:
-		key := orElse(f.digest, c.seen)
+		key := orElse(string(f.digest), c.seen)
 		if s.counted[key] {
 			return
 		}

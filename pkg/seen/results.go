@@ -39,7 +39,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 		res.Platform = f.platform
 	}
 	if f.digest != "" {
-		res.Digest = f.digest
+		res.Digest = string(f.digest)
 	}
 	for _, name := range append([]string{c.seen}, g.also...) {
 		if name != "" && name != res.Subject && !slices.Contains(res.SeenAs, name) {
@@ -50,7 +50,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	res.Notes = append(res.Notes, f.notes...)
 	check := report.Check{Name: report.Copy, Verdict: f.verdict, Reason: f.reason, Required: true, Detail: f.detail}
 	if f.digest != "" {
-		e := report.Evidence{What: f.role.String(), Source: place(g), Digest: f.digest}
+		e := report.Evidence{What: f.role.String(), Source: place(g), Digest: string(f.digest)}
 		if f.verdict == report.Verified {
 			f.strength = report.Signed // equal to bytes that a signed index leads to
 		}
@@ -58,7 +58,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 			e.Strength = &f.strength
 		}
 		if f.form != nil {
-			e.Fields = map[string]string{"form": f.form.Form, "from": f.form.From}
+			e.Fields = map[string]string{"form": f.form.Form, "from": string(f.form.From)}
 			if len(f.form.Dropped) > 0 {
 				e.Fields["dropped"] = strings.Join(f.form.Dropped, ", ")
 			}

@@ -2,12 +2,14 @@ package seen
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -41,7 +43,7 @@ type Input struct {
 	Subjects []string          // as the caller was asked, for the report
 	Releases []release.Version // to be examined as a whole
 	Refs     []registry.Ref    // names to be fetched where they point
-	Digests  []string          // "sha256:<hex>" of which nothing else is known
+	Digests  []oci.Digest      // of which nothing else is known
 	// Lists yield what was reported. An error that one yields ends the run, and is Judge's.
 	Lists    []iter.Seq2[sight.Sighting, error]
 	Copies   []Container
@@ -84,10 +86,10 @@ type run struct {
 	tables   map[string]*table // by name
 	order    []*table
 	read     map[*table]bool
-	hits     map[string][]hit
-	rows     map[string][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
+	hits     map[oci.Digest][]hit
+	rows     map[oci.Digest][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
 	promoted func(context.Context) *release.Promotion
-	beyond   map[string]bool // digests that were not looked up by themselves, since there were too many
+	beyond   map[oci.Digest]bool // digests that were not looked up by themselves, since there were too many
 	releases []string
 	ofArch   []report.Result // of the names in alone
 	inner    []report.Result // of documents, and of names that were asked for themselves
@@ -107,7 +109,7 @@ type run struct {
 func newRun(j *Judge) *run {
 	s := &run{judge: j, verifier: j.Verifier, policy: j.Verifier.Policy,
 		byKey: map[string]*group{}, asked: map[string]bool{}, tables: map[string]*table{}, read: map[*table]bool{},
-		hits: map[string][]hit{}, beyond: map[string]bool{}, merged: map[string]int{}, counted: map[string]bool{}}
+		hits: map[oci.Digest][]hit{}, beyond: map[oci.Digest]bool{}, merged: map[string]int{}, counted: map[string]bool{}}
 	if s.policy == nil {
 		s.policy = trust.EmbeddedPolicy()
 	}
@@ -121,7 +123,7 @@ func newRun(j *Judge) *run {
 }
 
 func (s *run) group(t thing) {
-	key := strings.Join([]string{t.seen, strings.Join(t.digests, " "), t.written, strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault}, "\x00")
+	key := strings.Join([]string{t.seen, fmt.Sprint(t.digests), string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault}, "\x00")
 	g := s.byKey[key]
 	if g == nil {
 		g = &group{thing: t}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -51,7 +52,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 		s.named(ref)
 	}
 	for _, digest := range in.Digests {
-		s.group(thing{digests: []string{digest}})
+		s.group(thing{digests: []oci.Digest{digest}})
 	}
 	for _, c := range in.Copies {
 		s.contained(c)
@@ -82,7 +83,7 @@ func (s *run) sighted(one sight.Sighting) {
 	names := slices.DeleteFunc(append([]string{one.Name}, one.Others...), func(n string) bool { return n == "" })
 	t := thing{bare: one.Bare, role: one.Role, place: one.Place, reported: one.Reported, fault: one.Fault, also: names}
 	if one.Digest != "" {
-		t.digests = append([]string{one.Digest}, one.Also...)
+		t.digests = append([]oci.Digest{one.Digest}, one.Also...)
 	}
 	if len(names) == 0 && len(t.digests) == 0 && one.Version != "" {
 		s.version(one.Version)
@@ -119,7 +120,7 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 			switch {
 			case at.ref.Digest == "":
 			case len(own.digests) == 0 && !own.reported:
-				own.digests = []string{at.ref.Digest}
+				own.digests = []oci.Digest{at.ref.Digest}
 			default:
 				own.written = at.ref.Digest
 			}
@@ -130,7 +131,7 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 				own.written = ""
 			}
 			any = true
-			key := strings.Join([]string{c.key(), c.platform, own.written}, " ")
+			key := strings.Join([]string{c.key(), c.platform, string(own.written)}, " ")
 			if slices.Contains(taken, key) { // another spelling of the same claim: one place counts once
 				continue
 			}
@@ -150,7 +151,7 @@ func (s *run) named(ref registry.Ref) {
 	name := ref.String()
 	t := thing{seen: name, at: s.classify(name)}
 	if ref.Digest != "" {
-		t.digests = []string{ref.Digest}
+		t.digests = []oci.Digest{ref.Digest}
 	}
 	switch {
 	case t.at.kind != sight.Ours:
@@ -243,7 +244,7 @@ func (s *run) take(ctx context.Context, rep report.Report) {
 // examineLate asks what a digest is that stands under a name of ours and is not in
 // its table: the digest of another image or version contradicts the name.
 func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
-	var strange []string
+	var strange []oci.Digest
 	s.wanted = nil
 	for _, g := range s.groups {
 		if g.claim == nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
@@ -57,7 +58,7 @@ func copyOf(t testing.TB, w *world.World, ref string) sight.Node {
 		t.Fatalf("the world has no %s", ref)
 	}
 	repo := strings.FieldsFunc(ref, func(r rune) bool { return r == ':' || r == '@' })[0]
-	n := sight.Node{Blob: sight.Blob{Digest: m.Digest(), MediaType: m.MediaType}, Bytes: m.Body}
+	n := sight.Node{Blob: sight.Blob{Digest: oci.Digest(m.Digest()), MediaType: m.MediaType}, Bytes: m.Body}
 	idx, img, err := registry.ParseManifest(m.MediaType, m.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -65,23 +66,23 @@ func copyOf(t testing.TB, w *world.World, ref string) sight.Node {
 	if idx != nil {
 		n.Role = sight.Index
 		for _, d := range idx.Manifests {
-			child := copyOf(t, w, repo+"@"+d.Digest)
+			child := copyOf(t, w, repo+"@"+string(d.Digest))
 			child.Platform = d.Platform.String()
 			n.Children = append(n.Children, child)
 		}
 		return n
 	}
 	n.Role = sight.Manifest
-	n.ConfigBytes = w.Blob(img.Config.Digest)
+	n.ConfigBytes = w.Blob(string(img.Config.Digest))
 	n.Config = blob(n.ConfigBytes, img.Config.MediaType)
 	for _, d := range img.Layers {
-		n.Layers = append(n.Layers, blob(w.Blob(d.Digest), d.MediaType))
+		n.Layers = append(n.Layers, blob(w.Blob(string(d.Digest)), d.MediaType))
 	}
 	return n
 }
 
 func blob(b []byte, mediaType string) sight.Blob {
-	return container.Layer(registry.Descriptor{Digest: digestOf(b), Size: int64(len(b)), MediaType: mediaType}, func(context.Context) (io.ReadCloser, error) {
+	return container.Layer(registry.Descriptor{Digest: oci.Digest(digestOf(b)), Size: int64(len(b)), MediaType: mediaType}, func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b)), nil
 	})
 }
@@ -95,7 +96,7 @@ func saved(t testing.TB, w *world.World, ref string) sight.Node {
 		t.Fatalf("%s is an index", ref)
 	}
 	for _, d := range img.Layers {
-		out.Layers = append(out.Layers, blob(unpacked(t, w.Blob(d.Digest)), ""))
+		out.Layers = append(out.Layers, blob(unpacked(t, w.Blob(string(d.Digest))), ""))
 	}
 	return out
 }
@@ -166,7 +167,7 @@ func digest(t testing.TB, w *world.World, ref string) string {
 }
 
 func configOf(t testing.TB, w *world.World, ref string) string {
-	return copyOf(t, w, ref).Config.Digest
+	return string(copyOf(t, w, ref).Config.Digest)
 }
 
 // Each row is something that another tool wrote, and what must come of it.
@@ -290,21 +291,21 @@ func TestReportedDigests(t *testing.T) {
 		want report.Verdict
 		says string
 	}{
-		{"an index", lines(sight.Sighting{Name: proxy, Digest: index}), report.Verified, "as reported: its index"},
-		{"a manifest", lines(sight.Sighting{Name: proxy, Digest: amd64}), report.Verified, "as reported: its manifest"},
-		{"a config", lines(sight.Sighting{Name: proxy, Digest: configOf(t, w, "kube-proxy-amd64:"+version)}), report.Verified, "as reported: its config"},
-		{"under a mapped name", lines(sight.Sighting{Name: private, Digest: index}), report.Verified, ""},
+		{"an index", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(index)}), report.Verified, "as reported: its index"},
+		{"a manifest", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(amd64)}), report.Verified, "as reported: its manifest"},
+		{"a config", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(configOf(t, w, "kube-proxy-amd64:"+version))}), report.Verified, "as reported: its config"},
+		{"under a mapped name", lines(sight.Sighting{Name: private, Digest: oci.Digest(index)}), report.Verified, ""},
 		{"a name without a digest", lines(sight.Sighting{Name: proxy}), report.Verified, ""},
 		{"a waiting container", lines(sight.Sighting{Name: proxy, Reported: true}), report.Unknown, "no digest"},
-		{"another image's", lines(sight.Sighting{Name: proxy, Digest: digest(t, w, "kube-scheduler:"+version)}), report.Refuted, "kube-scheduler"},
-		{"another version's", lines(sight.Sighting{Name: proxy, Digest: digest(t, w, "kube-proxy:v1.27.1")}), report.Refuted, "v1.27.1"},
-		{"another platform's", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-arm64:" + version, Digest: amd64}), report.Refuted, "linux/amd64"},
-		{"of nothing that was published", lines(sight.Sighting{Name: proxy, Digest: digestOf([]byte("x"))}), report.Unknown, "never published"},
-		{"without a name", seen.Input{Digests: []string{amd64}}, report.Verified, "as reported"},
-		{"without a name, of nothing", seen.Input{Digests: []string{digestOf([]byte("x"))}}, report.Unknown, "no release that kverify knows"},
-		{"at a foreign host", lines(sight.Sighting{Name: "mirror.example.com/kube-proxy:" + version, Digest: index}), report.Unknown, "--as"},
-		{"a vendor's build and nothing of ours", lines(sight.Sighting{Name: "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/kube-proxy:v1.27.2-eksbuild.1", Digest: digestOf([]byte("eks"))}), report.Unknown, ""},
-		{"a vendor's build beside ours", lines(sight.Sighting{Name: proxy, Digest: index}, sight.Sighting{Name: "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/kube-proxy:v1.27.2-eksbuild.1", Digest: digestOf([]byte("eks"))}), report.Verified, ""},
+		{"another image's", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(digest(t, w, "kube-scheduler:"+version))}), report.Refuted, "kube-scheduler"},
+		{"another version's", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(digest(t, w, "kube-proxy:v1.27.1"))}), report.Refuted, "v1.27.1"},
+		{"another platform's", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-arm64:" + version, Digest: oci.Digest(amd64)}), report.Refuted, "linux/amd64"},
+		{"of nothing that was published", lines(sight.Sighting{Name: proxy, Digest: oci.DigestOf([]byte("x"))}), report.Unknown, "never published"},
+		{"without a name", seen.Input{Digests: []oci.Digest{oci.Digest(amd64)}}, report.Verified, "as reported"},
+		{"without a name, of nothing", seen.Input{Digests: []oci.Digest{oci.Digest(string(oci.DigestOf([]byte("x"))))}}, report.Unknown, "no release that kverify knows"},
+		{"at a foreign host", lines(sight.Sighting{Name: "mirror.example.com/kube-proxy:" + version, Digest: oci.Digest(index)}), report.Unknown, "--as"},
+		{"a vendor's build and nothing of ours", lines(sight.Sighting{Name: "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/kube-proxy:v1.27.2-eksbuild.1", Digest: oci.DigestOf([]byte("eks"))}), report.Unknown, ""},
+		{"a vendor's build beside ours", lines(sight.Sighting{Name: proxy, Digest: oci.Digest(index)}, sight.Sighting{Name: "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/kube-proxy:v1.27.2-eksbuild.1", Digest: oci.DigestOf([]byte("eks"))}), report.Verified, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -320,7 +321,7 @@ func TestReportedDigests(t *testing.T) {
 func TestPlacesAreJoined(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{version}})
 	amd64 := digest(t, w, "kube-proxy-amd64:"+version)
-	rep := verdict(t, judge(t, w), lines(slices.Repeat([]sight.Sighting{{Name: proxy, Digest: amd64}}, 250)...))
+	rep := verdict(t, judge(t, w), lines(slices.Repeat([]sight.Sighting{{Name: proxy, Digest: oci.Digest(amd64)}}, 250)...))
 	var images []report.Result
 	for _, res := range rep.Results {
 		if res.Kind == "image" {

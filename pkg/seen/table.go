@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -112,7 +113,7 @@ func (s *run) platformsOf(ctx context.Context, t *table) (n int) {
 		return math.MaxInt
 	}
 	ref := t.ref
-	ref.Tag, ref.Digest = "", t.index.Digest
+	ref.Tag, ref.Digest = "", oci.Digest(t.index.Digest)
 	m, err := s.verifier.Registry.Manifest(ctx, ref)
 	if err != nil {
 		return math.MaxInt
@@ -138,7 +139,7 @@ func (s *run) fill(ctx context.Context, g *genuine) error {
 	if g.result.Digest == "" {
 		return fmt.Errorf("%s has no digest", g.name())
 	}
-	ref.Tag, ref.Digest = "", g.result.Digest
+	ref.Tag, ref.Digest = "", oci.Digest(g.result.Digest)
 	reg := s.verifier.Registry
 	m, err := reg.Manifest(ctx, ref)
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *run) fill(ctx context.Context, g *genuine) error {
 	if g.image, err = m.Image(); err != nil {
 		return err
 	}
-	body, err := reg.Blob(ctx, ref.Host, ref.Repository, g.image.Config.Digest, maxConfig)
+	body, err := reg.Blob(ctx, ref.At(g.image.Config.Digest), maxConfig)
 	if err != nil {
 		return err
 	}
@@ -193,15 +194,15 @@ func (h hit) verified() bool {
 // role: what a runtime calls an id is a config's in one store, an index's in another.
 func (s *run) indexDigests() {
 	clear(s.hits)
-	add := func(digest string, h hit) {
+	add := func(digest oci.Digest, h hit) {
 		if digest != "" && !slices.Contains(s.hits[digest], h) {
 			s.hits[digest] = append(s.hits[digest], h)
 		}
 	}
 	for _, t := range s.order {
-		add(t.index.Digest, hit{table: t, role: sight.Index})
+		add(oci.Digest(t.index.Digest), hit{table: t, role: sight.Index})
 		for _, g := range t.platforms {
-			add(g.result.Digest, hit{table: t, of: g, role: sight.Manifest})
+			add(oci.Digest(g.result.Digest), hit{table: t, of: g, role: sight.Manifest})
 			if g.image == nil {
 				continue
 			}
@@ -217,7 +218,7 @@ func (s *run) indexDigests() {
 }
 
 // within gives the hits of a digest in the table that a claim chooses.
-func (s *run) within(c claim, digest string) (in []hit) {
+func (s *run) within(c claim, digest oci.Digest) (in []hit) {
 	for _, h := range s.hits[digest] {
 		if h.table == s.tables[c.key()] && (h.of == nil || c.allows(h.of.at())) {
 			in = append(in, h)
@@ -229,7 +230,7 @@ func (s *run) within(c claim, digest string) (in []hit) {
 // elsewhere finds what else a digest is known to be: the digest of another image,
 // version or platform that was verified, or that the catalogue names (rule 28). What is
 // in the claim's own table is nothing else.
-func (s *run) elsewhere(c claim, digest string) (name string, strength report.Strength, ok bool) {
+func (s *run) elsewhere(c claim, digest oci.Digest) (name string, strength report.Strength, ok bool) {
 	if len(s.within(c, digest)) > 0 {
 		return "", 0, false
 	}

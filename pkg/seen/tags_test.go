@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
 )
@@ -17,7 +18,7 @@ func TestTagsAlone(t *testing.T) {
 	stranger := copyOf(t, w, "kube-proxy-amd64:"+version)
 	stranger.Blob.Digest, stranger.Bytes = "", nil
 	stranger.ConfigBytes = append([]byte(" "), stranger.ConfigBytes...)
-	stranger.Config.Digest = digestOf(stranger.ConfigBytes)
+	stranger.Config.Digest = oci.DigestOf(stranger.ConfigBytes)
 	config := saved(t, w, "kube-proxy-amd64:"+version)
 	for name, tt := range map[string]struct {
 		root      sight.Node

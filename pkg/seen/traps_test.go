@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/seen"
 	"github.com/kverify/kverify/pkg/sight"
@@ -29,10 +30,10 @@ const eks = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/kube-proxy:v1.27.2
 
 func heldTraps(t *testing.T, w *world.World) []trap {
 	list, amd64, arm64 := "kube-proxy:"+version, "kube-proxy-amd64:"+version, "kube-proxy-arm64:"+version
-	index, config, none := digest(t, w, list), configOf(t, w, amd64), digestOf([]byte("none"))
+	index, config, none := digest(t, w, list), configOf(t, w, amd64), oci.DigestOf([]byte("none"))
 	invented := saved(t, w, amd64)
 	invented.Role, invented.Bytes = sight.Manifest, []byte(`{"schemaVersion":2}`)
-	invented.Blob.Digest = digestOf(invented.Bytes)
+	invented.Blob.Digest = oci.DigestOf(invented.Bytes)
 	absent := saved(t, w, amd64)
 	absent.Layers[0] = sight.Blob{Digest: absent.Layers[0].Digest, MediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}
 	sparse := copyOf(t, w, list)
@@ -44,7 +45,7 @@ func heldTraps(t *testing.T, w *world.World) []trap {
 	repeated := saved(t, w, amd64)
 	repeated.Layers = append(repeated.Layers, repeated.Layers[len(repeated.Layers)-1])
 	pod := func(name, digest string) seen.Input {
-		return lines(sight.Sighting{Name: name, Digest: digest, Reported: true})
+		return lines(sight.Sighting{Name: name, Digest: oci.Digest(digest), Reported: true})
 	}
 	return []trap{
 		{number: 1, name: "an invented manifest around the genuine config", in: archive(invented, proxy), want: report.Verified, says: "its config is the genuine one"},
@@ -58,18 +59,18 @@ func heldTraps(t *testing.T, w *world.World) []trap {
 		{number: 14, name: "arm64 with the variant v8", in: archive(indexOf(variant), proxy), want: report.Verified},
 		{number: 15, name: "layers that were unpacked", in: archive(invented, private), want: report.Verified, says: "all"},
 		{number: 16, name: "a container that waits", in: pod(proxy, ""), want: report.Unknown, says: "no digest"},
-		{number: 17, name: "a storage's id", in: lines(sight.Sighting{Name: proxy, Digest: digest(t, w, "kube-scheduler:"+version), Bare: true, Reported: true}), want: report.Unknown},
+		{number: 17, name: "a storage's id", in: lines(sight.Sighting{Name: proxy, Digest: oci.Digest(digest(t, w, "kube-scheduler:"+version)), Bare: true, Reported: true}), want: report.Unknown},
 		{number: 18, name: "an id of 12 digits", in: lines(sight.Sighting{Name: proxy, Fault: "the id has 12 digits; give --no-trunc"}), want: report.Unknown, says: "--no-trunc"},
-		{number: 19, name: "the name of an import", in: lines(sight.Sighting{Digest: index, Reported: true}), want: report.Verified},
-		{number: 22, name: "another tag of the same id", in: lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-proxy:v1.27.1"}, Digest: index, Reported: true}), want: report.Refuted, says: "v1.27.1"},
+		{number: 19, name: "the name of an import", in: lines(sight.Sighting{Digest: oci.Digest(index), Reported: true}), want: report.Verified},
+		{number: 22, name: "another tag of the same id", in: lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-proxy:v1.27.1"}, Digest: oci.Digest(index), Reported: true}), want: report.Refuted, says: "v1.27.1"},
 		{number: 23, name: "a tag alone", in: lines(sight.Sighting{Name: proxy}), want: report.Verified},
-		{number: 25, name: "a vendor's build beside ours", in: lines(sight.Sighting{Name: proxy, Digest: index}, sight.Sighting{Name: eks, Digest: none}), want: report.Verified},
-		{number: 25, name: "a vendor's tag at our own name", in: pod(proxy+"-eksbuild.1", none), want: report.Unknown},
-		{number: 25, name: "a vendor's tag at a mapped name", in: pod(private+"-eksbuild.1", none), want: report.Unknown},
-		{number: 26, name: "nothing of ours", in: lines(sight.Sighting{Name: "docker.io/library/nginx:1", Digest: none}, sight.Sighting{Name: eks, Digest: index}), want: report.Unknown},
+		{number: 25, name: "a vendor's build beside ours", in: lines(sight.Sighting{Name: proxy, Digest: oci.Digest(index)}, sight.Sighting{Name: eks, Digest: none}), want: report.Verified},
+		{number: 25, name: "a vendor's tag at our own name", in: pod(proxy+"-eksbuild.1", string(none)), want: report.Unknown},
+		{number: 25, name: "a vendor's tag at a mapped name", in: pod(private+"-eksbuild.1", string(none)), want: report.Unknown},
+		{number: 26, name: "nothing of ours", in: lines(sight.Sighting{Name: "docker.io/library/nginx:1", Digest: none}, sight.Sighting{Name: eks, Digest: oci.Digest(index)}), want: report.Unknown},
 		{number: 27, name: "a name that nobody mapped", in: pod("mirror.example.com/kube-proxy:"+version, index), want: report.Unknown, says: "--as"},
 		{number: 31, name: "the former registry", in: pod("k8s.gcr.io/kube-proxy:"+version, index), want: report.Verified},
-		{number: 32, name: "tag and digest that disagree", in: lines(sight.Sighting{Name: proxy + "@" + digest(t, w, "kube-proxy:v1.27.1"), Digest: index, Reported: true}), want: report.Refuted, says: "v1.27.1"},
+		{number: 32, name: "tag and digest that disagree", in: lines(sight.Sighting{Name: proxy + "@" + digest(t, w, "kube-proxy:v1.27.1"), Digest: oci.Digest(index), Reported: true}), want: report.Refuted, says: "v1.27.1"},
 	}
 }
 

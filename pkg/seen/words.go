@@ -11,18 +11,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-func digestOf(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func short(digest string) string {
-	if len(digest) > len("sha256:")+12 {
-		return digest[:len("sha256:")+12]
-	}
-	return digest
-}
-
 func refuted(format string, args ...any) finding {
 	return finding{verdict: report.Refuted, reason: report.Mismatch, detail: fmt.Sprintf(format, args...)}
 }

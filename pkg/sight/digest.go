@@ -3,14 +3,16 @@ package sight
 import (
 	"fmt"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // imageID is what a runtime calls an image by.
 type imageID struct {
-	digest string // "sha256:<64 hex>", or empty
-	bare   bool   // see Sighting.Bare
-	name   string // the whole REPOSITORY@DIGEST, where there is one
-	fault  string // why it cannot be read
+	digest oci.Digest // a SHA-256, or empty
+	bare   bool       // see Sighting.Bare
+	name   string     // the whole REPOSITORY@DIGEST, where there is one
+	fault  string     // why it cannot be read
 }
 
 // noTrunc is the hint for ids of 12 digits, which are no digests.
@@ -43,14 +45,14 @@ func readID(s string) imageID {
 	case !isHex(hex, 64):
 		return imageID{fault: fmt.Sprintf("the image id %s is no digest; a digest is sha256: and 64 lower-case hex digits", quoted(s))}
 	case !named:
-		return imageID{digest: "sha256:" + hex, bare: !ok}
+		return imageID{digest: oci.FromHex(hex), bare: !ok}
 	case isImport(name):
-		return imageID{digest: "sha256:" + hex}
+		return imageID{digest: oci.FromHex(hex)}
 	}
 	if w := readWritten(s); w.fault != "" {
 		return imageID{fault: w.fault}
 	}
-	return imageID{digest: "sha256:" + hex, name: name + "@" + digest}
+	return imageID{digest: oci.FromHex(hex), name: name + "@" + digest}
 }
 
 // isHex says whether s is n lower-case hex digits.
@@ -84,8 +86,9 @@ func isImport(repository string) bool {
 
 // written is a reference as somebody wrote it, with the digest in it.
 type written struct {
-	name, digest string
-	fault        string
+	name   string
+	digest oci.Digest
+	fault  string
 }
 
 // readWritten reads the reference of a line, a spec or an image store. What is

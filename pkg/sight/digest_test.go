@@ -3,6 +3,8 @@ package sight
 import (
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Traps 16 to 19: every form of an image's id.
@@ -10,16 +12,16 @@ func TestReadID(t *testing.T) {
 	a := strings.Repeat("a", 64)
 	for in, want := range map[string]imageID{
 		"": {},
-		"docker-pullable://registry.k8s.io/pause@sha256:" + a: {digest: "sha256:" + a, name: "registry.k8s.io/pause@sha256:" + a},
-		"docker://sha256:" + a:                                {digest: "sha256:" + a},
-		"registry.k8s.io/pause@sha256:" + a:                   {digest: "sha256:" + a, name: "registry.k8s.io/pause@sha256:" + a},
-		"registry.k8s.io/pause:3.9@sha256:" + a:               {digest: "sha256:" + a, name: "registry.k8s.io/pause:3.9@sha256:" + a},
-		"sha256:" + a:                                         {digest: "sha256:" + a},
-		a:                                                     {digest: "sha256:" + a, bare: true},
-		"docker://" + a:                                       {digest: "sha256:" + a, bare: true},
-		"import-2026-11-26@sha256:" + a:                       {digest: "sha256:" + a},
-		"docker.io/library/import-2026-11-26@sha256:" + a: {digest: "sha256:" + a},
-		"import-2026-11-2x@sha256:" + a:                   {digest: "sha256:" + a, name: "import-2026-11-2x@sha256:" + a},
+		"docker-pullable://registry.k8s.io/pause@sha256:" + a: {digest: oci.Digest("sha256:" + a), name: "registry.k8s.io/pause@sha256:" + a},
+		"docker://sha256:" + a:                                {digest: oci.Digest("sha256:" + a)},
+		"registry.k8s.io/pause@sha256:" + a:                   {digest: oci.Digest("sha256:" + a), name: "registry.k8s.io/pause@sha256:" + a},
+		"registry.k8s.io/pause:3.9@sha256:" + a:               {digest: oci.Digest("sha256:" + a), name: "registry.k8s.io/pause:3.9@sha256:" + a},
+		"sha256:" + a:                                         {digest: oci.Digest("sha256:" + a)},
+		a:                                                     {digest: oci.Digest("sha256:" + a), bare: true},
+		"docker://" + a:                                       {digest: oci.Digest("sha256:" + a), bare: true},
+		"import-2026-11-26@sha256:" + a:                       {digest: oci.Digest("sha256:" + a)},
+		"docker.io/library/import-2026-11-26@sha256:" + a: {digest: oci.Digest("sha256:" + a)},
+		"import-2026-11-2x@sha256:" + a:                   {digest: oci.Digest("sha256:" + a), name: "import-2026-11-2x@sha256:" + a},
 	} {
 		if got := readID(in); got != want {
 			t.Errorf("%s: %+v, want %+v", in, got, want)
@@ -55,7 +57,7 @@ func FuzzImageID(f *testing.F) {
 		if (id.digest != "") == (id.fault != "") && s != "" && s != "docker://" && s != "docker-pullable://" {
 			t.Fatalf("%+v", id)
 		}
-		if id.digest != "" && !strings.HasSuffix(s, strings.TrimPrefix(id.digest, "sha256:")) || id.bare && id.name != "" {
+		if id.digest != "" && !strings.HasSuffix(s, strings.TrimPrefix(string(id.digest), "sha256:")) || id.bare && id.name != "" {
 			t.Fatalf("%+v", id)
 		}
 		if id.name != "" {

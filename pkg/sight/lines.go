@@ -72,7 +72,7 @@ func (f *found) oneLine(text string, n int) error {
 	case strings.HasPrefix(text, "./"), strings.HasPrefix(text, "../"), strings.HasPrefix(text, "/"), strings.HasPrefix(text, `.\`), strings.Contains(text, `:\`):
 		s.Fault = quoted(text) + " is a path; a path is itself judged, so give it as an argument"
 	case id.bare:
-		s.Fault = quoted(text) + " is 64 digits alone; a digest is written sha256:" + id.digest[7:15] + "..."
+		s.Fault = quoted(text) + " is 64 digits alone; a digest is written sha256:" + string(id.digest[7:15]) + "..."
 	case strings.HasPrefix(text, "sha256:") && id.fault == "":
 		s.Digest = id.digest
 	case strings.HasPrefix(text, "sha256:"):

@@ -122,7 +122,7 @@ func TestClusterIsStreamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if distinct[s.Digest]++; len(distinct) > 40 || !strings.HasPrefix(s.Place.Entry, "pod team-") {
+		if distinct[string(s.Digest)]++; len(distinct) > 40 || !strings.HasPrefix(s.Place.Entry, "pod team-") {
 			t.Fatal(s)
 		}
 	}

@@ -17,7 +17,7 @@ var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 func sound(t *testing.T, s sight.Sighting) {
 	t.Helper()
 	for _, d := range append(slices.Clone(s.Also), s.Digest) {
-		if d != "" && !digestForm.MatchString(d) {
+		if d != "" && !digestForm.MatchString(string(d)) {
 			t.Fatalf("%q is no digest", d)
 		}
 	}

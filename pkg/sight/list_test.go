@@ -34,10 +34,10 @@ func shown(s sight.Sighting) string {
 		b.WriteString(" =" + o)
 	}
 	if s.Digest != "" {
-		b.WriteString(" " + s.Digest)
+		b.WriteString(string(" " + s.Digest))
 	}
 	for _, a := range s.Also {
-		b.WriteString(" +" + a)
+		b.WriteString(string(" +" + a))
 	}
 	if s.Version != "" {
 		b.WriteString(" " + s.Version)

@@ -9,6 +9,7 @@ package sight
 import (
 	"context"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -46,11 +47,11 @@ func (r Role) String() string {
 // line that names a whole release.
 type Sighting struct {
 	// Digest is "sha256:<64 hex>", or empty where only a name was written.
-	Digest string
+	Digest oci.Digest
 	Role   Role
 	// Also are further digests that the same entry gives the same image, as
 	// "sha256:<64 hex>" of an untold role: an image store's id beside its repoDigests.
-	Also []string
+	Also []oci.Digest
 	// Bare says that the digest was written as 64 hex digits alone. So CRI-O and
 	// podman write the id of their storage, which is mostly a config's digest and
 	// sometimes is not: it cannot contradict a name.
@@ -119,7 +120,7 @@ type Node struct {
 // Blob is one piece of content, and knows how to say what its bytes are.
 type Blob struct {
 	// Digest and Size are what whoever points at it says; may be empty and 0.
-	Digest      string
+	Digest      oci.Digest
 	Size        int64
 	MediaType   string
 	Annotations map[string]string
@@ -136,19 +137,19 @@ func (b Blob) Absent() bool { return b.Read == nil }
 
 // Content is what the bytes of a blob are. They were read to their end.
 type Content struct {
-	Digest string // "sha256:<hex>" of the bytes as they lie there
-	Size   int64  // bytes, as they lie there
+	Digest oci.Digest // "sha256:<hex>" of the bytes as they lie there
+	Size   int64      // bytes, as they lie there
 	// Packed names the compression that the bytes have: "gzip", "zstd", or "" for none.
 	Packed string
-	// Unpacked is "sha256:<hex>" of a layer's bytes with gzip or zstd taken off
+	// Unpacked is the digest of a layer's bytes with gzip or zstd taken off
 	// (the form of a diff_id), the same as Digest for a plain tar. It is empty if
 	// the bytes do not come to the clean end of exactly one stream, or if their
 	// media type is no layer's, or is that of another packing.
-	Unpacked string
+	Unpacked oci.Digest
 	// Joined is that of several streams, one behind the other, each with a clean
 	// end; else empty. Some readers join them and some stop behind the first, so
 	// that equality proves nothing, and a difference is one for every reader.
-	Joined string
+	Joined oci.Digest
 	// SecondTable says that the layer carries a further table of contents
 	// (eStargz's footer, a zstd frame that is skipped, the annotations of either),
 	// by which some runtimes unpack it.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -75,12 +76,12 @@ func (e *stored) emit(f *found, at report.Place) error {
 	if none(e.id) {
 		id = imageID{}
 	}
-	var also []string
+	var also []oci.Digest
 	if id.digest != "" && !id.bare {
-		also = []string{id.digest}
+		also = []oci.Digest{id.digest}
 	}
-	var seen []string
-	for _, d := range append(slices.Clone(e.digests), e.digest) {
+	var seen []oci.Digest
+	for _, d := range append(slices.Clone(e.digests), string(e.digest)) {
 		if none(d) {
 			continue
 		}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -48,19 +47,19 @@ func NewSignatureVerifier(root *trust.Root, id trust.Identity) (*SignatureVerifi
 // parses and validates the entry anew for each of its fields, four times in all,
 // which takes longer than the arithmetic. The entry was parsed strictly in
 // [Signature.ReadEntry]. A test holds every answer against VerifyImageSignature's.
-func (c *SignatureVerifier) Verify(ctx context.Context, s *Signature, payload []byte, digest string) error {
+func (c *SignatureVerifier) Verify(ctx context.Context, s *Signature, payload []byte, digest oci.Digest) error {
 	// The log entry is of this very signature, certificate and payload.
 	if err := s.EntryMatches(); err != nil {
 		return err
 	}
-	if sum := sha256.Sum256(payload); s.Payload != "sha256:"+hex.EncodeToString(sum[:]) {
+	if s.Payload != oci.DigestOf(payload) {
 		return errors.New("the payload is not the one that was signed")
 	}
 	// The payload names the digest.
 	if _, named, err := ParsePayload(payload); err != nil {
 		return err
 	} else if named != digest {
-		return &MismatchError{"the payload names another digest", digest, named}
+		return &MismatchError{"the payload names another digest", string(digest), string(named)}
 	}
 	// The certificate: chain to the trusted root, SCT, issuer and subject.
 	verifier, err := cosign.ValidateAndUnpackCert(s.cert, c.opts)

@@ -14,6 +14,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -53,13 +54,13 @@ func bothAnswer(t *testing.T, c *SignatureVerifier, subject string, payload []by
 	t.Helper()
 	sum := sha256.Sum256(payload)
 	l, err := ParseSignature(registry.Descriptor{
-		MediaType: simpleSigningType, Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: int64(len(payload)),
+		MediaType: simpleSigningType, Digest: oci.Digest("sha256:" + hex.EncodeToString(sum[:])), Size: int64(len(payload)),
 		Annotations: map[string]string{signatureAnnotation: sig, certificateAnnotation: cert, bundleAnnotation: entry},
 	})
 	if err != nil || l.ReadEntry() != nil {
 		return false, nil, nil //nolint:nilerr // it is not a layer
 	}
-	return true, c.Verify(t.Context(), l, payload, subject), c.whole(t.Context(), l, payload, subject)
+	return true, c.Verify(t.Context(), l, payload, oci.Digest(subject)), c.whole(t.Context(), l, payload, subject)
 }
 
 func judgeOf(tb testing.TB, w *world.World) *SignatureVerifier {

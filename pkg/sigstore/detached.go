@@ -17,6 +17,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -54,7 +55,9 @@ func ParseDetached(sum [sha256.Size]byte, sig, cert []byte) (*DetachedSignature,
 }
 
 // Digest is that of the file, "sha256:<hex>".
-func (s *DetachedSignature) Digest() string { return "sha256:" + hex.EncodeToString(s.Sum) }
+func (s *DetachedSignature) Digest() oci.Digest {
+	return oci.FromHex(hex.EncodeToString(s.Sum))
+}
 
 // SignsSum says whether the certificate's key made the signature over the file's
 // bytes. It can only refute: who the certificate is of is for

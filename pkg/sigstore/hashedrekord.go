@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // hashedRekord is a Rekor v1 entry of kind hashedrekord 0.0.1, the only kind
@@ -46,9 +47,9 @@ func parseHashedRekord(body []byte) (*hashedRekord, error) {
 // is says whether the entry stands for exactly this signature (base64) by this
 // certificate over bytes of this digest. A difference is a
 // [*MismatchError].
-func (e *hashedRekord) is(digest, signature string, cert *x509.Certificate) error {
-	if e.Spec.Data.Hash.Algorithm != "sha256" || "sha256:"+e.Spec.Data.Hash.Value != digest {
-		return &MismatchError{"the log entry is for other bytes", digest, e.Spec.Data.Hash.Algorithm + ":" + e.Spec.Data.Hash.Value}
+func (e *hashedRekord) is(digest oci.Digest, signature string, cert *x509.Certificate) error {
+	if e.Spec.Data.Hash.Algorithm != oci.SHA256 || oci.FromHex(e.Spec.Data.Hash.Value) != digest {
+		return &MismatchError{"the log entry is for other bytes", string(digest), e.Spec.Data.Hash.Algorithm + ":" + e.Spec.Data.Hash.Value}
 	}
 	sig, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil {

@@ -2,11 +2,11 @@ package sigstore
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
-	"strings"
 	"sync"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Payloads saves requests for simple signing payloads. A payload is known in
@@ -24,14 +24,14 @@ type Payloads struct {
 // maxOptional caps how many forms of "optional" are tried. A release has one.
 const maxOptional = 4
 
-// Rebuild returns the payload of this digest ("sha256:<hex>"), if it signs subject
+// Rebuild returns the payload of this digest, if it signs subject
 // under one of the references; nil if it is another, which must be fetched.
-func (p *Payloads) Rebuild(digest, subject string, references []string) []byte {
+func (p *Payloads) Rebuild(digest, subject oci.Digest, references []string) []byte {
 	p.mu.Lock()
 	optionals := append([]string{"null"}, p.optional...)
 	p.mu.Unlock()
-	want, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:"))
-	if err != nil || len(want) != sha256.Size {
+	want := digest.Bytes()
+	if !digest.IsSHA256() {
 		return nil
 	}
 	buf := make([]byte, 0, 512)

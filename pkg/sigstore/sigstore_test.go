@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -66,7 +67,7 @@ func TestSignatureWithoutItsEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := sigstore.ParseSignature(registry.Descriptor{MediaType: "application/vnd.dev.cosign.simplesigning.v1+json",
-		Digest: sum(payload), Size: int64(len(payload)), Annotations: s.Sign(payload, world.Signing{}).Annotations()})
+		Digest: oci.Digest(sum(payload)), Size: int64(len(payload)), Annotations: s.Sign(payload, world.Signing{}).Annotations()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestSignatureWithoutItsEntry(t *testing.T) {
 		t.Errorf("after: %v", err)
 	}
 	var differs *sigstore.MismatchError
-	if err := v.Verify(t.Context(), l, payload, strings.Replace(digest, "1", "2", 2)); err == nil || errors.As(err, &differs) && differs.What == "" {
+	if err := v.Verify(t.Context(), l, payload, oci.Digest(strings.Replace(digest, "1", "2", 2))); err == nil || errors.As(err, &differs) && differs.What == "" {
 		t.Errorf("another digest: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -29,7 +30,7 @@ const (
 // Signature is one layer of a ".sig" manifest, taken apart and type-checked. What
 // it says is proved by [SignatureVerifier.Verify] alone.
 type Signature struct {
-	Payload  string         // digest of the payload, "sha256:<hex>"
+	Payload  oci.Digest     // of the payload
 	Identity trust.Identity // of the certificate, as it says itself
 
 	// Of the log entry, set by ReadEntry.
@@ -135,15 +136,15 @@ type payload struct {
 			DockerReference string `json:"docker-reference"`
 		} `json:"identity"`
 		Image struct {
-			DockerManifestDigest string `json:"docker-manifest-digest"`
+			DockerManifestDigest oci.Digest `json:"docker-manifest-digest"`
 		} `json:"image"`
 		Type string `json:"type"`
 	} `json:"critical"`
 }
 
 // ParsePayload reads a simple signing payload: the docker-reference that was signed,
-// and the digest of the manifest ("sha256:<hex>"), both as they are written.
-func ParsePayload(b []byte) (reference, digest string, err error) {
+// and the digest of the manifest, both as they are written.
+func ParsePayload(b []byte) (reference string, digest oci.Digest, err error) {
 	if err := strictjson.Check(b); err != nil {
 		return "", "", err
 	}

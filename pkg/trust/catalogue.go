@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -43,11 +44,11 @@ type Catalogue struct {
 
 // CatalogueSource is a document that rows were taken from.
 type CatalogueSource struct {
-	ID         string // such as "k8s-staging-kubernetes"
-	Repository string // such as "github.com/kubernetes/k8s.io"
-	Path       string // in the repository
-	Commit     string // 40 hex digits, or "unrecorded"
-	Digest     string // "sha256:<hex>" of what was read
+	ID         string     // such as "k8s-staging-kubernetes"
+	Repository string     // such as "github.com/kubernetes/k8s.io"
+	Path       string     // in the repository
+	Commit     string     // 40 hex digits, or "unrecorded"
+	Digest     oci.Digest // of what was read
 }
 
 // String names the source in one line.
@@ -64,7 +65,7 @@ type CatalogueRow struct {
 	Image    string // path in the registry, such as "kube-proxy" or "coredns/coredns"
 	Tag      string
 	Platform string // "index", or such as "linux/arm64"
-	Digest   string // "sha256:<hex>"
+	Digest   oci.Digest
 	Source   string // id of a CatalogueSource
 }
 
@@ -92,7 +93,6 @@ var embeddedCatalogue = sync.OnceValue(func() *Catalogue {
 func EmbeddedCatalogueText() []byte { return slices.Clone(catalogueText) }
 
 var (
-	digestForm     = lazily(`^sha256:[0-9a-f]{64}$`)
 	commitForm     = lazily(`^[0-9a-f]{40}$`)
 	repositoryForm = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
 	tagForm        = lazily(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
@@ -121,9 +121,9 @@ func ParseCatalogue(text []byte) (*Catalogue, error) {
 		case n == 1:
 			err = fmt.Errorf("want %q", catalogueHead)
 		case words[0] == "source" && len(words) == 6:
-			c.sources = append(c.sources, CatalogueSource{words[1], words[2], words[3], words[4], words[5]})
+			c.sources = append(c.sources, CatalogueSource{words[1], words[2], words[3], words[4], oci.Digest(words[5])})
 		case words[0] == "row" && len(words) == 6:
-			c.rows = append(c.rows, CatalogueRow{words[1], words[2], words[3], words[4], words[5]})
+			c.rows = append(c.rows, CatalogueRow{words[1], words[2], words[3], oci.Digest(words[4]), words[5]})
 		default:
 			err = errors.New("neither a source nor a row")
 		}
@@ -168,7 +168,7 @@ func (r CatalogueRow) compare(s CatalogueRow) int {
 	case errB == nil:
 		return 1
 	}
-	for _, pair := range [][2]string{{r.Tag, s.Tag}, {r.Platform, s.Platform}, {r.Digest, s.Digest}, {r.Source, s.Source}} {
+	for _, pair := range [][2]string{{r.Tag, s.Tag}, {r.Platform, s.Platform}, {string(r.Digest), string(s.Digest)}, {r.Source, s.Source}} {
 		if n := strings.Compare(pair[0], pair[1]); n != 0 {
 			return n
 		}
@@ -179,7 +179,7 @@ func (r CatalogueRow) compare(s CatalogueRow) int {
 func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 	known := map[string]bool{}
 	for _, s := range c.sources {
-		if !nameForm().MatchString(s.ID) || s.Repository == "" || s.Path == "" || s.Commit != unrecorded && !commitForm().MatchString(s.Commit) || !digestForm().MatchString(s.Digest) {
+		if !nameForm().MatchString(s.ID) || s.Repository == "" || s.Path == "" || s.Commit != unrecorded && !commitForm().MatchString(s.Commit) || !s.Digest.IsSHA256() {
 			return nil, fmt.Errorf("source %q: want an id, a repository, a path, a commit or %q, and a digest", s.ID, unrecorded)
 		}
 		if known[s.ID] {
@@ -189,7 +189,7 @@ func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 	}
 	c.at, c.of = make(map[string]int, len(c.rows)), make(map[string][]string, len(c.rows))
 	for i, r := range c.rows {
-		if !repositoryForm().MatchString(r.Image) || !tagForm().MatchString(r.Tag) || !platformForm().MatchString(r.Platform) || !digestForm().MatchString(r.Digest) {
+		if !repositoryForm().MatchString(r.Image) || !tagForm().MatchString(r.Tag) || !platformForm().MatchString(r.Platform) || !r.Digest.IsSHA256() {
 			return nil, fmt.Errorf("row %q %q: want image, tag, platform and digest", r.key(), r.Digest)
 		}
 		if !known[r.Source] {
@@ -199,7 +199,7 @@ func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 			return nil, fmt.Errorf("%s is %s by %s, and %s by %s", r.key(), c.rows[j].Digest, c.rows[j].Source, r.Digest, r.Source)
 		}
 		c.at[r.key()] = i
-		of := r.Image + " " + r.Platform + " " + r.Digest
+		of := r.Image + " " + r.Platform + " " + string(r.Digest)
 		c.of[of] = append(c.of[of], r.Tag)
 	}
 	if len(c.rows) == 0 {
@@ -214,10 +214,10 @@ func (c *Catalogue) Text() []byte {
 	var b strings.Builder
 	b.WriteString(catalogueHead + "\n")
 	for _, s := range c.sources {
-		b.WriteString(strings.Join([]string{"source", s.ID, s.Repository, s.Path, s.Commit, s.Digest}, " ") + "\n")
+		b.WriteString(strings.Join([]string{"source", s.ID, s.Repository, s.Path, s.Commit, string(s.Digest)}, " ") + "\n")
 	}
 	for _, r := range c.rows {
-		b.WriteString(strings.Join([]string{"row", r.Image, r.Tag, r.Platform, r.Digest, r.Source}, " ") + "\n")
+		b.WriteString(strings.Join([]string{"row", r.Image, r.Tag, r.Platform, string(r.Digest), r.Source}, " ") + "\n")
 	}
 	return []byte(b.String())
 }
@@ -242,8 +242,8 @@ func (c *Catalogue) Row(image, tag, platform string) (row CatalogueRow, ok bool)
 }
 
 // Tags returns every tag that the digest has for the image and platform.
-func (c *Catalogue) Tags(image, platform, digest string) []string {
-	return slices.Clone(c.of[image+" "+platform+" "+digest])
+func (c *Catalogue) Tags(image, platform string, digest oci.Digest) []string {
+	return slices.Clone(c.of[image+" "+platform+" "+string(digest)])
 }
 
 // Describe names the source of a row in one line.

@@ -5,25 +5,26 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
 // Incident is something on record that went wrong with artifacts of exactly
 // these digests. Versions match nothing: what else bears one may be an attack.
 type Incident struct {
-	ID       string   `json:"id"`
-	Title    string   `json:"title"`
-	Link     string   `json:"link"`
-	Checks   []string `json:"checks"` // whose failure it explains
-	Explains string   `json:"explains"`
-	Advice   string   `json:"advice"`
-	Digests  []string `json:"digests,omitempty"` // "sha256:<hex>" of images and files
+	ID       string       `json:"id"`
+	Title    string       `json:"title"`
+	Link     string       `json:"link"`
+	Checks   []string     `json:"checks"` // whose failure it explains
+	Explains string       `json:"explains"`
+	Advice   string       `json:"advice"`
+	Digests  []oci.Digest `json:"digests,omitempty"` // of images and files
 	// Unmatched says why an incident without digests explains nothing by itself.
 	Unmatched string `json:"unmatched,omitempty"`
 }
 
-// IncidentsOf returns what is on record of a digest, "sha256:<hex>".
-func (p *Policy) IncidentsOf(digest string) (out []report.Incident) {
+// IncidentsOf returns what is on record of a digest.
+func (p *Policy) IncidentsOf(digest oci.Digest) (out []report.Incident) {
 	for _, i := range p.Incidents {
 		if slices.Contains(i.Digests, digest) {
 			out = append(out, report.Incident{ID: i.ID, Title: i.Title, Link: i.Link, Checks: slices.Clone(i.Checks), Explains: i.Explains, Advice: i.Advice})
@@ -61,7 +62,7 @@ func (p *Policy) checkIncidents() error {
 			return fmt.Errorf("incidents: %s: want digests, or under unmatched why there are none", i.ID)
 		}
 		for _, d := range i.Digests {
-			if !digestForm().MatchString(d) {
+			if !d.IsSHA256() {
 				return fmt.Errorf("incidents: %s: %q is not sha256: and 64 hex digits; versions match nothing", i.ID, d)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -15,7 +16,7 @@ func TestIncidents(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for _, other := range []string{"", "v1.35.0", "sha256:" + strings.Repeat("0", 64)} {
-		if got := p.IncidentsOf(other); len(got) > 0 {
+		if got := p.IncidentsOf(oci.Digest(other)); len(got) > 0 {
 			t.Errorf("%q: %+v", other, got)
 		}
 	}

@@ -10,9 +10,7 @@
 package trust
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"reflect"
@@ -27,6 +25,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -428,10 +427,7 @@ func (p *Policy) References(name, arch string) []string {
 	return out
 }
 
-func digestOf(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func digestOf(b []byte) string { return string(oci.DigestOf(b)) }
 
 func readCapped(path string) ([]byte, error) {
 	info, err := os.Stat(path)

@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/files"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -21,7 +22,7 @@ import (
 // the zero value admits nothing.
 type Admission struct {
 	ref       registry.Ref
-	digest    string
+	digest    oci.Digest
 	mediaType string
 	size      int64
 	why       string
@@ -31,7 +32,7 @@ type Admission struct {
 func (a Admission) Ref() registry.Ref { return a.ref }
 
 // Digest is the only content that the name is admitted for; empty in the zero value.
-func (a Admission) Digest() string { return a.digest }
+func (a Admission) Digest() oci.Digest { return a.digest }
 
 // MediaType is that of the manifest.
 func (a Admission) MediaType() string { return a.mediaType }
@@ -53,8 +54,8 @@ type AdmitRequest struct {
 	// Referrers asks for attestations too. A registry that does not answer what
 	// refers to an image has none to give.
 	Referrers bool
-	Known     []string // digests of images whose referrers are carried already
-	Files     bool     // read what is needed to judge files too
+	Known     []oci.Digest // images whose referrers are carried already
+	Files     bool         // read what is needed to judge files too
 	// Held says that Names, Arches and OSes are what a mirror says that it holds,
 	// so that the rest of the release is reported as absent.
 	Held bool
@@ -73,7 +74,7 @@ type Admitted struct {
 type AdmittedImage struct {
 	Ref        registry.Ref
 	Release    release.Version // zero for an image that is of none
-	Digest     string          // of the index; empty if it could not be fetched
+	Digest     oci.Digest      // of the index; empty if it could not be fetched
 	MediaType  string
 	Verdict    report.Verdict
 	Detail     string // why it is not verified
@@ -225,7 +226,7 @@ func (r *run) admitAll(ctx context.Context, all []outcome, c AdmitRequest) (imag
 		for _, err := range errs {
 			ch := r.failed(report.Digest, fmt.Errorf("what refers to it: %w", err))
 			ch.Required = true
-			unread = append(unread, report.Result{Subject: r.subject(im), Kind: report.KindImage, Digest: im.digest, Checks: []report.Check{ch}})
+			unread = append(unread, report.Result{Subject: r.subject(im), Kind: report.KindImage, Digest: string(im.digest), Checks: []report.Check{ch}})
 		}
 	}
 	return images, unread
@@ -300,7 +301,7 @@ func (out *AdmittedImage) paper(s signed) {
 // somebody of the policy signed. Others are left outside, and counted.
 func (r *run) admitReferrers(ctx context.Context, im *image, out *AdmittedImage) []error {
 	out.Referrers = "none"
-	digests := []string{im.digest}
+	digests := []oci.Digest{im.digest}
 	for _, p := range im.platforms {
 		if p.desc.Digest != "" {
 			digests = append(digests, p.desc.Digest)

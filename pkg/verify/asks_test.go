@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -30,7 +31,7 @@ func TestRulesForVersionsHoldForDigests(t *testing.T) {
 	unpublished := func(w *world.World) { w.Status(world.PromotionURL("k8s-staging-kubernetes"), 404) }
 	none := func(*world.World) {}
 	of := func(repository, ref string) registry.Ref {
-		return registry.Ref{Host: "registry.k8s.io", Repository: repository, Digest: w.Digest(ref)}
+		return registry.Ref{Host: "registry.k8s.io", Repository: repository, Digest: oci.Digest(w.Digest(ref))}
 	}
 	tagged := func(repository, tag string) registry.Ref {
 		return registry.Ref{Host: "registry.k8s.io", Repository: repository, Tag: tag}
@@ -44,7 +45,7 @@ func TestRulesForVersionsHoldForDigests(t *testing.T) {
 	}{
 		{"by tag", all, none, tagged("kube-proxy", modern), true},
 		{"by tag, of an older version", all, none, tagged("kube-proxy", older), false},
-		{"by tag and digest", all, none, registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern, Digest: w.Digest(modernProxy)}, true},
+		{"by tag and digest", all, none, registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern, Digest: oci.Digest(w.Digest(modernProxy))}, true},
 		{"by digest", all, none, of("kube-proxy", modernProxy), true},
 		{"by digest, the image named", named, none, of("kube-proxy", modernProxy), true},
 		{"by digest, of an older version", all, none, of("kube-proxy", "kube-proxy:"+older), false},

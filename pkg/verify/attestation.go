@@ -241,7 +241,7 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 		!strings.HasPrefix(img.Layers[0].MediaType, bundleArtifact) || img.Layers[0].Size > maxAttestation {
 		return attestation{}, true, err
 	}
-	body, err := from.client.Blob(ctx, ref.Host, ref.Repository, img.Layers[0].Digest, maxAttestation)
+	body, err := from.client.Blob(ctx, ref.At(img.Layers[0].Digest), maxAttestation)
 	if err != nil {
 		return attestation{}, false, err
 	}
@@ -370,7 +370,7 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{report.FieldPredicateType: s.Statement().PredicateType}}}
 		return c
 	}
-	sum, _ := hex.DecodeString(strings.TrimPrefix(a.im.digest, "sha256:"))
+	sum := a.im.digest.Bytes()
 	d := sigstore.Digest{Algorithm: "sha256", Sum: sum}
 	if !s.Statement().Names(d) {
 		return say(report.Refuted, report.Mismatch, "the statement is about %s, not about this image: it was put here", s.About())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -279,7 +280,7 @@ func TestRealSummaryIsASummaryOnly(t *testing.T) {
 	s[at+"manifests/"+sum(manifest)], s[at+"blobs/"+sum(bundle)] = manifest, bundle
 	rule := trust.EmbeddedPolicy().Attestations[report.VSA]
 	res := verify.Attestations(t.Context(), s, "security-profiles-operator/spoc", vsaDigest, []registry.Descriptor{{
-		MediaType: "application/vnd.oci.image.manifest.v1+json", Digest: sum(manifest), Size: int64(len(manifest)),
+		MediaType: "application/vnd.oci.image.manifest.v1+json", Digest: oci.Digest(sum(manifest)), Size: int64(len(manifest)),
 		ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
 		Annotations:  map[string]string{"dev.sigstore.bundle.predicateType": rule.PredicateTypes[0]},
 	}})

@@ -89,7 +89,7 @@ func BenchmarkSignature(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	again := verify.LayersOf(b.Context(), v, name, m.Digest)
+	again := verify.LayersOf(b.Context(), v, name, string(m.Digest))
 	b.ReportAllocs()
 	for b.Loop() {
 		if c := again(); c.Verdict != report.Verified {

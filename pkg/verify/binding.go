@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -66,7 +67,7 @@ func (b *imageSet) layerWitness(im *image, p *platform) witness {
 	}
 	src := b.docs.Release.SBOM
 	t := witness{source: src.URL, digest: src.Digest, strength: b.docs.SBOMStrength()}
-	listed, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
+	sums, err := release.SBOMLayers(src.Value, im.version, im.name, p.arch)
 	if err != nil {
 		t.detail = err.Error()
 		return t
@@ -75,8 +76,9 @@ func (b *imageSet) layerWitness(im *image, p *platform) witness {
 		t.detail = "the image config could not be read"
 		return t
 	}
-	for i, sum := range listed {
-		listed[i] = "sha256:" + sum
+	listed := make([]oci.Digest, len(sums))
+	for i, sum := range sums {
+		listed[i] = oci.FromHex(sum)
 	}
 	if missing := compareLayers(p.diffIDs, p.layers, listed); missing != "" {
 		t.stance, t.detail = contradicts, missing
@@ -94,10 +96,10 @@ const emptyLayer = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4959
 // of its content or by its own digest in the signed manifest, must stand in the
 // SBOM, and every layer of the SBOM must be one of the image's. It returns what
 // differs, or "".
-func compareLayers(diffIDs, layers, listed []string) string {
+func compareLayers(diffIDs, layers, listed []oci.Digest) string {
 	for i, id := range diffIDs {
 		if !slices.Contains(listed, id) && !slices.Contains(listed, layers[i]) {
-			return fmt.Sprintf("layer %d, %s, is not among the %d that the SBOM lists", i+1, short(id), len(listed))
+			return fmt.Sprintf("layer %d, %s, is not among the %d that the SBOM lists", i+1, id.Short(), len(listed))
 		}
 	}
 	distinct := slices.Clone(diffIDs)
@@ -105,7 +107,7 @@ func compareLayers(diffIDs, layers, listed []string) string {
 	repeats := len(slices.Compact(distinct)) < len(diffIDs)
 	for _, id := range listed {
 		if !slices.Contains(diffIDs, id) && !slices.Contains(layers, id) && !(id == emptyLayer && repeats) {
-			return fmt.Sprintf("the SBOM lists a layer %s that the image does not have", short(id))
+			return fmt.Sprintf("the SBOM lists a layer %s that the image does not have", id.Short())
 		}
 	}
 	if len(listed) > len(diffIDs) || len(listed) == 0 {
@@ -116,7 +118,7 @@ func compareLayers(diffIDs, layers, listed []string) string {
 
 // promotionWitness asks the promotion manifest. It is another party's document
 // than the registry's, so it counts when it was read from its publisher.
-func (b *imageSet) promotionWitness(im *image, name, digest string) witness {
+func (b *imageSet) promotionWitness(im *image, name string, digest oci.Digest) witness {
 	src := b.promotion(im)
 	if src == nil || src.Err != nil || digest == "" {
 		return witness{}
@@ -136,7 +138,7 @@ func (b *imageSet) promotionWitness(im *image, name, digest string) witness {
 	case slices.Contains(want, digest):
 		t.stance, t.detail = affirms, fmt.Sprintf("the promotion manifest lists it as %s:%s", name, im.tag)
 	case len(want) > 0:
-		t.stance, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that %s:%s is %s", name, im.tag, short(want[0]))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that %s:%s is %s", name, im.tag, want[0].Short())
 	case len(tags) > 0:
 		t.stance, t.detail = contradicts, fmt.Sprintf("the promotion manifest says that this digest is %s:%s", name, strings.Join(tags, ", "))
 	}
@@ -212,7 +214,7 @@ func (b *imageSet) bindImage(im *image, index []witness) report.Check {
 }
 
 func (b *imageSet) refuted(im *image, t witness) report.Check {
-	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, im.pin), t.detail, t.source)
+	return b.run.check(report.Binding, report.Refuted, report.Mismatch, "this is not %s: %s (%s)", cmp.Or(im.tag, string(im.pin)), t.detail, t.source)
 }
 
 // unbound says that nothing strong ties the digest, and what was there.

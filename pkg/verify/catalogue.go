@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -12,12 +13,12 @@ import (
 // catalogueWitness asks the catalogue of past releases (rule 12). It knows the tags
 // of a digest as its promotion manifest listed them, all of them, so that a
 // digest of other tags contradicts; a tag that it does not know says nothing.
-func (b *imageSet) catalogueWitness(im *image, platform, digest string) witness {
+func (b *imageSet) catalogueWitness(im *image, platform string, digest oci.Digest) witness {
 	c := b.run.catalogue
 	if c == nil || digest == "" {
 		return witness{}
 	}
-	t := witness{source: "built-in catalogue", digest: c.Source().Digest, strength: report.Embedded}
+	t := witness{source: "built-in catalogue", digest: oci.Digest(c.Source().Digest), strength: report.Embedded}
 	name := im.name
 	if platform == trust.IndexRow && !im.core {
 		name, platform = b.child(name)
@@ -41,7 +42,7 @@ func (b *imageSet) catalogueWitness(im *image, platform, digest string) witness 
 		// By somebody whom the root does not know, and unknown for that: the image
 		// may be of another instance, of which the catalogue does not speak.
 	case known:
-		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, short(row.Digest))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, row.Digest.Short())
 	case len(tags) > 0:
 		row, _ = c.Row(name, tags[0], platform)
 		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows this digest as %s %s", what, strings.Join(tags, ", "))

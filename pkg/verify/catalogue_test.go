@@ -9,6 +9,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -23,17 +24,17 @@ func catalogueOf(t testing.TB, w *world.World) *trust.Catalogue {
 	for _, v := range w.Versions() {
 		names, tags := w.Images(v)
 		for i, name := range names {
-			rows = append(rows, trust.CatalogueRow{Image: name, Tag: tags[i], Platform: trust.IndexRow, Digest: w.Digest(name + ":" + tags[i]), Source: "world"})
+			rows = append(rows, trust.CatalogueRow{Image: name, Tag: tags[i], Platform: trust.IndexRow, Digest: oci.Digest(w.Digest(name + ":" + tags[i])), Source: "world"})
 			if tags[i] != v {
 				continue
 			}
 			for _, arch := range w.Arches(v) {
-				rows = append(rows, trust.CatalogueRow{Image: name, Tag: v, Platform: "linux/" + arch, Digest: w.Digest(name + "-" + arch + ":" + v), Source: "world"})
+				rows = append(rows, trust.CatalogueRow{Image: name, Tag: v, Platform: "linux/" + arch, Digest: oci.Digest(w.Digest(name + "-" + arch + ":" + v)), Source: "world"})
 			}
 		}
 	}
 	c, err := trust.NewCatalogue([]trust.CatalogueSource{{ID: "world", Repository: "example.com/world", Path: "images.yaml", Commit: "unrecorded",
-		Digest: "sha256:" + strings.Repeat("0", 64)}}, rows)
+		Digest: oci.Digest("sha256:" + strings.Repeat("0", 64))}}, rows)
 	if err != nil {
 		t.Fatal(err)
 	}

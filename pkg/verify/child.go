@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -72,7 +73,7 @@ func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 }
 
 // childOf is the image of which a digest is said to be one architecture.
-func (r *run) childOf(ref registry.Ref, tag, arch, index string) *image {
+func (r *run) childOf(ref registry.Ref, tag, arch string, index oci.Digest) *image {
 	tagged := ref
 	tagged.Tag = tag
 	im := r.named(tagged)
@@ -104,7 +105,7 @@ func (r *run) examineChild(ctx context.Context, im *image, alone *registry.Manif
 	m, err := r.registry.Manifest(ctx, ref)
 	switch {
 	case err != nil:
-		im.digestCheck = r.failed(report.Digest, fmt.Errorf("the index that %s would be of: %w", short(im.child), err))
+		im.digestCheck = r.failed(report.Digest, fmt.Errorf("the index that %s would be of: %w", im.child.Short(), err))
 		im.signed = r.notLookedAt()
 		if alone == nil && im.digestCheck.Reason == report.Absent {
 			im.digestCheck = r.notRead(ctx, im, err)
@@ -159,19 +160,19 @@ func (r *run) strayCheck(im *image) report.Check {
 	proved = proved && (!r.needs(report.Binding) || im.binding.Verdict == report.Verified)
 	tagged := im.ref()
 	tagged.Host, tagged.Digest = r.session.Policy.Images.Registry, ""
-	what := fmt.Sprintf("is none of the %d platforms that %s names (%s)", len(im.platforms), tagged, short(im.digest))
+	what := fmt.Sprintf("is none of the %d platforms that %s names (%s)", len(im.platforms), tagged, im.digest.Short())
 	switch {
 	case im.carriedAlong:
-		what = fmt.Sprintf("is carried along by the index of %s (%s), and is none of its platforms", tagged, short(im.digest))
+		what = fmt.Sprintf("is carried along by the index of %s (%s), and is none of its platforms", tagged, im.digest.Short())
 	case im.single:
-		what = fmt.Sprintf("could not be read, and %s is one manifest (%s)", tagged, short(im.digest))
+		what = fmt.Sprintf("could not be read, and %s is one manifest (%s)", tagged, im.digest.Short())
 	}
-	c := r.check(report.Digest, report.Unknown, report.NoClaim, "%s %s, which is not verified itself", short(im.child), what)
+	c := r.check(report.Digest, report.Unknown, report.NoClaim, "%s %s, which is not verified itself", im.child.Short(), what)
 	switch {
 	case proved && im.asked.Tag == "": // nobody but a hint named the tag
-		c.Detail = fmt.Sprintf("%s %s, though a document gives it to one of them", short(im.child), what)
+		c.Detail = fmt.Sprintf("%s %s, though a document gives it to one of them", im.child.Short(), what)
 	case proved:
-		c = r.check(report.Digest, report.Refuted, report.Mismatch, "%s %s", short(im.child), what)
+		c = r.check(report.Digest, report.Refuted, report.Mismatch, "%s %s", im.child.Short(), what)
 	}
 	c.Evidence = im.digestCheck.Evidence
 	return c
@@ -186,7 +187,7 @@ func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 	if digest == "" || c.Reason != report.Absent {
 		return c
 	}
-	body, blobErr := r.registry.Blob(ctx, r.session.Policy.Images.Registry, im.name, digest, maxConfig)
+	body, blobErr := r.registry.Blob(ctx, r.in(im.name).At(digest), maxConfig)
 	if blobErr != nil {
 		return c
 	}
@@ -199,9 +200,9 @@ func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 
 // imageID says that a digest is that of a config. It identifies the image to
 // some tools, and to a registry it names no image.
-func (r *run) imageID(digest, platform string) report.Check {
+func (r *run) imageID(digest oci.Digest, platform string) report.Check {
 	return r.check(report.Digest, report.Unknown, report.NoClaim,
-		"%s is an image id: the digest of the config of its %s, and of no manifest; name the manifest's digest, as RepoDigests has it", short(digest), platform)
+		"%s is an image id: the digest of the config of its %s, and of no manifest; name the manifest's digest, as RepoDigests has it", digest.Short(), platform)
 }
 
 // named makes an image out of a name. One of a release is known by its tag and

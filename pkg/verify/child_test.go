@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -156,8 +157,8 @@ func TestPinnedPlatformIsReportedWithItsIndex(t *testing.T) {
 	w := world.New(world.Options{})
 	child := w.Digest("kube-proxy-arm64:" + version)
 	for _, ref := range []registry.Ref{
-		{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: version, Digest: child},
-		{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: child},
+		{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: version, Digest: oci.Digest(child)},
+		{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(child)},
 	} {
 		rep, err := verifier(t, w).References(t.Context(), []registry.Ref{ref})
 		if err != nil {
@@ -212,7 +213,7 @@ func TestPlatformsAreCappedBeforeAnyRequest(t *testing.T) {
 // and no version of what nobody bound.
 func TestPlatformByDigestWithFewerChecks(t *testing.T) {
 	w := world.New(world.Options{})
-	ref := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest("kube-proxy-arm64:" + version)}
+	ref := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(w.Digest("kube-proxy-arm64:" + version))}
 	v := verifier(t, w)
 	v.Checks = []string{report.Digest, report.Signature}
 	rep, err := v.References(t.Context(), []registry.Ref{ref})

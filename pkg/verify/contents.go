@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/rootfs"
 	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -111,7 +112,7 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 	fs := rootfs.New(ctx, slices.Collect(maps.Keys(programs)))
 	for i, d := range p.blobs {
 		if err := b.unpack(ctx, fs, p, i); err != nil {
-			c := b.run.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), short(d.Digest), err))
+			c := b.run.failed(report.Contents, fmt.Errorf("layer %d of %d, %s: %w", i+1, len(p.blobs), d.Digest.Short(), err))
 			return c
 		}
 	}
@@ -135,8 +136,8 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 			return unknown(report.Malformed, "%s is %s, where the release has a plain file", file, n.Kind)
 		}
 		s := b.docs.SBOMStrength()
-		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: "sha256:" + n.SHA256, Fields: map[string]string{report.FieldSHA512: n.SHA512}},
-			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: "sha256:" + want256, Strength: &s, Fields: map[string]string{report.FieldSays: path}})
+		seen = append(seen, report.Evidence{What: "program", Source: file, Digest: string(oci.FromHex(n.SHA256)), Fields: map[string]string{report.FieldSHA512: n.SHA512}},
+			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: string(oci.FromHex(want256)), Strength: &s, Fields: map[string]string{report.FieldSays: path}})
 		if n.SHA256 != want256 || n.SHA512 != want512 {
 			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.SHA256, path, im.version, want256)
 			c.Evidence = seen
@@ -154,7 +155,7 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 
 // unpack streams one layer, and reads it to its end whatever is in it.
 func (b *imageSet) unpack(ctx context.Context, fs *rootfs.FS, p *platform, i int) error {
-	body, err := b.run.registry.OpenBlob(ctx, b.run.session.Policy.Images.Registry, p.repository, p.blobs[i])
+	body, err := b.run.registry.OpenBlob(ctx, b.run.in(p.repository), p.blobs[i])
 	if err != nil {
 		return err
 	}

@@ -258,5 +258,5 @@ func lastLayer(t testing.TB, w *world.World) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return img.Layers[len(img.Layers)-1].Digest
+	return string(img.Layers[len(img.Layers)-1].Digest)
 }

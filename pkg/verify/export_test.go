@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -20,8 +21,8 @@ func Attestations(ctx context.Context, t http.RoundTripper, name, digest string,
 	if err != nil {
 		panic(err)
 	}
-	a := &attestations{run: r, im: &image{name: name, digest: digest}}
-	a.take(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: digest}, r.sources()[0].list(list), attestationChecks)
+	a := &attestations{run: r, im: &image{name: name, digest: oci.Digest(digest)}}
+	a.take(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: oci.Digest(digest)}, r.sources()[0].list(list), attestationChecks)
 	out := map[string]report.Check{}
 	for _, class := range attestationChecks {
 		out[class] = a.judge(class)
@@ -36,7 +37,7 @@ func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (s
 	if err != nil {
 		panic(err)
 	}
-	s := r.imageSignature(ctx, repository, digest, repository, "")
+	s := r.imageSignature(ctx, repository, oci.Digest(digest), repository, "")
 	return s.signature, s.reference
 }
 
@@ -52,7 +53,7 @@ func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func(
 		panic(err)
 	}
 	return func() report.Check {
-		s := &search{run: r, repository: repository, digest: digest, name: repository, read: map[string][]byte{}}
+		s := &search{run: r, repository: repository, digest: oci.Digest(digest), name: repository, read: map[oci.Digest][]byte{}}
 		return s.through(ctx, m).signature
 	}
 }

@@ -72,7 +72,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	if layer.Size > maxFileLayer {
 		return say(report.Unknown, report.Limit, "the file has %d bytes, more than the %d that are read", layer.Size, int64(maxFileLayer))
 	}
-	body, err := r.registry.OpenBlob(ctx, r.session.Policy.Images.Registry, name, layer)
+	body, err := r.registry.OpenBlob(ctx, r.in(name), layer)
 	if err != nil {
 		return r.failed(report.Digest, fmt.Errorf("the file: %w", err))
 	}
@@ -84,8 +84,8 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
 		return say(report.Refuted, report.Mismatch, "the file is sha512 %.12s..., but its manifest says %.12s...", got, sum)
 	}
-	c := say(report.Verified, "", "the file %s, %d bytes, hashes to %s and to the sha512 that its manifest says", title, layer.Size, short(layer.Digest))
-	c.Evidence = append(slices.Clone(good.Evidence), report.Evidence{What: "file", Source: name, Digest: layer.Digest,
+	c := say(report.Verified, "", "the file %s, %d bytes, hashes to %s and to the sha512 that its manifest says", title, layer.Size, layer.Digest.Short())
+	c.Evidence = append(slices.Clone(good.Evidence), report.Evidence{What: "file", Source: name, Digest: string(layer.Digest),
 		Fields: map[string]string{"title": title, report.FieldSHA512: sum, "artifactType": img.ArtifactType}})
 	return c
 }

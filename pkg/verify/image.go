@@ -61,8 +61,8 @@ func (r *run) examineIndex(ctx context.Context, im *image) {
 // examineManifest judges what a name or a digest gave.
 func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, m *registry.Manifest) {
 	im.digest, im.mediaType = m.Digest, m.MediaType
-	seen := report.Evidence{What: "manifest", Source: ref.String(), Digest: m.Digest}
-	im.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s", len(m.Body), short(m.Digest))
+	seen := report.Evidence{What: "manifest", Source: ref.String(), Digest: string(m.Digest)}
+	im.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s", len(m.Body), m.Digest.Short())
 	im.digestCheck.Evidence = []report.Evidence{seen}
 	if !m.IsIndex() {
 		r.examineSingle(ctx, im, m)
@@ -239,8 +239,8 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 	for _, l := range img.Layers {
 		p.layers = append(p.layers, l.Digest)
 	}
-	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), short(m.Digest))
-	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: m.Digest}}
+	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), m.Digest.Short())
+	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: string(m.Digest)}}
 	if isFile(img) {
 		p.digestCheck = r.fileCheck(ctx, im.name, p.desc, img, p.digestCheck)
 		return
@@ -254,7 +254,7 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 const maxConfig = 1 << 20
 
 func (r *run) readConfig(ctx context.Context, p *platform, repository string, img *registry.Image) {
-	b, err := r.registry.Blob(ctx, r.session.Policy.Images.Registry, repository, img.Config.Digest, maxConfig)
+	b, err := r.registry.Blob(ctx, r.in(repository).At(img.Config.Digest), maxConfig)
 	if err == nil {
 		var c *registry.Config
 		if c, err = registry.ParseConfig(b); err == nil {
@@ -271,7 +271,7 @@ func (r *run) readConfig(ctx context.Context, p *platform, repository string, im
 			}
 			p.diffIDs = c.DiffIDs
 			p.digestCheck.Evidence = append(p.digestCheck.Evidence,
-				report.Evidence{What: "config", Source: repository, Digest: img.Config.Digest})
+				report.Evidence{What: "config", Source: repository, Digest: string(img.Config.Digest)})
 			return
 		}
 	}

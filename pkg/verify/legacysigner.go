@@ -3,6 +3,7 @@ package verify
 import (
 	"sync"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -31,24 +32,24 @@ func newLegacySigner(policy *trust.Policy, root *trust.Root, catalogue *trust.Ca
 
 // inherit takes over the children of an index that is in the catalogue, by their
 // digests: what it names is catalogued with it.
-func (l *legacySigner) inherit(name, index string, children []string) {
+func (l *legacySigner) inherit(name string, index oci.Digest, children []oci.Digest) {
 	if l == nil || len(l.catalogue.Tags(name, trust.IndexRow, index)) == 0 {
 		return
 	}
 	for _, digest := range children {
-		l.children.Store(name+"@"+digest, true)
+		l.children.Store(name+"@"+string(digest), true)
 	}
 }
 
 // counts says whether a signature of this identity may count for the digest of
 // an image, or of one of its architectures. When it was made is asked later.
-func (l *legacySigner) counts(id trust.Identity, name, arch, digest string) bool {
+func (l *legacySigner) counts(id trust.Identity, name, arch string, digest oci.Digest) bool {
 	if l == nil || id != l.identity {
 		return false
 	}
 	if arch == "" {
 		return len(l.catalogue.Tags(name, trust.IndexRow, digest)) > 0
 	}
-	_, child := l.children.Load(name + "@" + digest)
+	_, child := l.children.Load(name + "@" + string(digest))
 	return child || len(l.catalogue.Tags(name, "linux/"+arch, digest)) > 0
 }

@@ -72,7 +72,7 @@ func (r *run) imageResults(im *image) []report.Result {
 		im.digestCheck = r.strayCheck(im)
 	}
 	res := r.imageResult(im, found{im.digestCheck, im.signed, im.binding, im.contents, im.attested})
-	res.Digest, res.Notes = im.digest, im.notes()
+	res.Digest, res.Notes = string(im.digest), im.notes()
 	out := []report.Result{res}
 	for _, p := range im.platforms {
 		attested := im.attested // those of the index that names it, unless it was asked for itself
@@ -80,7 +80,7 @@ func (r *run) imageResults(im *image) []report.Result {
 			attested = p.attested
 		}
 		res := r.imageResult(im, found{p.digestCheck, p.signed, p.binding, p.contents, attested})
-		res.Platform, res.Digest, res.SeenAs = p.name, p.desc.Digest, p.seenAs
+		res.Platform, res.Digest, res.SeenAs = p.name, string(p.desc.Digest), p.seenAs
 		out = append(out, res)
 	}
 	return out

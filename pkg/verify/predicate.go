@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/kverify/kverify/pkg/trust"
@@ -58,7 +59,7 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 	switch {
 	case verifier != rule.Verifier:
 		return undecided(report.Untrusted, ", but verified by %.100q, not by %s", verifier, rule.Verifier)
-	case strings.Contains(resource, "@") && !strings.HasSuffix(resource, "@"+a.im.digest):
+	case strings.Contains(resource, "@") && !strings.HasSuffix(resource, "@"+string(a.im.digest)):
 		return contradicted(", but about %.200q", resource)
 	case result == failedLevel || slices.Contains(levels, failedLevel):
 		return contradicted(": verification of this image FAILED")
@@ -74,7 +75,7 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 // its forms. One that `kpromo sigcheck` wrote later names no manifest and no source:
 // it says that somebody promoted this digest, and binds it to no version (rule 11).
 func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
-	if digest := p.text("digest"); digest != "" && digest != a.im.digest {
+	if digest := p.text("digest"); digest != "" && oci.Digest(digest) != a.im.digest {
 		return contradicted(", but it records the promotion of %.80s", digest)
 	}
 	if name := p.text("destination", "name"); name != "" && !a.names(name) {
@@ -126,7 +127,7 @@ func (a *attestations) subjectAllowed(rule trust.AttestationRule, name string) b
 		return a.names(name)
 	}
 	name, digest, pinned := strings.Cut(name, "@")
-	if pinned && digest != a.im.digest {
+	if pinned && oci.Digest(digest) != a.im.digest {
 		return false
 	}
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {

@@ -72,7 +72,7 @@ func (r *record) witness(im *image) witness {
 	case len(want) == 1 && want[0] == im.digest:
 		t.stance, t.detail = affirms, fmt.Sprintf("the promotion record and the manifest at the commit that it names list it as %s:%s", name, im.tag)
 	case len(want) > 0 && !slices.Contains(want, im.digest):
-		t.stance, t.detail = contradicts, fmt.Sprintf("the manifest that its promotion record names says that %s:%s is %s", name, im.tag, short(want[0]))
+		t.stance, t.detail = contradicts, fmt.Sprintf("the manifest that its promotion record names says that %s:%s is %s", name, im.tag, want[0].Short())
 	}
 	return t
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -32,7 +33,7 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 	unread := func(err error) signed {
 		c := r.failed(report.Signature, err)
 		if c.Reason == report.Absent {
-			c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), short(of.Digest))
+			c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), of.Digest.Short())
 			return signed{signature: c, reference: r.noReference("there is no signature to read it from"), absent: true, where: from.repository(ref)}
 		}
 		return signed{signature: c, reference: r.noReference("the signature could not be read")}
@@ -42,8 +43,8 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 		return unread(err)
 	}
 	through := func(m *registry.Manifest) signed {
-		look := &search{run: r, from: from, repository: of.Repository, digest: of.Digest, name: name, arch: arch, read: map[string][]byte{}}
-		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: m.Digest}
+		look := &search{run: r, from: from, repository: of.Repository, digest: of.Digest, name: name, arch: arch, read: map[oci.Digest][]byte{}}
+		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: string(m.Digest)}
 		if from.name != "" {
 			look.source.Fields = map[string]string{"from": from.name}
 		}
@@ -64,11 +65,12 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 
 // search goes through the layers of one ".sig" manifest.
 type search struct {
-	run                            *run
-	from                           source
-	repository, digest, name, arch string
-	source                         report.Evidence
-	read                           map[string][]byte // payloads, by digest
+	run                    *run
+	from                   source
+	digest                 oci.Digest
+	repository, name, arch string
+	source                 report.Evidence
+	read                   map[oci.Digest][]byte // payloads
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
@@ -257,7 +259,7 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 	logged := time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	out.signature = s.run.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
 	out.signature.Evidence = []report.Evidence{s.source, {
-		What: "signature", Source: s.source.Source, Digest: l.Payload,
+		What: "signature", Source: s.source.Source, Digest: string(l.Payload),
 		Fields: map[string]string{
 			report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: who,
 			report.FieldLogIndex: strconv.FormatInt(l.LogIndex, 10), report.FieldLogID: l.LogID, report.FieldLogged: logged,
@@ -270,7 +272,7 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
-	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: l.Payload,
+	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: string(l.Payload),
 		Fields: map[string]string{report.FieldReference: reference}}}
 	return out
 }
@@ -289,7 +291,7 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 		}
 		s.fetched++
 		var err error
-		if b, err = s.from.client.Blob(ctx, s.run.session.Policy.Images.Registry, s.repository, l.Payload, sigstore.MaxPayload); err != nil {
+		if b, err = s.from.client.Blob(ctx, s.run.in(s.repository).At(l.Payload), sigstore.MaxPayload); err != nil {
 			return nil, err
 		}
 		s.run.payloads.Learn(b)
@@ -306,7 +308,7 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 // One signature that satisfies every rule is enough, whatever else is there. If
 // there is none, a contradiction (a signature of the right identity that does
 // not verify) outweighs a lack, and what could not be read outweighs an absence.
-func (r *run) imageSignature(ctx context.Context, repository, digest, name, arch string) signed {
+func (r *run) imageSignature(ctx context.Context, repository string, digest oci.Digest, name, arch string) signed {
 	var out signed
 	for i, from := range r.sources() {
 		found := r.signatureAt(ctx, from, registry.Ref{Repository: repository, Digest: digest}, name, arch)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -14,7 +15,7 @@ type signed struct {
 
 	// The manifest that signature and reference were read from.
 	at        registry.Ref
-	manifest  string // digest
+	manifest  oci.Digest
 	mediaType string
 	size      int64
 }

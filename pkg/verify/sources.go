@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -42,8 +43,8 @@ func (s source) repository(ref registry.Ref) string {
 }
 
 // signatureRef is where the ".sig" signatures of a digest lie.
-func (r *run) signatureRef(repository, digest string) registry.Ref {
-	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: strings.Replace(digest, ":", "-", 1) + ".sig"}
+func (r *run) signatureRef(repository string, digest oci.Digest) registry.Ref {
+	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: digest.SignatureTag()}
 }
 
 // from says in a check's detail where its evidence lies, if that is not the registry.

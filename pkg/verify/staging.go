@@ -50,7 +50,7 @@ func (r *run) stagingFrom(ctx context.Context, from source, im *image) report.Ch
 func (r *run) noStaging(from source, ref registry.Ref, im *image, err error) report.Check {
 	c := r.failed(report.Staging, err)
 	if c.Reason == report.Absent {
-		c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), short(im.digest))
+		c.Detail = fmt.Sprintf("%s has no signature for %s", from.repository(ref), im.digest.Short())
 	}
 	return c
 }
@@ -98,7 +98,7 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 	if err := l.ReadEntry(); err != nil {
 		return say(report.Unknown, report.Malformed, "a signature by %s: %v", rule, err)
 	}
-	body, err := from.client.Blob(ctx, r.session.Policy.Images.Registry, im.name, l.Payload, sigstore.MaxPayload)
+	body, err := from.client.Blob(ctx, r.in(im.name).At(l.Payload), sigstore.MaxPayload)
 	if err != nil {
 		return r.failed(report.Staging, err)
 	}
@@ -116,7 +116,7 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
 	}
 	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
-	c.Evidence = []report.Evidence{{What: "staging signature", Digest: l.Payload, Fields: map[string]string{
+	c.Evidence = []report.Evidence{{What: "staging signature", Digest: string(l.Payload), Fields: map[string]string{
 		report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: rule, report.FieldReference: fmt.Sprintf("%.200s", reference)}}}
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -48,7 +49,7 @@ func TestStandInsWithoutNamesOfSingleArchitectures(t *testing.T) {
 			if err != nil || rep.Verdict() != report.Unknown {
 				t.Errorf("%s itself: %v %s", one, err, rep.Verdict())
 			}
-			child := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: version, Digest: w.Digest("kube-proxy-amd64:" + version)}
+			child := registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: version, Digest: oci.Digest(w.Digest("kube-proxy-amd64:" + version))}
 			rep, err = v.References(t.Context(), []registry.Ref{child})
 			if err != nil || rep.Verdict() != report.Verified {
 				t.Errorf("%s: %v %s\n%s", child, err, rep.Verdict(), failures(rep))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -159,7 +160,7 @@ func TestProvenanceOfAChild(t *testing.T) {
 		}
 		v := verifier(t, w)
 		v.Require = []string{report.Provenance}
-		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: repository, Digest: child}})
+		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: repository, Digest: oci.Digest(child)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +172,7 @@ func TestProvenanceOfAChild(t *testing.T) {
 		world.KrelProvenance(world.KrelBuilder, world.KrelBuildType), world.Signing{Identity: world.KrelStage})
 	v := verifier(t, w)
 	v.Require = []string{report.Provenance}
-	rep, _ := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest("kube-proxy-arm64:" + modern)}})
+	rep, _ := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(w.Digest("kube-proxy-arm64:" + modern))}})
 	if c, _ := rep.Results[len(rep.Results)-1].Check(report.Provenance); c.Verdict != refuted {
 		t.Errorf("of another image's child: %s %s", c.Verdict, c.Detail)
 	}
@@ -187,7 +188,7 @@ func TestSummaryOfAPlatformItself(t *testing.T) {
 	for _, tag := range []string{"", modern} {
 		v := verifier(t, w)
 		v.Require = []string{report.VSA}
-		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: tag, Digest: child}})
+		rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: tag, Digest: oci.Digest(child)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -9,12 +10,12 @@ import (
 // image is one image to examine: an index (or, for a digest that was asked for
 // by itself, a single manifest), its platforms, and their own repositories.
 type image struct {
-	name string // path in the registry, such as "kube-proxy" or "coredns/coredns"
-	tag  string // may be empty if pin is set
-	pin  string // digest that the caller demands, or empty
+	name string     // path in the registry, such as "kube-proxy" or "coredns/coredns"
+	tag  string     // may be empty if pin is set
+	pin  oci.Digest // digest that the caller demands, or empty
 	// platformPin is the digest that the caller demands of the one architecture
 	// in arches, or empty.
-	platformPin string
+	platformPin oci.Digest
 	version     release.Version // of the release it is said to belong to; zero if of none
 	core        bool            // built with the release: has per-arch repositories, and stands in its lists
 	arches      []string        // examine only these architectures; none means all
@@ -25,8 +26,8 @@ type image struct {
 	asked registry.Ref
 	// child is the digest that the caller demands of one platform, whichever it
 	// is, beside the tag of an index. That index is judged with it (rule 20).
-	child string
-	index string // of a child: the digest of the index that a document gave; empty is what the tag names
+	child oci.Digest
+	index oci.Digest // of a child: the digest of the index that a document gave; empty is what the tag names
 	// narrowed says that arches and oses are what a mirror holds, and not what the
 	// caller asked for.
 	narrowed bool
@@ -38,7 +39,8 @@ type image struct {
 	early map[string]func() (*registry.Manifest, error)
 
 	// What was found.
-	digest, mediaType string
+	digest            oci.Digest
+	mediaType         string
 	digestCheck       report.Check
 	signed            signed
 	platforms         []*platform
@@ -59,11 +61,11 @@ type platform struct {
 
 	digestCheck report.Check
 	signed      signed
-	diffIDs     []string              // of the config, uncompressed layers in order
-	layers      []string              // of the manifest, compressed layers in order
+	diffIDs     []oci.Digest          // of the config, uncompressed layers in order
+	layers      []oci.Digest          // of the manifest, compressed layers in order
 	blobs       []registry.Descriptor // the same
 	repository  string                // where they can be had
-	config      string                // digest
+	config      oci.Digest            // digest
 	absent      string                // name of its own that a stand-in does not have
 	attested    []report.Check        // of its own, if it was asked for itself
 
@@ -93,6 +95,11 @@ func (r *run) refOf(im *image) registry.Ref {
 	return ref
 }
 
+// in names a repository of the registry that the policy names.
+func (r *run) in(repository string) registry.Ref {
+	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository}
+}
+
 // own names the repository that an architecture of an image has for itself.
 func (r *run) own(im *image, arch string) registry.Ref {
 	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: im.name + "-" + arch, Tag: im.tag}
@@ -116,7 +123,7 @@ type record struct {
 }
 
 // children are the digests of its platforms.
-func (im *image) children() (out []string) {
+func (im *image) children() (out []oci.Digest) {
 	for _, p := range im.platforms {
 		out = append(out, p.desc.Digest)
 	}

@@ -3,6 +3,7 @@ package verify
 import (
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -13,8 +14,8 @@ type witness struct {
 	strength report.Strength
 	detail   string
 	source   string
-	digest   string   // of the document
-	tags     []string // that it gives the digest, where no tag was asked for
+	digest   oci.Digest // of the document
+	tags     []string   // that it gives the digest, where no tag was asked for
 }
 
 // stance is what a witness says of the question.
@@ -29,7 +30,7 @@ const (
 func (t witness) strong() bool { return t.strength != report.Carried }
 
 func (t witness) evidence() report.Evidence {
-	return report.Evidence{What: "claim", Source: t.source, Digest: t.digest, Strength: &t.strength, Fields: map[string]string{report.FieldSays: t.detail}}
+	return report.Evidence{What: "claim", Source: t.source, Digest: string(t.digest), Strength: &t.strength, Fields: map[string]string{report.FieldSays: t.detail}}
 }
 
 // pick returns the first witness that says so; of the affirming ones only those

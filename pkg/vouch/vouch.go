@@ -15,6 +15,7 @@ import (
 
 	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -131,7 +132,7 @@ func read(key, manifest, bundle []byte) (*Word, error) {
 		return nil, strictjson.Plain(err)
 	}
 	sum := sha256.Sum256(der)
-	v := &Word{published: map[string]string{}, key: report.Source{Digest: "sha256:" + hex.EncodeToString(sum[:])}}
+	v := &Word{published: map[string]string{}, key: report.Source{Digest: string(oci.FromHex(hex.EncodeToString(sum[:])))}}
 	for _, f := range m.Files {
 		if _, twice := v.published[f.URL]; twice {
 			return nil, fmt.Errorf("MANIFEST.json lists %.200q twice", f.URL)
@@ -232,12 +233,12 @@ func preAuth(payloadType string, payload []byte) []byte {
 
 // Published says whether the operator vouches that the document at a URL was
 // published with this digest ("sha256:<hex>"). A nil Word vouches for nothing.
-func (v *Word) Published(url, digest string) bool {
+func (v *Word) Published(url string, digest oci.Digest) bool {
 	if v == nil {
 		return false
 	}
 	sum, ok := v.published[url]
-	return ok && digest == "sha256:"+sum
+	return ok && digest == oci.FromHex(sum)
 }
 
 // Key is a public key as a report names it.

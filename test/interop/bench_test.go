@@ -20,6 +20,7 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	kregistry "github.com/kverify/kverify/pkg/registry"
 )
 
@@ -187,8 +188,8 @@ func newBench(t *testing.T, layer int) *bench {
 			continue
 		}
 		ref := outside + "/" + image + ":" + version
-		subject := kregistry.Ref{Host: outside, Repository: image, Digest: b.w.Digest(ref)}
-		statement := world.Statement(world.PredicatePromotion, world.PromotionRecord(ref, subject.Digest), outside+"/"+image, subject.Digest)
+		subject := kregistry.Ref{Host: outside, Repository: image, Digest: oci.Digest(b.w.Digest(ref))}
+		statement := world.Statement(world.PredicatePromotion, world.PromotionRecord(ref, string(subject.Digest)), outside+"/"+image, string(subject.Digest))
 		bundle := b.w.Sigstore().Attest(statement, world.Signing{Identity: world.KrelTrust}).Bundle("0.3")
 		digest := b.w.PutReferrer(ref, world.PredicatePromotion, bundle)
 		m, ok := b.w.Manifest(outside + "/" + image + "@" + digest)
@@ -196,11 +197,11 @@ func newBench(t *testing.T, layer int) *bench {
 			t.Fatal(digest)
 		}
 		for _, blob := range [][]byte{bundle, []byte("{}")} {
-			if _, err := c.PutBlob(t.Context(), outside, image, kregistry.Blob{Digest: sumOf(string(blob)), Size: int64(len(blob)), Open: opener(blob)}, "", 1); err != nil {
+			if _, err := c.PutBlob(t.Context(), subject, kregistry.Blob{Digest: oci.DigestOf(blob), Size: int64(len(blob)), Open: opener(blob)}, "", 1); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := c.PutManifest(t.Context(), kregistry.Ref{Host: outside, Repository: image, Digest: digest}, m.MediaType, m.Body); err != nil {
+		if _, err := c.PutManifest(t.Context(), kregistry.Ref{Host: outside, Repository: image, Digest: oci.Digest(digest)}, m.MediaType, m.Body); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.ListReferrer(t.Context(), subject, m.MediaType, m.Body); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -39,7 +40,7 @@ func parse(id, project, commit string, body []byte) (document, error) {
 	}
 	sum := sha256.Sum256(body)
 	return document{trust.CatalogueSource{
-		ID: id, Repository: repository, Path: pathOf(project), Commit: commit, Digest: "sha256:" + hex.EncodeToString(sum[:]),
+		ID: id, Repository: repository, Path: pathOf(project), Commit: commit, Digest: oci.FromHex(hex.EncodeToString(sum[:])),
 	}, project, p}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -66,7 +67,7 @@ func TestFromCommit(t *testing.T) {
 		{"pause", "3.9", "index", "pause:3.9"},
 		{"coredns/coredns", "v1.10.1", "index", "coredns/coredns:v1.10.1"},
 	} {
-		if r, ok := c.Row(want.image, want.tag, want.platform); !ok || r.Digest != w.Digest(want.ref) {
+		if r, ok := c.Row(want.image, want.tag, want.platform); !ok || r.Digest != oci.Digest(w.Digest(want.ref)) {
 			t.Errorf("%+v: %+v %v", want, r, ok)
 		}
 	}

@@ -4,6 +4,7 @@ package archive
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,7 @@ func (a *Archive) addUnknown(u layout.UnknownEntry, add func(string, layout.Want
 		if err != nil {
 			return err
 		}
-		return add(u.Path, layout.Want{Sha256: strings.TrimPrefix(u.Digest, "sha256:"), Size: info.Size()})
+		return add(u.Path, layout.Want{Sha256: cmp.Or(u.Digest.Hex(), string(u.Digest)), Size: info.Size()})
 	}
 	if u.Digest == "" {
 		return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -64,7 +65,7 @@ func (p *Plan) listFiles(ctx context.Context, found *layout.Manifest) error {
 	for i, res := range p.results {
 		origin := p.origins[i].String()
 		if res.Verdict() != report.Verified {
-			u := layout.UnknownEntry{Name: res.Subject, Release: p.request.Version.String(), Digest: res.Digest}
+			u := layout.UnknownEntry{Name: res.Subject, Release: p.request.Version.String(), Digest: oci.Digest(res.Digest)}
 			for _, c := range res.Checks {
 				if c.Required && c.Verdict != report.Verified && u.Detail == "" {
 					u.Detail = c.Name + ": " + c.Detail
@@ -255,15 +256,15 @@ func (m *Maker) documents(c *change, all *layout.Manifest, releases []string, do
 
 // heldLines says of a line of a promotion manifest whether it is about an image of
 // the mirror: by its digest, or by a tag that an image has here.
-func heldLines(m *layout.Manifest) func(name, digest string, tags []string) bool {
+func heldLines(m *layout.Manifest) func(name string, digest oci.Digest, tags []string) bool {
 	known := map[string]bool{}
-	note := func(full, digest string) {
+	note := func(full string, digest oci.Digest) {
 		ref, err := registry.ParseRef(full)
 		if err != nil {
 			return
 		}
 		name := release.PromotionName(ref.Repository)
-		known[name+"@"+digest] = true
+		known[name+"@"+string(digest)] = true
 		if ref.Tag != "" {
 			known[name+":"+ref.Tag] = true
 		}
@@ -274,8 +275,8 @@ func heldLines(m *layout.Manifest) func(name, digest string, tags []string) bool
 	for _, u := range m.Unknown {
 		note(u.Name, u.Digest)
 	}
-	return func(name, digest string, tags []string) bool {
-		return known[name+"@"+digest] || slices.ContainsFunc(tags, func(t string) bool { return known[name+":"+t] })
+	return func(name string, digest oci.Digest, tags []string) bool {
+		return known[name+"@"+string(digest)] || slices.ContainsFunc(tags, func(t string) bool { return known[name+":"+t] })
 	}
 }
 

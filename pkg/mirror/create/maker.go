@@ -235,7 +235,7 @@ func (m *Maker) fetchBlob(ctx context.Context, p *content, t *fetch.Transfer) (s
 		if p.body != nil {
 			return "saved", m.write(name, p.body)
 		}
-		part, err := m.Verifier.Registry.SaveBlob(ctx, p.host, p.repo, registry.Descriptor{Digest: p.digest, Size: p.size},
+		part, err := m.Verifier.Registry.SaveBlob(ctx, registry.Ref{Host: p.host, Repository: p.repo}, registry.Descriptor{Digest: p.digest, Size: p.size},
 			fetch.SaveRequest{Root: m.root, Name: name, Attempts: m.Attempts, Space: m.space, Progress: t})
 		if errors.Is(err, fetch.ErrBusy) {
 			select {
@@ -277,7 +277,7 @@ func (m *Maker) has(ctx context.Context, name string, p *content, t *fetch.Trans
 	if errors.Is(err, fetch.ErrNotRegular) || errors.Is(err, fs.ErrNotExist) {
 		return false, nil // another run is giving it its name
 	}
-	return err == nil && "sha256:"+sums.SHA256 == p.digest, err
+	return err == nil && sums.Digest() == p.digest, err
 }
 
 // write gives a file of the mirror its content at once.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // overlay answers from a mirror, while it is brought up to date, what it holds
@@ -77,7 +78,7 @@ func (k *overlay) place(u *url.URL) *url.URL {
 			kind, ref = parts[len(parts)-2], parts[len(parts)-1]
 		}
 		signature := strings.HasPrefix(ref, "sha256-") && strings.HasSuffix(ref, ".sig")
-		if kind != "blobs" && kind != "manifests" || !layout.IsDigest(ref) && !signature {
+		if kind != "blobs" && kind != "manifests" || !oci.Digest(ref).IsSHA256() && !signature {
 			return nil
 		}
 	case layout.HostFiles:

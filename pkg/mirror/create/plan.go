@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -72,11 +73,12 @@ func (i *Item) Skip() { i.skip() }
 
 // content is a blob or a manifest that something admitted names.
 type content struct {
-	digest, mediaType string
-	size              int64
-	host, repo        string
-	body              []byte // of manifests; what is larger is fetched
-	unpacked          layout.Unpacked
+	digest     oci.Digest
+	mediaType  string
+	size       int64
+	host, repo string
+	body       []byte // of manifests; what is larger is fetched
+	unpacked   layout.Unpacked
 }
 
 // Plan verifies what is wanted, and lists what has to be brought in.
@@ -111,7 +113,7 @@ func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
 	if p.Report.Verdict() == report.Refuted || p.Report.Verdict() == report.Unknown && !m.AllowUnknown {
 		return p, nil
 	}
-	pieces := map[string]*content{}
+	pieces := map[oci.Digest]*content{}
 	for _, im := range p.carried.Images {
 		if err := p.image(ctx, im, pieces); err != nil {
 			return nil, err
@@ -127,7 +129,7 @@ func (m *Maker) plan(ctx context.Context, w Request) (*Plan, error) {
 }
 
 // image takes over the names of an image, and everything that they name.
-func (p *Plan) image(ctx context.Context, im verify.AdmittedImage, pieces map[string]*content) error {
+func (p *Plan) image(ctx context.Context, im verify.AdmittedImage, pieces map[oci.Digest]*content) error {
 	releases := []string{p.request.Version.String()}
 	if im.Verdict != report.Verified {
 		u := layout.UnknownEntry{Name: im.Ref.String(), Release: p.request.Version.String(), Digest: im.Digest, Detail: im.Detail}
@@ -159,13 +161,13 @@ func (p *Plan) image(ctx context.Context, im verify.AdmittedImage, pieces map[st
 
 // follow reads a manifest that must have the digest, and collects what it
 // names. The platforms that are not wanted are returned.
-func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, pieces map[string]*content) (absent []string, err error) {
+func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest oci.Digest, pieces map[oci.Digest]*content) (absent []string, err error) {
 	m, err := p.maker.Verifier.Registry.Manifest(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	if m.Digest != digest {
-		return nil, &registry.DigestError{Subject: ref.String(), Want: digest, Got: m.Digest, Claim: "what was verified"}
+		return nil, &registry.DigestError{Subject: ref.String(), Want: string(digest), Got: string(m.Digest), Claim: "what was verified"}
 	}
 	pieces[digest] = &content{digest: digest, mediaType: m.MediaType, size: int64(len(m.Body)), body: m.Body}
 	if m.IsIndex() {
@@ -196,7 +198,7 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest string, piec
 	if !layout.IsConfig(img.Config.MediaType) {
 		return nil, nil
 	}
-	body, err := p.maker.Verifier.Registry.Blob(ctx, ref.Host, ref.Repository, img.Config.Digest, layout.MaxChecked)
+	body, err := p.maker.Verifier.Registry.Blob(ctx, ref.At(img.Config.Digest), layout.MaxChecked)
 	if err != nil {
 		return nil, err
 	}
@@ -226,9 +228,9 @@ func (p *Plan) wanted(platform *registry.Platform) bool {
 }
 
 func (p *Plan) blobItem(b *content) {
-	it := &Item{Name: b.repo + "@" + b.digest[:min(19, len(b.digest))], Size: b.size}
+	it := &Item{Name: b.repo + "@" + b.digest.Short(), Size: b.size}
 	if b.body != nil {
-		it.Name = b.digest[:min(19, len(b.digest))]
+		it.Name = b.digest.Short()
 	}
 	at := len(p.errs)
 	p.errs = append(p.errs, nil)

@@ -23,6 +23,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -59,9 +60,9 @@ func (p *Progress) Counts() (sent, total int64) { return p.sent.Load(), p.total.
 // A Name is what became of one name.
 type Name struct {
 	Ref    registry.Ref // in the mirror: a tag, or a digest that has no tag
-	Digest string
+	Digest oci.Digest
 	// Of is the digest that a signature or referrer is about; empty for an image.
-	Of    string
+	Of    oci.Digest
 	State State
 	Err   error // why it is not there; set exactly if State is Failed
 	// Note says what a person should know although it is there.
@@ -102,8 +103,8 @@ func (e *ConflictError) Error() string {
 // not all platforms.
 type SparseError struct {
 	Ref    registry.Ref
-	Absent []string // digests that the mirror does not hold
-	Err    error    // the registry's answer
+	Absent []oci.Digest // what the mirror does not hold
+	Err    error        // the registry's answer
 }
 
 func (e *SparseError) Error() string {
@@ -144,7 +145,10 @@ func Run(ctx context.Context, d *mirror.Dir, p Options) (*Result, error) {
 }
 
 // place is a digest in a repository, "host/path".
-type place struct{ repo, digest string }
+type place struct {
+	repo   string
+	digest oci.Digest
+}
 
 // run is one run of a push.
 type run struct {
@@ -182,10 +186,10 @@ type node struct {
 	layout.Descriptor
 	body     []byte
 	doc      layout.ManifestBlob
-	children []*node  // that the mirror holds
-	absent   []string // and those that it does not
-	height   int      // 0 for a manifest without children
-	err      error    // why it cannot be read
+	children []*node      // that the mirror holds
+	absent   []oci.Digest // and those that it does not
+	height   int          // 0 for a manifest without children
+	err      error        // why it cannot be read
 }
 
 // plan chooses the names, and walks to everything that they lead to.
@@ -228,7 +232,7 @@ func (j *run) add(repo string, pn *name) {
 }
 
 // reaches says whether something that was taken is a digest, or names it.
-func (j *run) reaches(repo, digest string) bool {
+func (j *run) reaches(repo string, digest oci.Digest) bool {
 	if j.nodes[place{repo, digest}] != nil {
 		return true
 	}
@@ -241,7 +245,7 @@ func (j *run) reaches(repo, digest string) bool {
 }
 
 // subject gives what a name is about, if it is about another one.
-func (j *run) subject(pn *name) string {
+func (j *run) subject(pn *name) oci.Digest {
 	if pn.entry.Tag != "" {
 		return layout.SubjectOfTag(pn.entry.Tag)
 	}
@@ -325,7 +329,7 @@ func (j *run) ask(ctx context.Context) {
 		case fewer:
 			n.Note = "the registry held some of these signatures"
 		case err == nil && !j.opts.Overwrite:
-			n.fail(&ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest})
+			n.fail(&ConflictError{Ref: n.Ref, Want: string(n.Digest), Have: string(have.Digest)})
 		case err == nil, fetch.Is(err, fetch.NotFound):
 		case fetch.Is(err, fetch.Forbidden), isWithheld(err): // some registries say so of a repository that is yet to be made, or of what is not signed yet
 			n.hidden = true
@@ -344,7 +348,7 @@ func (j *run) ask(ctx context.Context) {
 // aSignature is a layer of a manifest of signatures: what is signed, the
 // signature, its certificate and log entry.
 type aSignature struct {
-	digest string
+	digest oci.Digest
 	notes  map[string]string
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/push"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
@@ -325,7 +326,7 @@ func TestPushDamaged(t *testing.T) {
 		if _, err := c.Manifest(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: repo, Tag: "v1.27.2"}); !fetch.Is(err, fetch.NotFound) {
 			t.Errorf("%s: %v", repo, err)
 		}
-		if err := c.CheckBlob(t.Context(), "registry.k8s.io", repo, layer, int64(len(body)), 1); !fetch.Is(err, fetch.NotFound) {
+		if err := c.CheckBlob(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: repo}, registry.Descriptor{Digest: oci.Digest(layer), Size: int64(len(body))}, 1); !fetch.Is(err, fetch.NotFound) {
 			t.Errorf("%s: %v", repo, err)
 		}
 	}
@@ -437,10 +438,10 @@ func TestPushReferrers(t *testing.T) {
 				t.Errorf("api %v: %d requests for %d names: %q", api, len(asked), len(got.Names), asked)
 			}
 		}
-		list, err := reg.client().Referrers(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: w.Digest(proxyTag)})
+		list, err := reg.client().Referrers(t.Context(), registry.Ref{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: oci.Digest(w.Digest(proxyTag))})
 		var have []string
 		for _, d := range list {
-			have = append(have, d.Digest)
+			have = append(have, string(d.Digest))
 		}
 		slices.Sort(have)
 		slices.Sort(digests)

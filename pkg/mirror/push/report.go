@@ -18,7 +18,7 @@ func (c Name) In(registry string) string {
 	if c.Ref.Tag != "" {
 		return ref + ":" + c.Ref.Tag
 	}
-	return ref + "@" + c.Digest
+	return ref + "@" + string(c.Digest)
 }
 
 // Report says of every copy what was proved: of an image what judged, the
@@ -39,9 +39,9 @@ func (p *Result) Report(judged report.Report, there string) report.Report {
 	}
 	told := map[string]string{} // of each cause the first name that failed for it
 	for _, c := range p.Names {
-		res := report.Result{Subject: c.In(there), Kind: "image", Digest: c.Digest, SeenAs: []string{c.Ref.String()}}
+		res := report.Result{Subject: c.In(there), Kind: "image", Digest: string(c.Digest), SeenAs: []string{c.Ref.String()}}
 		check := report.Check{Name: report.Digest, Required: true, Detail: c.detail(), Evidence: []report.Evidence{
-			{What: "manifest", Source: c.In(there), Digest: c.Digest},
+			{What: "manifest", Source: c.In(there), Digest: string(c.Digest)},
 		}}
 		check.Verdict, check.Reason = c.verdict()
 		if c.Err != nil {
@@ -56,7 +56,7 @@ func (p *Result) Report(judged report.Report, there string) report.Report {
 			continue
 		}
 		res.Checks = append(res.Checks, check)
-		if of, ok := proof[c.Digest]; ok && c.Of == "" {
+		if of, ok := proof[string(c.Digest)]; ok && c.Of == "" {
 			res.Release, res.Platform = of.Release, of.Platform
 			for _, k := range of.Checks {
 				if k.Name != report.Digest {

@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -27,7 +28,7 @@ type blob struct {
 
 // blobsToSend collects the blobs of the names that are to be written.
 func (j *run) blobsToSend() []*blob {
-	all := map[string]*blob{}
+	all := map[oci.Digest]*blob{}
 	for _, n := range j.toWrite() {
 		for _, b := range n.doc.Blobs() {
 			f := all[b.Digest]
@@ -112,7 +113,7 @@ func (j *run) upload(ctx context.Context) {
 	})
 }
 
-func (j *run) record(repo, digest string, err error) {
+func (j *run) record(repo string, digest oci.Digest, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.done[place{repo, digest}] = err
@@ -128,7 +129,8 @@ func (j *run) put(ctx context.Context, repo, from string, b layout.Descriptor) e
 			from = ""
 		}
 	}
-	way, err := j.opts.To.PutBlob(ctx, host, path, registry.Blob{
+	in := registry.Ref{Host: host, Repository: path}
+	way, err := j.opts.To.PutBlob(ctx, in, registry.Blob{
 		Digest: b.Digest, Size: b.Size, Sent: &j.opts.Progress.sent,
 		Open: func() (io.ReadCloser, error) {
 			f, _, err := layout.OpenFile(j.dir.FS(), layout.BlobPath(b.Digest))
@@ -148,7 +150,7 @@ func (j *run) put(ctx context.Context, repo, from string, b layout.Descriptor) e
 		j.opts.Progress.total.Add(-b.Size)
 	}
 	back := func(ctx context.Context) error {
-		return j.opts.To.CheckBlob(ctx, host, path, b.Digest, b.Size, j.opts.Attempts)
+		return j.opts.To.CheckBlob(ctx, in, registry.Descriptor{Digest: b.Digest, Size: b.Size}, j.opts.Attempts)
 	}
 	if err = back(ctx); isWithheld(err) {
 		j.later(place{repo, b.Digest}, back)
@@ -271,7 +273,7 @@ func (j *run) writeManifest(ctx context.Context, ref registry.Ref, n *node, mayW
 			return fmt.Errorf("it was sent and cannot be read back: %w", err)
 		}
 		if there.Digest != n.place.digest {
-			return &registry.DigestError{Subject: ref.String(), Want: n.place.digest, Got: there.Digest, Claim: "what was sent"}
+			return &registry.DigestError{Subject: ref.String(), Want: string(n.place.digest), Got: string(there.Digest), Claim: "what was sent"}
 		}
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -118,7 +119,7 @@ func (j *run) readBack(ctx context.Context) {
 	for p := range j.unread {
 		at = append(at, p)
 	}
-	slices.SortFunc(at, func(a, b place) int { return strings.Compare(a.repo+"@"+a.digest, b.repo+"@"+b.digest) })
+	slices.SortFunc(at, func(a, b place) int { return strings.Compare(a.repo+"@"+string(a.digest), b.repo+"@"+string(b.digest)) })
 	errs := make([]error, len(at))
 	par.Map(ctx, len(at), j.opts.Jobs, func(ctx context.Context, i int) { errs[i] = j.unread[at[i]](ctx) },
 		func(i int) { errs[i] = context.Cause(ctx) })
@@ -146,7 +147,7 @@ func (j *run) whole(n *name) error {
 		return err
 	}
 	repo := n.entry.Host + "/" + n.entry.Repo
-	open, seen := j.tree(n.node, nil), map[string]bool{}
+	open, seen := j.tree(n.node, nil), map[oci.Digest]bool{}
 	for len(open) > 0 {
 		digest := open[0]
 		open = open[1:]
@@ -180,7 +181,7 @@ func (j *run) below(n *node) error {
 }
 
 // tree adds a manifest's digest and those below it to a list.
-func (j *run) tree(n *node, list []string) []string {
+func (j *run) tree(n *node, list []oci.Digest) []oci.Digest {
 	list = append(list, n.place.digest)
 	for _, c := range n.children {
 		list = j.tree(c, list)
@@ -197,7 +198,7 @@ func (j *run) again(ctx context.Context, n *name) (done bool, err error) {
 	case err == nil && have.Digest == n.Digest:
 		return true, nil
 	case err == nil && !j.opts.Overwrite:
-		return false, &ConflictError{Ref: n.Ref, Want: n.Digest, Have: have.Digest}
+		return false, &ConflictError{Ref: n.Ref, Want: string(n.Digest), Have: string(have.Digest)}
 	case errors.As(err, &request) && request.Status == http.StatusPreconditionFailed && !j.opts.Overwrite: // it is there, whatever it is
 		return false, &WithheldError{Ref: n.Ref, Err: err}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -226,7 +227,7 @@ func (r *blockReader) load(block, start, size int64) error {
 		return err
 	}
 	if sha256.Sum256(part) != r.sums[block] {
-		return &layout.CorruptError{Path: r.name, Want: "sha256:" + r.want.Sha256, Got: fmt.Sprintf("other bytes at %d", start)}
+		return &layout.CorruptError{Path: r.name, Want: string(oci.FromHex(r.want.Sha256)), Got: fmt.Sprintf("other bytes at %d", start)}
 	}
 	r.loaded = block
 	return nil

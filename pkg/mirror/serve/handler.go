@@ -17,6 +17,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -259,7 +260,7 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 		// What a digest names never changes; a name may.
 		w.Header().Set("ETag", `"sha256:`+a.SHA256+`"`)
 		w.Header().Set("Cache-Control", "no-cache")
-		if strings.HasSuffix(req.URL.Path, "/sha256:"+a.SHA256) {
+		if strings.HasSuffix(req.URL.Path, "/"+string(oci.FromHex(a.SHA256))) {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 	}

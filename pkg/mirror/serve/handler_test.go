@@ -22,6 +22,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -52,8 +53,8 @@ func (t tree) manifest(index, image string) string {
 		}
 	}
 	out, _ := json.Marshal(entry{"schemaVersion": 1, "files": files, "images": []entry{
-		{"name": "registry.k8s.io/kube-proxy:v1.27.2", "digest": index, "size": len(t[layout.BlobPath(index)]), "mediaType": listType},
-		{"name": "registry.k8s.io/kube-proxy-amd64:v1.27.2", "digest": image, "size": len(t[layout.BlobPath(image)]), "mediaType": imageType},
+		{"name": "registry.k8s.io/kube-proxy:v1.27.2", "digest": index, "size": len(t[layout.BlobPath(oci.Digest(index))]), "mediaType": listType},
+		{"name": "registry.k8s.io/kube-proxy-amd64:v1.27.2", "digest": image, "size": len(t[layout.BlobPath(oci.Digest(image))]), "mediaType": imageType},
 	}})
 	return string(out)
 }
@@ -251,7 +252,7 @@ func TestServePages(t *testing.T) {
 	for i := range 7 {
 		tag := fmt.Sprintf("v1.%d.0", i)
 		want = append(want, tag)
-		list = append(list, desc(listType, index, len(files[layout.BlobPath(index)]), fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)))
+		list = append(list, desc(listType, index, len(files[layout.BlobPath(oci.Digest(index))]), fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)))
 	}
 	_ = image
 	files["oci/index.json"] = `{"schemaVersion":2,"manifests":[` + strings.Join(list, ",") + `]}`
@@ -281,16 +282,16 @@ func TestServePages(t *testing.T) {
 // TestServeReferrers holds the descriptors and the filter of the referrers' list.
 func TestServeReferrers(t *testing.T) {
 	files, index, _, config, _ := sample()
-	subject := desc(listType, index, len(files[layout.BlobPath(index)]), "")
+	subject := desc(listType, index, len(files[layout.BlobPath(oci.Digest(index))]), "")
 	const ociType = "application/vnd.oci.image.manifest.v1+json"
-	conf := desc("application/vnd.oci.empty.v1+json", config, len(files[layout.BlobPath(config)]), "")
+	conf := desc("application/vnd.oci.empty.v1+json", config, len(files[layout.BlobPath(oci.Digest(config))]), "")
 	a, aSize := files.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json","config":%s,"layers":[],"subject":%s,"annotations":{"a":"b"}}`, ociType, conf, subject))
 	b, bSize := files.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[],"subject":%s,"annotations":{"long":%q}}`, ociType, conf, subject, strings.Repeat("x", layout.MaxAnnotations)))
 	named := func(tag string) string {
 		return fmt.Sprintf(`,"annotations":{"org.opencontainers.image.ref.name":"registry.k8s.io/kube-proxy:%s"}`, tag)
 	}
 	files["oci/index.json"] = fmt.Sprintf(`{"schemaVersion":2,"manifests":[%s,%s,%s]}`,
-		desc(listType, index, len(files[layout.BlobPath(index)]), named("v1.27.2")), desc(ociType, a, aSize, named("a")), desc(ociType, b, bSize, named("b")))
+		desc(listType, index, len(files[layout.BlobPath(oci.Digest(index))]), named("v1.27.2")), desc(ociType, a, aSize, named("a")), desc(ociType, b, bSize, named("b")))
 	base, _, _, _ := serveTree(t, files)
 	for filter, want := range map[string][]string{
 		"":                                  {a, b},
@@ -388,12 +389,12 @@ func TestServeDamage(t *testing.T) {
 	files, _, image, config, layer := listedSample()
 	targets := map[string]string{ // address to file
 		"/dl.k8s.io/" + bigPath:                  "files/dl.k8s.io/" + bigPath,
-		"/v2/kube-proxy/blobs/" + layer:          layout.BlobPath(layer),
-		"/v2/kube-proxy/blobs/" + config:         layout.BlobPath(config),
-		"/v2/kube-proxy/manifests/" + image:      layout.BlobPath(image),
+		"/v2/kube-proxy/blobs/" + layer:          layout.BlobPath(oci.Digest(layer)),
+		"/v2/kube-proxy/blobs/" + config:         layout.BlobPath(oci.Digest(config)),
+		"/v2/kube-proxy/manifests/" + image:      layout.BlobPath(oci.Digest(image)),
 		"/dl.k8s.io/release/stable-1.27.txt":     "files/dl.k8s.io/release/stable-1.27.txt",
 		"/v1.27.2/release":                       "files/dl.k8s.io/release/v1.27.2/kubernetes-release.spdx",
-		"/v2/kube-proxy-amd64/manifests/v1.27.2": layout.BlobPath(image),
+		"/v2/kube-proxy-amd64/manifests/v1.27.2": layout.BlobPath(oci.Digest(image)),
 	}
 	for address, name := range targets {
 		for _, warm := range []bool{false, true} {
@@ -593,8 +594,8 @@ func TestServeParallel(t *testing.T) {
 		wg.Go(func() {
 			for path, want := range map[string]string{
 				"/dl.k8s.io/" + bigPath:            bigFile,
-				"/v2/kube-proxy/blobs/" + layer:    files[layout.BlobPath(layer)],
-				"/v2/kube-proxy/manifests/v1.27.2": files[layout.BlobPath(index)],
+				"/v2/kube-proxy/blobs/" + layer:    files[layout.BlobPath(oci.Digest(layer))],
+				"/v2/kube-proxy/manifests/v1.27.2": files[layout.BlobPath(oci.Digest(index))],
 			} {
 				from := i * 1000 % len(want)
 				resp, body, err := ask(t, "GET", base, path, map[string]string{"Range": fmt.Sprintf("bytes=%d-", from)})

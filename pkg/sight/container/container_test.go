@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/sight/container"
 )
@@ -44,7 +45,7 @@ func told(t *testing.T, c sight.Copy) string {
 				word += " absent"
 			default:
 				got, err := n.Blob.Read(t.Context())
-				if err != nil || got.Digest != n.Blob.Digest || got.Digest != sum(n.Bytes) {
+				if err != nil || got.Digest != n.Blob.Digest || got.Digest != oci.Digest(sum(n.Bytes)) {
 					t.Errorf("%s: %+v, %v", n.Blob.Entry, got, err)
 				}
 			}
@@ -74,7 +75,7 @@ func filesystem(t *testing.T, n sight.Node) string {
 		t.Errorf("config %s: %v", n.Config.Entry, err)
 	}
 	content, err := n.Config.Read(t.Context())
-	if err != nil || content.Digest != sum(n.ConfigBytes) {
+	if err != nil || content.Digest != oci.Digest(sum(n.ConfigBytes)) {
 		t.Errorf("config %s: %+v, %v", n.Config.Entry, content, err)
 	}
 	var ids []string
@@ -86,7 +87,7 @@ func filesystem(t *testing.T, n sight.Node) string {
 		if l.Digest != "" && content.Digest != l.Digest {
 			t.Errorf("layer %s: %s", l.Digest, content.Digest)
 		}
-		ids = append(ids, content.Unpacked)
+		ids = append(ids, string(content.Unpacked))
 	}
 	if !slices.Equal(ids, config.Rootfs.IDs) {
 		t.Errorf("layers %v, the config has %v", ids, config.Rootfs.IDs)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kverify/kverify/internal/bounds"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -36,16 +37,16 @@ func (c *Container) readStore(ctx context.Context, d *folder) error {
 		if err != nil {
 			continue
 		}
-		roots = append(roots, registry.Descriptor{MediaType: mediaType, Digest: "sha256:" + name, Size: e.size})
+		roots = append(roots, registry.Descriptor{MediaType: mediaType, Digest: oci.FromHex(name), Size: e.size})
 		if index, _, err := registry.ParseManifest(mediaType, text); err == nil && index != nil {
 			for _, m := range index.Manifests {
-				below[m.Digest] = true
+				below[string(m.Digest)] = true
 			}
 		}
 	}
 	t := newTree(c, inBlobs)
 	for _, root := range roots {
-		if below[root.Digest] {
+		if below[string(root.Digest)] {
 			continue
 		}
 		if err := t.add(ctx, blobsFolder, root, nil); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -14,6 +13,7 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sight"
 )
 
@@ -117,7 +117,7 @@ func hashAll(ctx context.Context, r io.Reader, size int64, all *allowance) (sigh
 			return sight.Content{}, source.err
 		}
 	}
-	c.Digest, c.Size = digestOf(raw), raw.n
+	c.Digest, c.Size = oci.FromHash(raw), raw.n
 	if c.Packed == layer.Plain {
 		c.Unpacked = c.Digest
 	}
@@ -139,11 +139,11 @@ func unpack(c *sight.Content, packed io.Reader, size int64, all *allowance) {
 	case err != nil:
 		c.Err = err
 	case s.Members == 1:
-		c.Unpacked = digestOf(sum)
+		c.Unpacked = oci.FromHash(sum)
 	case s.Members == 0:
 		c.Err = errors.New("nothing is packed in it")
 	default:
-		c.Joined = digestOf(sum)
+		c.Joined = oci.FromHash(sum)
 		c.Err = fmt.Errorf("it is %d streams, of which some readers read only the first", s.Members)
 	}
 }
@@ -158,8 +158,6 @@ func (c *counter) Write(p []byte) (int, error) {
 	c.n += int64(len(p))
 	return c.Hash.Write(p)
 }
-
-func digestOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 // onlyReader hides other methods, so that what reads it uses its own buffer.
 type onlyReader struct{ io.Reader }

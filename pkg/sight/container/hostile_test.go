@@ -18,6 +18,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/sight/container"
 )
@@ -203,10 +204,10 @@ func TestLayersThatAreNotOneStream(t *testing.T) {
 			s.add("manifest.json", []byte(`[{"Config":"c.json","RepoTags":null,"Layers":["l.tar"]}]`))
 			box := open(t, writeFile(t, pack(s.tar())))
 			got, err := box.Copies()[0].Root.Layers[0].Read(t.Context())
-			if err != nil || got.Digest != sum(c.data) || got.Size != int64(len(c.data)) {
+			if err != nil || got.Digest != oci.Digest(sum(c.data)) || got.Size != int64(len(c.data)) {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
-			if (got.Unpacked == "") != (c.say != "") || (got.Err != nil) != (c.say != "") || got.Joined != c.joined || got.SecondTable != c.table {
+			if (got.Unpacked == "") != (c.say != "") || (got.Err != nil) != (c.say != "") || got.Joined != oci.Digest(c.joined) || got.SecondTable != c.table {
 				t.Errorf("%s: %+v", name, got)
 			}
 			if got.Err != nil && !strings.Contains(got.Err.Error(), c.say) {
@@ -239,7 +240,7 @@ func TestMediaTypesOfLayers(t *testing.T) {
 		s.blob(i.config)
 		s.blob(i.packed[0])
 		got, err := open(t, s.folder(t)).Copies()[0].Root.Layers[0].Read(t.Context())
-		if err != nil || (got.Unpacked == sum(i.layers[0])) != fine || (got.Err == nil) != fine || got.Digest != sum(i.packed[0]) || !got.SecondTable {
+		if err != nil || (got.Unpacked == oci.Digest(sum(i.layers[0]))) != fine || (got.Err == nil) != fine || got.Digest != oci.Digest(sum(i.packed[0])) || !got.SecondTable {
 			t.Errorf("%s: %+v, %v", mediaType, got, err)
 		}
 	}
@@ -277,7 +278,7 @@ func TestWrongNodes(t *testing.T) {
 	}
 	// Other bytes under a digest's name are for who reads the copy to see.
 	root := open(t, good.with(at, arm.manifest).folder(t)).Copies()[0].Root.Children[0]
-	if got, err := root.Blob.Read(t.Context()); err != nil || got.Digest != sum(arm.manifest) || root.Blob.Digest != sum(proxy.manifest) {
+	if got, err := root.Blob.Read(t.Context()); err != nil || got.Digest != oci.Digest(sum(arm.manifest)) || root.Blob.Digest != oci.Digest(sum(proxy.manifest)) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/sight"
 )
@@ -33,8 +34,9 @@ type tree struct {
 }
 
 type known struct {
-	digest, mediaType string
-	depth             int
+	digest    oci.Digest
+	mediaType string
+	depth     int
 }
 
 // grown is a node with what is below it counted.
@@ -256,13 +258,11 @@ func (t *tree) blob(d registry.Descriptor, isLayer bool) (sight.Blob, *entry, er
 }
 
 func (t *tree) find(d registry.Descriptor, manifest bool) (*entry, error) {
-	return t.c.find(t.where(hexOf(d.Digest), manifest))
+	return t.c.find(t.where(d.Digest.Hex(), manifest))
 }
 
-func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
-
 func (t *tree) absent(d registry.Descriptor, manifest bool) sight.Blob {
-	return sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType, Annotations: d.Annotations, Entry: t.where(hexOf(d.Digest), manifest)}
+	return sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType, Annotations: d.Annotations, Entry: t.where(d.Digest.Hex(), manifest)}
 }
 
 // readDirManifest reads manifest.json of a directory of skopeo's: a manifest, or an
@@ -285,7 +285,7 @@ func (c *Container) readDirManifest(ctx context.Context, e *entry) error {
 		switch {
 		case !manifest:
 			return hex
-		case hex == hexOf(content.Digest):
+		case hex == content.Digest.Hex():
 			return manifestFile
 		}
 		return hex + ".manifest.json"

@@ -1,15 +1,14 @@
 package layout
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // maxNodes bounds what the names of one repository may reach: a thousand
@@ -35,13 +34,13 @@ type Node struct {
 
 // Reached holds every digest that a repository may answer for.
 type Reached struct {
-	Nodes  map[string]*Node
+	Nodes  map[oci.Digest]*Node
 	Damage error // the first manifest that could not be followed
 }
 
 // Walk follows descriptors from the given roots to everything below them.
 func Walk(fsys fs.FS, roots []Descriptor) Reached {
-	all := Reached{Nodes: map[string]*Node{}}
+	all := Reached{Nodes: map[oci.Digest]*Node{}}
 	note := func(err error) {
 		if all.Damage == nil {
 			all.Damage = err
@@ -129,13 +128,14 @@ func ParseManifestBlob(body []byte) (m ManifestBlob, err error) {
 	return m, nil
 }
 
+// Want is what the bytes must be. A digest that is invalid is what no bytes have.
 func (d Descriptor) Want() Want {
-	return Want{Sha256: strings.TrimPrefix(d.Digest, "sha256:"), Size: d.Size}
+	return Want{Sha256: cmp.Or(d.Digest.Hex(), string(d.Digest)), Size: d.Size}
 }
 
 // A referrer is a manifest that says what it refers to.
 type referrer struct {
-	Subject      string // digest
+	Subject      oci.Digest
 	ArtifactType string
 	Annotations  map[string]string
 }
@@ -162,15 +162,14 @@ func (m ManifestBlob) refers() *referrer {
 }
 
 // BlobsBelow are the paths of the blobs that a digest reaches, whether or not a name does.
-func BlobsBelow(fsys fs.FS, digest string, depth int) map[string]bool {
+func BlobsBelow(fsys fs.FS, digest oci.Digest, depth int) map[string]bool {
 	out := map[string]bool{BlobPath(digest): true}
 	body, err := ReadFile(fsys, BlobPath(digest), Want{}, MaxChecked)
 	if err != nil || depth > 2 {
 		return out
 	}
-	sum := sha256.Sum256(body)
 	m, err := ParseManifestBlob(body)
-	if err != nil || "sha256:"+hex.EncodeToString(sum[:]) != digest {
+	if err != nil || oci.DigestOf(body) != digest {
 		return out
 	}
 	for _, c := range m.Manifests {

@@ -2,13 +2,13 @@ package layout
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/kverify/kverify/internal/layer"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 )
 
@@ -19,8 +19,8 @@ const maxLayer = 16 << 30
 // A LayerError says that a layer does not unpack to what the config of its
 // image says.
 type LayerError struct {
-	Digest    string // of the layer
-	Want, Got string // diff_id of the config, and of the bytes
+	Digest    oci.Digest // of the layer
+	Want, Got string     // diff_id of the config, and of the bytes
 }
 
 func (e *LayerError) Error() string {
@@ -30,16 +30,16 @@ func (e *LayerError) Error() string {
 // Unpacked says what a layer must unpack to.
 type Unpacked struct {
 	MediaType string
-	DiffIDs   []string // from the configs that name it; normally one
+	DiffIDs   []oci.Digest // from the configs that name it; normally one
 }
 
 // LayersOf joins the layers of an image with the diff_ids of its config. What
 // is not an image of a file system has none.
-func LayersOf(img *registry.Image, config *registry.Config) (map[string]Unpacked, error) {
+func LayersOf(img *registry.Image, config *registry.Config) (map[oci.Digest]Unpacked, error) {
 	if len(config.DiffIDs) != len(img.Layers) {
 		return nil, fmt.Errorf("the config names %d layers, the manifest %d", len(config.DiffIDs), len(img.Layers))
 	}
-	out := map[string]Unpacked{}
+	out := map[oci.Digest]Unpacked{}
 	for i, l := range img.Layers {
 		if !strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs.") && !strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer.") {
 			continue // a signature's payload, whose manifest has the shape of an image's
@@ -61,7 +61,7 @@ func IsConfig(mediaType string) bool {
 // without diffIDs hashes them packed alone. The error is one of reading, or a
 // [*LayerError], or wraps [layer.ErrType]; whether the digest is right the caller
 // says, and first.
-func HashLayer(r io.Reader, digest string, want Unpacked) (sum string, err error) {
+func HashLayer(r io.Reader, digest oci.Digest, want Unpacked) (sum oci.Digest, err error) {
 	packed := sha256.New()
 	read := &readErrors{r: r}
 	source := io.TeeReader(read, packed)
@@ -75,7 +75,7 @@ func HashLayer(r io.Reader, digest string, want Unpacked) (sum string, err error
 	if read.err != nil { // by which unpacking ended: not what the bytes are, but that they could not be read
 		return "", read.err
 	}
-	return "sha256:" + hex.EncodeToString(packed.Sum(nil)), err
+	return oci.FromHash(packed), err
 }
 
 // readErrors remembers the first error of a reader that is not its end.
@@ -92,27 +92,27 @@ func (r *readErrors) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func unpack(source io.Reader, digest string, want Unpacked) error {
+func unpack(source io.Reader, digest oci.Digest, want Unpacked) error {
 	plain, err := layer.Decompress(source, want.MediaType)
 	if errors.Is(err, layer.ErrType) {
 		return fmt.Errorf("%s: %w", digest, err)
 	}
 	if err != nil {
-		return &LayerError{Digest: digest, Want: want.DiffIDs[0], Got: "nothing (" + err.Error() + ")"}
+		return &LayerError{Digest: digest, Want: string(want.DiffIDs[0]), Got: "nothing (" + err.Error() + ")"}
 	}
 	defer func() { _ = plain.Close() }()
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(plain, maxLayer+1))
 	if err != nil {
-		return &LayerError{Digest: digest, Want: want.DiffIDs[0], Got: "nothing (" + err.Error() + ")"}
+		return &LayerError{Digest: digest, Want: string(want.DiffIDs[0]), Got: "nothing (" + err.Error() + ")"}
 	}
 	if n > maxLayer {
 		return fmt.Errorf("%s: it unpacks to more than %d bytes: %w", digest, int64(maxLayer), ErrTooLarge)
 	}
-	got := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	got := oci.FromHash(h)
 	for _, id := range want.DiffIDs {
 		if id != got {
-			return &LayerError{Digest: digest, Want: id, Got: got}
+			return &LayerError{Digest: digest, Want: string(id), Got: string(got)}
 		}
 	}
 	return nil

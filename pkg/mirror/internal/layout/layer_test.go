@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/kverify/kverify/internal/layer"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // A layer that is read by a check of contents can be carried: both know the same
@@ -38,8 +39,8 @@ func TestZstdLayerIsCarried(t *testing.T) {
 		"under a gzip's type":  {"application/vnd.oci.image.layer.v1.tar+gzip", hash(content), packed, func(err error) bool { return errors.As(err, &differs) }},
 		"unpacked, and a .tar": {"application/vnd.oci.image.layer.v1.tar", hash(content), content, func(err error) bool { return err == nil }},
 	} {
-		got, err := HashLayer(bytes.NewReader(tt.packed), hash(tt.packed), Unpacked{tt.mediaType, []string{tt.diffID}})
-		if !tt.right(err) || got != hash(tt.packed) {
+		got, err := HashLayer(bytes.NewReader(tt.packed), oci.Digest(hash(tt.packed)), Unpacked{tt.mediaType, []oci.Digest{oci.Digest(tt.diffID)}})
+		if !tt.right(err) || got != oci.Digest(hash(tt.packed)) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // The files of a mirror that are not content.
@@ -87,9 +89,9 @@ func StartsWithVersion(path string) bool {
 	return ok && len(first) > 1 && first[0] == 'v' && first[1] >= '0' && first[1] <= '9'
 }
 
-// BlobPath is where the layout keeps a digest that passed isDigest.
-func BlobPath(digest string) string {
-	return "oci/blobs/sha256/" + strings.TrimPrefix(digest, "sha256:")
+// BlobPath is where the layout keeps a digest; of one that is invalid it is no file.
+func BlobPath(digest oci.Digest) string {
+	return "oci/blobs/sha256/" + digest.Hex()
 }
 
 // FilePath is where a mirror keeps the canonical URL.
@@ -110,27 +112,19 @@ var Sidecars = []string{"", ".sha256", ".sha512", ".sig", ".cert", BundleSuffix}
 
 // SubjectOfTag gives the digest that a tag of signatures or of referrers is about:
 // "sha256-<hex>.sig" and its like, or "sha256-<hex>" alone.
-func SubjectOfTag(tag string) string {
+func SubjectOfTag(tag string) oci.Digest {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
-	if !ok || len(hex) < 64 || !IsHex(hex[:64]) || len(hex) > 64 && hex[64] != '.' {
+	if !ok || len(hex) < 64 || len(hex) > 64 && hex[64] != '.' {
 		return ""
 	}
-	return "sha256:" + hex[:64]
-}
-
-func IsDigest(s string) bool {
-	rest, ok := strings.CutPrefix(s, "sha256:")
-	return ok && IsHex(rest)
+	if d := oci.FromHex(hex[:64]); d.IsSHA256() {
+		return d
+	}
+	return ""
 }
 
 // IsHex reports whether s is the 64 lower-case hexadecimal digits of a SHA-256.
-func IsHex(s string) bool {
-	if len(s) != 64 || strings.ToLower(s) != s {
-		return false
-	}
-	_, err := hex.DecodeString(s)
-	return err == nil
-}
+func IsHex(s string) bool { return oci.FromHex(s).IsSHA256() }
 
 // WithoutPath takes off the operation and the path, which the caller names better.
 func WithoutPath(err error) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -35,7 +36,7 @@ type Listing struct {
 // Descriptor is an OCI descriptor, as far as the mirror follows it.
 type Descriptor struct {
 	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
+	Digest      oci.Digest        `json:"digest"`
 	Size        int64             `json:"size"`
 	URLs        []string          `json:"urls"`
 	Annotations map[string]string `json:"annotations"`
@@ -44,7 +45,7 @@ type Descriptor struct {
 // Check returns what is wrong with a descriptor that comes from a file.
 func (d Descriptor) Check() error {
 	switch {
-	case !IsDigest(d.Digest):
+	case !d.Digest.IsSHA256():
 		return fmt.Errorf("digest %q is not sha256:<64 hex digits>", d.Digest)
 	case d.Size < 0:
 		return fmt.Errorf("%s: negative size %d", d.Digest, d.Size)
@@ -109,8 +110,9 @@ func ParseManifest(body []byte) (*Listing, error) {
 
 // A name is one entry of oci/index.json.
 type Name struct {
-	Host, Repo, Tag, Digest string // tag or digest
-	Target                  Descriptor
+	Host, Repo, Tag string
+	Digest          oci.Digest // where there is no tag
+	Target          Descriptor
 }
 
 // ParseIndex reads oci/index.json: one descriptor a name, and a name on every
@@ -158,7 +160,7 @@ func ParseIndex(body []byte) ([]Name, error) {
 
 func (n Name) String() string {
 	if n.Digest != "" {
-		return n.Host + "/" + n.Repo + "@" + n.Digest
+		return n.Host + "/" + n.Repo + "@" + string(n.Digest)
 	}
 	return n.Host + "/" + n.Repo + ":" + n.Tag
 }
@@ -171,8 +173,8 @@ func SplitName(full string) (n Name, ok bool) {
 	}
 	n.Host = host
 	if repo, digest, at := strings.Cut(rest, "@"); at {
-		n.Repo, n.Digest = repo, digest
-		return n, isRepository(repo) && IsDigest(digest)
+		n.Repo, n.Digest = repo, oci.Digest(digest)
+		return n, isRepository(repo) && n.Digest.IsSHA256()
 	}
 	i := strings.LastIndexByte(rest, ':')
 	if i < 0 {

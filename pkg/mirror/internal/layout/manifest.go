@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -44,16 +45,16 @@ type Scope struct {
 
 // ImageEntry is a name of oci/index.json.
 type ImageEntry struct {
-	Name      string   `json:"name"` // such as "registry.k8s.io/kube-proxy:v1.27.2"
-	Digest    string   `json:"digest"`
-	MediaType string   `json:"mediaType"`
-	Size      int64    `json:"size"`
-	Origin    string   `json:"origin"`
-	Verdict   string   `json:"verdict"`
-	Why       string   `json:"why,omitempty"` // what the name is: verified, or beside what was
-	Releases  []string `json:"releases,omitempty"`
-	Absent    []string `json:"absent,omitempty"`    // platforms that the index names and the mirror has not
-	Referrers string   `json:"referrers,omitempty"` // "listed", "none", or "not answered" by the registry
+	Name      string     `json:"name"` // such as "registry.k8s.io/kube-proxy:v1.27.2"
+	Digest    oci.Digest `json:"digest"`
+	MediaType string     `json:"mediaType"`
+	Size      int64      `json:"size"`
+	Origin    string     `json:"origin"`
+	Verdict   string     `json:"verdict"`
+	Why       string     `json:"why,omitempty"` // what the name is: verified, or beside what was
+	Releases  []string   `json:"releases,omitempty"`
+	Absent    []string   `json:"absent,omitempty"`    // platforms that the index names and the mirror has not
+	Referrers string     `json:"referrers,omitempty"` // "listed", "none", or "not answered" by the registry
 }
 
 // FileEntry is a file below files/.
@@ -70,11 +71,11 @@ type FileEntry struct {
 // UnknownEntry is a subject that could not be proved and was kept all the same,
 // outside of everything that is served.
 type UnknownEntry struct {
-	Name    string `json:"name"` // of an image, or the URL of a file
-	Release string `json:"release,omitempty"`
-	Digest  string `json:"digest,omitempty"` // of the image, or "sha256:<hex>" of the file
-	Path    string `json:"path,omitempty"`   // in the mirror, of a file
-	Detail  string `json:"detail"`
+	Name    string     `json:"name"` // of an image, or the URL of a file
+	Release string     `json:"release,omitempty"`
+	Digest  oci.Digest `json:"digest,omitempty"` // of the image, or "sha256:<hex>" of the file
+	Path    string     `json:"path,omitempty"`   // in the mirror, of a file
+	Detail  string     `json:"detail"`
 }
 
 // sort puts everything in order, so that the same contents make the same bytes.
@@ -113,7 +114,7 @@ func (m *Manifest) Bytes() ([]byte, error) {
 func (m *Manifest) Index() ([]byte, error) {
 	type entry struct {
 		MediaType   string            `json:"mediaType"`
-		Digest      string            `json:"digest"`
+		Digest      oci.Digest        `json:"digest"`
 		Size        int64             `json:"size"`
 		Annotations map[string]string `json:"annotations"`
 	}

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // maxChecked is how much is read and hashed before the first byte is handed
@@ -129,7 +131,7 @@ func (w Want) Compare(name string, size int64, sum []byte) error {
 		return &CorruptError{Path: name, Want: fmt.Sprintf("%d bytes", w.Size), Got: fmt.Sprintf("%d bytes", size)}
 	}
 	if got := hex.EncodeToString(sum); got != w.Sha256 {
-		return &CorruptError{Path: name, Want: "sha256:" + w.Sha256, Got: "sha256:" + got}
+		return &CorruptError{Path: name, Want: string(oci.FromHex(w.Sha256)), Got: string(oci.FromHex(got))}
 	}
 	return nil
 }
