@@ -13,6 +13,14 @@ import (
 	"github.com/kverify/kverify/pkg/sigstore"
 )
 
+// Classified is an error that brings its own row of the table: one of a package that
+// this one must not know.
+type Classified interface {
+	error
+	// Classify gives the verdict, Refuted only for a contradiction that was read, and its reason.
+	Classify() (report.Verdict, report.Reason)
+}
+
 // Classify is the table of errors: it maps what went wrong to a verdict and its
 // reason, by the error's type. Only a contradiction refutes; whatever could not be
 // fetched or read is Unknown.
@@ -30,7 +38,10 @@ func Classify(err error) (report.Verdict, report.Reason) {
 		noFiles *release.NoFilesError
 		local   *fetch.FileError
 	)
+	var own Classified
 	switch {
+	case errors.As(err, &own):
+		return own.Classify()
 	case errors.As(err, &noFiles):
 		return report.Unknown, report.Absent
 	case errors.As(err, &never):

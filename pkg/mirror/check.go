@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -94,10 +95,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 		}
 		all := r.Reach()
 		if all.Damage != nil {
-			v := report.Unknown
-			if layout.IsCorrupt(all.Damage) {
-				v = report.Refuted
-			}
+			v, _ := session.Classify(all.Damage)
 			a.note(key, v, report.Mismatch, "%v", all.Damage)
 		}
 		for digest, n := range all.Nodes {
@@ -137,16 +135,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	}, func(i int) { errs[i] = context.Canceled })
 	for i, err := range errs {
 		if err != nil {
-			v, reason := report.Unknown, report.Malformed
-			var layer *layout.LayerError
-			switch {
-			case layout.IsCorrupt(err), errors.As(err, &layer):
-				v, reason = report.Refuted, report.Mismatch
-			case errors.Is(err, context.Canceled):
-				reason = report.Interrupted
-			case errors.Is(err, layout.ErrTooLarge):
-				reason = report.Limit
-			}
+			v, reason := session.Classify(err)
 			a.note(layout.BlobPath(list[i].digest), v, reason, "%v", err)
 		}
 	}

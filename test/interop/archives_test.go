@@ -152,7 +152,7 @@ func sameLayers(t *testing.T, n sight.Node, want platformImage) {
 		if err != nil || got.Err != nil || l.Digest != "" && got.Digest != l.Digest {
 			t.Errorf("%s: %+v, %v", l.Entry, got, err)
 		}
-		ids = append(ids, got.Unpacked)
+		ids = append(ids, string(got.Unpacked))
 	}
 	if !slices.Equal(ids, want.ids) {
 		t.Errorf("%s: layers %v, want %v", want.arch, ids, want.ids)

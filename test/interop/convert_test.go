@@ -122,7 +122,7 @@ func (i convertedImage) manifestIn(t *testing.T, layout string) convert.Derived 
 			t.Fatal(err)
 		}
 		for _, m := range manifests {
-			if _, err := os.Stat(filepath.Join(layout, "blobs", "sha256", strings.TrimPrefix(m.Digest, "sha256:"))); err == nil {
+			if _, err := os.Stat(filepath.Join(layout, "blobs", "sha256", m.Digest.Hex())); err == nil {
 				return m
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -310,12 +311,11 @@ func (p *Plan) outcome(ctx context.Context) report.Report {
 			continue
 		}
 		c := report.Check{Name: report.Digest, Required: true, Reason: report.Unreachable, Detail: err.Error()}
-		var digest *registry.DigestError
-		var layer *layout.LayerError
 		var local *fetch.FileError
+		v, reason := session.Classify(err)
 		switch {
-		case errors.As(err, &digest), errors.As(err, &layer):
-			c.Verdict, c.Reason = report.Refuted, report.Mismatch
+		case v == report.Refuted:
+			c.Verdict, c.Reason = v, reason
 		case errors.Is(err, context.Canceled):
 			c.Reason, c.Detail = report.Interrupted, "the run was interrupted before this was brought in"
 		case errors.As(err, &local):

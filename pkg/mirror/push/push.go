@@ -25,6 +25,7 @@ import (
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // Options say what is pushed, and how.
@@ -99,6 +100,11 @@ func (e *ConflictError) Error() string {
 		e.Ref.Repository, e.Ref.Tag, e.Have, e.Want)
 }
 
+// Classify refutes: the registry's manifest was read.
+func (e *ConflictError) Classify() (report.Verdict, report.Reason) {
+	return report.Refuted, report.Mismatch
+}
+
 // A SparseError says that a registry does not take an index of which it has
 // not all platforms.
 type SparseError struct {
@@ -113,6 +119,11 @@ func (e *SparseError) Error() string {
 }
 
 // Unwrap gives the registry's answer.
+// Classify says that the mirror does not hold all of it.
+func (e *SparseError) Classify() (report.Verdict, report.Reason) {
+	return report.Unknown, report.Incomplete
+}
+
 func (e *SparseError) Unwrap() error { return e.Err }
 
 // Run pushes every admitted name of a mirror, with its signatures and

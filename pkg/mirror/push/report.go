@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
-	"github.com/kverify/kverify/pkg/mirror/internal/layout"
-	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -84,18 +83,16 @@ func (c Name) detail() string {
 // verdict says what a state proves. Only a registry that holds something else
 // contradicts anything.
 func (c Name) verdict() (report.Verdict, report.Reason) {
-	var corrupt *layout.CorruptError
-	var digest *registry.DigestError
-	var conflict *ConflictError
+	verdict, reason := session.Classify(c.Err)
 	var request *fetch.Error
 	switch {
 	case c.State == AlreadyThere || c.State == Pushed:
 		return report.Verified, ""
 	case c.State == WouldPush:
 		return report.Unknown, report.Absent
-	case errors.As(c.Err, &conflict), errors.As(c.Err, &digest), errors.As(c.Err, &corrupt):
-		return report.Refuted, report.Mismatch
-	case errors.As(c.Err, new(*SparseError)), errors.Is(c.Err, fs.ErrNotExist):
+	case verdict == report.Refuted, errors.As(c.Err, new(*SparseError)):
+		return verdict, reason
+	case errors.Is(c.Err, fs.ErrNotExist):
 		return report.Unknown, report.Incomplete
 	case errors.Is(c.Err, context.Canceled), errors.Is(c.Err, context.DeadlineExceeded), fetch.Is(c.Err, fetch.Cancelled):
 		return report.Unknown, report.Interrupted

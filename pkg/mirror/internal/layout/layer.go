@@ -10,6 +10,7 @@ import (
 	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // maxLayer caps what a layer may unpack to. The largest of a release, that of
@@ -25,6 +26,11 @@ type LayerError struct {
 
 func (e *LayerError) Error() string {
 	return fmt.Sprintf("the layer %s unpacks to %s, but the config says %s", e.Digest, e.Got, e.Want)
+}
+
+// Classify refutes: the layer was unpacked, or is not what its type says.
+func (e *LayerError) Classify() (report.Verdict, report.Reason) {
+	return report.Refuted, report.Mismatch
 }
 
 // Unpacked says what a layer must unpack to.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/kverify/kverify/pkg/oci"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // maxChecked is how much is read and hashed before the first byte is handed
@@ -21,8 +22,15 @@ import (
 // checksum, and no layer that matters to memory.
 const MaxChecked = 4 << 20
 
-// errTooLarge is wrapped where a list or manifest is over its limit.
-var ErrTooLarge = errors.New("larger than the limit")
+// ErrTooLarge is wrapped where a list or manifest is over its limit.
+var ErrTooLarge error = tooLargeError{}
+
+type tooLargeError struct{}
+
+func (tooLargeError) Error() string { return "larger than the limit" }
+
+// Classify says that nothing is known of what was not read.
+func (tooLargeError) Classify() (report.Verdict, report.Reason) { return report.Unknown, report.Limit }
 
 // A CorruptError says that bytes of the mirror are not what a digest or
 // MANIFEST.json says they are. Reading a body can end with it.
@@ -202,6 +210,11 @@ func (r *CheckedReader) Read(p []byte) (int, error) {
 }
 
 func (r *CheckedReader) Close() error { return r.File.Close() }
+
+// Classify refutes: the bytes were read.
+func (e *CorruptError) Classify() (report.Verdict, report.Reason) {
+	return report.Refuted, report.Mismatch
+}
 
 func IsCorrupt(err error) bool {
 	var c *CorruptError
