@@ -176,7 +176,7 @@ func names(t *testing.T, dir string) (list []string) {
 
 // How many endings of each command are tried; the full sweep tries them all.
 const (
-	quickEndings = 3
+	quickEndings = 2
 	slowEndings  = 24
 )
 
