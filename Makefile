@@ -26,6 +26,11 @@ help: ## list the targets
 build: ## build bin/kverify, which needs no C library
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/kverify ./cmd/kverify
 
+# PLATFORMS=linux/amd64,windows/amd64 builds less than a release has.
+.PHONY: dist
+dist: ## build what a release consists of into dist/: the same commit and Go give the same bytes
+	cd tools/dist && $(GO) run . $(if $(PLATFORMS),-platforms $(PLATFORMS))
+
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
 	$(BIN)/kverify images v1.27.2 --mirror $(SAMPLE)/mirror --trusted-root $(SAMPLE)/trusted_root.json
