@@ -46,7 +46,7 @@ goreleaser-check: ## check .goreleaser.yaml with GoReleaser itself
 
 .PHONY: vet-cross
 vet-cross: ## go vet for the systems that the tests do not run on
-	for os in windows darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done
+	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet -trimpath ./... || exit 1; done # -trimpath: what make dist has compiled serves
 
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
