@@ -45,8 +45,8 @@ func copySBOMs(from, prefix string) error {
 	return nil
 }
 
-// writeLayout writes an OCI image layout into one file, with the image under its version
-// and nothing beside it: podman load and docker load take the only one. The release
+// writeLayout writes an OCI image layout into one file, with the image under its name and
+// version and nothing beside it: podman load and docker load take the only one. The release
 // workflow attaches the SBOM where it pushes the image.
 func writeLayout(file string, result build.Result, is made) error {
 	dir, err := os.MkdirTemp("", "kverify-layout-")
@@ -58,7 +58,7 @@ func writeLayout(file string, result build.Result, is made) error {
 	if err != nil {
 		return err
 	}
-	named := layout.WithAnnotations(map[string]string{refName: is.plain()})
+	named := layout.WithAnnotations(map[string]string{refName: "kverify:" + is.plain()})
 	switch r := result.(type) {
 	case v1.ImageIndex:
 		err = path.AppendIndex(r, named)
