@@ -264,7 +264,7 @@ func runs(t *testing.T, program []string, sample string) {
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
-	head, err := exec.Command("git", "rev-parse", "HEAD").Output()
+	head, err := exec.Command("git", "-C", dist(t), "rev-parse", "HEAD").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

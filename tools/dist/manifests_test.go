@@ -45,7 +45,7 @@ func TestKrew(t *testing.T) {
 	if said, ok := valid(string(text)); !ok {
 		t.Errorf("krew says\n%s\nof\n%s", said, text)
 	}
-	if _, ok := valid(strings.Replace(string(text), "sha256: 0", "sha256: x", 1)); ok {
+	if _, ok := valid(strings.Replace(string(text), `sha256: "0`, `sha256: "x`, 1)); ok {
 		t.Error("krew takes a manifest with a digest that is none")
 	}
 }
