@@ -26,6 +26,28 @@ help: ## list the targets
 build: ## build bin/kverify, which needs no C library
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/kverify ./cmd/kverify
 
+# PLATFORMS=linux/amd64,windows/amd64 builds less than a release has.
+.PHONY: dist
+dist: ## build what a release consists of into dist/: the same commit and Go give the same bytes
+	cd tools/dist && $(GO) run . $(if $(PLATFORMS),-platforms $(PLATFORMS))
+	cd tools/image && $(GO) run . $(if $(PLATFORMS),-platforms $(PLATFORMS))
+	cd tools/dist && $(GO) run . -sums
+
+.PHONY: dist-check
+dist-check: $(BIN)/validate-krew-manifest ## build two platforms (PLATFORMS=... others) twice, compare the bytes, install, load and run them
+	cd tools/dist && KVERIFY_DIST_TESTS=1 PLATFORMS=$(PLATFORMS) $(GO) test -count=1 -timeout 60m -v .
+	cd tools/image && KVERIFY_DIST_TESTS=1 $(GO) test -count=1 -timeout 30m -v .
+
+# Some minutes the first time: it is large, and no module here needs it.
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.16.0
+.PHONY: goreleaser-check
+goreleaser-check: ## check .goreleaser.yaml with GoReleaser itself
+	$(GO) run $(GORELEASER) check
+
+.PHONY: vet-cross
+vet-cross: ## go vet for the systems that the tests do not run on
+	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet -trimpath ./... || exit 1; done # -trimpath: what make dist has compiled serves
+
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
 	$(BIN)/kverify images v1.27.2 --mirror $(SAMPLE)/mirror --trusted-root $(SAMPLE)/trusted_root.json
@@ -124,6 +146,7 @@ lint: $(LINT) ## check formatting, go vet and golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(LINT) run ./...
+	for m in dist image; do (cd tools/$$m && $(GO) vet ./...) || exit 1; done
 	for m in browser interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 .PHONY: govulncheck
@@ -136,9 +159,12 @@ $(LINT): tools/lint/go.mod
 $(BIN)/actionlint: tools/actionlint/go.mod
 	cd tools/actionlint && $(GO) build -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
 
+$(BIN)/validate-krew-manifest: tools/krew/go.mod
+	cd tools/krew && $(GO) build -o ../../$@ sigs.k8s.io/krew/cmd/validate-krew-manifest
+
 $(VULN): tools/vuln/go.mod
 	cd tools/vuln && $(GO) build -o ../../$@ golang.org/x/vuln/cmd/govulncheck
 
 .PHONY: clean
 clean: ## remove what the targets made
-	rm -rf $(BIN) coverage.out coverage.html
+	rm -rf $(BIN) dist coverage.out coverage.html

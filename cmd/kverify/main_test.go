@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	certificate CERT KEY               write a certificate for the hosts of the world
 //	inside NAME                        start an empty registry, whose HOST:PORT is $NAME
 //	keys NAME                          write NAME.key, as cosign does, with the password in COSIGN_PASSWORD, and NAME.pub
+//	released WORKFLOW@REF FILE         write FILE.sigstore.json, as that workflow signs a release of kverify, and root.json
 //	$MIRROR $ROOT                      the sample and its trusted root
 //	$SERVER                            the sample over loopback: HOST's files below $SERVER/HOST, images at the root,
 //	                                   a web page below /html, slowly below /late
@@ -89,6 +90,7 @@ func TestScripts(t *testing.T) {
 			"end":         end,
 			"certificate": certificate,
 			"keys":        keys,
+			"released":    released,
 			"digest":      digest,
 			"save":        save,
 		},

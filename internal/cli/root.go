@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"syscall"
 
@@ -90,4 +91,10 @@ func run(ctx context.Context, a *command.App) (code int) {
 		a.Say("%v", err)
 	}
 	return code
+}
+
+// Commands is the tree of kverify's commands, of which completions and man pages are
+// made. It has no streams and no environment; to run it is [Main]'s.
+func Commands() *cobra.Command {
+	return rootCommand(&command.App{Getenv: func(string) string { return "" }, Stdout: io.Discard, Stderr: io.Discard})
 }

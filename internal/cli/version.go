@@ -46,6 +46,9 @@ func versionCommand(a *command.App) *cobra.Command {
 				if b.Revision != "" {
 					revision = ", revision " + b.Revision
 				}
+				if b.Time != "" {
+					revision += ", of " + b.Time
+				}
 				_, err := fmt.Fprintf(a.Stdout, "kverify %s (%s, %s%s)\npolicy        %s\ntrusted root  %s\ncatalogue     %s\n  %s\n",
 					b.Version, b.Go, b.Platform, revision, b.Policy, b.TrustedRoot, b.Catalogue, strings.Join(b.Covers, "\n  "))
 				return err

@@ -63,8 +63,20 @@ const (
 	MaxBundleFile = 32 << 20 // beyond what the verifier accepts, so that it says so itself
 )
 
-// IsLocal says whether WHAT is written as a path: it begins with "./", "../"
-// or "/", so that it can be nothing else.
+// IsLocal says whether WHAT is written as a path, so that it can be nothing else: it
+// begins with "./", "../" or "/", or on Windows with their like or a volume, such as C:.
 func IsLocal(what string) bool {
-	return filepath.IsAbs(what) || what == "." || what == ".." || len(what) > 1 && what[0] == '.' && (what[1] == '/' || what[1] == '.' || os.IsPathSeparator(what[1]))
+	return writtenAsPath(what, filepath.VolumeName(what), os.IsPathSeparator)
+}
+
+// writtenAsPath is IsLocal by the rules of a system, which names the volume of WHAT and
+// says what separates.
+func writtenAsPath(what, volume string, separates func(uint8) bool) bool {
+	switch {
+	case volume != "" || what == "." || what == "..":
+		return true
+	case what == "":
+		return false
+	}
+	return separates(what[0]) || len(what) > 1 && what[0] == '.' && (what[1] == '.' || what[1] == '/' || separates(what[1]))
 }

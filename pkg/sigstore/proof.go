@@ -54,7 +54,7 @@ func (s *Bundle) Undecidable(r *trust.Root, who Signer) (report.Reason, string) 
 	case who.Key == nil && s.cert == nil:
 		return report.Untrusted, "it was signed with a key, not by an identity"
 	case who.Key == nil && s.identity != who.Identity:
-		return report.Untrusted, fmt.Sprintf("signed by %.80q of %.80q, not by %s", s.identity.Subject, s.identity.Issuer, who)
+		return report.Untrusted, fmt.Sprintf("signed by %.200q of %.80q, not by %s", s.identity.Subject, s.identity.Issuer, who)
 	case who.Key == nil && len(s.logs) == 0:
 		return report.Absent, "it holds no log entry"
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,10 @@ type tbsCertificate struct {
 func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.Time, ct *ecdsa.PrivateKey, extensions []byte) *x509.Certificate {
 	at = at.UTC().Truncate(time.Second)
 	alg := pkix.AlgorithmIdentifier{Algorithm: oidECDSASHA384}
+	kind := 1 // rfc822Name (RFC 5280, 4.2.1.6), of people and service accounts
+	if strings.HasPrefix(identity, "https://") {
+		kind = 6 // uniformResourceIdentifier, of workflows
+	}
 	tbs := tbsCertificate{
 		Version:   2,
 		Serial:    Serial(s.seed, identity, at.String(), string(spki(pub))),
@@ -45,7 +50,7 @@ func (s *Sigstore) leaf(pub *ecdsa.PublicKey, identity, issuer string, at time.T
 			{Id: oidExtKeyUsage, Value: der([]asn1.ObjectIdentifier{oidCodeSigning})},
 			{Id: oidSubjectKeyID, Value: der(keyID(pub))},
 			{Id: oidAuthorityKeyID, Value: der([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 0, Bytes: s.Intermediate.SubjectKeyId}})},
-			{Id: oidSubjectAltName, Critical: true, Value: der([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(identity)}})},
+			{Id: oidSubjectAltName, Critical: true, Value: der([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: kind, Bytes: []byte(identity)}})},
 			{Id: oidIssuerRaw, Value: []byte(issuer)},
 			{Id: oidIssuer, Value: der(asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(issuer)})},
 		},

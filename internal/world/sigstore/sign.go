@@ -20,7 +20,7 @@ const (
 // what Kubernetes does: krel-trust by way of Google, with the world's own CA,
 // SCT and log entry.
 type Signing struct {
-	Identity string    // email in the certificate; KrelTrust if empty
+	Identity string    // email or https URL in the certificate; KrelTrust if empty
 	Issuer   string    // OIDC issuer in the certificate; Google if empty
 	Time     time.Time // start of the certificate; [Signed2023] if zero
 	LogTime  time.Time // time of the log entry; one second after Time if zero
