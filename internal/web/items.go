@@ -276,8 +276,10 @@ func fileItem(f mirror.HeldFile, bySubject map[string][]report.Result) (item, bo
 
 var (
 	kindOrder = []string{"image", "binary", "client", "server", "node", "test", "source", "archive", "document"}
-	osOrder   = []string{"linux", "darwin", "windows"}
-	archOrder = []string{"amd64", "arm64"}
+	// firstPrograms are what most people come for.
+	firstPrograms = []string{"kubectl", "kubeadm", "kubelet"}
+	osOrder       = []string{"linux", "darwin", "windows"}
+	archOrder     = []string{"amd64", "arm64"}
 )
 
 func rank(order []string, s string) int {
@@ -299,7 +301,7 @@ func compare(a, b item) int {
 	return cmp.Or(
 		compareVersions(a.Version, b.Version),
 		cmp.Compare(rank(kindOrder, a.Kind), rank(kindOrder, b.Kind)),
-		strings.Compare(a.Component, b.Component),
+		by(firstPrograms)(a.Component, b.Component),
 		cmp.Compare(rank(osOrder, first(a.OS)), rank(osOrder, first(b.OS))),
 		cmp.Compare(rank(archOrder, first(a.Arch)), rank(archOrder, first(b.Arch))),
 		strings.Compare(a.Platform(), b.Platform()),

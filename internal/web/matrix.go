@@ -49,9 +49,6 @@ type mine struct {
 	Files []item
 }
 
-// firstPrograms are what most people come for.
-var firstPrograms = []string{"kubectl", "kubeadm", "kubelet"}
-
 // newMatrix sorts files into a matrix. It has no rows where nothing is for a platform.
 func newMatrix(list []item, m machine) matrix {
 	out := matrix{Machine: m}

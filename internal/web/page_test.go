@@ -41,6 +41,7 @@ func held(t testing.TB) mirror.Contents {
 		}
 		c.Images = append(c.Images, mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: v.String(), Digest: "sha256:" + strings.Repeat("cd", 32)})
 	}
+	sortFiles(c.Files)
 	c.Images = append(c.Images,
 		mirror.HeldImage{Host: "registry.k8s.io", Repository: "pause", Tag: "3.9", Digest: "sha256:" + strings.Repeat("ef", 32)},
 		mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "sha256-" + strings.Repeat("cd", 32) + ".sig", Digest: "sha256:" + strings.Repeat("01", 32)})
