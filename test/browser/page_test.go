@@ -164,7 +164,7 @@ func (w *window) choose(id, option string) {
 }
 
 const (
-	rowNames = `Array.from(document.querySelectorAll(".item > tr:first-child th"), e => e.textContent.trim().replace(/\s+/g, " "))`
+	rowNames = `Array.from(document.querySelectorAll(".item > tr:first-child th"), e => e.textContent.replace("#", "").trim().replace(/\s+/g, " "))`
 	platform = `Array.from(new Set(Array.from(document.querySelectorAll("section.files .c-platform"), e => e.textContent.trim()).filter(s => s.includes("/"))))`
 )
 
