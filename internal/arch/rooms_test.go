@@ -17,7 +17,6 @@ import (
 // shrink: whoever makes one smaller writes the smaller one here.
 var circles = map[string]int{
 	"internal/render":   6,
-	"internal/web":      2,
 	"internal/world":    3,
 	"pkg/fetch":         10,
 	"pkg/mirror/create": 4,

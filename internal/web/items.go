@@ -2,10 +2,9 @@ package web
 
 import (
 	"cmp"
-	"maps"
-	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror"
@@ -17,6 +16,7 @@ import (
 // An item is one line of the page: an image under its tag, a file, or a
 // document.
 type item struct {
+	ID        string // the entry's name in the page's address: "kube-proxy-v1.27.2", "kubectl-v1.27.2-linux-amd64"
 	Kind      string // as in [release.FileInfo]
 	Section   string // "images", "files" or "documents"
 	Version   string // "v1.27.2", or the tag of an image that belongs to no release
@@ -33,9 +33,13 @@ type item struct {
 
 	Judged  bool // a verification has looked at it
 	Speaks  bool // a document about files, which is not a subject itself
+	Missing bool // the verification speaks of it, and the server does not have it
 	Verdict report.Verdict
 	Results []report.Result
 }
+
+// Trouble says whether it is judged and not verified.
+func (i item) Trouble() bool { return i.Judged && i.Verdict != report.Verified }
 
 // Withheld says whether the server hands it out no more.
 func (i item) Withheld() bool { return i.Judged && i.Verdict == report.Refuted }
@@ -53,6 +57,23 @@ func (i item) Platform() string {
 		return i.OS[0] + "/" + i.Arch[0]
 	case len(i.Arch) > 1:
 		return strings.Join(i.Arch, ", ")
+	}
+	return ""
+}
+
+// program is the name of a file without its platform.
+func (i item) program() string {
+	if i.Kind == "binary" && i.Component != "" {
+		return i.Component
+	}
+	name, _, _ := strings.Cut(i.Name, ".tar")
+	return strings.TrimSuffix(name, "-"+i.OS[0]+"-"+i.Arch[0])
+}
+
+// where is the platform of a file whose name does not say it.
+func (i item) where() string {
+	if i.Kind == "binary" || i.Kind == "archive" {
+		return i.Platform()
 	}
 	return ""
 }
@@ -82,8 +103,103 @@ func items(held mirror.Contents, r *report.Report) []item {
 			list = append(list, it)
 		}
 	}
+	list = append(list, missing(list, r)...)
 	slices.SortStableFunc(list, compare)
+	name(list)
 	return list
+}
+
+// missing are the images and files that a verification has not verified and that the
+// mirror does not serve.
+func missing(held []item, r *report.Report) (list []item) {
+	if r == nil {
+		return nil
+	}
+	at := map[string]int{} // by subject, in list; -1 for what is held
+	for _, i := range held {
+		for _, res := range i.Results {
+			at[res.Subject] = -1
+		}
+	}
+	for _, res := range r.Results {
+		n, known := at[res.Subject]
+		switch {
+		case known && n >= 0:
+			list[n].Results = append(list[n].Results, res)
+			continue
+		case known, res.Verdict() == report.Verified, res.Kind == report.KindMirror, res.Kind == report.KindRelease:
+			continue
+		}
+		at[res.Subject] = len(list)
+		list = append(list, missingItem(res))
+	}
+	for n := range list {
+		list[n].Verdict = report.Report{Results: list[n].Results}.Verdict()
+	}
+	return list
+}
+
+func missingItem(res report.Result) item {
+	it := item{Kind: "document", Section: "documents", Version: res.Release, Name: path.Base(res.Subject), Subject: res.Subject,
+		Digest: res.Digest, Size: -1, Judged: true, Missing: true, Results: []report.Result{res}}
+	switch res.Kind {
+	case report.KindImage:
+		host, rest, _ := strings.Cut(res.Subject, "/")
+		info := release.DescribeImage(res.Subject)
+		it.Kind, it.Section, it.Component, it.Host, it.Reference = "image", "images", info.Component, host, rest
+		it.Name, _, _ = strings.Cut(strings.SplitN(rest, "@", 2)[0], ":")
+	case report.KindFile:
+		it.Section = "files"
+		_, it.Subject, _ = strings.Cut(res.Subject, "/"+res.Release+"/")
+		info := release.DescribeFile(it.Subject)
+		it.Kind, it.Component = info.Kind, cmp.Or(info.Component, info.Kind)
+		if info.OS != "" {
+			it.OS, it.Arch = []string{info.OS}, []string{info.Arch}
+		}
+	}
+	return it
+}
+
+// maxID caps an ID, in bytes; no genuine one is as long.
+const maxID = 200
+
+// pageIDs are taken by the page itself.
+var pageIDs = []string{"filter", "status", "releases", "matrix", "findings", "results", "total", "said", "use", "words",
+	"m-verified", "m-refuted", "m-unknown", "m-open", "", "attention", "images", "files", "documents", "q", "version", "component", "os", "arch", "verdict", "more"}
+
+// name gives every item its ID. Those that would have the same are counted.
+func name(list []item) {
+	taken := map[string]int{}
+	for _, id := range pageIDs {
+		taken[id] = 1
+	}
+	for n := range list {
+		i := &list[n]
+		parts := []string{strings.TrimSuffix(i.Name, ".exe")}
+		if i.Version != "" {
+			parts = append(parts, i.Version)
+		}
+		if i.Section == "files" && i.where() != "" {
+			parts = append(parts, i.OS[0], i.Arch[0])
+		}
+		id := strings.Map(func(r rune) rune {
+			if strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", r) {
+				return r
+			}
+			return '-'
+		}, strings.Join(parts, "-"))
+		if len(id) > maxID {
+			id = id[:maxID]
+		}
+		for {
+			taken[id]++
+			if taken[id] == 1 {
+				break
+			}
+			id += "-" + strconv.Itoa(taken[id])
+		}
+		i.ID = id
+	}
 }
 
 func imageItem(i mirror.HeldImage, results []report.Result) item {
@@ -145,8 +261,8 @@ func fileItem(f mirror.HeldFile, bySubject map[string][]report.Result) (item, bo
 	case it.Component == "":
 		it.Component = info.Kind
 	}
-	if f.Path == "kubernetes-release.spdx" { // judged under the address at which it is published
-		it.Results = bySubject["https://sbom.k8s.io/"+it.Version+"/release"]
+	if kind, ok := strings.CutPrefix(f.Path, "kubernetes-"); ok && strings.HasSuffix(kind, ".spdx") { // judged under the address at which it is published
+		it.Results = append(slices.Clone(it.Results), bySubject["https://sbom.k8s.io/"+it.Version+"/"+strings.TrimSuffix(kind, ".spdx")]...)
 	}
 	if len(it.Results) > 0 {
 		it.Judged, it.Speaks = true, false
@@ -160,8 +276,10 @@ func fileItem(f mirror.HeldFile, bySubject map[string][]report.Result) (item, bo
 
 var (
 	kindOrder = []string{"image", "binary", "client", "server", "node", "test", "source", "archive", "document"}
-	osOrder   = []string{"linux", "darwin", "windows"}
-	archOrder = []string{"amd64", "arm64"}
+	// firstPrograms are what most people come for.
+	firstPrograms = []string{"kubectl", "kubeadm", "kubelet"}
+	osOrder       = []string{"linux", "darwin", "windows"}
+	archOrder     = []string{"amd64", "arm64"}
 )
 
 func rank(order []string, s string) int {
@@ -183,7 +301,7 @@ func compare(a, b item) int {
 	return cmp.Or(
 		compareVersions(a.Version, b.Version),
 		cmp.Compare(rank(kindOrder, a.Kind), rank(kindOrder, b.Kind)),
-		strings.Compare(a.Component, b.Component),
+		by(firstPrograms)(a.Component, b.Component),
 		cmp.Compare(rank(osOrder, first(a.OS)), rank(osOrder, first(b.OS))),
 		cmp.Compare(rank(archOrder, first(a.Arch)), rank(archOrder, first(b.Arch))),
 		strings.Compare(a.Platform(), b.Platform()),
@@ -203,81 +321,4 @@ func compareVersions(a, b string) int {
 		return 1
 	}
 	return 0
-}
-
-// filter is what the form asks for. An empty field asks for everything.
-type filter struct {
-	Version, Component, OS, Arch, Verdict, Text string
-}
-
-// everything is the value of a select that leaves nothing out. An absent
-// version is the newest.
-const everything = "all"
-
-// maxField caps what is taken of a field of the form.
-const maxField = 200
-
-func readFilter(q url.Values, newest string) filter {
-	get := func(name string) string {
-		v := strings.TrimSpace(q.Get(name))
-		if len(v) > maxField {
-			v = v[:maxField]
-		}
-		return strings.ToValidUTF8(v, "")
-	}
-	f := filter{get("version"), get("component"), get("os"), get("arch"), get("verdict"), get("q")}
-	if f.Version == "" {
-		f.Version = newest
-	}
-	for _, s := range []*string{&f.Version, &f.Component, &f.OS, &f.Arch, &f.Verdict} {
-		if *s == everything {
-			*s = ""
-		}
-	}
-	return f
-}
-
-func (f filter) matches(i item) bool {
-	is := func(want string, have ...string) bool { return want == "" || slices.Contains(have, want) }
-	ofVersion := is(f.Version, i.Version)
-	if _, err := release.ParseVersion(i.Version); err != nil {
-		ofVersion = true // what belongs to no release, such as pause, goes with all of them
-	}
-	return ofVersion && is(f.Component, i.Component) && is(f.OS, i.OS...) && is(f.Arch, i.Arch...) &&
-		(f.Verdict == "" || i.Judged && f.Verdict == i.Verdict.String()) &&
-		(f.Text == "" || f.found(i))
-}
-
-// found looks for every word of the text.
-func (f filter) found(i item) bool {
-	words := []string{i.Subject, i.Name, i.Version, i.Platform(), i.Digest, i.Kind, i.Component}
-	for _, r := range i.Results {
-		words = append(words, r.Digest, r.Platform)
-	}
-	in := strings.ToLower(strings.Join(words, " "))
-	for _, w := range strings.Fields(strings.ToLower(f.Text)) {
-		if !strings.Contains(in, w) {
-			return false
-		}
-	}
-	return true
-}
-
-// choices are the values that a select offers.
-func choices(list []item, of func(item) []string, less func(a, b string) int) []string {
-	seen := map[string]bool{}
-	for _, i := range list {
-		for _, v := range of(i) {
-			if v != "" {
-				seen[v] = true
-			}
-		}
-	}
-	return slices.SortedFunc(maps.Keys(seen), less)
-}
-
-func by(order []string) func(a, b string) int {
-	return func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(order, a), rank(order, b)), strings.Compare(a, b))
-	}
 }

@@ -42,6 +42,7 @@ func held(t testing.TB) mirror.Contents {
 		}
 		c.Images = append(c.Images, mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: v.String(), Digest: oci.Digest("sha256:" + strings.Repeat("cd", 32))})
 	}
+	sortFiles(c.Files)
 	c.Images = append(c.Images,
 		mirror.HeldImage{Host: "registry.k8s.io", Repository: "pause", Tag: "3.9", Digest: oci.Digest("sha256:" + strings.Repeat("ef", 32))},
 		mirror.HeldImage{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: "sha256-" + strings.Repeat("cd", 32) + ".sig", Digest: oci.Digest("sha256:" + strings.Repeat("01", 32))})
@@ -65,7 +66,7 @@ func get(t testing.TB, p *Page, target string, change func(*http.Request)) (*htt
 	return w.Result(), w.Body.String()
 }
 
-var row = regexp.MustCompile(`<tbody class="item[^"]*">`)
+var row = regexp.MustCompile(`<tbody id="[^"]*" class="item[^"]*">`)
 
 func TestFilter(t *testing.T) {
 	p := New(held(t), report.Tool{Version: "v1"})
@@ -125,7 +126,7 @@ func TestStates(t *testing.T) {
 	c := held(t)
 	p := New(c, report.Tool{Version: "v1"})
 	_, body := get(t, p, "/", nil)
-	if !strings.Contains(body, "Not verified here") || strings.Contains(body, `class="badge verified"`) {
+	if !strings.Contains(body, "was not verified here") || !strings.Contains(body, "<title>not verified · Kubernetes v1.27.2") || strings.Contains(body, `class="badge verified"`) {
 		t.Error("what was not verified does not say so")
 	}
 	p.Pending(c)
@@ -151,11 +152,18 @@ func TestStates(t *testing.T) {
 		"Verified here, from the bytes, at", "2026-11-22 23:00 UTC", "by kverify v9", "built-in trusted root", "1234567890ab",
 		"<b>1</b> verified", "<b>1</b> refuted", "<b>1</b> unknown",
 		"linux/arm64: signature: forged by somebody", // the platform decides about the image
-		"signed by krel-staging, logged 2023-05-17<", "signature: there is none", "krel-trust@example.com", "withheld",
+		"signed by krel-staging, logged 2023-05-17<", "signature: there is none", "withheld",
+		"<title>refuted · Kubernetes v1.27.2 · kverify mirror</title>", "is <strong>refuted</strong>", "Refuted, and withheld: kube-proxy.",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
+	}
+	if strings.Contains(body, "krel-trust@example.com") {
+		t.Error("the evidence of closed details is in the list")
+	}
+	if _, one := get(t, p, "/?entry=kube-proxy-v1.27.2", nil); !strings.Contains(one, "krel-trust@example.com") || !strings.Contains(one, "<details open>") {
+		t.Error("an entry alone has no evidence")
 	}
 	// A verdict is this page's only if it was given to it.
 	if got := strings.Count(body, `class="badge verified"`); got != 1 {
@@ -227,11 +235,11 @@ func TestNothingForeign(t *testing.T) {
 	}
 	content, urls := assets()
 	for name, text := range content {
-		if name != "icon.svg" && regexp.MustCompile(`https?://|url\(|@import|eval|innerHTML`).Match(text) {
+		if name != "icon.svg" && regexp.MustCompile(`https?://|url\(|@import|eval|innerHTML`).Match(text.plain) {
 			t.Errorf("%s loads from elsewhere, or makes markup of text", name)
 		}
 		resp, got := get(t, p, urls[name], nil)
-		if got != string(text) || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") || resp.Header.Get("Content-Type") == "" {
+		if got != string(text.plain) || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") || resp.Header.Get("Content-Type") == "" {
 			t.Errorf("%s: %v", name, resp.Header)
 		}
 		if resp, _ := get(t, p, "/-/"+name+"?v=old", nil); strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {

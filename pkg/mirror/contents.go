@@ -18,6 +18,7 @@ type Contents struct {
 	Files    []HeldFile        // by URL
 	Images   []HeldImage       // by name
 	Damage   []string          // why a list, or a part of one, is refused
+	Listed   bool              // there is a MANIFEST.json, and it can be read
 }
 
 // HeldFile is a file or document of the mirror.
@@ -58,7 +59,7 @@ const maxWalked = 1_000_000
 // Contents lists what the mirror holds. A directory that has no MANIFEST.json
 // is walked.
 func (d *Dir) Contents() Contents {
-	var c Contents
+	c := Contents{Listed: d.manifest != nil && d.broken[layout.ManifestFile] == nil}
 	for _, half := range slices.Sorted(maps.Keys(d.broken)) {
 		c.Damage = append(c.Damage, half+": "+d.broken[half].Error())
 	}

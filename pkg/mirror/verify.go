@@ -231,8 +231,8 @@ func (d *Dir) keptOutside() (out []report.Result) {
 	return out
 }
 
-// maxFindings is how many findings are told one by one.
-const maxFindings = 200
+// MaxFindings is how many findings a report of a mirror tells one by one.
+const MaxFindings = 200
 
 // results is the mirror's own result, and one for each thing that is not right.
 func (a *audit) results() []report.Result {
@@ -258,7 +258,7 @@ func (a *audit) results() []report.Result {
 	own := report.Result{Subject: a.dir.path, Kind: "mirror", Checks: []report.Check{inventory, digest}, Notes: a.remarks()}
 	out := []report.Result{own}
 	for i, f := range a.findings {
-		if i == maxFindings {
+		if i == MaxFindings {
 			own.Notes = append(own.Notes, fmt.Sprintf("%d more findings are not listed", len(a.findings)-i))
 			out[0] = own
 			break

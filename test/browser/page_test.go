@@ -164,7 +164,7 @@ func (w *window) choose(id, option string) {
 }
 
 const (
-	rowNames = `Array.from(document.querySelectorAll(".item > tr:first-child th"), e => e.textContent.trim().replace(/\s+/g, " "))`
+	rowNames = `Array.from(document.querySelectorAll(".item > tr:first-child th"), e => e.textContent.replace("#", "").trim().replace(/\s+/g, " "))`
 	platform = `Array.from(new Set(Array.from(document.querySelectorAll("section.files .c-platform"), e => e.textContent.trim()).filter(s => s.includes("/"))))`
 )
 
@@ -174,7 +174,7 @@ func TestFilter(t *testing.T) {
 	if n := value[int](w, `document.querySelectorAll(".item").length`); n < 40 {
 		t.Fatalf("only %d lines", n)
 	}
-	if got := value[string](w, `document.querySelector("h1").textContent`); got != "Kubernetes v1.27.2" {
+	if got := value[string](w, `document.querySelector("h1").textContent`); got != "Kubernetes v1.27.2 is verified" {
 		t.Errorf("the newest version is not shown first, but %q", got)
 	}
 	// By mouse: no button is pressed.
@@ -198,7 +198,7 @@ func TestFilter(t *testing.T) {
 	// By another version.
 	w.visit("/")
 	w.choose("version", "v1.27.1")
-	w.until(`document.querySelector("h1").textContent === "Kubernetes v1.27.1"`)
+	w.until(`document.querySelector("h1").textContent === "Kubernetes v1.27.1 is verified" && document.title.startsWith("verified · Kubernetes v1.27.1")`)
 	w.do(chromedp.SendKeys("#q", "no such thing <b>"))
 	w.until(`document.getElementById("total").textContent.startsWith("Nothing in this mirror")`)
 	if got := value[string](w, `document.getElementById("q").value`); got != "no such thing <b>" {
@@ -220,13 +220,25 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	// What is refuted is said to be withheld, has no link, and is withheld.
-	if got := value[int](w, `document.querySelectorAll(".item.refuted th a, .item.refuted .copy").length`); got != 0 {
+	if got := value[int](w, `document.querySelectorAll(".item.refuted th a:not(.anchor), .item.refuted .copy, .file.refuted[href], #matrix a[href*=client-linux-amd64]").length`); got != 0 {
 		t.Errorf("%d links and buttons at what is refuted", got)
 	}
 	if got := value[string](w, `document.querySelector(".item.refuted .c-do").textContent.trim()`); got != "withheld" {
 		t.Errorf("it says %q", got)
 	}
-	w.do(chromedp.Click(".count.refuted"))
+	if got := value[string](w, `document.title`); got != "refuted · Kubernetes v1.27.1 · kverify mirror" {
+		t.Errorf("the title is %q", got)
+	}
+	if got := value[string](w, `document.querySelector("h1").innerText + " " + document.querySelector(".reason").innerText`); got != "Kubernetes v1.27.1 is refuted Refuted, and withheld: kube-scheduler and kubernetes-client-linux-amd64.tar.gz." {
+		t.Errorf("the first lines are %q", got)
+	}
+	if got := value[string](w, `Array.from(document.querySelectorAll("#releases a"), a => a.innerText.replace(/\s+/g, " ")).join()`); !strings.HasPrefix(got, "v1.27.2 verified support ended 2024-") || !strings.Contains(got, "v1.27.1 refuted") {
+		t.Errorf("the releases are %q", got)
+	}
+	if got := value[string](w, `Array.from(document.querySelectorAll("#results section:first-of-type .badge"), e => e.textContent).join()`); got != "refuted,refuted,unknown" {
+		t.Errorf("first come %q", got)
+	}
+	w.do(chromedp.Click(chromedp.CSS("a.count.refuted")))
 	w.until(`document.querySelectorAll(".item").length > 0 && Array.from(document.querySelectorAll(".item .badge")).every(b => b.textContent === "refuted")`)
 	text := value[string](w, `document.getElementById("results").innerText`)
 	for _, want := range []string{"which is not a name of kube-scheduler", "but"} {
@@ -238,7 +250,7 @@ func TestVerdicts(t *testing.T) {
 	w.visit("/?component=kubelet&os=linux&arch=amd64")
 	w.do(chromedp.Click(".item summary"), chromedp.WaitVisible(".item .panel"))
 	panel := value[string](w, `document.querySelector(".item .panel").innerText`)
-	for _, want := range []string{"krel-staging@k8s-releng-prod.iam.gserviceaccount.com", "https://accounts.google.com", "log index", "SBOM", "signed", "sha256:"} {
+	for _, want := range []string{"ties this digest to this version", "krel-staging@k8s-releng-prod.iam.gserviceaccount.com", "https://accounts.google.com", "log index", "SBOM", "signed", "sha256:"} {
 		if !strings.Contains(panel, want) {
 			t.Errorf("the evidence does not show %q:\n%s", want, panel)
 		}
@@ -290,6 +302,16 @@ func TestCopy(t *testing.T) {
 			w.click("crictl pull")
 			w.until(`document.querySelector(".copy.done")`)
 			if got, want := w.paste(), "crictl pull "+host+"/kube-proxy:v1.27.2"; got != want {
+				t.Errorf("the clipboard has %q, want %q", got, want)
+			}
+			w.click("by digest")
+			w.until(`document.querySelectorAll(".copy.done").length === 2`)
+			if got, want := w.paste(), "crictl pull "+host+"/kube-proxy@sha256:"; !strings.HasPrefix(got, want) || len(got) != len(want)+64 {
+				t.Errorf("the clipboard has %q", got)
+			}
+			w.do(chromedp.Click(chromedp.CSS(".ways .copy")))
+			w.until(`document.querySelector(".ways .copy.done")`)
+			if got, want := w.paste(), "server = \""+base+"\"\n\n[host.\""+base+"\"]\n  capabilities = [\"pull\", \"resolve\"]"; got != want {
 				t.Errorf("the clipboard has %q, want %q", got, want)
 			}
 			// The button becomes what it was.
@@ -400,21 +422,35 @@ func TestAccessible(t *testing.T) {
 	w := open(t, serve(t, false))
 	for _, scheme := range []string{"light", "dark"} {
 		w.scheme(scheme)
-		w.visit("/?version=v1.27.1")
-		for _, b := range value[[]string](w, audit) {
-			t.Errorf("%s: %s", scheme, b)
+		for _, path := range []string{"/?version=v1.27.1", "/?version=v1.27.1&entry=kube-scheduler-v1.27.1", "/dl.k8s.io/release/v1.27.1/"} {
+			w.do(chromedp.Navigate(w.base+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+			value[chromedp.Void](w, `document.querySelectorAll("details").forEach(d => d.open = true)`)
+			w.until(`Array.from(document.querySelectorAll("details.closed, .evidence-of")).length === 0`)
+			for _, b := range value[[]string](w, audit) {
+				t.Errorf("%s, %s: %s", path, scheme, b)
+			}
 		}
 		background := value[int](w, `Number(getComputedStyle(document.body).backgroundColor.match(/\d+/)[0])`)
 		if (background > 128) != (scheme == "light") {
 			t.Errorf("%s: the background's red is %d", scheme, background)
 		}
 	}
-	// At the width of a phone nothing is cut off.
-	w.screen(360, 800)
+	for _, path := range []string{"/?version=v1.27.1", "/?version=v1.27.1&entry=kube-scheduler-v1.27.1", "/dl.k8s.io/release/v1.27.1/"} {
+		for _, width := range []int64{360, 390, 800, 1280} {
+			w.screen(width, 800)
+			w.do(chromedp.Navigate(w.base+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+			if got := value[int](w, `document.documentElement.scrollWidth`); got > int(width) {
+				wide := value[[]string](w, fmt.Sprintf(`Array.from(document.querySelectorAll("body *")).filter(e => !e.closest(".scroll, pre, .sr") && e.getBoundingClientRect().right > %d).map(e => e.tagName + "." + e.className).slice(0, 8)`, width+1))
+				t.Errorf("%s is %d wide on a screen of %d: %v", path, got, width, wide)
+			}
+		}
+	}
+	// On paper there is the verdict and its reason, and nothing to click.
 	w.visit("/?version=v1.27.1")
-	if got := value[int](w, `document.documentElement.scrollWidth`); got > 360 {
-		wide := value[[]string](w, `Array.from(document.querySelectorAll("body *")).filter(e => e.getBoundingClientRect().right > 361).map(e => e.tagName + "." + e.className).slice(0, 8)`)
-		t.Errorf("the page is %d wide on a phone: %v", got, wide)
+	call(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	w.until(`document.querySelector("h1").checkVisibility() && document.querySelector(".item.refuted summary").checkVisibility()`)
+	if got := value[int](w, `Array.from(document.querySelectorAll("button, select, input, .anchor, .use")).filter(e => e.checkVisibility()).length`); got != 0 {
+		t.Errorf("%d buttons on paper", got)
 	}
 }
 

@@ -85,11 +85,17 @@ var servesAt = regexp.MustCompile(`serving .* on (http://\S+)`)
 // serve runs the real program until the test ends, and waits for its verdict.
 func serve(t *testing.T, good bool, args ...string) (base string) {
 	t.Helper()
+	dir, root := mirrored(t, good)
+	return serveDir(t, dir, root, args...)
+}
+
+// serveDir serves a mirror as serve does.
+func serveDir(t *testing.T, dir, root string, args ...string) (base string) {
+	t.Helper()
 	program, err := kverify()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, root := mirrored(t, good)
 	cmd := exec.Command(program, append([]string{"mirror", "serve", dir, "--trusted-root", root, "--listen", "127.0.0.1:0", "--access-log", "none"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -40,7 +40,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const label = button.dataset.label || (button.dataset.label = button.textContent);
   const what = button.getAttribute("aria-label").replace(/^Copy /, "");
-  if (await copy(button.dataset.copy)) {
+  if (await copy(button.dataset.copy ?? button.previousElementSibling.textContent)) {
     button.textContent = "copied";
     button.classList.add("done");
     say("Copied " + what);
@@ -66,7 +66,7 @@ async function show(url, push) {
     return;
   }
   if (mine !== asked) return; // a later question has overtaken it
-  for (const selector of ["#results", "#status", "h1", "title"]) {
+  for (const selector of ["#status", "#releases", "#matrix", "#results", ".ways", "title"]) {
     const now = document.querySelector(selector), then = page.querySelector(selector);
     if (now && then) now.replaceWith(then);
   }
@@ -74,6 +74,22 @@ async function show(url, push) {
   if (push) history.replaceState(null, "", url);
   say(document.getElementById("total").textContent.trim());
 }
+
+// The evidence of an entry is fetched when it is opened: the list has it as a link.
+document.addEventListener("toggle", async (event) => {
+  const link = event.target.open && event.target.querySelector("a.evidence-of");
+  const item = link && link.closest(".item");
+  if (!item) return;
+  let panel;
+  try {
+    const answer = await fetch(link.href);
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    panel = page.getElementById(item.id).querySelector(".panel");
+  } catch { return; } // the link is still there
+  link.closest(".panel").replaceWith(panel);
+  enable();
+}, true);
 
 function address() {
   const query = new URLSearchParams();

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,6 +32,8 @@ import (
 //	/healthz   200 while it serves
 //	/metrics   Prometheus' text format
 //	/, /-/     Page
+//	/MANIFEST.json, its signature and MANIFEST.sha256: the mirror's lists
+//	/HOST/PATH/  Page, if it is a [Lister] and nothing else is there
 //
 // Every byte of a body that a digest describes is hashed again before it is
 // sent. What is not what it must be is refused, 500 with the reason; what
@@ -172,28 +175,32 @@ func (h *Handler) serve(w *recorder, req *http.Request) {
 		}
 	case (p == "/" || strings.HasPrefix(p, "/-/")) && h.Page != nil:
 		own = h.Page.ServeHTTP
+	case slices.Contains(lists, strings.TrimPrefix(p, "/")):
+		own = func(_ http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Cache-Control", "no-cache")
+			h.answer(w, req, list(h.dir.Load(), req))
+		}
 	}
 	if own != nil {
-		w.site = "self"
-		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			h.send(w, req, mirror.NotAllowed(req))
-			return
-		}
-		own(w, req)
+		h.own(w, req, own)
 		return
 	}
 	d := h.dir.Load()
 	site, in, a := outside(d, req)
+	if path := listing(h.Page, in, a); path != "" {
+		a.Close()
+		asked := req.Clone(req.Context())
+		asked.URL.Path, asked.URL.RawPath = path, ""
+		h.own(w, asked, h.Page.ServeHTTP)
+		return
+	}
 	if answersFor(d, site) {
 		w.site = site
 	}
 	if strings.HasPrefix(in.URL.Path, "/v2/") {
 		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 	}
-	if a.Err != nil {
-		w.why = a.Err
-		h.metrics.refuse(refusedCorrupt)
-	} else if why := h.withheld(in, a); why != "" {
+	if why := h.withheld(in, a); a.Err == nil && why != "" {
 		a.Close()
 		h.metrics.refuse(refusedVerdict)
 		w.why = errors.New(why)
@@ -202,7 +209,26 @@ func (h *Handler) serve(w *recorder, req *http.Request) {
 		}
 		a = mirror.Fail(in, http.StatusForbidden, layout.CodeDenied, why)
 	}
-	h.send(w, req, public(d, a))
+	h.answer(w, req, a)
+}
+
+// own answers with what is this server's own, and no answer of the outside world.
+func (h *Handler) own(w *recorder, req *http.Request, with http.HandlerFunc) {
+	w.site = "self"
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		h.send(w, req, mirror.NotAllowed(req))
+		return
+	}
+	with(w, req)
+}
+
+// answer sends what the mirror answers, or why it refuses.
+func (h *Handler) answer(w *recorder, req *http.Request, a *mirror.Answer) {
+	if a.Err != nil {
+		w.why = a.Err
+		h.metrics.refuse(refusedCorrupt)
+	}
+	h.send(w, req, public(h.dir.Load(), a))
 }
 
 // withheld says why what was asked for is not handed out, or "".
