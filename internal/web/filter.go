@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -86,10 +85,4 @@ func choices(list []item, of func(item) []string, less func(a, b string) int) []
 		}
 	}
 	return slices.SortedFunc(maps.Keys(seen), less)
-}
-
-func by(order []string) func(a, b string) int {
-	return func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(order, a), rank(order, b)), strings.Compare(a, b))
-	}
 }

@@ -289,6 +289,13 @@ func rank(order []string, s string) int {
 	return len(order)
 }
 
+// by orders names as a list does, and those that are not in it behind.
+func by(order []string) func(a, b string) int {
+	return func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(order, a), rank(order, b)), strings.Compare(a, b))
+	}
+}
+
 func first(list []string) string {
 	if len(list) == 0 {
 		return ""

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,6 +44,57 @@ func TestServeSaysOnlyWhatItShould(t *testing.T) {
 		text := strings.TrimSuffix(string(body[:n]), "\n")
 		if resp.StatusCode == http.StatusOK || strings.Contains(text, dir) || strings.ContainsAny(text, "\x1b\n\u202e") {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, text)
+		}
+	}
+}
+
+// lister is a page that lists one directory, and says what it was asked for.
+type lister struct{}
+
+func (lister) Lists(path string) bool { return path == "/dl.k8s.io/release/v1.27.2/" }
+
+func (lister) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	_, _ = io.WriteString(w, "page of "+req.URL.Path)
+}
+
+// TestServeListing asks for directories by each of their addresses.
+func TestServeListing(t *testing.T) {
+	files, _, _, _, _ := listedSample()
+	base, _, h, _ := serveTree(t, files)
+	for _, withPage := range []bool{false, true} {
+		if withPage {
+			h.Page = lister{}
+		}
+		for _, c := range []struct {
+			method, path, host string
+			status             int
+		}{
+			{"GET", "/dl.k8s.io/release/v1.27.2/", "", 200},
+			{"HEAD", "/release/v1.27.2/", "", 200},
+			{"GET", "/v1.27.2/", "", 200},
+			{"GET", "/release/v1.27.2/", "dl.k8s.io", 200},
+			{"POST", "/release/v1.27.2/", "dl.k8s.io", 405},
+			{"GET", "/dl.k8s.io/release/v1.27.3/", "", 404},
+			{"GET", "/dl.k8s.io/release/v1.27.2/../v1.27.2/", "", 404},
+			{"GET", "/dl.k8s.io/release%2fv1.27.2/", "", 404},
+			{"GET", "//dl.k8s.io/release/v1.27.2/", "", 404},
+			{"GET", "/v2/dl.k8s.io/release/v1.27.2/", "", 404},
+		} {
+			header := map[string]string{}
+			if c.host != "" {
+				header["Host"] = c.host
+			}
+			resp, body, err := ask(t, c.method, base, c.path, header)
+			want := c.status
+			if !withPage && want == 200 {
+				want = 404
+			}
+			if err != nil || resp.StatusCode != want {
+				t.Errorf("page %v: %s %s: %d, want %d: %s %v", withPage, c.method, c.path, resp.StatusCode, want, body, err)
+			}
+			if want == 200 && c.method == "GET" && body != "page of /dl.k8s.io/release/v1.27.2/" {
+				t.Errorf("%s: %s", c.path, body)
+			}
 		}
 	}
 }
