@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -32,11 +31,11 @@ func peak() {
 	cmd := exec.Command(os.Args[2], os.Args[3:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	_ = cmd.Run()
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	most, ok := mostResident(cmd.ProcessState)
 	if !ok {
 		os.Exit(125)
 	}
-	if err := os.WriteFile(os.Args[1], []byte(strconv.FormatInt(usage.Maxrss<<10, 10)), 0o600); err != nil {
+	if err := os.WriteFile(os.Args[1], []byte(strconv.FormatInt(most, 10)), 0o600); err != nil {
 		os.Exit(125)
 	}
 	os.Exit(cmd.ProcessState.ExitCode())

@@ -6,9 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -48,15 +46,11 @@ func measured(t testing.TB, name string, args ...string) (stdout []byte, cpu, pe
 	if err != nil {
 		t.Fatalf("%s %s: %v", name, args, err)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	most, ok := mostResident(cmd.ProcessState)
 	if !ok {
 		return stdout, 0, 0
 	}
-	unit := 1024.0 // of ru_maxrss, in bytes
-	if runtime.GOOS == "darwin" {
-		unit = 1
-	}
-	return stdout, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), float64(usage.Maxrss) * unit / (1 << 20)
+	return stdout, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), float64(most) / (1 << 20)
 }
 
 // BenchmarkSBOM50MB lists the images of a release-shaped document of 50 MB: by

@@ -33,11 +33,13 @@ var twice = sync.OnceValues(func() (out [2]string, err error) {
 	if platforms == "" {
 		platforms = "linux/amd64,windows/amd64"
 	}
+	from := "../.." // and the second of the first, so that both are of one commit
 	for i, name := range []string{"a", "another-directory"} {
 		clone := filepath.Join(dir, name)
-		if text, err := exec.Command("git", "clone", "-q", "../..", clone).CombinedOutput(); err != nil {
+		if text, err := exec.Command("git", "clone", "-q", from, clone).CombinedOutput(); err != nil {
 			return out, fmt.Errorf("git clone: %w: %s", err, text)
 		}
+		from = clone
 		if err := aged(clone, time.Duration(i)*1000*time.Hour); err != nil {
 			return out, err
 		}

@@ -28,12 +28,14 @@ var twice = sync.OnceValues(func() (out [2]string, err error) {
 	if err != nil {
 		return out, err
 	}
+	from := "../.." // and the second of the first, so that both are of one commit
 	for i, name := range []string{"a", "another-directory"} {
 		clone := filepath.Join(dir, name)
 		out[i] = filepath.Join(clone, "dist")
-		if text, err := exec.Command("git", "clone", "-q", "../..", clone).CombinedOutput(); err != nil {
+		if text, err := exec.Command("git", "clone", "-q", from, clone).CombinedOutput(); err != nil {
 			return out, &exec.Error{Name: string(text), Err: err}
 		}
+		from = clone
 		build := exec.Command("go", "build", "-trimpath", "-buildvcs=true", "-ldflags=-s -w", "-o", "dist/bin/linux_amd64/kverify", "./cmd/kverify")
 		build.Dir, build.Env = clone, append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 		if text, err := build.CombinedOutput(); err != nil {
