@@ -76,7 +76,8 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	flags.AddPace(f, command.EndRun)
 	flags.Output.AddReport(c)
 	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
-	flags.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
+	flags.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
+	flags.AddExplain(f)
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
 		_ = f.SetAnnotation(own, command.NotFromEnvironment, nil)
 	}

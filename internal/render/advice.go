@@ -81,6 +81,48 @@ func advice(c report.Check) string {
 	return "Look at the detail above."
 }
 
+// cure says in few words what to do about a trouble, where that is known; else it is empty,
+// and the story says more. It is not escaped.
+func cure(x trouble, command []string) string {
+	mirrored := slices.ContainsFunc(command, func(w string) bool {
+		return w == "mirror" || w == "--mirror" || strings.HasPrefix(w, "--mirror=")
+	})
+	c := x.check
+	switch {
+	case c.Verdict == report.Refuted:
+		if len(x.results) == 1 {
+			return "do not use it"
+		}
+		return "do not use them"
+	case x.todo != "" && mirrored: // a mirror is in use already
+		return strings.TrimSuffix(x.todo, ", or use a mirror (--mirror DIR)")
+	case x.todo != "":
+		return x.todo
+	}
+	switch c.Reason {
+	case report.Interrupted:
+		if strings.Contains(x.said, "--timeout") {
+			return "run it again with a longer --timeout"
+		}
+		return "run it again"
+	case report.Unreachable:
+		return "look at the network, the proxy or the mirror, and run it again (-v shows each request)"
+	case report.Untrusted:
+		return "if this is genuine, the trusted root is too old, or it is another's: kverify trust update FILE fetches the newest, --trusted-root FILE uses it"
+	case report.NotReleased:
+		return "kverify releases lists what exists"
+	case report.Absent:
+		if c.Name == report.Signature {
+			return "if the release is days old, try later; in a mirror or a registry of your own, see that signatures (tags that end in .sig) were copied; see kverify help incidents"
+		}
+	case report.NoClaim:
+		if c.Name == report.Binding && strings.Contains(c.Detail, "carried") {
+			return "run it where the publishers can be reached, or have the mirror signed by its operator (--sign-key) and give --key"
+		}
+	}
+	return ""
+}
+
 // failures tells of every check that does not hold, once for all rows that fail
 // alike. What fails only because a signature is missing is not told again.
 func (t *table) failures(g group) {

@@ -34,7 +34,7 @@ func (t *table) explain(g group) {
 	}
 	for _, r := range g.rows {
 		for _, c := range r.Checks {
-			if c.Verdict == report.Verified || !c.Required && c.Verdict == report.Unknown && !t.Verbose {
+			if c.Verdict == report.Verified {
 				continue
 			}
 			mark, style := t.mark(c)
@@ -50,19 +50,15 @@ func (t *table) explain(g group) {
 		for _, n := range r.Notes {
 			add(text{2, dim, "note", "", n}, r.label)
 		}
-		if t.Verbose || t.Wide {
-			for _, name := range r.SeenAs {
-				add(text{3, dim, "also", "", name}, r.label)
-			}
-			for _, place := range places(r.Result) {
-				add(text{3, dim, "at", "", place}, r.label)
-			}
+		for _, name := range r.SeenAs {
+			add(text{3, dim, "also", "", name}, r.label)
 		}
-		if t.Verbose {
-			for _, c := range r.Checks {
-				for _, e := range c.Evidence {
-					add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
-				}
+		for _, place := range places(r.Result) {
+			add(text{3, dim, "at", "", place}, r.label)
+		}
+		for _, c := range r.Checks {
+			for _, e := range c.Evidence {
+				add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
 	}

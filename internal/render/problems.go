@@ -165,5 +165,5 @@ func relative(name string) string {
 
 // verdictLine is the table's last line, escaped with Escape.
 func verdictLine(r report.Report) string {
-	return (&table{Options: Options{}}).verdict(r)
+	return new(table).verdict(r, troubles(r))
 }

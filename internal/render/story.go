@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
@@ -13,8 +12,7 @@ import (
 // storyWidth is where prose is broken that goes to no terminal.
 const storyWidth = 88
 
-// manyStories is how many subjects a verbose table tells of in whole; of more
-// it tells only of those that are not verified.
+// manyStories is how many subjects are told of where all are verified and none is named.
 const manyStories = 8
 
 // A NoSubjectError says that a report has nothing under a name.
@@ -35,25 +33,44 @@ func (e *NoSubjectError) Error() string {
 // knowledge, what was proved and by whose word, or what is wrong and what to do.
 // The subject is named as the report names it, or by less of it: "kube-proxy",
 // "kube-proxy:v1.27.2", a digest, the end of a path. The last line is the
-// report's verdict. A name that fits nothing is a [*NoSubjectError].
+// subject's own verdict, that of [Subject]. A name that fits nothing is a [*NoSubjectError].
 func Story(w io.Writer, r report.Report, subject string, o Options) error {
+	own, err := Subject(r, subject)
+	if err != nil {
+		return err
+	}
 	t := &table{Options: o}
-	var known []string
-	found := false
+	for _, g := range subjects(own.Results) {
+		t.story(r, g)
+	}
+	t.last(t.verdict(own, troubles(own)))
+	_, err = w.Write(t.buf.Bytes())
+	return err
+}
+
+// Subject is the part of a report that is of one subject, named as [Story] takes it, with
+// the verdict of that part. It stays interrupted if the report is. A name that fits nothing
+// is a [*NoSubjectError].
+func Subject(r report.Report, subject string) (report.Report, error) {
+	var known, titles []string
+	var results []report.Result
 	for _, g := range subjects(r.Results) {
 		known = append(known, g.title)
 		if !g.named(subject) {
 			continue
 		}
-		found = true
-		t.story(r, g)
+		titles = append(titles, g.title)
+		for _, r := range g.rows {
+			results = append(results, r.Result)
+		}
 	}
-	if !found {
-		return &NoSubjectError{subject, known}
+	if len(results) == 0 {
+		return report.Report{}, &NoSubjectError{subject, known}
 	}
-	t.line(t.verdict(r))
-	_, err := w.Write(t.buf.Bytes())
-	return err
+	r.Results, r.Accepted = results, nil
+	r.Scope.Subjects, r.Scope.Names, r.Scope.Platforms = titles, nil, nil
+	r.Scope.Absent, r.Scope.Others, r.Scope.Vendors, r.Scope.Remarks = nil, nil, 0, nil
+	return r, nil
 }
 
 // subjects sorts all results under what they are of: an image's platforms under
@@ -85,16 +102,39 @@ func (g group) named(subject string) bool {
 	return false
 }
 
-// stories is what a verbose table says below itself.
+// stories tells of the subjects that [Options.Explain] names. Where it names none, and nothing is
+// wrong, it tells of all, if they are few.
 func (t *table) stories(r report.Report) {
 	list := subjects(r.Results)
-	if len(list) > manyStories {
-		list = slices.DeleteFunc(list, func(g group) bool {
-			return !slices.ContainsFunc(g.rows, func(r row) bool { return r.Verdict() != report.Verified })
-		})
+	told := map[string]bool{}
+	tell := func(g group) {
+		if !told[g.title] {
+			told[g.title] = true
+			t.story(r, g)
+		}
 	}
-	for _, g := range list {
-		t.story(r, g)
+	for _, name := range t.Explain {
+		found := false
+		for _, g := range list {
+			if name == "" && verdictOf(g) != report.Verified || g.named(name) {
+				found = true
+				tell(g)
+			}
+		}
+		switch {
+		case found:
+		case name == "" && len(list) <= manyStories:
+			for _, g := range list {
+				tell(g)
+			}
+		case name != "":
+			var known []string
+			for _, it := range namingOf(r).items(r.Results) {
+				known = append(known, it.name)
+			}
+			t.hang("", "  ", (&NoSubjectError{name, known}).Error())
+			t.line("")
+		}
 	}
 }
 

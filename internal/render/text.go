@@ -1,6 +1,7 @@
 package render
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -65,13 +66,16 @@ func (t *table) wrapped(indent, mark, style, text string) {
 	}
 }
 
+// painted is what paint puts around a text, which takes no room.
+var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 // wrap breaks text at spaces into lines of at most width characters; a longer
 // word, such as a digest, stays whole.
 func wrap(text string, width int) []string {
 	var lines []string
 	line, used := "", 0
 	for _, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(word)
+		n := utf8.RuneCountInString(painted.ReplaceAllString(word, ""))
 		if used > 0 && used+1+n > width {
 			lines = append(lines, line)
 			line, used = "", 0

@@ -1,0 +1,292 @@
+package render
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// A screen has room for so many lines: of a success, and of anything else.
+const (
+	successLines = 10
+	failureLines = 15
+)
+
+// A fitting is how much the short table says. They are tried in turn until it fits.
+type fitting struct {
+	legend                  bool
+	notes, verified, causes int // how many of each, at most
+	reason                  int // characters of a cause
+}
+
+var fittings = []fitting{
+	{true, 3, 8, 5, 400},
+	{true, 2, 6, 4, 300},
+	{true, 1, 4, 4, 240},
+	{false, 1, 3, 3, 200},
+	{false, 0, 1, 3, 160},
+	{false, 0, 1, 2, 120},
+	{false, 0, 1, 1, 100},
+}
+
+// summary writes the short table: what is wrong, a cause at a time, what is verified, and
+// remarks.
+func (t *table) summary(r report.Report, list []trouble) {
+	most := failureLines
+	if r.Verdict() == report.Verified {
+		most = successLines
+	}
+	tail := &table{Options: t.Options}
+	tail.todo(r, list)
+	tail.last(tail.verdict(r, list))
+	most -= bytes.Count(tail.buf.Bytes(), []byte("\n"))
+	for _, f := range fittings {
+		try := &table{Options: t.Options}
+		try.short(r, list, f)
+		if bytes.Count(try.buf.Bytes(), []byte("\n")) <= most || f == fittings[len(fittings)-1] {
+			t.buf.Write(try.buf.Bytes())
+			return
+		}
+	}
+}
+
+func (t *table) short(r report.Report, list []trouble, f fitting) {
+	n := namingOf(r)
+	for i, x := range list {
+		if i == f.causes && len(list) > i {
+			t.entry("", dim, fmt.Sprintf("and %s; -o wide has every row", plural(len(list)-i, "more cause")), "")
+			break
+		}
+		t.trouble(n, x, f.reason)
+	}
+	var verified []report.Result
+	for _, res := range r.Results {
+		if res.Verdict() == report.Verified {
+			verified = append(verified, res)
+		}
+	}
+	items := n.fold(n.items(verified), f.verified)
+	width := 0
+	for _, it := range items {
+		width = max(width, utf8.RuneCountInString(Escape(it.name)))
+	}
+	for _, it := range items {
+		name := Escape(it.name)
+		mark, style := t.word(report.Verified)
+		said := t.pad(name, name, min(width, maxName)) + "  " + Escape(it.about())
+		t.entry(mark, style, strings.TrimRight(said, " "), "")
+	}
+	t.remarks(n, r, list, f)
+	if f.legend {
+		t.legend()
+	}
+}
+
+// maxName is how wide the column of names may be.
+const maxName = 32
+
+// word is the mark of a verdict in the short table.
+func (t *table) word(v report.Verdict) (mark, style string) {
+	return t.mark(report.Check{Verdict: v, Required: true})
+}
+
+// trouble writes a cause: whom it is of, and what happened.
+func (t *table) trouble(n naming, x trouble, most int) {
+	mark, style := t.word(x.check.Verdict)
+	said := x.words()
+	if x.several && !x.general {
+		said = "such as: " + said
+	}
+	if len(x.results) == 0 {
+		t.entry(mark, style, Escape(clip(said, most)), "")
+		return
+	}
+	if len(x.checks) > 0 && !x.general {
+		said += " (" + strings.Join(x.checks, ", ") + ")"
+	}
+	t.entry(mark, style, Escape(clip(n.who(x.results), most)), Escape(clip(said, most)))
+}
+
+// entry writes a line behind a mark, and below it what explains it, wrapped at words.
+func (t *table) entry(mark, style, text, below string) {
+	hang := "     "
+	if t.Color {
+		hang = "  "
+	}
+	lines := func(s, first string) {
+		for i, l := range t.wrap(s, len(hang)) {
+			if i == 0 {
+				t.line(first + l)
+			} else {
+				t.line(hang + l)
+			}
+		}
+	}
+	lines(text, t.pad(t.paint(style, mark), mark, len(hang)))
+	if below != "" {
+		lines(below, hang)
+	}
+}
+
+// wrap breaks a text at words for what an indent leaves of the terminal.
+func (t *table) wrap(s string, indent int) []string {
+	if room := t.Width - indent; room >= minText {
+		return wrap(s, room)
+	}
+	return []string{s}
+}
+
+// remarks says what changes no verdict: known incidents, what was refuted and is not
+// required, and notes, each once.
+func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
+	type remark struct {
+		rank        int
+		mark, style string
+		said        string
+		of          []report.Result
+	}
+	var all []remark
+	add := func(rank int, mark, style, key, said string, res report.Result) {
+		i := slices.IndexFunc(all, func(m remark) bool { return m.mark == mark && pattern(m.of[0], m.said) == key })
+		if i < 0 {
+			i = len(all)
+			all = append(all, remark{rank: rank, mark: mark, style: style, said: said})
+		}
+		all[i].of = append(all[i].of, res)
+	}
+	for _, res := range r.Results {
+		for _, i := range res.Incidents {
+			said := i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice
+			add(0, "known", yellow, pattern(res, said), said, res)
+		}
+		for _, c := range res.Checks {
+			if !c.Required && c.Verdict == report.Refuted {
+				mark, style := t.mark(c)
+				said := c.Name + ": " + plainDetail(res, c)
+				add(1, mark, style, pattern(res, said), said, res)
+			}
+		}
+		for _, note := range res.Notes {
+			if _, request := requestIn(note); request && len(list) > 0 {
+				continue // it is told as a cause
+			}
+			said := plainDetail(res, report.Check{Detail: note})
+			add(2, "note", dim, pattern(res, said), said, res)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b remark) int { return cmp.Compare(a.rank, b.rank) })
+	notes := 0
+	for _, m := range all {
+		if m.rank == 2 {
+			if notes++; notes > f.notes {
+				continue
+			}
+		}
+		said := clip(m.said, f.reason)
+		if who := n.who(m.of); who != "" {
+			said = who + ": " + said
+		}
+		t.wrapped("", m.mark, m.style, Escape(said))
+	}
+	if left := notes - f.notes; left > 0 && f.notes > 0 {
+		t.wrapped("", "note", dim, fmt.Sprintf("and %s; -o wide has all", plural(left, "more note")))
+	}
+}
+
+// words that a newcomer does not know, in the order in which they are explained.
+var newWords = []struct{ word, means string }{
+	{"index", "the list that names the image of each platform"},
+	{"inventory", "whether everything is there that must be"},
+	{"reference", "the name that the signer wrote into the signature"},
+	{"binding", "what ties these bytes to this version"},
+	{"carried", "read from where the bytes are from, so that it proves nothing"},
+	{"anchor", "what ties the SBOM to the real release"},
+}
+
+// legend explains, in one line, the words that stand above it.
+func (t *table) legend() {
+	var said []string
+	for _, w := range newWords {
+		if regexp.MustCompile(`\b` + w.word + `\b`).Match(t.buf.Bytes()) {
+			said = append(said, w.word+": "+w.means)
+		}
+	}
+	if len(said) == 0 {
+		return
+	}
+	for _, l := range t.wrap(strings.Join(said, "; "), 0) {
+		t.line(t.paint(dim, l))
+	}
+}
+
+// last writes the last line, which is one line unless the terminal is narrow.
+func (t *table) last(s string) {
+	for i, l := range t.wrap(s, 2) {
+		if i > 0 {
+			l = "  " + l
+		}
+		t.line(l)
+	}
+}
+
+// todo writes what to do next, where the verdict asks for something.
+func (t *table) todo(r report.Report, list []trouble) {
+	if len(list) == 0 {
+		return
+	}
+	what := cure(list[0], t.Command)
+	if next := t.next(r, list[0]); next != "" {
+		switch {
+		case what == "":
+			what = next
+		case list[0].check.Verdict == report.Refuted:
+			what += "; " + next
+		}
+	}
+	if what == "" {
+		return
+	}
+	const lead = "what to do: "
+	for i, l := range t.wrap(Escape(what), len(lead)) {
+		if i == 0 {
+			t.line(t.paint(bold, lead) + l)
+		} else {
+			t.line(strings.Repeat(" ", len(lead)) + l)
+		}
+	}
+}
+
+// next is the command that tells more: the one that was given, with --explain.
+func (t *table) next(r report.Report, x trouble) string {
+	if len(t.Command) == 0 || t.Explain != nil {
+		return ""
+	}
+	explain := []string{"--explain"}
+	if items := namingOf(r).items(x.results); len(items) > 0 && len(items) <= 3 {
+		explain = nil
+		for _, it := range items {
+			explain = append(explain, "--explain="+it.name)
+		}
+	}
+	words := []string{"kverify"}
+	for _, w := range append(slices.Clone(t.Command), explain...) {
+		words = append(words, shellWord(w))
+	}
+	return strings.Join(words, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+%-]+$`)
+
+// shellWord quotes a word for a POSIX shell, where it needs that.
+func shellWord(w string) string {
+	if plainWord.MatchString(w) {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}
