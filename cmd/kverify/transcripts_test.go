@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,10 +33,11 @@ type scene struct {
 	args []string
 	exit int
 	most int // lines on stdout at 80 columns
-	// hang is the repository at which the registry answers no more, after which the program gets
-	// an interrupt; empty if it answers.
+	// hang are repositories, apart by |, at which the registry answers no more; once nothing else is
+	// asked for, the program gets an interrupt. Empty if it answers.
 	hang  string
 	fresh bool // the directory M is emptied before each run
+	every bool // at every width, and not only piped and at 80 columns
 }
 
 const judged = " --trusted-root root.json"
@@ -46,35 +47,36 @@ func words(s string) []string { return strings.Fields(s) }
 // scenes are what a person meets: each at most fifteen lines, and a success at most ten.
 func scenes() []scene {
 	return []scene{
-		{name: "success-images", args: words("images v1.27.2 --mirror genuine" + judged), most: 10},
-		{name: "success-verify", args: words("verify v1.27.2 --mirror genuine" + judged), most: 10},
+		{name: "success-images", args: words("images v1.27.2 --mirror genuine" + judged), most: 10, every: true},
+		{name: "success-verify", args: words("verify v1.27.2 --mirror genuine" + judged), most: 10, every: true},
 		{name: "success-mirror", args: words("verify ./genuine" + judged), most: 10},
-		{name: "swapped-images", args: words("images v1.27.2 --mirror swapped" + judged), exit: 1, most: 15},
+		{name: "swapped-images", args: words("images v1.27.2 --mirror swapped" + judged), exit: 1, most: 15, every: true},
 		{name: "swapped-verify", args: words("verify v1.27.2 --mirror swapped" + judged), exit: 1, most: 15},
-		{name: "swapped-explain", args: words("images v1.27.2 kube-scheduler --arch amd64 --mirror swapped --explain" + judged), exit: 1, most: 60},
+		{name: "swapped-explain", args: words("images v1.27.2 kube-scheduler --arch amd64 --mirror swapped --explain" + judged), exit: 1, most: 70},
 		{name: "replayed-images", args: words("images v1.27.2 --mirror replayed" + judged), exit: 1, most: 15},
-		{name: "no-network-images", args: words("images v1.27.2 --retry 0" + judged), exit: 3, most: 15},
+		{name: "no-network-images", args: words("images v1.27.2 --retry 0" + judged), exit: 3, most: 15, every: true},
 		{name: "no-network-verify", args: words("verify v1.27.2 --retry 0" + judged), exit: 3, most: 15},
 		{name: "no-network-download", args: words("download v1.27.2 kubectl --os linux --arch amd64 -d M --retry 0" + judged), exit: 3, most: 15},
 		{name: "no-network-create", args: words("mirror create v1.27.2 --all -d M --retry 0" + judged), exit: 3, most: 15},
-		{name: "interrupted-images", args: words("images v1.27.2 -j 1 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "kube-proxy"},
-		{name: "interrupted-verify", args: words("verify v1.27.2 -j 1 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "kube-proxy"},
+		{name: "interrupted-images", args: words("images v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy|kube-scheduler", every: true},
+		{name: "interrupted-verify", args: words("verify v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy|kube-scheduler"},
 		{name: "timeout-images", args: words("images v1.27.2 --mirror genuine --timeout 1ns" + judged), exit: 3, most: 15},
-		{name: "throttled-images", args: words("images v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15},
+		{name: "throttled-images", args: words("images v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15, every: true},
 		{name: "dead-registry-images", args: words("images v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=http://127.0.0.1:1" + judged), exit: 3, most: 15},
 		{name: "dead-registry-push", args: words("mirror push genuine 127.0.0.1:1 --retry 0" + judged), exit: 3, most: 15},
 		{name: "dead-registry-push-dry-run", args: words("mirror push genuine 127.0.0.1:1 --retry 0 --dry-run" + judged), exit: 3, most: 15},
-		{name: "wrong-root-images", args: words("images v1.27.2 --mirror genuine"), exit: 3, most: 15},
+		{name: "wrong-root-images", args: words("images v1.27.2 --mirror genuine"), exit: 3, most: 15, every: true},
 		{name: "wrong-root-verify", args: words("verify v1.27.2 --mirror genuine"), exit: 3, most: 15},
 		{name: "wrong-root-download", args: words("download v1.27.2 kubectl --os linux --arch amd64 -d M --mirror genuine"), exit: 3, most: 15},
 		{name: "unsigned-images", args: words("images v1.27.2 --mirror unsigned" + judged), exit: 3, most: 15},
 		{name: "sparse-create", args: words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d M --mirror genuine" + judged), most: 10, fresh: true},
-		{name: "sparse-images", args: words("images v1.27.2 --mirror sparse" + judged), most: 10},
-		{name: "sparse-verify", args: words("verify ./sparse" + judged), most: 10},
-		{name: "second-create", args: words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d sparse --mirror genuine" + judged), most: 10},
-		{name: "dry-run-create", args: words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d M --mirror genuine --dry-run" + judged), most: 40},
+		{name: "sparse-images", args: words("images v1.27.2 --mirror sparse" + judged), exit: 3, most: 15},
+		{name: "thin-images", args: words("images v1.27.2 --mirror thin" + judged), most: 10},
+		{name: "sparse-verify", args: words("verify ./sparse" + judged), most: 10, every: true},
+		{name: "second-create", args: words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d sparse --mirror genuine" + judged), most: 10, every: true},
+		{name: "dry-run-create", args: words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d M --mirror genuine --dry-run" + judged), most: 40, every: true},
 		{name: "download", args: words("download v1.27.2 kubectl --os linux --arch 386,amd64,arm,arm64,ppc64le,s390x -d M --layout dl --mirror genuine" + judged), most: 10, fresh: true},
-		{name: "quiet", args: words("images v1.27.2 -q --mirror swapped" + judged), exit: 1, most: 1},
+		{name: "quiet", args: words("images v1.27.2 -q --mirror swapped" + judged), exit: 1, most: 3},
 		{name: "only-a-file", args: words("images v1.27.2 -o json=M.json --mirror swapped" + judged), exit: 1, most: 0},
 	}
 }
@@ -84,6 +86,7 @@ type stage struct {
 	dir       string
 	program   string
 	throttled string
+	asked     atomic.Int64 // when the registry was last asked for something, in ns
 }
 
 func newStage(t *testing.T) *stage {
@@ -122,6 +125,7 @@ func newStage(t *testing.T) *stage {
 	t.Cleanup(server.Close)
 	s.throttled = server.URL
 	s.run(t, "", words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d sparse --mirror genuine"+judged), "", "")
+	s.run(t, "", words("mirror create v1.27.2 images kubectl --os linux --arch amd64 -d thin --mirror genuine"+judged), "", "")
 	return s
 }
 
@@ -144,22 +148,16 @@ func (s *stage) run(t *testing.T, columns string, args []string, registry, hang 
 		t.Fatal(err)
 	}
 	if hang != "" {
-		<-s.hung(hang)
+		for s.asked.Store(time.Now().UnixNano()); time.Since(time.Unix(0, s.asked.Load())) < time.Second; {
+			time.Sleep(50 * time.Millisecond)
+		}
 		_ = cmd.Process.Signal(syscall.SIGINT)
 	}
 	_ = cmd.Wait()
 	return out.String(), said.String(), cmd.ProcessState.ExitCode()
 }
 
-// hangs holds a channel a repository, which is closed when it is asked for.
-var hangs sync.Map
-
-func (s *stage) hung(repo string) chan struct{} {
-	c, _ := hangs.LoadOrStore(repo+s.dir, make(chan struct{}, 1))
-	return c.(chan struct{})
-}
-
-// registry serves the genuine images, and answers no more at the repository hang.
+// registry serves the genuine images, and answers no more at the repositories of hang.
 func (s *stage) registry(t *testing.T, hang string) string {
 	if hang == "" {
 		return ""
@@ -168,13 +166,10 @@ func (s *stage) registry(t *testing.T, hang string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := stand{dir}
+	to, never := stand{dir}, regexp.MustCompile("^/v2/("+hang+")(-[a-z0-9]+)?/")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/"+hang+"/") {
-			select {
-			case s.hung(hang) <- struct{}{}:
-			default:
-			}
+		s.asked.Store(time.Now().UnixNano())
+		if never.MatchString(r.URL.Path) {
 			<-r.Context().Done()
 			return
 		}
@@ -186,6 +181,9 @@ func (s *stage) registry(t *testing.T, hang string) string {
 
 var changing = regexp.MustCompile(`127\.0\.0\.1:[0-9]{2,}|in [0-9.]+ m?s\b|[0-9.]+ [kMG]B/s|[0-9]+(\.[0-9]+)? m?s\b`)
 
+// conversation is progress and remarks on stderr, which other tests hold.
+var conversation = regexp.MustCompile(`(?m)^kverify: .*\n`)
+
 // TestTranscripts holds what a person reads, on narrow and wide terminals and through a
 // pipe, against golden files: go test ./cmd/kverify -run TestTranscripts -update
 func TestTranscripts(t *testing.T) {
@@ -195,7 +193,11 @@ func TestTranscripts(t *testing.T) {
 			registry := s.registry(t, sc.hang)
 			var all strings.Builder
 			fmt.Fprintf(&all, "$ kverify %s\n", strings.Join(sc.args, " "))
-			for _, columns := range []string{"", "60", "80", "120"} {
+			widths := []string{"", "80"}
+			if sc.every || *program != "" {
+				widths = []string{"", "60", "80", "120"}
+			}
+			for _, columns := range widths {
 				if sc.fresh {
 					_ = os.RemoveAll(filepath.Join(s.dir, "M"))
 				}
@@ -209,7 +211,7 @@ func TestTranscripts(t *testing.T) {
 				}
 				clean := func(s string) string { return changing.ReplaceAllString(s, "N") }
 				fmt.Fprintf(&all, "\n-- %s: exit %d, %d lines --\n%s", title, code, strings.Count(out, "\n"), clean(out))
-				if said != "" {
+				if said = conversation.ReplaceAllString(said, ""); said != "" {
 					fmt.Fprintf(&all, "-- stderr --\n%s", clean(said))
 				}
 				if *program == "" {
@@ -249,7 +251,7 @@ func fits(t *testing.T, columns, out string, most int) {
 		return
 	}
 	for l := range strings.Lines(out) {
-		if l = strings.TrimSuffix(l, "\n"); len([]rune(l)) > width && len(strings.Fields(l)) > 1 {
+		if l = strings.TrimSuffix(l, "\n"); len([]rune(l)) > width && len(strings.Fields(strings.TrimLeft(l, " -"))) > 1 {
 			t.Errorf("%s columns: a line of %d: %s", columns, len([]rune(l)), l)
 		}
 	}

@@ -31,7 +31,7 @@ type Shared struct {
 	noColor     bool
 	// Explain are the names of --explain, where "" is all that is not verified.
 	Explain []string
-	accept      []string
+	accept  []string
 }
 
 const (

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,27 +16,49 @@ import (
 type item struct {
 	name    string // not escaped
 	results []report.Result
-	claimed bool // files that documents name, and whose bytes were not read
+	claimed bool   // files that documents name, and whose bytes were not read
+	said    string // of several that were put together, in the place of the parts
 }
 
 // naming calls the results of one report by names that are as short as they may be
 // without meaning something else.
 type naming struct {
-	release string // the one that all results are of; empty if there are several
+	release string          // the one that all results are of; empty if there are several
+	host    string          // "HOST/" or "HOST/PREFIX/" that need not be said
+	images  map[string]bool // names of images, which a file may have too
 }
 
 func namingOf(r report.Report) naming {
-	var n naming
+	n := naming{host: "registry.k8s.io/", images: map[string]bool{}}
+	if len(r.Scope.Subjects) == 1 && !strings.HasPrefix(r.Scope.Subjects[0], n.host) {
+		for _, res := range r.Results {
+			if res.Kind == report.KindImage && strings.HasPrefix(res.Subject, r.Scope.Subjects[0]+"/") {
+				n.host = r.Scope.Subjects[0] + "/" // what was pushed to it
+			}
+		}
+	}
+	n.release = oneRelease(r)
 	for _, res := range r.Results {
-		switch {
-		case res.Release == "", res.Release == n.release:
-		case n.release == "":
-			n.release = res.Release
-		default:
-			return naming{}
+		if res.Kind == report.KindImage {
+			name, _ := n.name(res)
+			n.images[name] = true
 		}
 	}
 	return n
+}
+
+// oneRelease is the release that all results are of; empty if there are several.
+func oneRelease(r report.Report) (one string) {
+	for _, res := range r.Results {
+		switch {
+		case res.Release == "", res.Release == one:
+		case one == "":
+			one = res.Release
+		default:
+			return ""
+		}
+	}
+	return one
 }
 
 // items sorts results by what they are of, in the order of the first of each.
@@ -64,8 +87,11 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	}
 	switch res.Kind {
 	case report.KindImage:
+		if signatureTag.MatchString(res.Subject) {
+			return "signatures", false
+		}
 		title, _ := place(res)
-		title = strings.TrimPrefix(title, "registry.k8s.io/")
+		title = strings.TrimPrefix(title, n.host)
 		if n.release != "" {
 			title = strings.TrimSuffix(title, ":"+n.release)
 		}
@@ -77,7 +103,11 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 		case published && !bytes:
 			return "files" + of, true
 		case published:
-			return fileName(p) + of, false
+			name = fileName(p)
+			if n.images[name] {
+				name += " (program)"
+			}
+			return name + of, false
 		}
 	case report.KindDocument:
 		if strings.HasPrefix(res.Subject, "https://sbom.k8s.io/") {
@@ -89,6 +119,9 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	}
 	return res.Subject, false
 }
+
+// signatureTag is how cosign tags what belongs to a digest.
+var signatureTag = regexp.MustCompile(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
 
 // releasePath is the path below its release of a published file.
 func releasePath(res report.Result) (string, bool) {
@@ -111,6 +144,9 @@ func fileName(p string) string {
 func label(res report.Result) string {
 	switch res.Kind {
 	case report.KindImage:
+		if signatureTag.MatchString(res.Subject) {
+			return ""
+		}
 		_, l := place(res)
 		l, _, _ = strings.Cut(l, " in ")
 		return l
@@ -125,6 +161,9 @@ func label(res report.Result) string {
 
 // parts words which parts of an item there are: "index and 4 platforms". It is not escaped.
 func (it item) parts() string {
+	if it.said != "" {
+		return it.said
+	}
 	if it.claimed {
 		return fmt.Sprintf("%d, by what the documents say; their bytes were not read", len(it.results))
 	}
@@ -156,6 +195,8 @@ func (it item) parts() string {
 	return strings.Join(words, " and ")
 }
 
+var oneOf = regexp.MustCompile(`\b1 (image|platform)s\b`)
+
 // about is what stands beside a verified item: its parts, or what was found.
 func (it item) about() string {
 	if p := it.parts(); p != "" || len(it.results) != 1 {
@@ -163,14 +204,25 @@ func (it item) about() string {
 	}
 	res := it.results[0]
 	switch c, _ := res.Check(report.Inventory); {
-	case res.Kind == report.KindRelease && c.Verdict == report.Verified:
-		return c.Detail
+	case c.Verdict == report.Verified:
+		return oneOf.ReplaceAllString(c.Detail, "1 $1")
 	case res.Kind == report.KindDocument:
 		if c, ok := res.Check(report.Signature); ok && c.Verdict == report.Verified {
 			return "signed"
 		}
 	}
 	return ""
+}
+
+// told is the name by which a story is told of an item.
+func (it item) told() string {
+	res := it.results[0]
+	switch {
+	case res.Kind != report.KindImage && res.Kind != report.KindFile, it.claimed, len(it.results) == 1 && label(res) == "":
+		return res.Subject
+	}
+	name, _, _ := strings.Cut(it.name, " ")
+	return name
 }
 
 // who names items with their parts where they are few, and counts them where they are
@@ -184,17 +236,37 @@ func (n naming) who(results []report.Result) string {
 	names, parts := make([]string, 0, few), make([]string, 0, few)
 	for _, it := range list {
 		names = append(names, it.name)
+		if it.claimed {
+			names[len(names)-1] = plural(len(it.results), "file")
+			continue
+		}
 		if p := it.parts(); !slices.Contains(parts, p) {
 			parts = append(parts, p)
 		}
 	}
-	if len(parts) == 1 { // the same of each
-		return both(strings.Join(names, ", "), parts[0])
+	if len(parts) == 0 {
+		return enumerate(names)
+	}
+	if len(parts) == 1 && !slices.ContainsFunc(list, func(it item) bool { return it.claimed }) { // the same of each
+		if len(names) > 1 && parts[0] != "" {
+			parts[0] += " each"
+		}
+		return both(enumerate(names), parts[0])
 	}
 	for i, it := range list {
-		names[i] = both(it.name, it.parts())
+		if !it.claimed {
+			names[i] = both(it.name, it.parts())
+		}
 	}
-	return strings.Join(names, ", ")
+	return enumerate(names)
+}
+
+// enumerate reads "a, b and c".
+func enumerate(words []string) string {
+	if last := len(words) - 1; last > 0 {
+		return strings.Join(words[:last], ", ") + " and " + words[last]
+	}
+	return strings.Join(words, "")
 }
 
 func both(name, parts string) string {
@@ -209,19 +281,8 @@ func kindsOf(list []item) string {
 	nouns := []struct {
 		kind report.Kind
 		noun string
-	}{{report.KindRelease, "release"}, {report.KindDocument, "document"}, {report.KindImage, "image"}, {report.KindFile, "file"}, {report.KindBlob, "blob"}}
+	}{{report.KindRelease, "release"}, {report.KindDocument, "document"}, {report.KindImage, "image"}, {report.KindFile, "file"}, {report.KindBlob, "blob"}, {report.KindMirror, "mirror"}, {report.KindArtifact, "artifact"}}
 	var words []string
-	rest := 0
-	for _, it := range list {
-		if !slices.ContainsFunc(nouns, func(n struct {
-			kind report.Kind
-			noun string
-		}) bool {
-			return n.kind == it.results[0].Kind
-		}) {
-			rest++
-		}
-	}
 	for _, n := range nouns {
 		var of []item
 		for _, it := range list {
@@ -243,53 +304,73 @@ func kindsOf(list []item) string {
 			words = append(words, plural(count, n.noun))
 		}
 	}
-	if rest > 0 {
-		words = append(words, plural(rest, "other"))
-	}
-	if last := len(words) - 1; last > 0 {
-		return strings.Join(words[:last], ", ") + " and " + words[last]
-	}
-	return strings.Join(words, "")
+	return enumerate(words)
 }
 
-// fold makes at most n items of a list: first of files, then of the images of one
-// release, then of everything.
+// fold makes at most so many items of a list, one or more: the files become one, then the images of
+// one release, then what is left.
 func (n naming) fold(list []item, most int) []item {
 	for _, kind := range []report.Kind{report.KindFile, report.KindImage} {
 		if len(list) > most {
 			list = merge(list, kind)
 		}
 	}
-	if len(list) > most && most > 0 {
-		all := item{name: kindsOf(list)}
-		for _, it := range list {
-			all.results = append(all.results, it.results...)
-		}
-		all.name, list = fmt.Sprintf("%s: %s", plural(len(all.results), "subject"), all.name), []item{all}
+	if len(list) <= most {
+		return list
 	}
-	return list
+	rest := item{name: kindsOf(list[most-1:])}
+	for _, it := range list[most-1:] {
+		rest.results = append(rest.results, it.results...)
+	}
+	rest.said = fmt.Sprintf("%d in all", len(rest.results))
+	return append(slices.Clip(list[:most-1]), rest)
 }
 
 // merge puts the items of one kind and release together, at the place of the first.
 func merge(list []item, kind report.Kind) (out []item) {
-	at := map[string]int{}
+	type sum struct {
+		n     int
+		parts []string
+	}
+	at, sums := map[string]int{}, map[string]*sum{}
 	for _, it := range list {
 		res := it.results[0]
 		if res.Kind != kind {
 			out = append(out, it)
 			continue
 		}
-		i, ok := at[res.Release]
-		if !ok {
-			at[res.Release] = len(out)
-			out = append(out, it)
+		s := sums[res.Release]
+		if s == nil {
+			s = new(sum)
+			sums[res.Release], at[res.Release] = s, len(out)
+			out = append(out, item{})
+		}
+		to := &out[at[res.Release]]
+		to.results = append(to.results, it.results...)
+		s.n++
+		if p := it.parts(); !slices.Contains(s.parts, p) {
+			s.parts = append(s.parts, p)
+		}
+		if kind == report.KindFile {
+			to.name = plural(len(to.results), "file")
+			if to.claimed = it.claimed && s.n == 1; to.claimed {
+				to.name = it.name
+			}
 			continue
 		}
-		out[i].results = append(slices.Clip(out[i].results), it.results...)
-		out[i].claimed = out[i].claimed && it.claimed
-		out[i].name = plural(len(out[i].results), string(kind))
-		if res.Release != "" {
-			out[i].name += " of " + res.Release
+		if to.name = plural(s.n, string(kind)); s.n == 1 {
+			to.name = it.name
+		}
+		to.said = strings.Join(s.parts, ", ")
+		if len(s.parts) == 1 && s.n > 1 {
+			to.said += " each"
+		} else if s.n > 1 {
+			to.said = ""
+		}
+	}
+	for release, i := range at {
+		if sums[release].n > 1 && len(at) > 1 && release != "" {
+			out[i].name += " of " + release
 		}
 	}
 	return out

@@ -27,10 +27,11 @@ type fitting struct {
 
 var fittings = []fitting{
 	{true, 3, 8, 5, 400},
-	{true, 2, 6, 4, 300},
-	{true, 1, 4, 4, 240},
-	{false, 1, 3, 3, 200},
-	{false, 0, 1, 3, 160},
+	{true, 1, 8, 5, 300},
+	{false, 1, 8, 4, 300},
+	{false, 1, 6, 4, 240},
+	{false, 1, 5, 3, 200},
+	{false, 0, 3, 3, 160},
 	{false, 0, 1, 2, 120},
 	{false, 0, 1, 1, 100},
 }
@@ -107,7 +108,7 @@ func (t *table) trouble(n naming, x trouble, most int) {
 		t.entry(mark, style, Escape(clip(said, most)), "")
 		return
 	}
-	if len(x.checks) > 0 && !x.general {
+	if named := len(x.checks) == 1 && strings.Contains(said, x.checks[0]); len(x.checks) > 0 && !x.general && !named {
 		said += " (" + strings.Join(x.checks, ", ") + ")"
 	}
 	t.entry(mark, style, Escape(clip(n.who(x.results), most)), Escape(clip(said, most)))
@@ -121,6 +122,7 @@ func (t *table) entry(mark, style, text, below string) {
 	}
 	lines := func(s, first string) {
 		for i, l := range t.wrap(s, len(hang)) {
+			l = strings.TrimRight(l, " ")
 			if i == 0 {
 				t.line(first + l)
 			} else {
@@ -181,21 +183,27 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b remark) int { return cmp.Compare(a.rank, b.rank) })
-	notes := 0
+	notes, left := 0, 0
 	for _, m := range all {
 		if m.rank == 2 {
-			if notes++; notes > f.notes {
-				continue
-			}
+			left++
 		}
+	}
+	left -= f.notes
+	for _, m := range all {
 		said := clip(m.said, f.reason)
 		if who := n.who(m.of); who != "" {
 			said = who + ": " + said
 		}
+		if m.rank == 2 {
+			if notes++; notes > f.notes {
+				break
+			}
+			if notes == f.notes && left > 0 {
+				said += fmt.Sprintf(" (and %s: -o wide)", plural(left, "more note"))
+			}
+		}
 		t.wrapped("", m.mark, m.style, Escape(said))
-	}
-	if left := notes - f.notes; left > 0 && f.notes > 0 {
-		t.wrapped("", "note", dim, fmt.Sprintf("and %s; -o wide has all", plural(left, "more note")))
 	}
 }
 
@@ -206,7 +214,6 @@ var newWords = []struct{ word, means string }{
 	{"reference", "the name that the signer wrote into the signature"},
 	{"binding", "what ties these bytes to this version"},
 	{"carried", "read from where the bytes are from, so that it proves nothing"},
-	{"anchor", "what ties the SBOM to the real release"},
 }
 
 // legend explains, in one line, the words that stand above it.
@@ -237,7 +244,7 @@ func (t *table) last(s string) {
 
 // todo writes what to do next, where the verdict asks for something.
 func (t *table) todo(r report.Report, list []trouble) {
-	if len(list) == 0 {
+	if len(list) == 0 || t.Explain != nil && !t.Wide { // a story says it
 		return
 	}
 	what := cure(list[0], t.Command)
@@ -246,7 +253,7 @@ func (t *table) todo(r report.Report, list []trouble) {
 		case what == "":
 			what = next
 		case list[0].check.Verdict == report.Refuted:
-			what += "; " + next
+			what += ", and see why: " + next
 		}
 	}
 	if what == "" {
@@ -271,7 +278,7 @@ func (t *table) next(r report.Report, x trouble) string {
 	if items := namingOf(r).items(x.results); len(items) > 0 && len(items) <= 3 {
 		explain = nil
 		for _, it := range items {
-			explain = append(explain, "--explain="+it.name)
+			explain = append(explain, "--explain="+it.told())
 		}
 	}
 	words := []string{"kverify"}

@@ -32,11 +32,12 @@ const hostsHere = "\x00"
 // verified.
 func troubles(r report.Report) (list []trouble) {
 	at := map[string]int{}
+	said := map[string]string{} // by each subject, for those that say "as for SUBJECT"
 	for _, res := range r.Results {
 		if res.Verdict() == report.Verified {
 			continue
 		}
-		x, key := troubleOf(r, res)
+		x, key := troubleOf(r, res, said)
 		i, ok := at[key]
 		if !ok {
 			i = len(list)
@@ -81,8 +82,8 @@ func (x trouble) rank() int {
 	return 1
 }
 
-// withoutEchoes gives a release of which nothing is missing but what could not be read
-// to the cause for which that could not be read.
+// withoutEchoes leaves out a release of which nothing is missing but what could not be read:
+// why that is so is told.
 func withoutEchoes(r report.Report, list []trouble) []trouble {
 	unread := map[string]bool{}
 	for _, res := range r.Results {
@@ -91,15 +92,9 @@ func withoutEchoes(r report.Report, list []trouble) []trouble {
 			unread[name] = true
 		}
 	}
-	largest := -1
-	for i, x := range list {
-		if x.check.Verdict == report.Unknown && x.rank() < 2 && (largest < 0 || len(x.results) > len(list[largest].results)) {
-			largest = i
-		}
-	}
 	return slices.DeleteFunc(list, func(x trouble) bool {
 		missing, ok := strings.CutPrefix(x.check.Detail, "missing: ")
-		if !ok || largest < 0 || x.check.Verdict != report.Unknown || x.check.Name != report.Inventory || len(x.results) != 1 {
+		if !ok || x.check.Verdict != report.Unknown || x.check.Name != report.Inventory || len(x.results) != 1 {
 			return false
 		}
 		for _, name := range strings.Split(missing, ", ") {
@@ -108,7 +103,6 @@ func withoutEchoes(r report.Report, list []trouble) []trouble {
 				return false
 			}
 		}
-		list[largest].results = append(list[largest].results, x.results...)
 		return true
 	})
 }
@@ -117,13 +111,20 @@ const interruptedKey = "interrupted"
 
 // troubleOf finds what one result fails for, and a key that results share which fail
 // for the same.
-func troubleOf(r report.Report, res report.Result) (x trouble, key string) {
+func troubleOf(r report.Report, res report.Result, told map[string]string) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
+	if m := asFor.FindStringSubmatch(x.check.Detail); m != nil && told[m[1]] != "" {
+		x.check.Detail = told[m[1]]
+	}
+	told[res.Subject] = x.check.Detail
 	if words, ok := requestIn(x.check.Detail); ok {
 		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.came, "given up") {
 			x.check.Reason = report.Interrupted
 		}
-		x.said, x.hosts, x.todo, x.general = words.said, []string{words.host}, words.todo, true
+		x.said, x.todo = words.said, words.todo
+		if strings.Contains(x.said, hostsHere) {
+			x.hosts, x.general = []string{words.host}, true
+		}
 	} else {
 		x.said = plainDetail(res, x.check)
 	}
@@ -133,6 +134,14 @@ func troubleOf(r report.Report, res report.Result) (x trouble, key string) {
 	}
 	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(res, x.said))
 }
+
+var (
+	unknownLog = regexp.MustCompile(`^(?:a signature by \S+ was )?logged by "?([0-9a-f]{12})[0-9a-f]*"?, which the trusted root does not know.*$`)
+	unknownCA  = regexp.MustCompile(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
+	noVoucher  = regexp.MustCompile(`^only .* names? it, which cannot vouch for a file: (.*)$`)
+	notThere   = regexp.MustCompile(`is not in the mirror ([^ ()]+)\)?$`)
+	ownURL     = regexp.MustCompile(`^https?://\S+: `)
+)
 
 // rootCheck is the check that a result fails for, where others fail only because it did,
 // and the names of all that fail as it does.
@@ -170,7 +179,9 @@ func stopped(r report.Report) string {
 	}
 	done := 0
 	for _, res := range r.Results {
-		if c, _ := rootCheck(res); res.Verdict() != report.Unknown || c.Reason != report.Interrupted && !givenUp(c) {
+		c, _ := rootCheck(res)
+		open := c.Reason == report.Interrupted || givenUp(c) || res.Kind == report.KindRelease
+		if res.Verdict() != report.Unknown || !open {
 			done++
 		}
 	}
@@ -184,6 +195,9 @@ func givenUp(c report.Check) bool {
 	words, ok := requestIn(c.Detail)
 	return ok && strings.HasPrefix(words.came, "given up")
 }
+
+// asFor is how a result refers to another one that failed alike (push.Result).
+var asFor = regexp.MustCompile(`^\S+, as for (\S+)$`)
 
 // A request that failed, as the text of a fetch.Error tells of it.
 type request struct {
@@ -207,6 +221,10 @@ func requestIn(detail string) (w request, ok bool) {
 	w.host = cmp.Or(hostOf(m[3]), hostOf(m[2]), hostOf(m[1]))
 	w.came, w.todo = m[4], m[5]
 	switch u := unreached.FindStringSubmatch(w.came); {
+	case notThere.MatchString(w.todo):
+		dir := notThere.FindStringSubmatch(w.todo)[1]
+		w.said = "the mirror " + dir + " does not have it"
+		w.todo = "name what the mirror has, or take all of it: kverify verify " + localPath(dir)
 	case u != nil:
 		w.host, w.said = u[1], "cannot reach "+hostsHere
 		why := strings.TrimPrefix(u[2], "lookup failed: ")
@@ -228,6 +246,14 @@ func requestIn(detail string) (w request, ok bool) {
 		w.said = hostsHere + ": " + w.came
 	}
 	return w, true
+}
+
+// localPath writes a path so that it is taken for nothing else.
+func localPath(p string) string {
+	if strings.ContainsRune(p, '/') {
+		return shellWord(p)
+	}
+	return shellWord("./" + p)
 }
 
 func hostOf(url string) string {
@@ -275,14 +301,15 @@ func plainDetail(res report.Result, c report.Check) string {
 	if c.Detail == "" {
 		said = sentence(c)
 	}
-	for _, lead := range []string{res.Subject, "what the release holds is not known"} {
+	for _, lead := range []string{"what the release holds is not known", res.Subject} {
 		said = strings.TrimPrefix(said, lead+": ")
 	}
+	said = ownURL.ReplaceAllString(said, "")
+	said = unknownLog.ReplaceAllString(said, "signed in a log ($1) that the trusted root does not know")
+	said = unknownCA.ReplaceAllString(said, "signed under $1, which the trusted root does not know")
+	said = noVoucher.ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
 	said = urlBehind.ReplaceAllString(said, "")
 	said = longURL.ReplaceAllStringFunc(said, func(u string) string {
-		if len(res.Subject) > 0 && strings.HasPrefix(u, res.Subject) {
-			return "it" + strings.TrimPrefix(u, res.Subject)
-		}
 		return hostOf(u) + "/.../" + path.Base(u)
 	})
 	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:shortDigest] })
@@ -327,7 +354,7 @@ func pattern(res report.Result, said string) string {
 	title, _ := place(res)
 	name, _, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
 	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe")} {
-		if own != "" {
+		if own != "" && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
 			said = strings.ReplaceAll(said, own, "*")
 		}
 	}
