@@ -86,6 +86,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.VisitAll(command.OwnFlag(c))
 	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
 	flags.Add(c)
+	flags.AddExplain(c.Flags())
 	return c
 }
 

@@ -3,8 +3,10 @@ package command
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/pkg/release"
+	"github.com/spf13/pflag"
 )
 
 // explainAll is the value of --explain without one. It is the name of nothing.
@@ -22,7 +24,7 @@ func Explained(args []string) []string {
 		switch {
 		case args[i] == "--":
 			return append(out, args[i:]...)
-		case args[i] == "--explain" && i+1 < len(args) && isName(args[i+1]):
+		case args[i] == "--explain" && i+1 < len(args) && (isName(args[i+1]) || strings.TrimSpace(args[i+1]) == ""):
 			out = append(out, "--explain="+args[i+1])
 			i++
 		default:
@@ -38,6 +40,13 @@ func isName(word string) bool {
 	}
 	_, _, err := release.Channel(word)
 	return err != nil
+}
+
+// AddExplain defines the flag of commands that judge. Its value is optional: see [Explained].
+func (s *Shared) AddExplain(f *pflag.FlagSet) {
+	f.StringArrayVar(&s.Explain, "explain", nil, "tell in words of `NAME`, such as kube-proxy: who signed it, what ties it to its version, what is wrong and what to do; without a name of all that is not verified")
+	f.Lookup("explain").NoOptDefVal = explainAll
+	_ = f.SetAnnotation("explain", NotFromEnvironment, nil)
 }
 
 // explained are the names for the renderer; nil if nothing was asked.
@@ -58,6 +67,8 @@ func (s *Shared) explained() []string {
 func (s *Shared) CheckExplain(outputs []Output) error {
 	switch {
 	case len(s.Explain) == 0:
+	case slices.ContainsFunc(s.Explain, func(n string) bool { return strings.TrimSpace(n) == "" }):
+		return Usagef("--explain names nothing; name a subject, such as --explain=kube-proxy, or leave the name out")
 	case s.Quiet:
 		return Usagef("--quiet and --explain contradict each other; give one of them")
 	case !slices.ContainsFunc(outputs, func(o Output) bool { return o.Format == "table" || o.Format == "wide" }):

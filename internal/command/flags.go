@@ -79,13 +79,6 @@ func (s *Shared) AddTalk(f *pflag.FlagSet, quiet, verbose string) {
 	addLog(f)
 }
 
-// AddExplain defines the flag of commands that judge. Its value is optional: see [Explained].
-func (s *Shared) AddExplain(f *pflag.FlagSet) {
-	f.StringArrayVar(&s.Explain, "explain", nil, "tell in words of `NAME`, such as kube-proxy: who signed it, what ties it to its version, what is wrong and what to do; without a name of all that is not verified")
-	f.Lookup("explain").NoOptDefVal = explainAll
-	_ = f.SetAnnotation("explain", NotFromEnvironment, nil)
-}
-
 // AddLock defines the flag of commands that examine images under their names.
 func (s *Shared) AddLock(f *pflag.FlagSet) {
 	f.StringVar(&s.Lock, "lock", "", "refute what has another digest than this `FILE` of kverify lock says")
@@ -111,7 +104,6 @@ func (s *Shared) Add(c *cobra.Command) {
 	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
 	s.Output.AddReport(c)
 	s.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
-	s.AddExplain(f)
 }
 
 // AddReading defines those that make sense for a command which reads what is

@@ -9,13 +9,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// A text is one explanation: of a check, or a remark.
-type text struct {
-	rank              int // what is worse stands first
-	style, mark, what string
-	said              string
-}
-
 // longSaid is how long an explanation is that is not repeated for the next image.
 const longSaid = 60
 

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// storyWidth is where prose is broken that goes to no terminal.
-const storyWidth = 88
 
 // manyStories is how many subjects are told of where all are verified and none is named.
 const manyStories = 8
@@ -191,27 +189,6 @@ func verdictOf(g group) report.Verdict {
 	return v
 }
 
-func (t *table) heading(s string) { t.line("  " + t.paint(bold, Escape(s))) }
-
-func (t *table) prose(s string) { t.hang("    ", "    ", s) }
-
-// item is one of a list.
-func (t *table) item(s string) { t.hang("    - ", "      ", s) }
-
-func (t *table) hang(first, rest, s string) {
-	width := t.Width
-	if width <= 0 || width > storyWidth {
-		width = storyWidth
-	}
-	for i, l := range wrap(Escape(s), max(minText, width-len(rest))) {
-		if i == 0 {
-			t.line(first + l)
-		} else {
-			t.line(rest + l)
-		}
-	}
-}
-
 // what says what kind of thing a subject is.
 func what(r report.Result) string {
 	as := ""
@@ -343,5 +320,73 @@ func (t *table) platforms(g group) {
 			}
 		}
 		t.item(strings.Join(said, "; "))
+	}
+}
+
+// failures tells of every check that does not hold, once for all rows whose check fails
+// alike. What fails only because a signature is missing is not told again.
+func (t *table) failures(g group) {
+	type found struct {
+		detail string
+		rows   []string
+	}
+	type failure struct {
+		report.Check
+		rows  []string
+		found []found
+	}
+	var list []failure
+	for _, r := range g.rows {
+		signature, _ := r.Check(report.Signature)
+		for _, c := range r.Checks {
+			if c.Verdict == report.Verified || !c.Required || c.Name == report.Reference && c.Verdict == report.Unknown && signature.Verdict != report.Verified {
+				continue
+			}
+			i := slices.IndexFunc(list, func(f failure) bool {
+				return f.Name == c.Name && f.Verdict == c.Verdict && f.Reason == c.Reason
+			})
+			if i < 0 {
+				i = len(list)
+				list = append(list, failure{Check: c})
+			}
+			f := &list[i]
+			f.rows = append(f.rows, r.label)
+			j := slices.IndexFunc(f.found, func(w found) bool { return w.detail == c.Detail })
+			if j < 0 {
+				j = len(f.found)
+				f.found = append(f.found, found{detail: c.Detail})
+			}
+			f.found[j].rows = append(f.found[j].rows, r.label)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b failure) int { return int(b.Verdict) - int(a.Verdict) }) // refuted first
+	for i, f := range list {
+		of := ""
+		if len(g.rows) > 1 {
+			of = " of " + strings.Join(f.rows, ", ")
+		}
+		mark := "What could not be told: the "
+		if f.Verdict == report.Refuted {
+			mark = "What is wrong: the "
+		}
+		t.heading(mark + f.Name + of)
+		if want := expected[f.Name]; want != "" {
+			t.prose("Expected: " + want + ".")
+		}
+		for _, w := range f.found {
+			of := ""
+			if len(f.found) > 1 {
+				of = ", of " + strings.Join(w.rows, ", ")
+			}
+			t.prose("Found" + of + ": " + strings.TrimSuffix(sentence(report.Check{Detail: w.detail}), ".") + ".")
+		}
+		if m := meanings[f.Reason]; m != "" {
+			t.prose(fmt.Sprintf("That means (%s): %s", f.Reason, m))
+		}
+		t.claims(f.Check)
+		if i+1 < len(list) && advice(list[i+1].Check) == advice(f.Check) {
+			continue // the next says it
+		}
+		t.prose("What to do: " + advice(f.Check))
 	}
 }

@@ -75,12 +75,12 @@ func (t *table) short(r report.Report, list []trouble, f fitting) {
 	items := n.fold(n.items(verified), f.verified)
 	width := 0
 	for _, it := range items {
-		width = max(width, utf8.RuneCountInString(Escape(it.name)))
+		width = max(width, utf8.RuneCountInString(clip(Escape(it.name), f.reason)))
 	}
 	for _, it := range items {
-		name := Escape(it.name)
+		name := clip(Escape(it.name), f.reason)
 		mark, style := t.word(report.Verified)
-		said := t.pad(name, name, min(width, maxName)) + "  " + Escape(it.about())
+		said := t.pad(name, name, min(width, maxName)) + "  " + clip(Escape(it.about()), f.reason)
 		t.entry(mark, style, strings.TrimRight(said, " "), "")
 	}
 	t.remarks(n, r, list, f)
@@ -105,13 +105,13 @@ func (t *table) trouble(n naming, x trouble, most int) {
 		said = "such as: " + said
 	}
 	if len(x.results) == 0 {
-		t.entry(mark, style, Escape(clip(said, most)), "")
+		t.entry(mark, style, clip(Escape(said), most), "")
 		return
 	}
 	if named := len(x.checks) == 1 && strings.Contains(said, x.checks[0]); len(x.checks) > 0 && !x.general && !named {
 		said += " (" + strings.Join(x.checks, ", ") + ")"
 	}
-	t.entry(mark, style, Escape(clip(n.who(x.results), most)), Escape(clip(said, most)))
+	t.entry(mark, style, clip(Escape(n.who(x.results)), most), clip(Escape(said), most))
 }
 
 // entry writes a line behind a mark, and below it what explains it, wrapped at words.
@@ -134,14 +134,6 @@ func (t *table) entry(mark, style, text, below string) {
 	if below != "" {
 		lines(below, hang)
 	}
-}
-
-// wrap breaks a text at words for what an indent leaves of the terminal.
-func (t *table) wrap(s string, indent int) []string {
-	if room := t.Width - indent; room >= minText {
-		return wrap(s, room)
-	}
-	return []string{s}
 }
 
 // remarks says what changes no verdict: known incidents, what was refuted and is not
@@ -191,9 +183,9 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 	}
 	left -= f.notes
 	for _, m := range all {
-		said := clip(m.said, f.reason)
+		said := clip(Escape(m.said), f.reason)
 		if who := n.who(m.of); who != "" {
-			said = who + ": " + said
+			said = clip(Escape(who), f.reason) + ": " + said
 		}
 		if m.rank == 2 {
 			if notes++; notes > f.notes {
@@ -203,7 +195,7 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 				said += fmt.Sprintf(" (and %s: -o wide)", plural(left, "more note"))
 			}
 		}
-		t.wrapped("", m.mark, m.style, Escape(said))
+		t.wrapped("", m.mark, m.style, said)
 	}
 }
 
@@ -229,16 +221,6 @@ func (t *table) legend() {
 	}
 	for _, l := range t.wrap(strings.Join(said, "; "), 0) {
 		t.line(t.paint(dim, l))
-	}
-}
-
-// last writes the last line, which is one line unless the terminal is narrow.
-func (t *table) last(s string) {
-	for i, l := range t.wrap(s, 2) {
-		if i > 0 {
-			l = "  " + l
-		}
-		t.line(l)
 	}
 }
 
@@ -286,14 +268,4 @@ func (t *table) next(r report.Report, x trouble) string {
 		words = append(words, shellWord(w))
 	}
 	return strings.Join(words, " ")
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+%-]+$`)
-
-// shellWord quotes a word for a POSIX shell, where it needs that.
-func shellWord(w string) string {
-	if plainWord.MatchString(w) {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
@@ -26,35 +25,6 @@ type Options struct {
 	Command []string
 }
 
-// Table writes the report as text: a line an image, program or document, what is wrong
-// once for all of which it is, refuted before unknown before verified, and what to do. Its
-// last line is the verdict with its reason. See [Options] for a row a platform and for words.
-func Table(w io.Writer, r report.Report, o Options) error {
-	t := &table{Options: o, said: map[text]string{}}
-	list := troubles(r)
-	if !o.Quiet {
-		if o.Wide {
-			t.rows(r)
-		}
-		if o.Explain != nil {
-			t.stories(r)
-		}
-		if !o.Wide && (o.Explain == nil || t.buf.Len() == 0) {
-			t.summary(r, list)
-		}
-		t.todo(r, list)
-	}
-	t.last(t.verdict(r, list))
-	_, err := w.Write(t.buf.Bytes())
-	return err
-}
-
-// Verdict writes the table's last line alone.
-func Verdict(w io.Writer, r report.Report, o Options) error {
-	o.Quiet = true
-	return Table(w, r, o)
-}
-
 const kindImage = "image"
 
 type table struct {
@@ -66,58 +36,11 @@ type table struct {
 	said     map[text]string // what was explained already, and under which image
 }
 
-// A group is an image with its platforms.
-type group struct {
-	title string
-	rows  []row
-}
-
-type row struct {
-	label string
-	report.Result
-}
-
-// groups sorts the images' results under the image they belong to, in the
-// order of the report.
-func groups(results []report.Result) []group {
-	var list []group
-	at := map[string]int{}
-	for _, res := range results {
-		if res.Kind != kindImage {
-			continue
-		}
-		title, label := place(res)
-		i, ok := at[title]
-		if !ok {
-			i = len(list)
-			at[title] = i
-			list = append(list, group{title: title})
-		}
-		list[i].rows = append(list[i].rows, row{label, res})
-	}
-	return list
-}
-
-// place names the group and the row of an image's result. A per-architecture
-// repository (kube-proxy-arm64) stands with its image.
-func place(res report.Result) (title, label string) {
-	if res.Platform == "" {
-		return res.Subject, "index"
-	}
-	_, arch, _ := strings.Cut(res.Platform, "/")
-	arch, _, _ = strings.Cut(arch, ":")
-	arch, _, _ = strings.Cut(arch, "/")
-	slash := strings.LastIndexByte(res.Subject, '/') + 1
-	end := strings.IndexAny(res.Subject[slash:], ":@")
-	if end < 0 {
-		return res.Subject, res.Platform
-	}
-	end += slash
-	image, ok := strings.CutSuffix(res.Subject[:end], "-"+arch)
-	if !ok {
-		return res.Subject, res.Platform
-	}
-	return image + res.Subject[end:], res.Platform + " in " + res.Subject[slash:end]
+// A text is one explanation: of a check, or a remark.
+type text struct {
+	rank              int // what is worse stands first
+	style, mark, what string
+	said              string
 }
 
 // mark is a check's cell. A check that is not required stands in brackets.

@@ -160,7 +160,11 @@ func rootCheck(res report.Result) (root report.Check, names []string) {
 	if i := slices.IndexFunc(failed, func(c report.Check) bool { return c.Reason != report.NoClaim }); i >= 0 {
 		root = failed[i]
 	}
+	signature, _ := res.Check(report.Signature)
 	for _, c := range failed {
+		if c.Name == report.Reference && v == report.Unknown && signature.Required && signature.Verdict != report.Verified {
+			continue // it rests on the signature
+		}
 		if c.Reason != report.NoClaim || root.Reason == report.NoClaim {
 			names = append(names, c.Name)
 		}
@@ -184,6 +188,9 @@ func stopped(r report.Report) string {
 		if res.Verdict() != report.Unknown || !open {
 			done++
 		}
+	}
+	if done == len(r.Results) && done > 0 {
+		return why
 	}
 	if done == 0 {
 		return why + " before anything was examined"
@@ -294,13 +301,10 @@ func plainDetail(res report.Result, c report.Check) string {
 	if other := anotherName(res, c); other != "" {
 		return "is " + other + " under another name"
 	}
-	if c.Name == report.Signature && c.Reason == report.Absent {
+	if c.Name == report.Signature && c.Reason == report.Absent && strings.Contains(c.Detail, " has no signature for ") {
 		return "there is no signature"
 	}
-	said := sentence(report.Check{Reason: "", Detail: c.Detail})
-	if c.Detail == "" {
-		said = sentence(c)
-	}
+	said := strings.TrimSuffix(sentence(c), " ("+string(c.Reason)+")")
 	for _, lead := range []string{"what the release holds is not known", res.Subject} {
 		said = strings.TrimPrefix(said, lead+": ")
 	}
@@ -354,7 +358,7 @@ func pattern(res report.Result, said string) string {
 	title, _ := place(res)
 	name, _, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
 	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe")} {
-		if own != "" && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
+		if len(own) > 2 && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
 			said = strings.ReplaceAll(said, own, "*")
 		}
 	}

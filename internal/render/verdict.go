@@ -16,7 +16,7 @@ import (
 func (t *table) verdict(r report.Report, list []trouble) string {
 	v := r.Verdict()
 	var b strings.Builder
-	b.WriteString(t.paint(bold+styleOf(v), strings.ToUpper(v.String())) + "  " + asked(r.Scope) + ": " + Escape(outcome(r, list)))
+	b.WriteString(t.paint(bold+styleOf(v), strings.ToUpper(v.String())) + "  " + asked(r.Scope) + ": " + outcome(r, list))
 	remark := func(format string, args ...any) {
 		b.WriteString(t.paint(yellow, " ("+fmt.Sprintf(format, args...)+")"))
 	}
@@ -79,7 +79,7 @@ func (t *table) verdict(r report.Report, list []trouble) string {
 const longReason = 240
 
 // outcome is how it went: how many subjects were verified, or the first cause for which
-// it is not, and how much else there is. It is not escaped.
+// it is not, and how much else there is. It is escaped.
 func outcome(r report.Report, list []trouble) string {
 	if r.Verdict() == report.Verified {
 		return plural(len(r.Results), "subject")
@@ -88,7 +88,7 @@ func outcome(r report.Report, list []trouble) string {
 		return "nothing was examined"
 	}
 	first := list[0]
-	why := clip(first.told(namingOf(r), r.Scope), longReason)
+	why := clip(Escape(first.told(namingOf(r), r.Scope)), longReason)
 	if n := len(list) - 1; n > 0 {
 		why += ", and " + plural(n, "more cause")
 	}
@@ -183,15 +183,6 @@ func absent(list []string) string {
 	return strings.Join(out, "; ")
 }
 
-// someOf names the first of a list, and counts the others.
-func someOf(list []string) string {
-	const most = 3
-	if len(list) <= most {
-		return strings.Join(list, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-}
-
 // boundTo says which release a digest turned out to be of that was asked for
 // without a tag; empty if none was, or nothing is bound.
 func boundTo(r report.Report) string {
@@ -242,4 +233,9 @@ func asked(s report.Scope) string {
 		}
 	}
 	return Escape(what)
+}
+
+// verdictLine is the table's last line, escaped with Escape.
+func verdictLine(r report.Report) string {
+	return new(table).verdict(r, troubles(r))
 }
