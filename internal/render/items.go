@@ -24,6 +24,7 @@ type item struct {
 // without meaning something else.
 type naming struct {
 	release string          // the one that all results are of; empty if there are several
+	told    bool            // the release stands on the screen anyway
 	host    string          // "HOST/" or "HOST/PREFIX/" that need not be said
 	images  map[string]bool // names of images, which a file may have too
 }
@@ -38,6 +39,9 @@ func namingOf(r report.Report) naming {
 		}
 	}
 	n.release = oneRelease(r)
+	n.told = slices.Contains(r.Scope.Subjects, n.release) || slices.ContainsFunc(r.Results, func(res report.Result) bool {
+		return res.Kind == report.KindRelease && res.Subject == n.release
+	})
 	for _, res := range r.Results {
 		if res.Kind == report.KindImage {
 			name, _ := n.name(res)
@@ -92,7 +96,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 		}
 		title, _ := place(res)
 		title = strings.TrimPrefix(title, n.host)
-		if n.release != "" {
+		if n.release != "" && n.told {
 			title = strings.TrimSuffix(title, ":"+n.release)
 		}
 		return title, false
@@ -214,8 +218,8 @@ func (it item) about() string {
 	return ""
 }
 
-// told is the name by which a story is told of an item.
-func (it item) told() string {
+// askedBy is the name by which --explain finds an item.
+func (it item) askedBy() string {
 	res := it.results[0]
 	switch {
 	case res.Kind != report.KindImage && res.Kind != report.KindFile, it.claimed, len(it.results) == 1 && label(res) == "":

@@ -47,9 +47,17 @@ func (t *table) summary(r report.Report, list []trouble) {
 	tail.todo(r, list)
 	tail.last(tail.verdict(r, list))
 	most -= bytes.Count(tail.buf.Bytes(), []byte("\n"))
+	n := namingOf(r)
+	var verified []report.Result
+	for _, res := range r.Results {
+		if res.Verdict() == report.Verified {
+			verified = append(verified, res)
+		}
+	}
+	items := n.items(verified)
 	for _, f := range fittings {
 		try := &table{Options: t.Options}
-		try.short(r, list, f)
+		try.short(r, list, n, n.fold(items, f.verified), f)
 		if bytes.Count(try.buf.Bytes(), []byte("\n")) <= most || f == fittings[len(fittings)-1] {
 			t.buf.Write(try.buf.Bytes())
 			return
@@ -57,8 +65,7 @@ func (t *table) summary(r report.Report, list []trouble) {
 	}
 }
 
-func (t *table) short(r report.Report, list []trouble, f fitting) {
-	n := namingOf(r)
+func (t *table) short(r report.Report, list []trouble, n naming, items []item, f fitting) {
 	for i, x := range list {
 		if i == f.causes && len(list) > i {
 			t.entry("", dim, fmt.Sprintf("and %s; -o wide has every row", plural(len(list)-i, "more cause")), "")
@@ -66,13 +73,6 @@ func (t *table) short(r report.Report, list []trouble, f fitting) {
 		}
 		t.trouble(n, x, f.reason)
 	}
-	var verified []report.Result
-	for _, res := range r.Results {
-		if res.Verdict() == report.Verified {
-			verified = append(verified, res)
-		}
-	}
-	items := n.fold(n.items(verified), f.verified)
 	width := 0
 	for _, it := range items {
 		width = max(width, utf8.RuneCountInString(clip(Escape(it.name), f.reason)))
@@ -136,44 +136,50 @@ func (t *table) entry(mark, style, text, below string) {
 	}
 }
 
-// remarks says what changes no verdict: known incidents, what was refuted and is not
-// required, and notes, each once.
-func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
-	type remark struct {
-		rank        int
-		mark, style string
-		said        string
-		of          []report.Result
-	}
-	var all []remark
-	add := func(rank int, mark, style, key, said string, res report.Result) {
-		i := slices.IndexFunc(all, func(m remark) bool { return m.mark == mark && pattern(m.of[0], m.said) == key })
-		if i < 0 {
+// A remark changes no verdict. It is not escaped.
+type remark struct {
+	rank              int // incidents, then what was refuted and is not required, then notes
+	mark, style, said string
+	of                []report.Result
+}
+
+// remarksOf collects remarks, each once for all results that say the same. What a request of a
+// note failed for is told as a cause, where there is one.
+func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, string)) (all []remark) {
+	at := map[string]int{}
+	add := func(m remark, res report.Result) {
+		key := m.mark + pattern(res, m.said)
+		i, ok := at[key]
+		if !ok {
 			i = len(all)
-			all = append(all, remark{rank: rank, mark: mark, style: style, said: said})
+			at[key] = i
+			all = append(all, m)
 		}
 		all[i].of = append(all[i].of, res)
 	}
 	for _, res := range r.Results {
 		for _, i := range res.Incidents {
-			said := i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice
-			add(0, "known", yellow, pattern(res, said), said, res)
+			add(remark{rank: 0, mark: "known", style: yellow, said: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
 		}
 		for _, c := range res.Checks {
 			if !c.Required && c.Verdict == report.Refuted {
-				mark, style := t.mark(c)
-				said := c.Name + ": " + plainDetail(res, c)
-				add(1, mark, style, pattern(res, said), said, res)
+				word, style := mark(c)
+				add(remark{rank: 1, mark: word, style: style, said: c.Name + ": " + plainDetail(res, c)}, res)
 			}
 		}
 		for _, note := range res.Notes {
-			if _, request := requestIn(note); request && len(list) > 0 {
-				continue // it is told as a cause
+			if _, failed := requestIn(note); failed && caused {
+				continue
 			}
-			said := plainDetail(res, report.Check{Detail: note})
-			add(2, "note", dim, pattern(res, said), said, res)
+			add(remark{rank: 2, mark: "note", style: dim, said: plainDetail(res, report.Check{Detail: note})}, res)
 		}
 	}
+	return all
+}
+
+// remarks writes remarks, notes last and not more of them than fit.
+func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
+	all := remarksOf(r, len(list) > 0, t.mark)
 	slices.SortStableFunc(all, func(a, b remark) int { return cmp.Compare(a.rank, b.rank) })
 	notes, left := 0, 0
 	for _, m := range all {
@@ -230,7 +236,7 @@ func (t *table) todo(r report.Report, list []trouble) {
 		return
 	}
 	what := cure(list[0], t.Command)
-	if next := t.next(r, list[0]); next != "" {
+	if next := t.next(r, list); next != "" {
 		switch {
 		case what == "":
 			what = next
@@ -252,15 +258,15 @@ func (t *table) todo(r report.Report, list []trouble) {
 }
 
 // next is the command that tells more: the one that was given, with --explain.
-func (t *table) next(r report.Report, x trouble) string {
+func (t *table) next(r report.Report, list []trouble) string {
 	if len(t.Command) == 0 || t.Explain != nil {
 		return ""
 	}
 	explain := []string{"--explain"}
-	if items := namingOf(r).items(x.results); len(items) > 0 && len(items) <= 3 {
+	if items := namingOf(r).items(list[0].results); len(list) > 1 && len(items) > 0 && len(items) <= 3 {
 		explain = nil
 		for _, it := range items {
-			explain = append(explain, "--explain="+it.told())
+			explain = append(explain, "--explain="+it.askedBy())
 		}
 	}
 	words := []string{"kverify"}

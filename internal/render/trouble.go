@@ -74,7 +74,7 @@ func troubles(r report.Report) (list []trouble) {
 // rank tells causes from what follows of them.
 func (x trouble) rank() int {
 	switch x.check.Reason {
-	case report.Interrupted:
+	case report.Interrupted, report.NotReleased:
 		return 0
 	case report.NoClaim, report.Incomplete:
 		return 2
@@ -123,10 +123,13 @@ func troubleOf(r report.Report, res report.Result, told map[string]string) (x tr
 		}
 		x.said, x.todo = words.said, words.todo
 		if strings.Contains(x.said, hostsHere) {
-			x.hosts, x.general = []string{words.host}, true
+			x.hosts, x.general = []string{words.host}, !words.ofIt
 		}
 	} else {
 		x.said = plainDetail(res, x.check)
+		for _, other := range alongside(res, x.check, x.checks) {
+			x.said += "; " + other
+		}
 	}
 	if x.check.Reason == report.Interrupted && x.check.Verdict == report.Unknown && r.Interrupted {
 		x.said, x.hosts, x.general = stopped(r), nil, true
@@ -142,6 +145,21 @@ var (
 	notThere   = regexp.MustCompile(`is not in the mirror ([^ ()]+)\)?$`)
 	ownURL     = regexp.MustCompile(`^https?://\S+: `)
 )
+
+// alongside is what the other checks say that fail for themselves, where nothing contradicts.
+func alongside(res report.Result, root report.Check, names []string) (said []string) {
+	if root.Verdict == report.Refuted {
+		return nil
+	}
+	first := plainDetail(res, root)
+	for _, name := range names {
+		c, _ := res.Check(name)
+		if d := plainDetail(res, c); name != root.Name && d != first && !slices.Contains(said, d) {
+			said = append(said, d)
+		}
+	}
+	return said
+}
 
 // rootCheck is the check that a result fails for, where others fail only because it did,
 // and the names of all that fail as it does.
@@ -211,10 +229,11 @@ type request struct {
 	host       string
 	came, said string // as it stands there, and for a person
 	todo       string
+	ofIt       bool // it is said of what was asked for, and not of the host
 }
 
 var (
-	requestText = regexp.MustCompile(`(?:^|.*?[ :])(?:GET|HEAD|POST|PUT|PATCH|DELETE) (https?://\S+): (?:at (https?://\S+): )?(?:at the stand-in (https?://\S+): )?([^;]*)(?:; (.*))?$`)
+	requestText = regexp.MustCompile(`^(?:what the release holds is not known: )?(?:[^ ]+[:@][^ ]+: )?(?:GET|HEAD|POST|PUT|PATCH|DELETE) (https?://\S+): (?:at (https?://\S+): )?(?:at the stand-in (https?://\S+): )?([^;]*)(?:; ([^;]*))?$`)
 	unreached   = regexp.MustCompile(`^cannot reach (\S+?)(?:: (.*))?$`)
 	dialled     = regexp.MustCompile(`^(proxyconnect tcp: )?dial tcp (\S+): (?:connect: )?(.*)$`)
 )
@@ -246,6 +265,7 @@ func requestIn(detail string) (w request, ok bool) {
 	case strings.HasPrefix(w.came, "status 429"):
 		w.said = hostsHere + " asks to wait (429 Too Many Requests)"
 	case strings.HasPrefix(w.came, "status "):
+		w.ofIt = strings.HasPrefix(w.came, "status 4")
 		w.said = hostsHere + " answers " + strings.TrimPrefix(w.came, "status ")
 	case strings.HasPrefix(w.came, "given up"):
 		w.said = hostsHere + " gave no answer in time"

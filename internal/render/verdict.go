@@ -126,6 +126,9 @@ func (x trouble) told(n naming, s report.Scope) string {
 		return both(who+" "+said, parts)
 	}
 	who := n.who(x.results)
+	if len(items) == 1 && len(s.Subjects) == 1 && strings.HasSuffix("/"+s.Subjects[0], "/"+items[0].name) {
+		who = items[0].parts() // of what was asked for
+	}
 	if who == "" || len(s.Subjects) == 1 && who == s.Subjects[0] {
 		return said
 	}
