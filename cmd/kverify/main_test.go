@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		RequireUniqueNames:  true, ContinueOnError: true,
+		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MIRROR", filepath.Join(abs, "mirror"))
 			env.Setenv("ROOT", filepath.Join(abs, "trusted_root.json"))
