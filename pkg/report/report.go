@@ -283,8 +283,8 @@ type Report struct {
 	Accepted    []string `json:"acceptedIncidents,omitempty"` // what the caller accepted, for the exit code alone
 	Interrupted bool     `json:"interrupted,omitempty"`       // the run was cut short: results are what was known then
 	// InterruptedBy says what cut it short: "Ctrl-C", "SIGTERM" or "--timeout 90s"; it may be empty.
-	InterruptedBy string `json:"interruptedBy,omitempty"`
-	Results     []Result `json:"results"`
+	InterruptedBy string   `json:"interruptedBy,omitempty"`
+	Results       []Result `json:"results"`
 
 	// Saved says that this was read from a file: it is its writer's word, and
 	// nothing was examined now. It is set by [Read], and not written.
