@@ -76,6 +76,7 @@ What is there and right is not fetched again, and what was cut off is continued.
 	}
 	c.RunE = downloading(a, &flags, &o)
 	flags.Add(c)
+	flags.AddExplain(c.Flags())
 	return c
 }
 

@@ -70,6 +70,7 @@ examines a part of it; "kverify report" puts the parts together again.`,
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N`, such as 0/4: of several releases some, of one some images")
 	flags.AddAccept(c)
 	flags.Add(c)
+	flags.AddExplain(c.Flags())
 	flags.AddLock(c.Flags())
 	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	return c

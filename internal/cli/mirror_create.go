@@ -86,6 +86,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.VisitAll(command.OwnFlag(c))
 	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
 	flags.Add(c)
+	flags.AddExplain(c.Flags())
 	return c
 }
 
@@ -240,6 +241,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		}
 		if len(all.Results) == 0 {
 			all = r
+			all.Scope.Names, all.Scope.Platforms = o.names, o.systems()
 		} else {
 			all.Scope.Subjects = append(all.Scope.Subjects, r.Scope.Subjects...)
 			all.Releases = append(all.Releases, r.Releases...)
@@ -265,6 +267,16 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 	}
 	a.SayRemarks(set)
 	return a.Write(all, set)
+}
+
+// systems are what was asked for, as "OS/ARCH"; none are all.
+func (o *createOptions) systems() (list []string) {
+	for _, system := range o.oses {
+		for _, arch := range o.arches {
+			list = append(list, system+"/"+arch)
+		}
+	}
+	return list
 }
 
 // createOne carries one release.
@@ -306,6 +318,8 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 		a.SayLater(fmt.Sprintf("%s is in the mirror %s, except for what could not be proved: that lies outside of what is served, and MANIFEST.json records it", w.Version, o.dir))
 	case r.Verdict() == report.Refuted:
 		a.SayLater(fmt.Sprintf("%s: something was refuted, and nothing of it was listed in %s", w.Version, o.dir))
+	case ctx.Err() != nil:
+		a.SayLater(fmt.Sprintf("%s: nothing of it was listed in %s yet; run it again, which continues from what is there", w.Version, o.dir))
 	default:
 		a.SayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
 	}

@@ -76,7 +76,8 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	flags.AddPace(f, command.EndRun)
 	flags.Output.AddReport(c)
 	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
-	flags.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table")
+	flags.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
+	flags.AddExplain(f)
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
 		_ = f.SetAnnotation(own, command.NotFromEnvironment, nil)
 	}
@@ -162,6 +163,10 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s sh
 		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is not a failure
 			return slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.State == push.WouldPush && c.In(there) == res.Subject })
 		})
+		if slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.Err != nil }) && set.Outputs[0].Format == "table" {
+			a.Code = command.VerdictExit[r.Verdict()]
+			return a.Write(r, set)
+		}
 		r.Results = append(r.Results, judged.Results...)
 		a.Code = command.VerdictExit[r.Verdict()]
 		return listCopies(a, set, there, result)
@@ -186,11 +191,6 @@ func sayShipped(a *command.App, set *command.Settings, s shipment, there string,
 		a.Say("%s would be pushed to %s, %d are there; at most %s (%s) would be sent; nothing was",
 			command.Count(n[push.WouldPush], "name"), there, n[push.AlreadyThere], command.Count(r.Sent, "blob"), command.BytesText(r.Bytes))
 	} else {
-		for _, c := range r.Causes() {
-			if c.Count > 1 {
-				a.Say("%s failed for one cause, such as %s: %v", command.Count(c.Count, "name"), c.First.Ref, c.First.Err)
-			}
-		}
 		a.Say("%s pushed to %s, %d were there, %d failed; %s sent (%s), %d taken over from another repository, %d found there",
 			command.Count(n[push.Pushed], "name"), there, n[push.AlreadyThere], n[push.Failed], command.Count(r.Sent, "blob"), command.BytesText(r.Bytes), r.Mounted, r.Present)
 	}

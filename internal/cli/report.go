@@ -60,6 +60,9 @@ exit code is 0.`,
 		if set.Outputs, err = flags.Output.ReadSaved(); err != nil {
 			return err
 		}
+		if err := flags.CheckExplain(set.Outputs); err != nil {
+			return err
+		}
 		r, err := readReports(c.Context(), args)
 		if err != nil {
 			return err
@@ -74,7 +77,8 @@ exit code is 0.`,
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
 	flags.Output.AddReport(c)
-	flags.AddTalk(f, "only what failed, and the verdict", "whole digests and evidence in the table, and every subject in words")
+	flags.AddTalk(f, "only the last line, the verdict", "no effect: nothing is asked of anybody")
+	flags.AddExplain(f)
 	return c
 }
 
@@ -84,7 +88,11 @@ func tell(a *command.App, r report.Report, subject string, set *command.Settings
 	if shown || set.Quiet {
 		return command.Usagef("--subject tells in words; leave out -q, and -o but for table")
 	}
-	_, err := a.WriteAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+	own, err := render.Subject(r, subject)
+	if err == nil {
+		a.Code = command.VerdictExit[own.Verdict()]
+		_, err = a.WriteAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+	}
 	var none *render.NoSubjectError
 	if errors.As(err, &none) {
 		return command.Usagef("--subject: %w; name one of these", none)

@@ -67,7 +67,7 @@ func run(ctx context.Context, a *command.App) (code int) {
 		}
 	}()
 	root := rootCommand(a)
-	root.SetArgs(a.Args)
+	root.SetArgs(command.Explained(a.Args))
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	err := root.ExecuteContext(ctx)

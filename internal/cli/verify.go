@@ -92,6 +92,7 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N` of the images, such as 0/4")
 	flags.AddAccept(c)
 	flags.Add(c)
+	flags.AddExplain(c.Flags())
 	flags.AddLock(c.Flags())
 	own.bundle.add(c)
 	own.seen.add(c)

@@ -120,6 +120,14 @@ func (s Stopped) Error() string { return "stopped by " + s.Signal.String() }
 // Is makes it an end of the run's context, wherever a cause is looked at.
 func (s Stopped) Is(target error) bool { return target == context.Canceled }
 
+// by is what a person did.
+func (s Stopped) by() string {
+	if s.Signal == syscall.SIGTERM {
+		return "SIGTERM"
+	}
+	return "Ctrl-C"
+}
+
 func (s Stopped) Code() int {
 	if s.Signal == syscall.SIGTERM {
 		return exitTerminated

@@ -29,7 +29,9 @@ type Shared struct {
 	Quiet       bool
 	Verbose     bool
 	noColor     bool
-	accept      []string
+	// Explain are the names of --explain, where "" is all that is not verified.
+	Explain []string
+	accept  []string
 }
 
 const (
@@ -101,7 +103,7 @@ func (s *Shared) Add(c *cobra.Command) {
 	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
 	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
 	s.Output.AddReport(c)
-	s.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table, and the subjects in words")
+	s.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
 }
 
 // AddReading defines those that make sense for a command which reads what is

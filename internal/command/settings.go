@@ -79,8 +79,10 @@ func (s Shared) read(c *cobra.Command) (*Settings, error) {
 	if s.Quiet && s.Verbose {
 		return nil, Usagef("--quiet and --verbose contradict each other; give one of them")
 	}
-	set.Outputs, err = s.Output.Read()
-	return set, err
+	if set.Outputs, err = s.Output.Read(); err != nil {
+		return nil, err
+	}
+	return set, s.CheckExplain(set.Outputs)
 }
 
 // checkList reads a list of checks for the flag.

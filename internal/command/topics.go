@@ -60,8 +60,9 @@ What is absent, unreachable or unreadable is unknown; only a contradiction refut
 --checks LIST runs other checks than the policy's. The verdict is then partial, and
 says what was left out; digest and signature cannot be left out. --require LIST adds.
 
-In the table, ok is verified, FAIL refuted, ? unknown, - not asked. What stands in
-brackets is not required and changes no verdict.
+In the table, ok (on a terminal ✓) is verified, FAIL (✗) refuted, ? unknown; in -o wide also
+- for not asked. What stands in brackets is not required and changes no verdict. -o wide has a
+row a platform, and --explain NAME the story of one subject in words.
 `
 
 const TopicEnvironment = `

@@ -1,10 +1,12 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/term"
@@ -18,6 +20,7 @@ import (
 // on the screen is the last thing that happens. It goes on after an error. The verdict
 // line is always said: on stderr where stdout does not end with it, also with --quiet.
 func (a *App) Write(r report.Report, set *Settings) error {
+	r = set.cutShort(r)
 	_, err := a.WriteAll(set, func(w io.Writer, format string, o render.Options) error {
 		return render.Report(w, r, format, o)
 	})
@@ -38,7 +41,7 @@ func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o re
 			continue
 		}
 		drawn, written := writeFile(o.file, func(w io.Writer) error {
-			return draw(w, o.Format, render.Options{Quiet: set.Quiet, Verbose: set.Verbose})
+			return draw(w, o.Format, a.plain(set))
 		})
 		errs = append(errs, drawn)
 		if written != nil {
@@ -114,10 +117,35 @@ func (s *sink) apart(drawn error) error {
 // options fit a table to where it goes: colours, marks and a width only for a
 // terminal.
 func (a *App) options(set *Settings, w io.Writer) render.Options {
-	o := render.Options{Quiet: set.Quiet, Verbose: set.Verbose}
+	o := a.plain(set)
 	if fd, ok := Terminal(w); ok {
 		o.Color = !set.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 		o.Width, _, _ = term.GetSize(fd)
 	}
+	if n, err := strconv.Atoi(a.Getenv("COLUMNS")); err == nil && n > 0 {
+		o.Width = n // who sets it says so also of a pipe, as watch(1) does
+	}
 	return o
+}
+
+// plain are the options of a file.
+func (a *App) plain(set *Settings) render.Options {
+	return render.Options{Quiet: set.Quiet, Verbose: set.Verbose, Explain: set.explained(), Command: a.Args}
+}
+
+// cutShort notes in the report of a run whose context has ended what ended it. It lowers
+// no verdict but one of verified, which such a run never has.
+func (set *Settings) cutShort(r report.Report) report.Report {
+	if r.Saved || set.Ctx == nil || set.Ctx.Err() == nil || r.Verdict() == report.Verified {
+		return r
+	}
+	r.Interrupted = true
+	var stop Stopped
+	switch {
+	case errors.As(context.Cause(set.Ctx), &stop):
+		r.InterruptedBy = stop.by()
+	case errors.Is(set.Ctx.Err(), context.DeadlineExceeded):
+		r.InterruptedBy = "--timeout " + set.Timeout.String()
+	}
+	return r
 }

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -81,48 +80,41 @@ func advice(c report.Check) string {
 	return "Look at the detail above."
 }
 
-// failures tells of every check that does not hold, once for all rows that fail
-// alike. What fails only because a signature is missing is not told again.
-func (t *table) failures(g group) {
-	type key struct {
-		name, detail string
-		reason       report.Reason
+// cure says in few words what to do about a trouble, where that is known; else it is empty,
+// and the story says more. It is not escaped.
+func cure(x trouble, command []string) string {
+	mirrored := slices.ContainsFunc(command, func(w string) bool {
+		return w == "mirror" || w == "--mirror" || strings.HasPrefix(w, "--mirror=")
+	})
+	c := x.check
+	switch {
+	case c.Verdict == report.Refuted:
+		return "do not use it"
+	case x.todo != "" && mirrored: // a mirror is in use already
+		return strings.TrimSuffix(x.todo, ", or use a mirror (--mirror DIR)")
+	case x.todo != "":
+		return x.todo
 	}
-	rows := map[key][]string{}
-	var order []report.Check
-	for _, r := range g.rows {
-		signature, _ := r.Check(report.Signature)
-		for _, c := range r.Checks {
-			if c.Verdict == report.Verified || !c.Required || c.Name == report.Reference && c.Verdict == report.Unknown && signature.Verdict != report.Verified {
-				continue
-			}
-			k := key{c.Name, c.Detail, c.Reason}
-			if rows[k] == nil {
-				order = append(order, c)
-			}
-			rows[k] = append(rows[k], r.label)
+	switch c.Reason {
+	case report.Interrupted:
+		if strings.Contains(x.said, "--timeout") {
+			return "run it again with a longer --timeout"
+		}
+		return "run it again"
+	case report.Unreachable:
+		return "look at the network, the proxy or the mirror, and run it again (-v shows each request)"
+	case report.Untrusted:
+		return "if this is genuine, the trusted root is too old, or it is another's: kverify trust update FILE fetches the newest, --trusted-root FILE uses it"
+	case report.NotReleased:
+		return "kverify releases lists what exists"
+	case report.Absent:
+		if c.Name == report.Signature {
+			return "if the release is days old, try later; in a mirror or a registry of your own, see that signatures (tags that end in .sig) were copied; see kverify help incidents"
+		}
+	case report.NoClaim:
+		if c.Name == report.Binding && strings.Contains(c.Detail, "carried") {
+			return "run it where the publishers can be reached, or have the mirror signed by its operator (--sign-key) and give --key"
 		}
 	}
-	slices.SortStableFunc(order, func(a, b report.Check) int { return int(b.Verdict) - int(a.Verdict) }) // refuted first
-	for _, c := range order {
-		of := ""
-		if len(g.rows) > 1 {
-			of = " of " + strings.Join(rows[key{c.Name, c.Detail, c.Reason}], ", ")
-		}
-		mark := "What could not be told: the "
-		if c.Verdict == report.Refuted {
-			mark = "What is wrong: the "
-		}
-		t.heading(mark + c.Name + of)
-		if want := expected[c.Name]; want != "" {
-			t.prose("Expected: " + want + ".")
-		}
-		found := sentence(report.Check{Detail: c.Detail})
-		t.prose("Found: " + strings.TrimSuffix(found, ".") + ".")
-		if m := meanings[c.Reason]; m != "" {
-			t.prose(fmt.Sprintf("That means (%s): %s", c.Reason, m))
-		}
-		t.claims(c)
-		t.prose("What to do: " + advice(c))
-	}
+	return ""
 }

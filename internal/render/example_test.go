@@ -19,9 +19,7 @@ func ExampleTable() {
 		}},
 	}, render.Options{})
 	// Output:
-	//   PLATFORM  SHA256        digest
-	// registry.k8s.io/pause:3.9
-	//   index     7031c1b28338  ok
-	//
-	// VERIFIED  registry.k8s.io/pause:3.9: 1 subject verified, 0 refuted, 0 unknown
+	// ok   pause:3.9  index
+	// index: the list that names the image of each platform
+	// VERIFIED  registry.k8s.io/pause:3.9: 1 subject
 }

@@ -9,13 +9,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// A text is one explanation: of a check, or a remark.
-type text struct {
-	rank              int // what is worse stands first
-	style, mark, what string
-	said              string
-}
-
 // longSaid is how long an explanation is that is not repeated for the next image.
 const longSaid = 60
 
@@ -34,7 +27,7 @@ func (t *table) explain(g group) {
 	}
 	for _, r := range g.rows {
 		for _, c := range r.Checks {
-			if c.Verdict == report.Verified || !c.Required && c.Verdict == report.Unknown && !t.Verbose {
+			if c.Verdict == report.Verified {
 				continue
 			}
 			mark, style := t.mark(c)
@@ -50,19 +43,15 @@ func (t *table) explain(g group) {
 		for _, n := range r.Notes {
 			add(text{2, dim, "note", "", n}, r.label)
 		}
-		if t.Verbose || t.Wide {
-			for _, name := range r.SeenAs {
-				add(text{3, dim, "also", "", name}, r.label)
-			}
-			for _, place := range places(r.Result) {
-				add(text{3, dim, "at", "", place}, r.label)
-			}
+		for _, name := range r.SeenAs {
+			add(text{3, dim, "also", "", name}, r.label)
 		}
-		if t.Verbose {
-			for _, c := range r.Checks {
-				for _, e := range c.Evidence {
-					add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
-				}
+		for _, place := range places(r.Result) {
+			add(text{3, dim, "at", "", place}, r.label)
+		}
+		for _, c := range r.Checks {
+			for _, e := range c.Evidence {
+				add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
 	}

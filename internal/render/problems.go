@@ -162,8 +162,3 @@ func relative(name string) string {
 	}
 	return cmp.Or(strings.TrimLeft(name, "/"), "kverify")
 }
-
-// verdictLine is the table's last line, escaped with Escape.
-func verdictLine(r report.Report) string {
-	return (&table{Options: Options{}}).verdict(r)
-}

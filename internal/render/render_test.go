@@ -101,15 +101,15 @@ func TestTable(t *testing.T) {
 		report report.Report
 		o      Options
 	}{
-		"verified":         {good(), Options{}},
-		"verified-verbose": {good(), Options{Verbose: true}},
-		"refuted":          {bad(), Options{}},
-		"refuted-colour":   {bad(), Options{Color: true, Width: 80}},
-		"refuted-verbose":  {bad(), Options{Width: 72, Verbose: true}},
-		"verified-quiet":   {good(), Options{Quiet: true}},
-		"refuted-quiet":    {bad(), Options{Quiet: true}},
-		"hostile":          {hostile(), Options{Width: 80}},
-		"empty":            {base(), Options{}},
+		"verified":           {good(), Options{}},
+		"verified-explained": {good(), Options{Explain: []string{""}}},
+		"refuted":            {bad(), Options{}},
+		"refuted-colour":     {bad(), Options{Color: true, Width: 80}},
+		"refuted-explained":  {bad(), Options{Width: 72, Wide: true, Explain: []string{"kube-proxy"}}},
+		"verified-quiet":     {good(), Options{Quiet: true}},
+		"refuted-quiet":      {bad(), Options{Quiet: true}},
+		"hostile":            {hostile(), Options{Width: 80}},
+		"empty":              {base(), Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var buf bytes.Buffer
@@ -267,7 +267,7 @@ func TestFiles(t *testing.T) {
 		add(name+".tar.gz", fine)
 	}
 	add("bin/linux/amd64/kubectl\x1b[2J", other)
-	for name, o := range map[string]Options{"files": {}, "files-verbose": {Verbose: true}} {
+	for name, o := range map[string]Options{"files": {}, "files-wide": {Wide: true}} {
 		var buf bytes.Buffer
 		if err := Table(&buf, r, o); err != nil {
 			t.Fatal(err)

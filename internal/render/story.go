@@ -10,11 +10,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// storyWidth is where prose is broken that goes to no terminal.
-const storyWidth = 88
-
-// manyStories is how many subjects a verbose table tells of in whole; of more
-// it tells only of those that are not verified.
+// manyStories is how many subjects are told of where all are verified and none is named.
 const manyStories = 8
 
 // A NoSubjectError says that a report has nothing under a name.
@@ -35,25 +31,44 @@ func (e *NoSubjectError) Error() string {
 // knowledge, what was proved and by whose word, or what is wrong and what to do.
 // The subject is named as the report names it, or by less of it: "kube-proxy",
 // "kube-proxy:v1.27.2", a digest, the end of a path. The last line is the
-// report's verdict. A name that fits nothing is a [*NoSubjectError].
+// subject's own verdict, that of [Subject]. A name that fits nothing is a [*NoSubjectError].
 func Story(w io.Writer, r report.Report, subject string, o Options) error {
+	own, err := Subject(r, subject)
+	if err != nil {
+		return err
+	}
 	t := &table{Options: o}
-	var known []string
-	found := false
+	for _, g := range subjects(own.Results) {
+		t.story(r, g)
+	}
+	t.last(t.verdict(own, troubles(own)))
+	_, err = w.Write(t.buf.Bytes())
+	return err
+}
+
+// Subject is the part of a report that is of one subject, named as [Story] takes it, with
+// the verdict of that part. It stays interrupted if the report is. A name that fits nothing
+// is a [*NoSubjectError].
+func Subject(r report.Report, subject string) (report.Report, error) {
+	var known, titles []string
+	var results []report.Result
 	for _, g := range subjects(r.Results) {
 		known = append(known, g.title)
 		if !g.named(subject) {
 			continue
 		}
-		found = true
-		t.story(r, g)
+		titles = append(titles, g.title)
+		for _, r := range g.rows {
+			results = append(results, r.Result)
+		}
 	}
-	if !found {
-		return &NoSubjectError{subject, known}
+	if len(results) == 0 {
+		return report.Report{}, &NoSubjectError{subject, known}
 	}
-	t.line(t.verdict(r))
-	_, err := w.Write(t.buf.Bytes())
-	return err
+	r.Results, r.Accepted = results, nil
+	r.Scope.Subjects, r.Scope.Names, r.Scope.Platforms = titles, nil, nil
+	r.Scope.Absent, r.Scope.Others, r.Scope.Vendors, r.Scope.Remarks = nil, nil, 0, nil
+	return r, nil
 }
 
 // subjects sorts all results under what they are of: an image's platforms under
@@ -85,16 +100,39 @@ func (g group) named(subject string) bool {
 	return false
 }
 
-// stories is what a verbose table says below itself.
+// stories tells of the subjects that [Options.Explain] names. Where it names none, and nothing is
+// wrong, it tells of all, if they are few.
 func (t *table) stories(r report.Report) {
 	list := subjects(r.Results)
-	if len(list) > manyStories {
-		list = slices.DeleteFunc(list, func(g group) bool {
-			return !slices.ContainsFunc(g.rows, func(r row) bool { return r.Verdict() != report.Verified })
-		})
+	told := map[string]bool{}
+	tell := func(g group) {
+		if !told[g.title] {
+			told[g.title] = true
+			t.story(r, g)
+		}
 	}
-	for _, g := range list {
-		t.story(r, g)
+	for _, name := range t.Explain {
+		found := false
+		for _, g := range list {
+			if name == "" && verdictOf(g) != report.Verified || g.named(name) {
+				found = true
+				tell(g)
+			}
+		}
+		switch {
+		case found:
+		case name == "" && len(list) <= manyStories:
+			for _, g := range list {
+				tell(g)
+			}
+		case name != "":
+			var known []string
+			for _, it := range namingOf(r).items(r.Results) {
+				known = append(known, it.name)
+			}
+			t.hang("", "  ", (&NoSubjectError{name, known}).Error())
+			t.line("")
+		}
 	}
 }
 
@@ -149,27 +187,6 @@ func verdictOf(g group) report.Verdict {
 		}
 	}
 	return v
-}
-
-func (t *table) heading(s string) { t.line("  " + t.paint(bold, Escape(s))) }
-
-func (t *table) prose(s string) { t.hang("    ", "    ", s) }
-
-// item is one of a list.
-func (t *table) item(s string) { t.hang("    - ", "      ", s) }
-
-func (t *table) hang(first, rest, s string) {
-	width := t.Width
-	if width <= 0 || width > storyWidth {
-		width = storyWidth
-	}
-	for i, l := range wrap(Escape(s), max(minText, width-len(rest))) {
-		if i == 0 {
-			t.line(first + l)
-		} else {
-			t.line(rest + l)
-		}
-	}
 }
 
 // what says what kind of thing a subject is.
@@ -303,5 +320,73 @@ func (t *table) platforms(g group) {
 			}
 		}
 		t.item(strings.Join(said, "; "))
+	}
+}
+
+// failures tells of every check that does not hold, once for all rows whose check fails
+// alike. What fails only because a signature is missing is not told again.
+func (t *table) failures(g group) {
+	type found struct {
+		detail string
+		rows   []string
+	}
+	type failure struct {
+		report.Check
+		rows  []string
+		found []found
+	}
+	var list []failure
+	for _, r := range g.rows {
+		signature, _ := r.Check(report.Signature)
+		for _, c := range r.Checks {
+			if c.Verdict == report.Verified || !c.Required || c.Name == report.Reference && c.Verdict == report.Unknown && signature.Verdict != report.Verified {
+				continue
+			}
+			i := slices.IndexFunc(list, func(f failure) bool {
+				return f.Name == c.Name && f.Verdict == c.Verdict && f.Reason == c.Reason
+			})
+			if i < 0 {
+				i = len(list)
+				list = append(list, failure{Check: c})
+			}
+			f := &list[i]
+			f.rows = append(f.rows, r.label)
+			j := slices.IndexFunc(f.found, func(w found) bool { return w.detail == c.Detail })
+			if j < 0 {
+				j = len(f.found)
+				f.found = append(f.found, found{detail: c.Detail})
+			}
+			f.found[j].rows = append(f.found[j].rows, r.label)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b failure) int { return int(b.Verdict) - int(a.Verdict) }) // refuted first
+	for i, f := range list {
+		of := ""
+		if len(g.rows) > 1 {
+			of = " of " + strings.Join(f.rows, ", ")
+		}
+		mark := "What could not be told: the "
+		if f.Verdict == report.Refuted {
+			mark = "What is wrong: the "
+		}
+		t.heading(mark + f.Name + of)
+		if want := expected[f.Name]; want != "" {
+			t.prose("Expected: " + want + ".")
+		}
+		for _, w := range f.found {
+			of := ""
+			if len(f.found) > 1 {
+				of = ", of " + strings.Join(w.rows, ", ")
+			}
+			t.prose("Found" + of + ": " + strings.TrimSuffix(sentence(report.Check{Detail: w.detail}), ".") + ".")
+		}
+		if m := meanings[f.Reason]; m != "" {
+			t.prose(fmt.Sprintf("That means (%s): %s", f.Reason, m))
+		}
+		t.claims(f.Check)
+		if i+1 < len(list) && advice(list[i+1].Check) == advice(f.Check) {
+			continue // the next says it
+		}
+		t.prose("What to do: " + advice(f.Check))
 	}
 }

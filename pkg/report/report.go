@@ -282,7 +282,9 @@ type Report struct {
 	Merged      []string `json:"merged,omitempty"`            // digests of the reports that this one was put together from
 	Accepted    []string `json:"acceptedIncidents,omitempty"` // what the caller accepted, for the exit code alone
 	Interrupted bool     `json:"interrupted,omitempty"`       // the run was cut short: results are what was known then
-	Results     []Result `json:"results"`
+	// InterruptedBy says what cut it short: "Ctrl-C", "SIGTERM" or "--timeout 90s"; it may be empty.
+	InterruptedBy string   `json:"interruptedBy,omitempty"`
+	Results       []Result `json:"results"`
 
 	// Saved says that this was read from a file: it is its writer's word, and
 	// nothing was examined now. It is set by [Read], and not written.

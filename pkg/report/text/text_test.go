@@ -20,5 +20,5 @@ func Example() {
 	_ = text.Verdict(os.Stdout, r, text.Options{})
 	// Output:
 	// 0 0 1
-	// UNKNOWN  kube-proxy:v1.27.2: 0 subjects verified, 0 refuted, 1 unknown
+	// UNKNOWN  kube-proxy:v1.27.2: index: there is no signature
 }

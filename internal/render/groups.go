@@ -1,0 +1,61 @@
+package render
+
+import (
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// A group is an image with its platforms.
+type group struct {
+	title string
+	rows  []row
+}
+
+type row struct {
+	label string
+	report.Result
+}
+
+// groups sorts the images' results under the image they belong to, in the
+// order of the report.
+func groups(results []report.Result) []group {
+	var list []group
+	at := map[string]int{}
+	for _, res := range results {
+		if res.Kind != kindImage {
+			continue
+		}
+		title, label := place(res)
+		i, ok := at[title]
+		if !ok {
+			i = len(list)
+			at[title] = i
+			list = append(list, group{title: title})
+		}
+		list[i].rows = append(list[i].rows, row{label, res})
+	}
+	return list
+}
+
+// place names the group and the row of an image's result. A per-architecture
+// repository (kube-proxy-arm64) stands with its image.
+func place(res report.Result) (title, label string) {
+	if res.Platform == "" {
+		return res.Subject, "index"
+	}
+	_, arch, _ := strings.Cut(res.Platform, "/")
+	arch, _, _ = strings.Cut(arch, ":")
+	arch, _, _ = strings.Cut(arch, "/")
+	slash := strings.LastIndexByte(res.Subject, '/') + 1
+	end := strings.IndexAny(res.Subject[slash:], ":@")
+	if end < 0 {
+		return res.Subject, res.Platform
+	}
+	end += slash
+	image, ok := strings.CutSuffix(res.Subject[:end], "-"+arch)
+	if !ok {
+		return res.Subject, res.Platform
+	}
+	return image + res.Subject[end:], res.Platform + " in " + res.Subject[slash:end]
+}

@@ -1,0 +1,36 @@
+package render
+
+import (
+	"io"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// Table writes the report as text: a line an image, program or document, what is wrong
+// once for all of which it is, refuted before unknown before verified, and what to do. Its
+// last line is the verdict with its reason. See [Options] for a row a platform and for words.
+func Table(w io.Writer, r report.Report, o Options) error {
+	t := &table{Options: o, said: map[text]string{}}
+	list := troubles(r)
+	if !o.Quiet {
+		if o.Wide {
+			t.rows(r)
+		}
+		if o.Explain != nil {
+			t.stories(r)
+		}
+		if !o.Wide && (o.Explain == nil || t.buf.Len() == 0) {
+			t.summary(r, list)
+		}
+		t.todo(r, list)
+	}
+	t.last(t.verdict(r, list))
+	_, err := w.Write(t.buf.Bytes())
+	return err
+}
+
+// Verdict writes the table's last line alone.
+func Verdict(w io.Writer, r report.Report, o Options) error {
+	o.Quiet = true
+	return Table(w, r, o)
+}

@@ -1,0 +1,389 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kverify/kverify/pkg/report"
+)
+
+// A trouble is one cause for which results are not verified, told once. Nothing in it
+// is escaped.
+type trouble struct {
+	check   report.Check // the first that failed for it
+	said    string       // what happened; one that begins with "is " is said of who
+	general bool         // it is said of no subject: of a host, of the run
+	several bool         // the words are those of the first, and other results say it of themselves
+	hosts   []string     // that said takes in the place of hostsHere
+	todo    string       // what the error itself advises
+	checks  []string     // names of all that failed
+	results []report.Result
+}
+
+// hostsHere stands in a text for the hosts of all results that say it.
+const hostsHere = "\x00"
+
+// troubles puts the results that are not verified together by the cause of each, refuted
+// first, then what was interrupted, then the larger. It is empty only where the verdict is
+// verified.
+func troubles(r report.Report) (list []trouble) {
+	at := map[string]int{}
+	said := map[string]string{} // by each subject, for those that say "as for SUBJECT"
+	for _, res := range r.Results {
+		if res.Verdict() == report.Verified {
+			continue
+		}
+		x, key := troubleOf(r, res, said)
+		i, ok := at[key]
+		if !ok {
+			i = len(list)
+			at[key] = i
+			list = append(list, x)
+		} else {
+			list[i].several = list[i].several || list[i].said != x.said
+			list[i].hosts = append(list[i].hosts, x.hosts...)
+			list[i].todo = cmp.Or(list[i].todo, x.todo)
+		}
+		list[i].results = append(list[i].results, res)
+		for _, name := range x.checks {
+			if !slices.Contains(list[i].checks, name) {
+				list[i].checks = append(list[i].checks, name)
+			}
+		}
+	}
+	if _, told := at[interruptedKey]; r.Interrupted && !told {
+		list = append(list, trouble{check: report.Check{Reason: report.Interrupted}, said: stopped(r), general: true})
+	}
+	if len(r.Results) == 0 && !r.Interrupted {
+		list = append(list, trouble{check: report.Check{Reason: report.Incomplete}, said: "nothing was examined", general: true})
+	}
+	list = withoutEchoes(r, list)
+	slices.SortStableFunc(list, func(a, b trouble) int {
+		return cmp.Or(
+			cmp.Compare(b.check.Verdict, a.check.Verdict),
+			cmp.Compare(a.rank(), b.rank()),
+			cmp.Compare(len(b.results), len(a.results)))
+	})
+	return list
+}
+
+// rank tells causes from what follows of them.
+func (x trouble) rank() int {
+	switch x.check.Reason {
+	case report.Interrupted, report.NotReleased:
+		return 0
+	case report.NoClaim, report.Incomplete:
+		return 2
+	}
+	return 1
+}
+
+// withoutEchoes leaves out a release of which nothing is missing but what could not be read:
+// why that is so is told.
+func withoutEchoes(r report.Report, list []trouble) []trouble {
+	unread := map[string]bool{}
+	for _, res := range r.Results {
+		if res.Kind == report.KindImage && res.Verdict() == report.Unknown {
+			name, _, _ := strings.Cut(res.Subject[strings.LastIndexByte(res.Subject, '/')+1:], ":")
+			unread[name] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(x trouble) bool {
+		missing, ok := strings.CutPrefix(x.check.Detail, "missing: ")
+		if !ok || x.check.Verdict != report.Unknown || x.check.Name != report.Inventory || len(x.results) != 1 {
+			return false
+		}
+		for _, name := range strings.Split(missing, ", ") {
+			name, _, _ = strings.Cut(name, " ")
+			if !unread[name] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+const interruptedKey = "interrupted"
+
+// troubleOf finds what one result fails for, and a key that results share which fail
+// for the same.
+func troubleOf(r report.Report, res report.Result, told map[string]string) (x trouble, key string) {
+	x.check, x.checks = rootCheck(res)
+	if m := asFor.FindStringSubmatch(x.check.Detail); m != nil && told[m[1]] != "" {
+		x.check.Detail = told[m[1]]
+	}
+	told[res.Subject] = x.check.Detail
+	if words, ok := requestIn(x.check.Detail); ok {
+		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.came, "given up") {
+			x.check.Reason = report.Interrupted
+		}
+		x.said, x.todo = words.said, words.todo
+		if strings.Contains(x.said, hostsHere) {
+			x.hosts, x.general = []string{words.host}, !words.ofIt
+		}
+	} else {
+		x.said = plainDetail(res, x.check)
+		for _, other := range alongside(res, x.check, x.checks) {
+			x.said += "; " + other
+		}
+	}
+	if x.check.Reason == report.Interrupted && x.check.Verdict == report.Unknown && r.Interrupted {
+		x.said, x.hosts, x.general = stopped(r), nil, true
+		return x, interruptedKey
+	}
+	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(res, x.said))
+}
+
+var (
+	unknownLog = regexp.MustCompile(`^(?:a signature by \S+ was )?logged by "?([0-9a-f]{12})[0-9a-f]*"?, which the trusted root does not know.*$`)
+	unknownCA  = regexp.MustCompile(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
+	noVoucher  = regexp.MustCompile(`^only .* names? it, which cannot vouch for a file: (.*)$`)
+	notThere   = regexp.MustCompile(`is not in the mirror ([^ ()]+)\)?$`)
+	ownURL     = regexp.MustCompile(`^https?://\S+: `)
+)
+
+// alongside is what the other checks say that fail for themselves, where nothing contradicts.
+func alongside(res report.Result, root report.Check, names []string) (said []string) {
+	if root.Verdict == report.Refuted {
+		return nil
+	}
+	first := plainDetail(res, root)
+	for _, name := range names {
+		c, _ := res.Check(name)
+		if d := plainDetail(res, c); name != root.Name && d != first && !slices.Contains(said, d) {
+			said = append(said, d)
+		}
+	}
+	return said
+}
+
+// rootCheck is the check that a result fails for, where others fail only because it did,
+// and the names of all that fail as it does.
+func rootCheck(res report.Result) (root report.Check, names []string) {
+	v := res.Verdict()
+	var failed []report.Check
+	for _, c := range res.Checks {
+		if c.Required && c.Verdict == v {
+			failed = append(failed, c)
+		}
+	}
+	if len(failed) == 0 {
+		return report.Check{Name: ofRun, Required: true, Reason: report.Incomplete, Detail: "no check was made of it"}, nil
+	}
+	root = failed[0]
+	if i := slices.IndexFunc(failed, func(c report.Check) bool { return c.Reason != report.NoClaim }); i >= 0 {
+		root = failed[i]
+	}
+	signature, _ := res.Check(report.Signature)
+	for _, c := range failed {
+		if c.Name == report.Reference && v == report.Unknown && signature.Required && signature.Verdict != report.Verified {
+			continue // it rests on the signature
+		}
+		if c.Reason != report.NoClaim || root.Reason == report.NoClaim {
+			names = append(names, c.Name)
+		}
+	}
+	return root, names
+}
+
+// stopped says what cut the run short, and how far it was.
+func stopped(r report.Report) string {
+	why := "the run was stopped"
+	switch by := r.InterruptedBy; {
+	case strings.HasPrefix(by, "--"):
+		why = by + " was over"
+	case by != "":
+		why = "stopped by " + by
+	}
+	done := 0
+	for _, res := range r.Results {
+		c, _ := rootCheck(res)
+		open := c.Reason == report.Interrupted || givenUp(c) || res.Kind == report.KindRelease
+		if res.Verdict() != report.Unknown || !open {
+			done++
+		}
+	}
+	if done == len(r.Results) && done > 0 {
+		return why
+	}
+	if done == 0 {
+		return why + " before anything was examined"
+	}
+	return fmt.Sprintf("%s, %d of %d examined", why, done, len(r.Results))
+}
+
+func givenUp(c report.Check) bool {
+	words, ok := requestIn(c.Detail)
+	return ok && strings.HasPrefix(words.came, "given up")
+}
+
+// asFor is how a result refers to another one that failed alike (push.Result).
+var asFor = regexp.MustCompile(`^\S+, as for (\S+)$`)
+
+// A request that failed, as the text of a fetch.Error tells of it.
+type request struct {
+	host       string
+	came, said string // as it stands there, and for a person
+	todo       string
+	ofIt       bool // it is said of what was asked for, and not of the host
+}
+
+var (
+	requestText = regexp.MustCompile(`^(?:what the release holds is not known: )?(?:[^ ]+[:@][^ ]+: )?(?:GET|HEAD|POST|PUT|PATCH|DELETE) (https?://\S+): (?:at (https?://\S+): )?(?:at the stand-in (https?://\S+): )?([^;]*)(?:; ([^;]*))?$`)
+	unreached   = regexp.MustCompile(`^cannot reach (\S+?)(?:: (.*))?$`)
+	dialled     = regexp.MustCompile(`^(proxyconnect tcp: )?dial tcp (\S+): (?:connect: )?(.*)$`)
+)
+
+// requestIn finds a failed request in a text.
+func requestIn(detail string) (w request, ok bool) {
+	m := requestText.FindStringSubmatch(detail)
+	if m == nil {
+		return w, false
+	}
+	w.host = cmp.Or(hostOf(m[3]), hostOf(m[2]), hostOf(m[1]))
+	w.came, w.todo = m[4], m[5]
+	switch u := unreached.FindStringSubmatch(w.came); {
+	case notThere.MatchString(w.todo):
+		dir := notThere.FindStringSubmatch(w.todo)[1]
+		w.said = "the mirror " + dir + " does not have it"
+		w.todo = "name what the mirror has, or take all of it: kverify verify " + localPath(dir)
+	case u != nil:
+		w.host, w.said = u[1], "cannot reach "+hostsHere
+		why := strings.TrimPrefix(u[2], "lookup failed: ")
+		if d := dialled.FindStringSubmatch(why); d != nil {
+			if why = d[3]; d[1] != "" {
+				why = "the proxy " + d[2] + ": " + why
+			}
+		}
+		if why != "" {
+			w.said += ": " + why
+		}
+	case strings.HasPrefix(w.came, "status 429"):
+		w.said = hostsHere + " asks to wait (429 Too Many Requests)"
+	case strings.HasPrefix(w.came, "status "):
+		w.ofIt = strings.HasPrefix(w.came, "status 4")
+		w.said = hostsHere + " answers " + strings.TrimPrefix(w.came, "status ")
+	case strings.HasPrefix(w.came, "given up"):
+		w.said = hostsHere + " gave no answer in time"
+	default:
+		w.said = hostsHere + ": " + w.came
+	}
+	return w, true
+}
+
+// localPath writes a path so that it is taken for nothing else.
+func localPath(p string) string {
+	if strings.ContainsRune(p, '/') {
+		return shellWord(p)
+	}
+	return shellWord("./" + p)
+}
+
+func hostOf(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
+}
+
+// words are what the trouble says, with its hosts, those of most results first.
+func (x trouble) words() string {
+	if len(x.hosts) == 0 {
+		return x.said
+	}
+	count := map[string]int{}
+	var hosts []string
+	for _, h := range x.hosts {
+		if count[h]++; count[h] == 1 {
+			hosts = append(hosts, h)
+		}
+	}
+	slices.SortStableFunc(hosts, func(a, b string) int { return cmp.Compare(count[b], count[a]) })
+	said := strings.Replace(x.said, hostsHere, someOf(hosts), 1)
+	if len(hosts) > 1 { // the one verb that agrees with them
+		said = strings.NewReplacer(" answers ", " answer ", " asks to wait ", " ask to wait ").Replace(said)
+	}
+	return said
+}
+
+var (
+	longURL   = regexp.MustCompile(`https?://[^\s,()]{40,}`)
+	urlBehind = regexp.MustCompile(` \(https?://[^\s()]+\)$`)
+	wholeHash = regexp.MustCompile(`\b[0-9a-f]{40,128}\b`)
+)
+
+// plainDetail is what a check says, without the name of its subject before it and without
+// what is too long to be read.
+func plainDetail(res report.Result, c report.Check) string {
+	if other := anotherName(res, c); other != "" {
+		return "is " + other + " under another name"
+	}
+	if c.Name == report.Signature && c.Reason == report.Absent && strings.Contains(c.Detail, " has no signature for ") {
+		return "there is no signature"
+	}
+	said := strings.TrimSuffix(sentence(c), " ("+string(c.Reason)+")")
+	for _, lead := range []string{"what the release holds is not known", res.Subject} {
+		said = strings.TrimPrefix(said, lead+": ")
+	}
+	said = ownURL.ReplaceAllString(said, "")
+	said = unknownLog.ReplaceAllString(said, "signed in a log ($1) that the trusted root does not know")
+	said = unknownCA.ReplaceAllString(said, "signed under $1, which the trusted root does not know")
+	said = noVoucher.ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
+	said = urlBehind.ReplaceAllString(said, "")
+	said = longURL.ReplaceAllStringFunc(said, func(u string) string {
+		return hostOf(u) + "/.../" + path.Base(u)
+	})
+	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:shortDigest] })
+}
+
+// anotherName is the name under which an image was signed that stands under a name which is
+// not its own; empty if that is not what is wrong.
+func anotherName(res report.Result, c report.Check) string {
+	if c.Name != report.Reference || c.Verdict != report.Refuted || c.Reason != report.Mismatch {
+		return ""
+	}
+	for _, e := range c.Evidence {
+		signed := e.Fields[report.FieldReference]
+		if signed == "" {
+			continue
+		}
+		name := signed[strings.LastIndexByte(signed, '/')+1:]
+		if _, arch, ok := strings.Cut(res.Platform, "/"); ok {
+			arch, _, _ = strings.Cut(arch, "/")
+			arch, _, _ = strings.Cut(arch, ":")
+			name = strings.TrimSuffix(name, "-"+arch)
+		}
+		own, _, _ := strings.Cut(res.Subject[strings.LastIndexByte(res.Subject, '/')+1:], ":")
+		if own, _, _ = strings.Cut(own, "@"); name != own {
+			return name
+		}
+	}
+	return ""
+}
+
+var (
+	quoted  = regexp.MustCompile(`"[^"]*"`)
+	anyURL  = regexp.MustCompile(`https?://[^\s,()]+`)
+	hashing = regexp.MustCompile(`(?:sha(?:256|384|512):)?\b[0-9a-f]{12,128}\b`)
+)
+
+// pattern is what texts have in common that say the same of different subjects.
+func pattern(res report.Result, said string) string {
+	if strings.HasPrefix(said, "is ") {
+		return said
+	}
+	title, _ := place(res)
+	name, _, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
+	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe")} {
+		if len(own) > 2 && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
+			said = strings.ReplaceAll(said, own, "*")
+		}
+	}
+	for _, form := range []*regexp.Regexp{quoted, anyURL, hashing} {
+		said = form.ReplaceAllString(said, "*")
+	}
+	return said
+}
