@@ -30,6 +30,7 @@ type downloadOptions struct {
 	names, oses, arches, kinds []string
 	all, dryRun                bool
 	dir, layout                string
+	client                     *fetch.Client // asks how large files are
 }
 
 func downloadCommand(a *command.App) *cobra.Command {
@@ -121,6 +122,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		if err != nil {
 			return err
 		}
+		o.client = v.Fetch
 		version, err := a.Resolve(ctx, v.Fetch, args[0])
 		if err != nil {
 			return err
@@ -130,7 +132,9 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		if err != nil {
 			return err
 		}
-		targets, r, err := o.choose(ctx, files)
+		var targets []verify.Target
+		var r report.Report
+		a.Await(set, "reading the documents of "+version.String(), func() { targets, r, err = o.choose(ctx, files) })
 		if err != nil {
 			return err
 		}
@@ -268,14 +272,17 @@ func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *com
 		targets[i].Progress = new(fetch.Transfer)
 		watched[i] = command.WatchedFile{Name: targets[i].Name, Transfer: targets[i].Progress}
 	}
-	a.WatchFiles(set, watched, func(began, ended func(i int, said string)) {
+	size := func(ctx context.Context, i int) int64 {
+		return command.SizeOf(ctx, o.client, files.Version.FileURL(targets[i].Path))
+	}
+	a.WatchFiles(ctx, set, command.Watched{What: files.Version.String(), Files: watched, Size: size}, func(began, ended func(i int)) {
 		par.Map(ctx, len(targets), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
-			began(i, "")
+			began(i)
 			results[i] = files.Download(ctx, root, targets[i])
 			if results[i].Verdict() == report.Verified {
 				results[i].SeenAs = append(results[i].SeenAs, filepath.Join(o.dir, filepath.FromSlash(targets[i].Name)))
 			}
-			ended(i, results[i].Verdict().String())
+			ended(i)
 		}, func(i int) { results[i] = files.Skipped(targets[i].Path) })
 	})
 	return files.Report(ctx, o.names, o.selection().Systems(), results), nil

@@ -288,11 +288,18 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	}
 	watched := make([]command.WatchedFile, len(plan.Items))
 	for i, it := range plan.Items {
-		watched[i].Name, watched[i].Transfer = it.Name, &it.Transfer
+		name, _, _ := strings.Cut(it.Name, "@") // of blobs the image, not the digest
+		if strings.HasPrefix(name, "sha256:") { // a manifest, which is there at once
+			name = ""
+		}
+		watched[i].Name, watched[i].Size, watched[i].Transfer = name, it.Size, &it.Transfer
 	}
 	if len(plan.Items) > 0 {
-		a.WatchFiles(set, watched, func(began, ended func(int, string)) {
-			plan.Run(ctx, min(filesAtOnce, set.Jobs), began, ended)
+		size := func(ctx context.Context, i int) int64 {
+			return command.SizeOf(ctx, m.Verifier.Fetch, w.Version.FileURL(plan.Items[i].Name))
+		}
+		a.WatchFiles(ctx, set, command.Watched{What: w.Version.String(), Files: watched, Size: size}, func(began, ended func(int)) {
+			plan.Run(ctx, min(filesAtOnce, set.Jobs), func(i int, _ string) { began(i) }, func(i int, _ string) { ended(i) })
 		})
 	}
 	r, made, err := plan.Commit(ctx)
