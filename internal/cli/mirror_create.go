@@ -24,10 +24,10 @@ import (
 
 // createOptions are what a mirror was asked for.
 type createOptions struct {
-	versions     []release.Version
-	names        []string
-	refs         []registry.Ref
-	oses, arches []string
+	command.Systems
+	versions []release.Version
+	names    []string
+	refs     []registry.Ref
 
 	dir                          string
 	archive                      archiving
@@ -72,8 +72,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.dir, "dir", "d", "", "make the mirror in `DIR`")
-	f.StringSliceVar(&o.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable")
-	f.StringSliceVar(&o.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable")
+	o.Add(c, true, "")
 	f.BoolVar(&o.all, "all", false, "for every system and architecture")
 	f.BoolVar(&o.kubeadm, "with-kubeadm-images", false, "also pause, etcd and coredns, as the version's kubeadm asks for them")
 	f.BoolVar(&o.source, "with-source", false, "also the source tarballs")
@@ -84,6 +83,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(command.OwnFlag(c))
+	c.ValidArgsFunction = command.CompleteVersions(false, command.NamesOf)
 	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
 	flags.Add(c)
 	return c
@@ -94,10 +94,10 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 	switch {
 	case o.dir == "":
 		return command.Usagef("no directory was named; add -d DIR")
-	case o.all && len(o.oses)+len(o.arches) > 0:
-		return command.Usagef("--all and --os or --arch contradict each other; give one of them")
-	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
-		return command.Usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
+	case o.all && len(o.OSes)+len(o.Arches) > 0:
+		return command.Usagef("--all and --os, --arch or --platform contradict each other; give one of them")
+	case !o.all && (len(o.OSes) == 0 || len(o.Arches) == 0):
+		return command.Usagef("for which systems is not said; give --platform, such as --platform linux/amd64, or --all")
 	case o.archive.base != "" && o.archive.file == "":
 		return command.Usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
@@ -142,7 +142,7 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 
 // wish is what is wanted of one release.
 func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Request, error) {
-	w := create.Request{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
+	w := create.Request{Version: v, Arches: o.Arches, OSes: o.OSes, Also: slices.Clone(o.refs)}
 	least, _, _ := policy.Least(v.Minor)
 	for _, n := range o.names {
 		switch {
@@ -156,7 +156,7 @@ func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Re
 		w.Images, w.Names = true, nil
 	}
 	w.Images = w.Images || len(w.Names) > 0
-	if len(o.oses) > 0 && !slices.Contains(o.oses, "linux") {
+	if len(o.OSes) > 0 && !slices.Contains(o.OSes, "linux") {
 		w.Images, w.Names = false, nil // a release has images for Linux alone
 	}
 	if o.kubeadm {
@@ -185,7 +185,7 @@ func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Re
 // wants says whether a file of a release was asked for by one of these names, none
 // being all. The source is large, and has to be asked for.
 func (o *createOptions) wants(names []string, p string) bool {
-	want := release.Selection{Names: names, OSes: o.oses, Arches: o.arches}
+	want := release.Selection{Names: names, OSes: o.OSes, Arches: o.Arches}
 	if release.DescribeFile(p).Kind == "source" && !o.source && !slices.Contains(names, "source") && !slices.Contains(names, p) {
 		return false
 	}
@@ -209,6 +209,9 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		return err
 	}
 	v.Also = nil // what is copied comes from one place: a signature that lies elsewhere would not come along
+	if err := o.Systems.Read(c.Flags()); err != nil {
+		return err
+	}
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}
@@ -263,7 +266,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 			return err
 		}
 	}
-	a.SayRemarks(set)
+	a.SayRemarks()
 	return a.Write(all, set)
 }
 

@@ -23,8 +23,6 @@ func policyCommand(a *command.App) *cobra.Command {
 			"kverify policy show > my-policy.yaml  # the built-in one, with its comments",
 			"kverify policy check my-policy.yaml",
 		),
-		Args: command.SubcommandOnly("policy", "show, check"),
-		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	form := ""
 	show := &cobra.Command{
@@ -72,7 +70,7 @@ where exact names belong and lists that would demand nothing are errors (exit co
 		},
 	}
 	c.AddCommand(show, check)
-	return c
+	return a.Group(c)
 }
 
 func describePolicy(w io.Writer, path string, p *trust.Policy) error {

@@ -22,8 +22,6 @@ func trustCommand(a *command.App) *cobra.Command {
 			"kverify trust show trusted_root.json",
 			"kverify trust update trusted_root.json  # fetch the newest one",
 		),
-		Args: command.SubcommandOnly("trust", "show, update"),
-		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	show := &cobra.Command{
 		Use:   "show [FILE]",
@@ -53,7 +51,7 @@ refuted, and needs a newer root.`,
 		},
 	}
 	c.AddCommand(show, trustUpdateCommand(a))
-	return c
+	return a.Group(c)
 }
 
 func describeRoot(w io.Writer, name string, r *trust.Root, now time.Time) error {

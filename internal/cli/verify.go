@@ -105,6 +105,9 @@ func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *ve
 	if err := a.FromEnvironment(c); err != nil {
 		return err
 	}
+	if err := own.seen.Read(c.Flags()); err != nil {
+		return err
+	}
 	own.bundle.key = flags.Key
 	if asked, err := own.bundle.asked(c); err != nil {
 		return err
@@ -184,7 +187,9 @@ func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args 
 		if len(args) > 1 {
 			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
 		}
-		version, err = a.Resolve(ctx, v.Fetch, what)
+		if version, err = a.Resolve(ctx, v.Fetch, what); err == nil {
+			a.SayLater(command.Advise(version))
+		}
 		return version, true, err
 	}
 	return version, false, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -96,6 +97,9 @@ func (s *Shared) Add(c *cobra.Command) {
 	s.AddKey(f)
 	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
 	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
+	for _, name := range []string{"checks", "require"} {
+		_ = c.RegisterFlagCompletionFunc(name, CompleteList(report.CheckNames))
+	}
 	s.AddJobs(f, DefaultJobs, ExamineSubjects)
 	s.AddPace(f, EndRun+"; what is not done then is unknown")
 	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
