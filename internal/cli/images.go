@@ -36,7 +36,7 @@ examines a part of it; "kverify report" puts the parts together again.`,
 		Example: command.WithExamples(
 			"kverify images v1.27.2  # every image, on every architecture",
 			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
-			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
+			"kverify images v1.27.2 --platform linux/amd64,linux/arm64  # two platforms",
 			"kverify images v1.27.2 --mirror DIR  # with no network",
 			"kverify images v1.24..v1.27 -q  # every patch of four minors",
 			"kverify images --all-supported --shard 0/8 -o json=shard-0.json  # an eighth of it",

@@ -56,7 +56,7 @@ What is there is not fetched again, and what was cut off is continued. What coul
 not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,
 		Example: command.WithExamples(
 			"kverify mirror create v1.27.2 --os linux --arch amd64 -d mirror  # for one kind of node",
-			"kverify mirror create v1.27.2 images kubeadm kubelet kubectl --os linux --arch amd64,arm64 -d mirror",
+			"kverify mirror create v1.27.2 images kubeadm kubelet --platform linux/amd64,linux/arm64 -d mirror",
 			"kverify mirror create v1.27.1 v1.27.2 --all --with-kubeadm-images -d mirror  # every platform",
 			"kverify mirror create v1.27.2 --all -d mirror --archive mirror.tar  # and one file of it",
 			"kverify mirror create v1.27.2 --all -d mirror --archive new.tar --base MANIFEST.json  # what the other side lacks",

@@ -42,6 +42,7 @@ func rootCommand(a *command.App) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 	}
 	c.Flags().BoolVar(&asked, "version", false, "say which kverify this is, as kverify version does")
+	_ = c.Flags().SetAnnotation("version", command.NotFromEnvironment, nil)
 	c.SetFlagErrorFunc(command.WrongFlag)
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { command.Help(a.Stdout, c) })
 	c.AddCommand(imagesCommand(a), downloadCommand(a), verifyCommand(a), listCommand(a), sbomCommand(a), notesCommand(a), reportCommand(a), releasesCommand(a), skewCommand(a), policyCommand(a), trustCommand(a), mirrorCommand(a), imageVerifierCommand(a), lockCommand(a), versionCommand(a), completionCommand(a))

@@ -26,7 +26,7 @@ func verifyCommand(a *command.App) *cobra.Command {
 	var own verifyFlags
 	c := &cobra.Command{
 		Use:   "verify WHAT... | -f LIST",
-		Short: "Verify a release, images, files, copies that others pulled, or an artifact by its bundle",
+		Short: "Verify a release, images, files, copies, or an artifact by its bundle",
 		Long: `Verifies everything about a release that can be proved without downloading its
 files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
 as kverify images does, the SBOM's signature and its binding to the version, and

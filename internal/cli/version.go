@@ -38,6 +38,7 @@ func versionCommand(a *command.App) *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&format, "output", "o", "text", "`FORMAT`: text or json")
+	_ = c.Flags().SetAnnotation("output", command.NotFromEnvironment, nil)
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

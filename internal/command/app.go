@@ -23,6 +23,7 @@ import (
 type App struct {
 	Args           []string
 	Getenv         func(string) string
+	Environ        func() []string // NAME=VALUE each; nil is looked through for no name
 	Stdout, Stderr io.Writer
 	Running        bool     // a command line was understood, so that an error is no longer cobra's
 	Code           int      // that the report has earned, once there is one

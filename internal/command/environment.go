@@ -57,7 +57,7 @@ func FlagError(err error) error {
 }
 
 func EnvironmentName(flag string) string {
-	return "KVERIFY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // OwnFlag marks the flags that a command has so far as its own, which no

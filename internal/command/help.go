@@ -29,7 +29,7 @@ func Help(w io.Writer, c *cobra.Command) {
 	}
 	section("Usage:", usage)
 	if long := strings.TrimSpace(c.Long); long != "" && long != c.Short {
-		fmt.Fprintf(&b, "\n%s\n", long)
+		fmt.Fprintf(&b, "\n%s\n", folded(long))
 	}
 	var commands, topics strings.Builder
 	for _, sub := range c.Commands() {
@@ -42,7 +42,7 @@ func Help(w io.Writer, c *cobra.Command) {
 		}
 	}
 	section("Commands:", commands.String())
-	section("Flags:", c.LocalFlags().FlagUsages())
+	section("Flags:", c.LocalFlags().FlagUsagesWrapped(helpWidth))
 	section("More:", topics.String())
 	if f := c.Flags().Lookup("mirror"); f != nil {
 		section("More:", "  kverify help checks, kverify help environment, kverify help exit-codes")
