@@ -58,6 +58,11 @@ func (s *Shared) AddKey(f *pflag.FlagSet) {
 	f.StringVar(&s.Key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
 }
 
+func (s *Shared) addCache(f *pflag.FlagSet) {
+	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
+	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
+}
+
 func (s *Shared) AddJobs(f *pflag.FlagSet, jobs int, usage string) {
 	f.IntVarP(&s.Jobs, "jobs", "j", jobs, usage)
 }
@@ -102,8 +107,7 @@ func (s *Shared) Add(c *cobra.Command) {
 	}
 	s.AddJobs(f, DefaultJobs, ExamineSubjects)
 	s.AddPace(f, EndRun+"; what is not done then is unknown")
-	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
-	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
+	s.addCache(f)
 	s.Output.AddReport(c)
 	s.AddTalk(f, "only what failed, and the verdict; no progress", "requests to stderr; whole digests and evidence in the table, and the subjects in words")
 }
@@ -111,12 +115,21 @@ func (s *Shared) Add(c *cobra.Command) {
 // AddReading defines those that make sense for a command which reads what is
 // published and examines no bytes, with formats of its own.
 func (s *Shared) AddReading(c *cobra.Command, formats ...string) {
-	s.AddAsking(c, formats...)
-	s.AddTrust(c.Flags())
+	s.AddTelling(c, formats...)
 	c.Flags().Lookup("policy").Usage = "judge signatures by the policy in this `FILE`"
 }
 
-// AddAsking is addReading for a command that judges no signature either.
+// AddTelling is AddReading for a command that judges no signature either. It takes what the
+// others judge by all the same, so that one set of flags goes with every command that reads.
+func (s *Shared) AddTelling(c *cobra.Command, formats ...string) {
+	s.AddAsking(c, formats...)
+	f := c.Flags()
+	s.AddTrust(f)
+	s.AddKey(f)
+	s.addCache(f)
+}
+
+// AddAsking is AddTelling for a command that reads nothing of a release.
 func (s *Shared) AddAsking(c *cobra.Command, formats ...string) {
 	s.Jobs = DefaultJobs
 	f := c.Flags()
