@@ -134,7 +134,7 @@ func (s *Shared) AddAsking(c *cobra.Command, formats ...string) {
 	s.Jobs = DefaultJobs
 	f := c.Flags()
 	f.SortFlags = false
-	s.Output.addOwn(c, formats)
+	s.Output.AddOwn(c, formats)
 	s.addSource(f)
 	s.AddPace(f, EndRun)
 	s.AddTalk(f, "no remarks on stderr", "requests to stderr")
