@@ -13,6 +13,9 @@ import (
 // notFromEnvironment marks a flag that is not shared, whatever its name.
 const NotFromEnvironment = "kverify_not_from_environment"
 
+// variablePrefix begins the name of every variable that is kverify's own.
+const variablePrefix = "KVERIFY_"
+
 // repeatable flags take several values, separated by commas, from the environment.
 var repeatable = []string{"endpoint", "output", "as"}
 

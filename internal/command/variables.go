@@ -9,8 +9,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const variablePrefix = "KVERIFY_"
-
 // variable are flags that the environment sets, and where, if not everywhere.
 type variable struct {
 	of    string
