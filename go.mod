@@ -25,6 +25,8 @@ require (
 
 require github.com/ulikunitz/xz v0.5.17
 
+require github.com/creack/pty v1.1.24 // indirect
+
 require (
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect
 	github.com/anchore/go-struct-converter v0.1.0 // indirect

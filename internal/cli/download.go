@@ -27,9 +27,11 @@ const filesAtOnce = 8
 
 // downloadOptions are what a download was asked for.
 type downloadOptions struct {
-	names, oses, arches, kinds []string
-	all, dryRun                bool
-	dir, layout                string
+	command.Systems
+	names, kinds []string
+	all, dryRun  bool
+	dir, layout  string
+	client       *fetch.Client // asks how large files are
 }
 
 func downloadCommand(a *command.App) *cobra.Command {
@@ -59,21 +61,23 @@ What is there and right is not fetched again, and what was cut off is continued.
 			if len(args) == 0 {
 				return &command.UsageError{Err: errors.New("download needs a version and got none; write kverify download v1.27.2 kubectl"), Hint: "try: kverify download --help"}
 			}
-			return nil
+			return command.VersionFirst(c, args)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringSliceVar(&o.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable (default this machine's)")
-	f.StringSliceVar(&o.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable (default this machine's)")
+	o.Add(c, true, "(default this machine's)")
 	f.StringSliceVar(&o.kinds, "kind", nil, "files of this `KIND`: binary, client, server, node, test, source or archive; repeatable")
 	f.StringVarP(&o.dir, "dir", "d", ".", "save in `DIR`, which is made if need be")
 	f.StringVar(&o.layout, "layout", "flat", "`LAYOUT` of the directory: flat, or dl for the paths of dl.k8s.io")
 	f.BoolVar(&o.all, "all", false, "every file of the release, for every system unless --os or --arch say which")
 	f.BoolVar(&o.dryRun, "dry-run", false, "list what would be fetched, and fetch nothing")
-	for _, name := range []string{"os", "arch", "kind", "dir", "layout", "all", "dry-run"} {
+	for _, name := range []string{"kind", "dir", "layout", "all", "dry-run"} {
 		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
 	}
+	_ = c.RegisterFlagCompletionFunc("kind", command.CompleteList(release.FileKinds))
+	_ = c.RegisterFlagCompletionFunc("layout", cobra.FixedCompletions([]string{"flat", "dl"}, cobra.ShellCompDirectiveNoFileComp))
+	c.ValidArgsFunction = command.CompleteVersions(false, command.FilesOf)
 	c.RunE = downloading(a, &flags, &o)
 	flags.Add(c)
 	flags.AddExplain(c.Flags())
@@ -100,7 +104,7 @@ func (o *downloadOptions) check() error {
 // selection is what was asked for: for this machine's system where none was named,
 // and by --all for every one.
 func (o *downloadOptions) selection() release.Selection {
-	s := release.Selection{Names: slices.Concat(o.names, o.kinds), OSes: o.oses, Arches: o.arches}
+	s := release.Selection{Names: slices.Concat(o.names, o.kinds), OSes: o.OSes, Arches: o.Arches}
 	if o.all {
 		return s
 	}
@@ -115,6 +119,10 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		}
 		defer cancel()
 		o.names = command.Unique(args[1:])
+		if err := o.Read(c.Flags()); err != nil {
+			return err
+		}
+		o.SystemNamed(o.names)
 		if err := o.check(); err != nil {
 			return err
 		}
@@ -122,6 +130,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		if err != nil {
 			return err
 		}
+		o.client = v.Fetch
 		version, err := a.Resolve(ctx, v.Fetch, args[0])
 		if err != nil {
 			return err
@@ -131,7 +140,9 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		if err != nil {
 			return err
 		}
-		targets, r, err := o.choose(ctx, files)
+		var targets []verify.Target
+		var r report.Report
+		a.Await(set, "reading the documents of "+version.String(), func() { targets, r, err = o.choose(ctx, files) })
 		if err != nil {
 			return err
 		}
@@ -145,7 +156,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 			}
 		}
 		a.Code = command.VerdictExit[r.Verdict()]
-		a.SayRemarks(set)
+		a.SayRemarks()
 		return a.Write(r, set)
 	}
 }
@@ -235,7 +246,8 @@ func instead(name string, paths []string) string {
 		return "its documents list none"
 	}
 	slices.Sort(list)
-	return what + strings.Join(slices.Compact(list), ", ")
+	list = slices.Compact(list)
+	return what + strings.Join(list, ", ") + command.DidYouMean(command.Nearest(name, programs))
 }
 
 // listTargets prints what would be fetched, a file a line.
@@ -269,14 +281,17 @@ func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *com
 		targets[i].Progress = new(fetch.Transfer)
 		watched[i] = command.WatchedFile{Name: targets[i].Name, Transfer: targets[i].Progress}
 	}
-	a.WatchFiles(set, watched, func(began, ended func(i int, said string)) {
+	size := func(ctx context.Context, i int) int64 {
+		return command.SizeOf(ctx, o.client, files.Version.FileURL(targets[i].Path))
+	}
+	a.WatchFiles(ctx, set, command.Watched{What: files.Version.String(), Files: watched, Size: size}, func(began, ended func(i int)) {
 		par.Map(ctx, len(targets), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
-			began(i, "")
+			began(i)
 			results[i] = files.Download(ctx, root, targets[i])
 			if results[i].Verdict() == report.Verified {
 				results[i].SeenAs = append(results[i].SeenAs, filepath.Join(o.dir, filepath.FromSlash(targets[i].Name)))
 			}
-			ended(i, results[i].Verdict().String())
+			ended(i)
 		}, func(i int) { results[i] = files.Skipped(targets[i].Path) })
 	})
 	return files.Report(ctx, o.names, o.selection().Systems(), results), nil

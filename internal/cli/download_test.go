@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -21,11 +22,11 @@ func TestNamesMeanTheSame(t *testing.T) {
 		"binary": {"bin/linux/amd64/kube-proxy", "bin/linux/amd64/kubectl"}, "kube": nil, "images": nil, "document": nil,
 	} {
 		systems := release.Selection{OSes: []string{"linux"}, Arches: []string{"amd64"}}
-		d := downloadOptions{names: []string{name}, oses: systems.OSes, arches: systems.Arches}
+		d := downloadOptions{names: []string{name}, Systems: command.Systems{OSes: systems.OSes, Arches: systems.Arches}}
 		if got, _ := d.selection().Paths(paths); !slices.Equal(got, want) {
 			t.Errorf("download %s: %q", name, got)
 		}
-		c := createOptions{oses: systems.OSes, arches: systems.Arches}
+		c := createOptions{Systems: command.Systems{OSes: systems.OSes, Arches: systems.Arches}}
 		if got := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !c.wants([]string{name}, p) }); !slices.Equal(got, want) {
 			t.Errorf("mirror create %s: %q", name, got)
 		}

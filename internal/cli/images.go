@@ -9,14 +9,13 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
-	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 	"github.com/spf13/cobra"
 )
 
 // imagesFlags are those of "kverify images" alone.
 type imagesFlags struct {
-	arches       []string
+	systems      command.Systems
 	allSupported bool
 	shard        string
 }
@@ -37,7 +36,7 @@ examines a part of it; "kverify report" puts the parts together again.`,
 		Example: command.WithExamples(
 			"kverify images v1.27.2  # every image, on every architecture",
 			"kverify images v1.27.2 kube-proxy kube-apiserver  # two of them",
-			"kverify images v1.27.2 --arch amd64,arm64  # two architectures",
+			"kverify images v1.27.2 --platform linux/amd64,linux/arm64  # two platforms",
 			"kverify images v1.27.2 --mirror DIR  # with no network",
 			"kverify images v1.24..v1.27 -q  # every patch of four minors",
 			"kverify images --all-supported --shard 0/8 -o json=shard-0.json  # an eighth of it",
@@ -47,38 +46,47 @@ examines a part of it; "kverify report" puts the parts together again.`,
 			if len(args) == 0 && !own.allSupported {
 				return &command.UsageError{Err: fmt.Errorf("images needs a version and got none; write kverify images v1.27.2"), Hint: "try: kverify images --help"}
 			}
-			return nil
+			if own.allSupported {
+				return nil
+			}
+			return command.VersionFirst(c, args)
 		},
-		RunE: a.Verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-			shard, err := command.ParseShard(own.shard)
-			if err != nil {
-				return report.Report{}, err
-			}
-			versions, names, err := imageReleases(ctx, a, v, own.allSupported, args)
-			if err != nil {
-				return report.Report{}, err
-			}
-			return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: command.Unique(own.arches), Shard: shard})
-		}),
 	}
-	c.ValidArgsFunction = command.CompleteVersions(false, func([]string) []string {
-		names, _, _ := trust.EmbeddedPolicy().Least(command.NewestMinor())
-		return names
+	c.RunE = a.Verifying(&flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
+		if err := own.systems.Read(c.Flags()); err != nil {
+			return report.Report{}, err
+		}
+		shard, err := command.ParseShard(own.shard)
+		if err != nil {
+			return report.Report{}, err
+		}
+		versions, names, err := imageReleases(ctx, a, v, own.allSupported, args)
+		if err != nil {
+			return report.Report{}, err
+		}
+		return v.Images(ctx, verify.Request{Versions: versions, Names: names, Arches: own.systems.Arches, Shard: shard})
 	})
-	c.Flags().StringSliceVar(&own.arches, "arch", nil, "only this `ARCH`, such as arm64; repeatable (default all)")
+	c.ValidArgsFunction = command.CompleteVersions(false, command.ImagesOf)
+	c.Flags().SortFlags = false
+	own.systems.Add(c, false, "(default all)")
 	c.Flags().BoolVar(&own.allSupported, "all-supported", false, "every patch of every minor that is supported today")
+	_ = c.Flags().SetAnnotation("all-supported", command.NotFromEnvironment, nil)
 	c.Flags().StringVar(&own.shard, "shard", "", "only the part `I/N`, such as 0/4: of several releases some, of one some images")
 	flags.AddAccept(c)
 	flags.Add(c)
 	flags.AddExplain(c.Flags())
 	flags.AddLock(c.Flags())
-	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 // imageReleases turns the arguments into versions, and names of images.
 func imageReleases(ctx context.Context, a *command.App, v *verify.Verifier, allSupported bool, args []string) (versions []release.Version, names []string, err error) {
 	if allSupported {
+		for _, name := range args {
+			if _, _, err := release.Channel(name); err == nil || release.IsRange(name) {
+				return nil, nil, command.Usagef("--all-supported and the version %q contradict each other; give one of them", name)
+			}
+		}
 		versions, err = support.SupportedReleases(time.Now())
 		if err == nil && len(versions) == 0 {
 			err = command.Usagef("--all-supported: no release that this kverify knows of is supported today; update kverify, or name a range")

@@ -12,7 +12,6 @@ import (
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
 	"github.com/spf13/cobra"
 )
@@ -40,24 +39,20 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 			"kverify list stable kubectl --os darwin -o url  # for a pipe",
 			"kverify list v1.27.2 -o wide -o json=files.json  # whole checksums; and for a program",
 		),
-		Args: command.Needs(1, -1, "a version", "kverify list v1.27.2"),
-		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
-			return list(ctx, r, want, args)
-		}),
-		ValidArgsFunction: command.CompleteVersions(false, func([]string) []string {
-			images, _, _ := trust.EmbeddedPolicy().Least(command.NewestMinor())
-			return append(images, "kubeadm", "kubelet", "kubectl-convert")
-		}),
+		Args:              cobra.MatchAll(command.Needs(1, -1, "a version", "kverify list v1.27.2"), command.VersionFirst),
+		ValidArgsFunction: command.CompleteVersions(false, command.NamesOf),
 	}
+	c.RunE = a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, args []string) error {
+		if err := want.Read(c.Flags()); err != nil {
+			return err
+		}
+		return list(ctx, r, want, args)
+	})
 	f := c.Flags()
-	f.StringSliceVar(&want.os, "os", nil, "only for this `OS`, such as linux; repeatable (default all)")
-	f.StringSliceVar(&want.arch, "arch", nil, "only for this `ARCH`, such as arm64; repeatable (default all)")
+	f.SortFlags = false
+	want.Add(c, true, "(default all)")
 	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+command.OrList(listedKinds)+"; repeatable (default all)")
-	for _, name := range []string{"os", "arch", "kind"} {
-		_ = f.SetAnnotation(name, command.NotFromEnvironment, nil)
-	}
-	_ = c.RegisterFlagCompletionFunc("os", cobra.FixedCompletions([]string{"darwin", "linux", "windows"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("arch", cobra.FixedCompletions(release.Arches, cobra.ShellCompDirectiveNoFileComp))
+	_ = f.SetAnnotation("kind", command.NotFromEnvironment, nil)
 	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(listedKinds, cobra.ShellCompDirectiveNoFileComp))
 	flags.AddReading(c, render.ListingFormats...)
 	return c
@@ -131,7 +126,10 @@ func conclude(r *command.ReadOnlyRun, l *verify.Listing, all []verify.Listed) {
 }
 
 // narrowing is what a listing is narrowed to.
-type narrowing struct{ names, os, arch, kind []string }
+type narrowing struct {
+	command.Systems
+	names, kind []string
+}
 
 // A dimension is one way to narrow a listing: what was asked for, and the
 // values that an item has.
@@ -156,7 +154,7 @@ func (s narrowing) dimensions() []dimension {
 	arches := func(it verify.Listed) []string { return platformPart(it, it.Info.Arch, 1) }
 	return []dimension{
 		{"NAME", s.names, byName, shortName},
-		{"--kind", s.kind, is(kind), kind}, {"--os", s.os, is(oses), oses}, {"--arch", s.arch, is(arches), arches},
+		{"--kind", s.kind, is(kind), kind}, {"--os", s.OSes, is(oses), oses}, {"--arch", s.Arches, is(arches), arches},
 	}
 }
 
@@ -211,7 +209,8 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 				return nil, command.Usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
 			if !slices.ContainsFunc(l.Items, func(it verify.Listed) bool { return d.means(a, it) }) {
-				return fail("%s %q: %s has none; there are %s", d.what, a, l.Version, available(l.Items, d.shown))
+				guess := command.DidYouMean(command.Nearest(a, values(l.Items, d.shown)))
+				return fail("%s %q: %s has none; there are %s%s", d.what, a, l.Version, available(l.Items, d.shown), guess)
 			}
 		}
 	}
@@ -254,18 +253,21 @@ func nothingListed(l *verify.Listing) string {
 }
 
 // available lists the values that items have, each once.
-func available(items []verify.Listed, values func(verify.Listed) []string) string {
+func available(items []verify.Listed, of func(verify.Listed) []string) string {
 	const most = 60 // a release has 45 names
-	var out []string
-	for _, it := range items {
-		out = append(out, values(it)...)
-	}
-	slices.Sort(out)
-	out = slices.Compact(out)
+	out := values(items, of)
 	if len(out) > most {
 		out = append(out[:most], "...")
 	}
 	return strings.Join(out, ", ")
+}
+
+func values(items []verify.Listed, of func(verify.Listed) []string) (out []string) {
+	for _, it := range items {
+		out = append(out, of(it)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // plainText is an error that is nobody's mistake.

@@ -26,10 +26,10 @@ Only a complete run in which everything is verified makes a lock.`,
 			"kverify images v1.27.2 --lock kverify.lock",
 			"kubectl get pods -A -o json | kverify verify -f - --lock kverify.lock",
 		),
-		Args: cobra.MinimumNArgs(1),
+		Args: command.Needs(1, -1, "a version", "kverify lock v1.27.2 > kverify.lock"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error { return lock(a, c, &flags, args) }
-	c.ValidArgsFunction = command.CompleteVersions(true, nil)
+	c.ValidArgsFunction = command.CompleteVersions(false, func([]string) []string { return command.Versions() })
 	flags.Add(c)
 	flags.AddLock(c.Flags())
 	c.Flags().Lookup("output").Hidden = true
@@ -56,7 +56,7 @@ func lock(a *command.App, c *cobra.Command, flags *command.Shared, args []string
 	}
 	var r report.Report
 	a.Watch(set, v.Progress, strings.Join(args, " "), func() { r, err = v.Images(ctx, verify.Request{Versions: versions}) })
-	a.SayRemarks(set)
+	a.SayRemarks()
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func Main() int {
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	a := &command.App{Args: asVerifier(os.Args), Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr}
+	a := &command.App{Args: asVerifier(os.Args), Getenv: os.Getenv, Environ: os.Environ, Stdout: os.Stdout, Stderr: os.Stderr}
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -130,13 +132,32 @@ func TestSplitList(t *testing.T) {
 	}
 }
 
-// TestSharedFlagsAreDocumented holds the list in `help environment` to the flags.
-func TestSharedFlagsAreDocumented(t *testing.T) {
-	c := verifyCommand((&command.App{}))
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		_, own := f.Annotations[command.NotFromEnvironment]
-		if f.Name != "help" && !own && !strings.Contains(command.TopicEnvironment, command.EnvironmentName(f.Name)) { //nolint:gocritic // the constant is searched
-			t.Errorf("help environment does not name %s", command.EnvironmentName(f.Name))
+// TestVariables holds the list of variables, which help shows, to the flags of all commands.
+func TestVariables(t *testing.T) {
+	known := command.Variables()
+	met := map[string]bool{}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if _, own := f.Annotations[command.NotFromEnvironment]; own || f.Name == "help" {
+				return
+			}
+			name := command.EnvironmentName(f.Name)
+			if met[name] = true; !slices.Contains(known, name) {
+				t.Errorf("%s --%s reads %s, which is not in the list", c.CommandPath(), f.Name, name)
+			}
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
 		}
-	})
+	}
+	walk(rootCommand(&command.App{}))
+	for _, name := range known {
+		if !met[name] {
+			t.Errorf("%s is in the list, and no flag reads it", name)
+		}
+		if !strings.Contains(command.TopicEnvironment, name) {
+			t.Errorf("help environment does not name %s", name)
+		}
+	}
 }

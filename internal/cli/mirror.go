@@ -12,7 +12,6 @@ func mirrorCommand(a *command.App) *cobra.Command {
 		Short: "Carry releases to where there is no network",
 		Long: `Makes and uses mirrors: directories that hold releases with everything that proves
 them, so that a mirror can be verified, served and pushed without any network.`,
-		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	// A line each, so that they can be added one by one.
 	c.AddCommand(mirrorCreateCommand(a))
@@ -20,11 +19,5 @@ them, so that a mirror can be verified, served and pushed without any network.`,
 	c.AddCommand(mirrorServeCommand(a))
 	c.AddCommand(mirrorPushCommand(a))
 	c.AddCommand(mirrorConfigCommand(a))
-	c.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return command.Usagef("kverify mirror has no %q; there is %s", args[0], command.OrElse(command.CommandNames(c), "nothing yet"))
-		}
-		return nil
-	}
-	return c
+	return a.Group(c)
 }

@@ -104,10 +104,10 @@ func pack(ctx context.Context, a *command.App, set *command.Settings, path strin
 	}
 	watched := []command.WatchedFile{{Name: name, Transfer: new(fetch.Transfer)}}
 	watched[0].Transfer.Begin(tar.Bytes)
-	a.WatchFiles(set, watched, func(began, ended func(int, string)) {
-		began(0, "")
+	a.WatchFiles(ctx, set, command.Watched{What: "--archive", Files: watched}, func(began, ended func(int)) {
+		began(0)
 		err = tar.WriteTo(ctx, f, watched[0].Transfer)
-		ended(0, "written")
+		ended(0)
 	})
 	if err != nil {
 		return err

@@ -24,10 +24,10 @@ import (
 
 // createOptions are what a mirror was asked for.
 type createOptions struct {
-	versions     []release.Version
-	names        []string
-	refs         []registry.Ref
-	oses, arches []string
+	command.Systems
+	versions []release.Version
+	names    []string
+	refs     []registry.Ref
 
 	dir                          string
 	archive                      archiving
@@ -56,7 +56,7 @@ What is there is not fetched again, and what was cut off is continued. What coul
 not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,
 		Example: command.WithExamples(
 			"kverify mirror create v1.27.2 --os linux --arch amd64 -d mirror  # for one kind of node",
-			"kverify mirror create v1.27.2 images kubeadm kubelet kubectl --os linux --arch amd64,arm64 -d mirror",
+			"kverify mirror create v1.27.2 images kubeadm kubelet --platform linux/amd64,linux/arm64 -d mirror",
 			"kverify mirror create v1.27.1 v1.27.2 --all --with-kubeadm-images -d mirror  # every platform",
 			"kverify mirror create v1.27.2 --all -d mirror --archive mirror.tar  # and one file of it",
 			"kverify mirror create v1.27.2 --all -d mirror --archive new.tar --base MANIFEST.json  # what the other side lacks",
@@ -72,8 +72,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.dir, "dir", "d", "", "make the mirror in `DIR`")
-	f.StringSliceVar(&o.oses, "os", nil, "for this `OS`, such as linux, darwin or windows; repeatable")
-	f.StringSliceVar(&o.arches, "arch", nil, "for this `ARCH`, such as arm64; repeatable")
+	o.Add(c, true, "")
 	f.BoolVar(&o.all, "all", false, "for every system and architecture")
 	f.BoolVar(&o.kubeadm, "with-kubeadm-images", false, "also pause, etcd and coredns, as the version's kubeadm asks for them")
 	f.BoolVar(&o.source, "with-source", false, "also the source tarballs")
@@ -84,6 +83,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(command.OwnFlag(c))
+	c.ValidArgsFunction = command.CompleteVersions(false, command.NamesOf)
 	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
 	flags.Add(c)
 	flags.AddExplain(c.Flags())
@@ -95,10 +95,10 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 	switch {
 	case o.dir == "":
 		return command.Usagef("no directory was named; add -d DIR")
-	case o.all && len(o.oses)+len(o.arches) > 0:
-		return command.Usagef("--all and --os or --arch contradict each other; give one of them")
-	case !o.all && (len(o.oses) == 0 || len(o.arches) == 0):
-		return command.Usagef("for which systems is not said; give --os and --arch, such as --os linux --arch amd64, or --all")
+	case o.all && len(o.OSes)+len(o.Arches) > 0:
+		return command.Usagef("--all and --os, --arch or --platform contradict each other; give one of them")
+	case !o.all && (len(o.OSes) == 0 || len(o.Arches) == 0):
+		return command.Usagef("for which systems is not said; give --platform, such as --platform linux/amd64, or --all")
 	case o.archive.base != "" && o.archive.file == "":
 		return command.Usagef("--base is for an archive, and none is named; add --archive FILE")
 	}
@@ -143,7 +143,7 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 
 // wish is what is wanted of one release.
 func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Request, error) {
-	w := create.Request{Version: v, Arches: o.arches, OSes: o.oses, Also: slices.Clone(o.refs)}
+	w := create.Request{Version: v, Arches: o.Arches, OSes: o.OSes, Also: slices.Clone(o.refs)}
 	least, _, _ := policy.Least(v.Minor)
 	for _, n := range o.names {
 		switch {
@@ -157,7 +157,7 @@ func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Re
 		w.Images, w.Names = true, nil
 	}
 	w.Images = w.Images || len(w.Names) > 0
-	if len(o.oses) > 0 && !slices.Contains(o.oses, "linux") {
+	if len(o.OSes) > 0 && !slices.Contains(o.OSes, "linux") {
 		w.Images, w.Names = false, nil // a release has images for Linux alone
 	}
 	if o.kubeadm {
@@ -186,7 +186,7 @@ func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Re
 // wants says whether a file of a release was asked for by one of these names, none
 // being all. The source is large, and has to be asked for.
 func (o *createOptions) wants(names []string, p string) bool {
-	want := release.Selection{Names: names, OSes: o.oses, Arches: o.arches}
+	want := release.Selection{Names: names, OSes: o.OSes, Arches: o.Arches}
 	if release.DescribeFile(p).Kind == "source" && !o.source && !slices.Contains(names, "source") && !slices.Contains(names, p) {
 		return false
 	}
@@ -210,6 +210,9 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		return err
 	}
 	v.Also = nil // what is copied comes from one place: a signature that lies elsewhere would not come along
+	if err := o.Systems.Read(c.Flags()); err != nil {
+		return err
+	}
 	if err := o.read(ctx, a, v, args); err != nil {
 		return err
 	}
@@ -265,14 +268,14 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 			return err
 		}
 	}
-	a.SayRemarks(set)
+	a.SayRemarks()
 	return a.Write(all, set)
 }
 
 // systems are what was asked for, as "OS/ARCH"; none are all.
 func (o *createOptions) systems() (list []string) {
-	for _, system := range o.oses {
-		for _, arch := range o.arches {
+	for _, system := range o.OSes {
+		for _, arch := range o.Arches {
 			list = append(list, system+"/"+arch)
 		}
 	}
@@ -300,11 +303,18 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	}
 	watched := make([]command.WatchedFile, len(plan.Items))
 	for i, it := range plan.Items {
-		watched[i].Name, watched[i].Transfer = it.Name, &it.Transfer
+		name, _, _ := strings.Cut(it.Name, "@") // of blobs the image, not the digest
+		if strings.HasPrefix(name, "sha256:") { // a manifest, which is there at once
+			name = ""
+		}
+		watched[i].Name, watched[i].Size, watched[i].Transfer = name, it.Size, &it.Transfer
 	}
 	if len(plan.Items) > 0 {
-		a.WatchFiles(set, watched, func(began, ended func(int, string)) {
-			plan.Run(ctx, min(filesAtOnce, set.Jobs), began, ended)
+		size := func(ctx context.Context, i int) int64 {
+			return command.SizeOf(ctx, m.Verifier.Fetch, w.Version.FileURL(plan.Items[i].Name))
+		}
+		a.WatchFiles(ctx, set, command.Watched{What: w.Version.String(), Files: watched, Size: size}, func(began, ended func(int)) {
+			plan.Run(ctx, min(filesAtOnce, set.Jobs), func(i int, _ string) { began(i) }, func(i int, _ string) { ended(i) })
 		})
 	}
 	r, made, err := plan.Commit(ctx)

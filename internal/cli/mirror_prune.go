@@ -81,5 +81,6 @@ so that a mirror inside is pruned inside.`,
 	f.BoolVar(&dry, "dry-run", false, "list what would go, and remove nothing")
 	f.StringVar(&signKey, "sign-key", "", "vouch for what stays with the private key in this `FILE`")
 	f.BoolVarP(&quiet, "quiet", "q", false, "no remarks on stderr")
+	f.VisitAll(command.OwnFlag(c))
 	return c
 }

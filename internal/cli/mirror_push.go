@@ -156,7 +156,7 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s sh
 	there := base.Host + base.Path
 	sayShipped(a, set, s, there, result)
 	sayUnmade(a, there, result)
-	a.SayRemarks(set)
+	a.SayRemarks()
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {

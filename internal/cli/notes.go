@@ -54,7 +54,7 @@ CHANGELOG is said on stderr.`,
 	_ = c.RegisterFlagCompletionFunc("since", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return command.Versions(), cobra.ShellCompDirectiveNoFileComp
 	})
-	flags.AddAsking(c, render.NotesFormats...)
+	flags.AddTelling(c, render.NotesFormats...)
 	return c
 }
 

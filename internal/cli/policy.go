@@ -23,10 +23,9 @@ func policyCommand(a *command.App) *cobra.Command {
 			"kverify policy show > my-policy.yaml  # the built-in one, with its comments",
 			"kverify policy check my-policy.yaml",
 		),
-		Args: command.SubcommandOnly("policy", "show, check"),
-		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
 	form := ""
+	var flags, checked command.Shared
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print the built-in policy, with its comments",
@@ -39,19 +38,33 @@ at pull or at admission, and says what is lost: none of them binds the version.`
 			"kverify policy show --for kyverno | kubectl apply -f -",
 		),
 		Args: command.NoArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			a.Running = true
+			set := &command.Settings{Ctx: c.Context(), Shared: flags}
+			if set.Outputs, err = flags.Output.Read(); err != nil {
+				return err
+			}
 			text := trust.EmbeddedPolicyYAML()
 			if c.Flags().Changed("for") {
+				if c.Flags().Changed("output") {
+					return command.Usagef("--for and -o contradict each other; give one of them")
+				}
 				if err := command.Chosen("for", []string{form}, policyForms); err != nil {
 					return err
 				}
 				text = []byte(policyFor(form, trust.EmbeddedPolicy()))
 			}
-			_, err := a.Stdout.Write(text)
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+				if format == "json" {
+					return render.Value(w, trust.EmbeddedPolicy(), format)
+				}
+				_, err := w.Write(text)
+				return err
+			})
 			return err
 		},
 	}
+	flags.Output.AddOwn(show, []string{"yaml", "json"})
 	show.Flags().StringVar(&form, "for", "", "write who signs images as the policy of `FORM`: "+command.OrList(policyForms))
 	_ = show.Flags().SetAnnotation("for", command.NotFromEnvironment, nil)
 	_ = show.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(policyForms, cobra.ShellCompDirectiveNoFileComp))
@@ -62,17 +75,36 @@ at pull or at admission, and says what is lost: none of them binds the version.`
 where exact names belong and lists that would demand nothing are errors (exit code 2).`,
 		Example: command.WithExamples("kverify policy check my-policy.yaml"),
 		Args:    command.OneFile("policy check", "policy"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			a.Running = true
+			set := &command.Settings{Ctx: c.Context(), Shared: checked}
+			if set.Outputs, err = checked.Output.Read(); err != nil {
+				return err
+			}
 			p, err := trust.LoadPolicy(args[0])
 			if err != nil {
 				return command.NotTrust("the policy", args[0], err)
 			}
-			return describePolicy(a.Stdout, args[0], p)
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+				if format != "text" {
+					return render.Value(w, checkedPolicy{args[0], p.Source().Digest, p.Source().Embedded, p}, format)
+				}
+				return describePolicy(w, args[0], p)
+			})
+			return err
 		},
 	}
+	checked.Output.AddOwn(check, render.ValueFormats)
 	c.AddCommand(show, check)
-	return c
+	return a.Group(c)
+}
+
+// checkedPolicy is a policy for a program.
+type checkedPolicy struct {
+	Name    string        `json:"name"`
+	Digest  string        `json:"digest"`
+	BuiltIn bool          `json:"builtIn"`
+	Policy  *trust.Policy `json:"policy"`
 }
 
 func describePolicy(w io.Writer, path string, p *trust.Policy) error {

@@ -50,7 +50,7 @@ comes from a snapshot that is built in, and says how old it is.`,
 		}),
 		ValidArgsFunction: command.CompleteVersions(false, nil),
 	}
-	flags.AddAsking(c, render.ReleasesFormats...)
+	flags.AddTelling(c, render.ReleasesFormats...)
 	c.Flags().BoolVar(&all, "all", false, "minors that are past their end of life, too")
 	_ = c.Flags().SetAnnotation("all", command.NotFromEnvironment, nil)
 	return c
@@ -62,6 +62,9 @@ func releases(ctx context.Context, r *command.ReadOnlyRun, all bool, spec string
 		if _, _, err := release.Channel(spec); err != nil {
 			return err // before anything is opened
 		}
+	}
+	if err := command.Judges(r.Set); err != nil {
+		return err
 	}
 	client, err := client(r)
 	if err != nil {

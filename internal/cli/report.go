@@ -76,6 +76,7 @@ exit code is 0.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&subject, "subject", "", "tell of this `NAME` alone: who signed it, when, what ties it to its version, or what is wrong and what to do")
+	_ = f.SetAnnotation("subject", command.NotFromEnvironment, nil)
 	flags.Output.AddReport(c)
 	flags.AddTalk(f, "only the last line, the verdict", "no effect: nothing is asked of anybody")
 	flags.AddExplain(f)

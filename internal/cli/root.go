@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 )
 
 func rootCommand(a *command.App) *cobra.Command {
+	asked := false
 	c := &cobra.Command{
 		Use:   "kverify",
 		Short: "One verdict for one Kubernetes version",
@@ -25,32 +25,32 @@ func rootCommand(a *command.App) *cobra.Command {
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
 			"kverify images v1.27.2 -o json=report.json  # the verdict for a program",
 		),
-		SilenceErrors:              true,
-		SuggestionsMinimumDistance: 2,
-		SilenceUsage:               true,
-		PersistentPreRunE:          a.Prepare,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: a.Prepare,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				hint := "try: kverify help"
-				if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-					hint = "did you mean: kverify " + like[0]
-				}
-				return &command.UsageError{Err: fmt.Errorf("there is no command %q; the commands are %s", args[0], command.CommandNames(c)), Hint: hint}
+				return command.NoCommand(c, args[0])
 			}
-			command.Help(a.Stderr, c)
-			return command.Usagef("no command was given; name one of %s", command.CommandNames(c))
+			a.Running = true
+			if asked {
+				return sayVersion(a, "text")
+			}
+			command.Help(a.Stderr, c) // an answer to nothing that was asked: not for a pipe
+			a.Code = command.ExitUsage
+			return nil
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		err = fmt.Errorf("%s: %w; correct or leave it out", c.Name(), command.FlagError(err))
-		return &command.UsageError{Err: err, Hint: "try: " + c.CommandPath() + " --help"}
-	})
+	c.Flags().BoolVar(&asked, "version", false, "say which kverify this is, as kverify version does")
+	_ = c.Flags().SetAnnotation("version", command.NotFromEnvironment, nil)
+	c.SetFlagErrorFunc(command.WrongFlag)
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { command.Help(a.Stdout, c) })
 	c.AddCommand(imagesCommand(a), downloadCommand(a), verifyCommand(a), listCommand(a), sbomCommand(a), notesCommand(a), reportCommand(a), releasesCommand(a), skewCommand(a), policyCommand(a), trustCommand(a), mirrorCommand(a), imageVerifierCommand(a), lockCommand(a), versionCommand(a), completionCommand(a))
 	c.AddCommand(command.Topics()...)
 	c.SetHelpCommand(a.HelpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
+	command.CompletePathsOnly(c)
 	return c
 }
 
@@ -67,7 +67,7 @@ func run(ctx context.Context, a *command.App) (code int) {
 		}
 	}()
 	root := rootCommand(a)
-	root.SetArgs(command.Explained(a.Args))
+	root.SetArgs(command.Explained(command.FlagsLast(root, a.Args)))
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	err := root.ExecuteContext(ctx)
@@ -90,6 +90,7 @@ func run(ctx context.Context, a *command.App) (code int) {
 	default:
 		a.Say("%v", err)
 	}
+	a.SayRemarks()
 	return code
 }
 

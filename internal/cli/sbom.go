@@ -29,17 +29,9 @@ any file, which needs no network.`,
 			"kverify sbom diff v1.27.1 v1.27.2  # what changed",
 			"kverify sbom convert kubernetes-release.spdx -o json=release.json",
 		),
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			given := "no command was given"
-			if len(args) > 0 {
-				given = fmt.Sprintf("sbom has no command %q", args[0])
-			}
-			return &command.UsageError{Err: fmt.Errorf("%s; name one of %s", given, command.CommandNames(c)), Hint: "try: kverify sbom --help"}
-		},
 	}
 	c.AddCommand(sbomShowCommand(a), sbomImagesCommand(a), sbomDiffCommand(a), sbomConvertCommand(a))
-	return c
+	return a.Group(c)
 }
 
 const oneSBOM = "a version or the path of an SPDX document"

@@ -10,9 +10,9 @@ import (
 
 // seenFlags are those of what others pulled.
 type seenFlags struct {
-	lists  []string
-	as     []string
-	arches string
+	lists []string
+	as    []string
+	command.Systems
 	strict bool
 }
 
@@ -21,8 +21,7 @@ func (s *seenFlags) add(c *cobra.Command) {
 	f.StringArrayVarP(&s.lists, "file", "f", nil, "judge what this `LIST` names (- is stdin): references, or what kubectl, crictl, docker, podman or kubeadm printed; repeatable")
 	_ = c.Flags().SetAnnotation("file", command.NotFromEnvironment, nil)
 	f.StringArrayVar(&s.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`, such as harbor.corp/k8s=registry.k8s.io; repeatable")
-	f.StringVar(&s.arches, "arch", "", "of copies, judge only the architectures of this `LIST`")
-	_ = c.Flags().SetAnnotation("arch", command.NotFromEnvironment, nil)
+	s.Add(c, false, "(of copies; default all)")
 	f.BoolVar(&s.strict, "strict", false, "an image that is not Kubernetes' is unknown, instead of counted")
 }
 

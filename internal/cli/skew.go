@@ -62,6 +62,9 @@ is supported, and 1 if not.`,
 		),
 		Args: command.NoArguments,
 		RunE: a.ReadOnly(&flags, func(ctx context.Context, r *command.ReadOnlyRun, _ []string) error {
+			if err := command.Judges(r.Set); err != nil {
+				return err
+			}
 			given := false
 			for _, versions := range components {
 				given = given || len(versions) > 0
@@ -80,7 +83,7 @@ is supported, and 1 if not.`,
 		}),
 	}
 	f := c.Flags()
-	flags.AddAsking(c, render.SkewFormats...)
+	flags.AddTelling(c, render.SkewFormats...)
 	for i, s := range skewFlags {
 		f.StringSliceVar(&components[i], s.name, nil, fmt.Sprintf("`VERSION` of %s; repeatable", s.component))
 	}

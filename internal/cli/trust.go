@@ -22,9 +22,8 @@ func trustCommand(a *command.App) *cobra.Command {
 			"kverify trust show trusted_root.json",
 			"kverify trust update trusted_root.json  # fetch the newest one",
 		),
-		Args: command.SubcommandOnly("trust", "show, update"),
-		RunE: func(c *cobra.Command, _ []string) error { a.Running = true; command.Help(a.Stdout, c); return nil },
 	}
+	var flags command.Shared
 	show := &cobra.Command{
 		Use:   "show [FILE]",
 		Short: "List what a trusted root trusts, and since when",
@@ -32,28 +31,68 @@ func trustCommand(a *command.App) *cobra.Command {
 authorities of a trusted root, the built-in one or that of a FILE. A root does not
 expire: one that is older than a signature makes that signature unknown, and never
 refuted, and needs a newer root.`,
-		Example: command.WithExamples("kverify trust show", "kverify trust show trusted_root.json"),
+		Example: command.WithExamples("kverify trust show", "kverify trust show trusted_root.json", "kverify trust show -o json  # for a program"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return command.Usagef("trust show takes one file and got %d; name one, or none for the built-in root", len(args))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			a.Running = true
+			set := &command.Settings{Ctx: c.Context(), Shared: flags}
+			if set.Outputs, err = flags.Output.Read(); err != nil {
+				return err
+			}
 			root, name := trust.EmbeddedRoot(), "the built-in trusted root"
 			if len(args) == 1 {
-				var err error
 				if root, err = trust.LoadRoot(args[0]); err != nil {
 					return command.NotTrust("the trusted root", args[0], err)
 				}
 				name = args[0]
 			}
-			return describeRoot(a.Stdout, name, root, time.Now())
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+				if format != "text" {
+					return render.Value(w, shownRoot(name, root), format)
+				}
+				return describeRoot(w, name, root, time.Now())
+			})
+			return err
 		},
 	}
+	flags.Output.AddOwn(show, render.ValueFormats)
 	c.AddCommand(show, trustUpdateCommand(a))
-	return c
+	return a.Group(c)
+}
+
+// trustedRoot is a trusted root for a program: digest and what it trusts, with times in
+// RFC 3339; no "to" is still valid.
+type trustedRoot struct {
+	Name    string          `json:"name"`
+	Digest  string          `json:"digest"`
+	BuiltIn bool            `json:"builtIn"`
+	Anchors []trustedAnchor `json:"anchors"`
+}
+
+type trustedAnchor struct {
+	Kind string     `json:"kind"`
+	URI  string     `json:"uri,omitempty"`
+	ID   string     `json:"id"`
+	From time.Time  `json:"from"`
+	To   *time.Time `json:"to,omitempty"`
+}
+
+func shownRoot(name string, r *trust.Root) trustedRoot {
+	out := trustedRoot{Name: name, Digest: r.Source().Digest, BuiltIn: r.Source().Embedded, Anchors: []trustedAnchor{}}
+	for _, k := range r.Anchors() {
+		anchor := trustedAnchor{Kind: k.Kind, URI: k.URI, ID: k.ID, From: k.From.UTC()}
+		if !k.To.IsZero() {
+			to := k.To.UTC()
+			anchor.To = &to
+		}
+		out.Anchors = append(out.Anchors, anchor)
+	}
+	return out
 }
 
 func describeRoot(w io.Writer, name string, r *trust.Root, now time.Time) error {

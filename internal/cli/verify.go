@@ -26,7 +26,7 @@ func verifyCommand(a *command.App) *cobra.Command {
 	var own verifyFlags
 	c := &cobra.Command{
 		Use:   "verify WHAT... | -f LIST",
-		Short: "Verify a release, images, files, copies that others pulled, or an artifact by its bundle",
+		Short: "Verify a release, images, files, copies, or an artifact by its bundle",
 		Long: `Verifies everything about a release that can be proved without downloading its
 files, WHAT being a version such as v1.27.2 or a channel such as stable: the images
 as kverify images does, the SBOM's signature and its binding to the version, and
@@ -104,6 +104,9 @@ Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name
 func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *verifyFlags, args []string) error {
 	a.Running = true
 	if err := a.FromEnvironment(c); err != nil {
+		return err
+	}
+	if err := own.seen.Read(c.Flags()); err != nil {
 		return err
 	}
 	own.bundle.key = flags.Key
@@ -185,7 +188,9 @@ func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args 
 		if len(args) > 1 {
 			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
 		}
-		version, err = a.Resolve(ctx, v.Fetch, what)
+		if version, err = a.Resolve(ctx, v.Fetch, what); err == nil {
+			a.SayLater(command.Advise(version))
+		}
 		return version, true, err
 	}
 	return version, false, nil

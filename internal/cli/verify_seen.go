@@ -58,7 +58,7 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 		return report.Report{}, &command.UsageError{Err: err}
 	}
 	j := &seen.Judge{
-		Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Strict: n.seen.strict, Arches: command.SplitList(n.seen.arches),
+		Verifier: v, Names: seen.NamesOf(v.Policy, aliases), Strict: n.seen.strict, Arches: n.seen.Arches,
 	}
 	if err := knownArches(j.Arches); err != nil {
 		return report.Report{}, err

@@ -41,31 +41,20 @@ func OneFile(command, what string) cobra.PositionalArgs {
 	}
 }
 
-// SubcommandOnly refuses arguments of a command that only groups others.
-func SubcommandOnly(command, list string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return Usagef("kverify %s has no %q; there is %s", command, args[0], list)
-		}
-		return nil
-	}
-}
-
-func CommandNames(c *cobra.Command) string {
-	var names []string
+func commandNames(c *cobra.Command) (names []string) {
 	for _, sub := range c.Commands() {
 		if sub.Runnable() && !sub.Hidden {
 			names = append(names, sub.Name())
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // Chosen reads a repeatable flag of words, each of which must be known.
 func Chosen(flag string, given, known []string) error {
 	for _, g := range given {
 		if !slices.Contains(known, g) {
-			return Usagef("--%s %q is unknown; name one of %s", flag, g, strings.Join(known, ", "))
+			return Usagef("--%s %q is unknown; name one of %s%s", flag, g, strings.Join(known, ", "), DidYouMean(Nearest(g, known)))
 		}
 	}
 	return nil

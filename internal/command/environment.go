@@ -13,6 +13,9 @@ import (
 // notFromEnvironment marks a flag that is not shared, whatever its name.
 const NotFromEnvironment = "kverify_not_from_environment"
 
+// variablePrefix begins the name of every variable that is kverify's own.
+const variablePrefix = "KVERIFY_"
+
 // repeatable flags take several values, separated by commas, from the environment.
 var repeatable = []string{"endpoint", "output", "as"}
 
@@ -57,7 +60,7 @@ func FlagError(err error) error {
 }
 
 func EnvironmentName(flag string) string {
-	return "KVERIFY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // OwnFlag marks the flags that a command has so far as its own, which no

@@ -24,7 +24,7 @@ func Explained(args []string) []string {
 		switch {
 		case args[i] == "--":
 			return append(out, args[i:]...)
-		case args[i] == "--explain" && i+1 < len(args) && (isName(args[i+1]) || strings.TrimSpace(args[i+1]) == ""):
+		case args[i] == "--explain" && i+1 < len(args) && (explainable(args[i+1]) || strings.TrimSpace(args[i+1]) == ""):
 			out = append(out, "--explain="+args[i+1])
 			i++
 		default:
@@ -34,7 +34,8 @@ func Explained(args []string) []string {
 	return out
 }
 
-func isName(word string) bool {
+// explainable says whether the word after --explain is its NAME and not a VERSION.
+func explainable(word string) bool {
 	if !simpleName.MatchString(word) {
 		return false
 	}

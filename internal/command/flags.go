@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
 
@@ -59,6 +60,11 @@ func (s *Shared) AddKey(f *pflag.FlagSet) {
 	f.StringVar(&s.Key, "key", "", "the public key in this `FILE` (PEM) vouches for the mirror")
 }
 
+func (s *Shared) addCache(f *pflag.FlagSet) {
+	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
+	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
+}
+
 func (s *Shared) AddJobs(f *pflag.FlagSet, jobs int, usage string) {
 	f.IntVarP(&s.Jobs, "jobs", "j", jobs, usage)
 }
@@ -98,10 +104,12 @@ func (s *Shared) Add(c *cobra.Command) {
 	s.AddKey(f)
 	f.StringVar(&s.checks, "checks", "", "run the checks of this `LIST` instead of the policy's (the verdict is then partial)")
 	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
+	for _, name := range []string{"checks", "require"} {
+		_ = c.RegisterFlagCompletionFunc(name, CompleteList(report.CheckNames))
+	}
 	s.AddJobs(f, DefaultJobs, ExamineSubjects)
 	s.AddPace(f, EndRun+"; what is not done then is unknown")
-	f.StringVar(&s.Cache, "cache", "", "keep what is named by a digest in this `DIR` (default below the user's cache directory)")
-	f.BoolVar(&s.NoCache, "no-cache", false, "keep nothing, and use nothing that was kept")
+	s.addCache(f)
 	s.Output.AddReport(c)
 	s.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
 }
@@ -109,17 +117,26 @@ func (s *Shared) Add(c *cobra.Command) {
 // AddReading defines those that make sense for a command which reads what is
 // published and examines no bytes, with formats of its own.
 func (s *Shared) AddReading(c *cobra.Command, formats ...string) {
-	s.AddAsking(c, formats...)
-	s.AddTrust(c.Flags())
+	s.AddTelling(c, formats...)
 	c.Flags().Lookup("policy").Usage = "judge signatures by the policy in this `FILE`"
 }
 
-// AddAsking is addReading for a command that judges no signature either.
+// AddTelling is AddReading for a command that judges no signature either. It takes what the
+// others judge by all the same, so that one set of flags goes with every command that reads.
+func (s *Shared) AddTelling(c *cobra.Command, formats ...string) {
+	s.AddAsking(c, formats...)
+	f := c.Flags()
+	s.AddTrust(f)
+	s.AddKey(f)
+	s.addCache(f)
+}
+
+// AddAsking is AddTelling for a command that reads nothing of a release.
 func (s *Shared) AddAsking(c *cobra.Command, formats ...string) {
 	s.Jobs = DefaultJobs
 	f := c.Flags()
 	f.SortFlags = false
-	s.Output.addOwn(c, formats)
+	s.Output.AddOwn(c, formats)
 	s.addSource(f)
 	s.AddPace(f, EndRun)
 	s.AddTalk(f, "no remarks on stderr", "requests to stderr")

@@ -29,7 +29,7 @@ func Help(w io.Writer, c *cobra.Command) {
 	}
 	section("Usage:", usage)
 	if long := strings.TrimSpace(c.Long); long != "" && long != c.Short {
-		fmt.Fprintf(&b, "\n%s\n", long)
+		fmt.Fprintf(&b, "\n%s\n", folded(long))
 	}
 	var commands, topics strings.Builder
 	for _, sub := range c.Commands() {
@@ -38,11 +38,11 @@ func Help(w io.Writer, c *cobra.Command) {
 		case sub.IsAdditionalHelpTopicCommand():
 			fmt.Fprintf(&topics, "  kverify help %-12s  %s\n", sub.Name(), sub.Short)
 		default:
-			fmt.Fprintf(&commands, "  %-12s  %s\n", sub.Name(), sub.Short)
+			fmt.Fprintf(&commands, "  %-14s  %s\n", sub.Name(), sub.Short)
 		}
 	}
 	section("Commands:", commands.String())
-	section("Flags:", c.LocalFlags().FlagUsages())
+	section("Flags:", c.LocalFlags().FlagUsagesWrapped(helpWidth))
 	section("More:", topics.String())
 	if f := c.Flags().Lookup("mirror"); f != nil {
 		section("More:", "  kverify help checks, kverify help environment, kverify help exit-codes")
@@ -59,14 +59,39 @@ func (a *App) HelpCommand() *cobra.Command {
 			"kverify help images",
 			"kverify help exit-codes",
 		),
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, sub := range about.Commands() {
+				if !sub.Hidden {
+					names = append(names, sub.Name()+"\t"+sub.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			about, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return &UsageError{Err: fmt.Errorf("there is no help on %q; name a command or a topic", strings.Join(args, " ")), Hint: "try: kverify help"}
+				return &UsageError{Err: fmt.Errorf("there is no help on %q; name a command or a topic%s", strings.Join(args, " "), DidYouMean(nearestTopic(about, rest))), Hint: "try: kverify help"}
 			}
 			about.InitDefaultHelpFlag()
 			Help(a.Stdout, about)
 			return nil
 		},
 	}
+}
+
+// nearestTopic is what is below a command, and was most likely meant by what follows it.
+func nearestTopic(about *cobra.Command, rest []string) string {
+	if len(rest) == 0 {
+		return ""
+	}
+	var known []string
+	for _, sub := range about.Commands() {
+		known = append(known, sub.Name())
+	}
+	return Nearest(rest[0], known)
 }

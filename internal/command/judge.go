@@ -88,6 +88,21 @@ func TrustedBy(set *Settings) (policy *trust.Policy, root *trust.Root, err error
 	return policy, root, nil
 }
 
+// Judges reads what a run was told to judge by, where it judges nothing: that it is wrong is
+// said all the same.
+func Judges(set *Settings) error {
+	if set.Policy != "" || set.TrustedRoot != "" {
+		if _, _, err := TrustedBy(set); err != nil {
+			return err
+		}
+	}
+	if _, err := vouched(set); err != nil {
+		return err
+	}
+	_, err := cache(set)
+	return err
+}
+
 // NotTrust words why a file is not a policy or trusted root.
 func NotTrust(flag, path string, err error) error {
 	var file *trust.FileError

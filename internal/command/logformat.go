@@ -23,6 +23,9 @@ func (a *App) Prepare(c *cobra.Command, args []string) error {
 	if err := NotEmpty(c, args); err != nil {
 		return err
 	}
+	if err := a.knownVariables(c); err != nil {
+		return err
+	}
 	f := c.Flags().Lookup("log-format")
 	if f == nil {
 		return nil

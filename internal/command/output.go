@@ -35,8 +35,8 @@ func (o *outputFlag) AddReport(c *cobra.Command) {
 	})
 }
 
-// addOwn defines -o of a command whose answer has formats of its own.
-func (o *outputFlag) addOwn(c *cobra.Command, formats []string) {
+// AddOwn defines -o of a command whose answer has formats of its own.
+func (o *outputFlag) AddOwn(c *cobra.Command, formats []string) {
 	o.Formats = formats
 	c.Flags().StringArrayVarP(&o.Values, "output", "o", nil, "write `FORMAT[=FILE]`: "+OrList(formats)+"; repeatable (default "+formats[0]+")")
 	_ = c.Flags().SetAnnotation("output", NotFromEnvironment, nil) // KVERIFY_OUTPUT names formats of reports
@@ -60,7 +60,7 @@ func (o outputFlag) Read() (list []Output, err error) {
 			if slices.Contains(formats, "json") {
 				example = "json"
 			}
-			return nil, Usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE", v, format, OrList(formats), example)
+			return nil, Usagef("-o %q: there is no format %q; write -o %s, or -o %s=FILE%s", v, format, OrList(formats), example, meantFormat(format, formats))
 		}
 		if isFile && file == "" {
 			return nil, Usagef("-o %q names no file; write -o %s=FILE", v, format)
@@ -84,6 +84,17 @@ func (o outputFlag) Read() (list []Output, err error) {
 		list = append(list, Output{format, file})
 	}
 	return list, nil
+}
+
+// meantFormat guesses what a format that there is not was to be.
+func meantFormat(format string, formats []string) string {
+	switch {
+	case strings.ContainsAny(format, "./"):
+		return "; -o names a format, and not a file"
+	case format == "name" && slices.Contains(formats, "refs"):
+		return "; refs lists what was proved, by digest"
+	}
+	return DidYouMean(Nearest(format, formats))
 }
 
 // ReadSaved reads -o for reports that were saved, of which no statement is made.

@@ -2,115 +2,111 @@ package command
 
 import (
 	"fmt"
-	"io"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/verify"
 )
 
 const (
-	// barDelay keeps the bar away from runs that are over before it is read.
-	barDelay  = 300 * time.Millisecond
-	barPeriod = 100 * time.Millisecond
-	barWidth  = 30
-
 	// logPeriod is how often a run says how far it is where nobody looks, and waitPeriod
 	// how often it looks for waits.
 	logPeriod  = time.Minute
 	waitPeriod = time.Second
 )
 
-// waiting words whom a run waits for, behind what it does.
-func waiting(waits *fetch.Waits) (text string) {
-	for _, w := range waits.Now() {
-		text += fmt.Sprintf(", waiting %s for %s (%s)", time.Until(w.Until).Round(time.Second), render.Escape(w.Host), w.Why)
+// Watch runs work, with a line of progress beside it if somebody looks, and else with a
+// line a minute. Waits that a server asked for are said in both.
+func (a *App) Watch(set *Settings, p *verify.Progress, what string, work func()) {
+	began := time.Now()
+	frame := func() ([]part, float64) {
+		done, total := p.Counts()
+		counts := part{text: fmt.Sprintf("%d of %d examined", done, total), keep: 3}
+		return []part{
+			{text: what, short: shortened(what), keep: 2}, counts, {text: timeText(time.Since(began)), keep: 1}, waiting(&set.waits),
+		}, float64(done) / float64(max(1, total))
 	}
-	return text
+	said := func() string {
+		done, total := p.Counts()
+		return fmt.Sprintf("%s: %d of %d subjects examined after %s", what, done, total, time.Since(began).Round(time.Second))
+	}
+	a.beside(set, what, frame, said, work)
+}
+
+// Await runs work of which nobody knows how much it is, such as reading documents.
+func (a *App) Await(set *Settings, what string, work func()) {
+	began := time.Now()
+	frame := func() ([]part, float64) {
+		return []part{{text: what, short: shortened(what), keep: 2}, {text: timeText(time.Since(began)), keep: 1}, waiting(&set.waits)}, 0
+	}
+	a.beside(set, what, frame, func() string { return what + ": not there after " + timeText(time.Since(began)) }, work)
+}
+
+// beside runs work, and beside it the line of a terminal that frame fills, or else a line
+// a minute that said words.
+func (a *App) beside(set *Settings, what string, frame func() ([]part, float64), said func() string, work func()) {
+	if set.Quiet {
+		work()
+		return
+	}
+	watch := func(over <-chan struct{}) { a.log(what, said, &set.waits, over) }
+	if a.watches(set) {
+		watch = func(over <-chan struct{}) { a.newLine().keep(frame, over) }
+	}
+	over := make(chan struct{})
+	par.Do(
+		func() { watch(over) },
+		func() {
+			defer close(over)
+			work()
+		},
+	)
 }
 
 // log says how far a run is, a line a minute, and each wait once.
-func (a *App) log(what string, p *verify.Progress, waits *fetch.Waits, over <-chan struct{}) {
-	began := time.Now()
+func (a *App) log(what string, said func() string, waits *fetch.Waits, over <-chan struct{}) {
 	minutes := time.NewTicker(logPeriod)
 	defer minutes.Stop()
 	seconds := time.NewTicker(waitPeriod)
 	defer seconds.Stop()
-	said := map[string]time.Time{}
+	told := map[string]time.Time{}
 	for {
 		select {
 		case <-over:
 			return
 		case <-minutes.C:
-			done, total := p.Counts()
-			a.Say("%s: %d of %d subjects examined after %s", what, done, total, time.Since(began).Round(time.Second))
+			a.Say("%s", said())
 		case <-seconds.C:
 			for _, w := range waits.Now() {
-				if w.Until.After(said[w.Host].Add(waitPeriod)) {
-					said[w.Host] = w.Until
-					a.Say("%s: %s; waiting %s", what, w, time.Until(w.Until).Round(time.Second))
+				if w.Until.After(told[w.Host].Add(waitPeriod)) {
+					told[w.Host] = w.Until
+					a.Say("%s: %s, trying again in %s", what, w, timeText(time.Until(w.Until)))
 				}
 			}
 		}
 	}
 }
 
-// bar shows how far a run is until over is closed, and leaves no trace.
-func bar(w io.Writer, what string, p *verify.Progress, waits *fetch.Waits, over <-chan struct{}) {
-	select {
-	case <-over:
-		return
-	case <-time.After(barDelay):
-	}
-	b := progressbar.NewOptions(1,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(what),
-		progressbar.OptionSetWidth(barWidth),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetElapsedTime(true),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionUseANSICodes(true),
-	)
-	tick := time.NewTicker(barPeriod)
-	defer tick.Stop()
-	for {
-		done, total := p.Counts()
-		// One more than there are: a full bar would count as finished while the
-		// documents still say what else there is to do.
-		b.ChangeMax(max(1, total))
-		b.Describe(what + waiting(waits))
-		_ = b.Set(min(done, max(0, total-1)))
-		_ = b.RenderBlank()
-		select {
-		case <-over:
-			_ = b.Clear()
-			return
-		case <-tick.C:
+// waiting words whom a run waits for.
+func waiting(waits *fetch.Waits) part {
+	p := part{keep: 9} // else it looks like a hang
+	for i, w := range waits.Now() {
+		if i > 0 {
+			p.text += "; "
 		}
+		left := timeText(time.Until(w.Until))
+		p.text += fmt.Sprintf("%s, trying again in %s", w, left)
+		p.short = fmt.Sprintf("%s: wait %s (%d)", w.Host, left, w.Status)
 	}
+	return p
 }
 
-// Watch runs work, with a progress bar beside it if somebody looks, and else with a line
-// a minute. Waits that a server asked for are said in both.
-func (a *App) Watch(set *Settings, p *verify.Progress, what string, work func()) {
-	if set.Quiet {
-		work()
-		return
+// shortened is a name of at most as many letters as leave room for what is done.
+func shortened(name string) string {
+	const most = 24
+	if letters := []rune(name); len(letters) > most {
+		return string(letters[:most-3]) + "..."
 	}
-	beside := func(over <-chan struct{}) { a.log(what, p, &set.waits, over) }
-	if _, ok := Terminal(a.Stderr); ok && !set.Verbose && a.Getenv("TERM") != "dumb" {
-		beside = func(over <-chan struct{}) { bar(a.Stderr, render.Escape(what), p, &set.waits, over) }
-	}
-	over := make(chan struct{})
-	par.Do(
-		func() { beside(over) },
-		func() {
-			defer close(over)
-			work()
-		},
-	)
+	return name
 }

@@ -32,7 +32,7 @@ func TestLogWithoutATerminal(t *testing.T) {
 		want  []string
 	}{
 		{"two minutes and a half", false, 150 * time.Second, []string{
-			"registry.k8s.io answered 429 Too Many Requests; waiting 19s",
+			"registry.k8s.io asks to wait (429), trying again in 19 s",
 			"v1.27.2: 1 of 3 subjects examined after 1m0s", "v1.27.2: 1 of 3 subjects examined after 2m0s",
 		}},
 		{"quick", false, 500 * time.Millisecond, nil},

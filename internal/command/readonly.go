@@ -52,7 +52,7 @@ func (r *ReadOnlyRun) Resolve(ctx context.Context, spec string) (release.Version
 		return release.Version{}, err
 	}
 	version, err := r.App.Resolve(ctx, v.Fetch, spec)
-	r.App.SayRemarks(r.Set)
+	r.App.SayRemarks()
 	return version, err
 }
 

@@ -7,9 +7,10 @@ func (a *App) SayLater(text string) {
 	}
 }
 
-// SayRemarks says what was kept while a progress bar had stderr to itself.
-func (a *App) SayRemarks(set *Settings) {
-	if !set.Quiet {
+// SayRemarks says what was kept while progress had stderr to itself. A run that ends in
+// an error says it behind the error, which comes first.
+func (a *App) SayRemarks() {
+	if !a.quiet {
 		for _, text := range a.Remarks {
 			a.Say("%s", text)
 		}

@@ -28,7 +28,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
-	set.Ctx = ctx
+	set.Ctx, a.quiet = ctx, set.Quiet
 	if set.own, err = set.OwnTLS.read(ctx); err != nil {
 		cancel()
 		return nil, nil, nil, err
@@ -64,10 +64,10 @@ func (a *App) Verifying(flags *Shared, work func(context.Context, *verify.Verifi
 		}
 		var r report.Report
 		a.Watch(set, v.Progress, strings.Join(args, " "), func() { r, err = work(ctx, v, args) })
-		a.SayRemarks(set)
 		if err != nil {
-			return err
+			return err // what is to be remarked comes behind it
 		}
+		a.SayRemarks()
 		if set.Lock != "" {
 			if err := a.Hold(ctx, set, &r); err != nil {
 				return err

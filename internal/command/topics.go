@@ -65,18 +65,12 @@ In the table, ok (on a terminal ✓) is verified, FAIL (✗) refuted, ? unknown;
 row a platform, and --explain NAME the story of one subject in words.
 `
 
-const TopicEnvironment = `
+var TopicEnvironment = `
 Every shared flag can be set by a variable, and a flag given on the command line wins:
 
-  KVERIFY_MIRROR, KVERIFY_TRUSTED_ROOT, KVERIFY_POLICY, KVERIFY_CHECKS, KVERIFY_REQUIRE,
-  KVERIFY_JOBS, KVERIFY_TIMEOUT, KVERIFY_RETRY, KVERIFY_CACHE, KVERIFY_NO_CACHE,
-  KVERIFY_CA_FILE, KVERIFY_CLIENT_CERT, KVERIFY_CLIENT_KEY, KVERIFY_SHARD, KVERIFY_QUIET,
-  KVERIFY_VERBOSE, KVERIFY_NO_COLOR, KVERIFY_LOG_FORMAT, and with several values separated by commas
-  KVERIFY_ENDPOINT, KVERIFY_AS and KVERIFY_OUTPUT
-
-KVERIFY_LOCK is for images, verify and lock, KVERIFY_ON_UNKNOWN for image-verifier.
-For verify also KVERIFY_STRICT, KVERIFY_BUNDLE, KVERIFY_CERTIFICATE_IDENTITY,
-KVERIFY_CERTIFICATE_OIDC_ISSUER and KVERIFY_KEY.
+` + variablesText() + `
+A variable KVERIFY_... that is not in the list is a usage error, except for those that
+Kubernetes sets beside a Service of that name.
 
 Also read:
 

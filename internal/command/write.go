@@ -115,11 +115,11 @@ func (s *sink) apart(drawn error) error {
 }
 
 // options fit a table to where it goes: colours, marks and a width only for a
-// terminal.
+// terminal, and marks only where its locale has them.
 func (a *App) options(set *Settings, w io.Writer) render.Options {
 	o := a.plain(set)
 	if fd, ok := Terminal(w); ok {
-		o.Color = !set.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
+		o.Color = !set.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb" && !a.asciiOnly()
 		o.Width, _, _ = term.GetSize(fd)
 	}
 	if n, err := strconv.Atoi(a.Getenv("COLUMNS")); err == nil && n > 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 // Formats are those of a report, the default first.
-var Formats = append([]string{"table", "wide", "json", "html", "markdown", "sarif", "junit", "github", "codequality"}, Statements...)
+var Formats = append([]string{"table", "wide", "json", "yaml", "html", "markdown", "sarif", "junit", "github", "codequality"}, Statements...)
 
 // Report writes the report in one of [Formats]. A format is a view: none changes the
 // verdict, and none makes the exit code. [Statements] refuse some reports.
@@ -21,6 +21,8 @@ func Report(w io.Writer, r report.Report, format string, o Options) error {
 		return Table(w, r, o)
 	case "json":
 		return JSON(w, r)
+	case "yaml":
+		return YAML(w, r)
 	case "html":
 		return HTML(w, r)
 	case "markdown":

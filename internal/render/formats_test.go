@@ -18,6 +18,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 	htmlrender "github.com/yuin/goldmark/renderer/html"
 	"golang.org/x/net/html"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -171,6 +172,11 @@ func shaped(t *testing.T, name, format string, r report.Report, got []byte) {
 			fail("%v", err)
 		}
 		if err := reportSchema(t).Validate(decoded(t, got)); err != nil {
+			fail("%v", err)
+		}
+	case "yaml":
+		var back struct{ Results []any }
+		if err := yaml.Unmarshal(got, &back); err != nil || len(back.Results) != len(r.Results) {
 			fail("%v", err)
 		}
 	case "sarif":

@@ -181,18 +181,29 @@ func writeYAML(w io.Writer, value any) error {
 	return err
 }
 
+// maxYAMLKey is how long a key may be: beyond 1024 characters one line cannot hold it (YAML
+// 1.2, 7.4.2).
+const maxYAMLKey = 512
+
+func plainText(s string) string {
+	return strings.ReplaceAll(Escape(s), "\uFFFD", `\ufffd`) // what was not UTF-8
+}
+
 func plainTree(v any) any {
 	switch v := v.(type) {
 	case string:
-		return strings.ReplaceAll(Escape(v), "\uFFFD", `\ufffd`) // what was not UTF-8
+		return plainText(v)
 	case []any:
 		for i := range v {
 			v[i] = plainTree(v[i])
 		}
 	case map[string]any:
+		plain := make(map[string]any, len(v))
 		for k := range v {
-			v[k] = plainTree(v[k])
+			key := strings.ToValidUTF8(plainText(k)[:min(maxYAMLKey, len(plainText(k)))], "")
+			plain[key] = plainTree(v[k])
 		}
+		return plain
 	}
 	return v
 }

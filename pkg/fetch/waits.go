@@ -18,13 +18,18 @@ type Waits struct {
 
 // Wait is a host that requests wait for.
 type Wait struct {
-	Host  string
-	Why   string    // such as "429 Too Many Requests"
-	Until time.Time // when it is asked again
+	Host   string
+	Status int       // what it answered, such as 429
+	Until  time.Time // when it is asked again
 }
 
-// String gives "HOST answered WHY".
-func (w Wait) String() string { return fmt.Sprintf("%s answered %s", w.Host, w.Why) }
+// String gives "HOST asks to wait (429)", or "HOST answered 503" of a host that failed.
+func (w Wait) String() string {
+	if w.Status == http.StatusTooManyRequests {
+		return fmt.Sprintf("%s asks to wait (%d)", w.Host, w.Status)
+	}
+	return fmt.Sprintf("%s answered %d", w.Host, w.Status)
+}
 
 // long is the shortest wait that somebody should be told of.
 const long = time.Second
@@ -41,7 +46,7 @@ func (w *Waits) note(host string, resp *http.Response, d time.Duration) {
 		w.hosts = map[string]Wait{}
 	}
 	if until.After(w.hosts[host].Until) {
-		w.hosts[host] = Wait{Host: host, Why: fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)), Until: until}
+		w.hosts[host] = Wait{Host: host, Status: resp.StatusCode, Until: until}
 	}
 }
 

@@ -32,7 +32,7 @@ func TestWaits(t *testing.T) {
 			done <- err
 		}()
 		time.Sleep(10 * time.Second)
-		if list := waits.Now(); len(list) != 1 || list[0].String() != "registry.k8s.io answered 429 Too Many Requests" || time.Until(list[0].Until) > 21*time.Second {
+		if list := waits.Now(); len(list) != 1 || list[0].String() != "registry.k8s.io asks to wait (429)" || time.Until(list[0].Until) > 21*time.Second {
 			t.Errorf("%v", list)
 		}
 		if err := <-done; err != nil {

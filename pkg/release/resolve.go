@@ -99,10 +99,13 @@ func Channel(spec string) (marker string, exact Version, err error) {
 	}
 	bad := func() (string, Version, error) {
 		var e *VersionError
+		if minor, patch, ok := cutPatch(spec); ok && (patch == "x" || patch == "X" || patch == "*") {
+			return "", Version{}, versionError(spec, "its patch is not a number; write "+minor+" for the newest patch of that minor")
+		}
 		if errors.As(err, &e) && strings.Count(spec, ".") >= 2 {
 			return "", Version{}, err // it was meant as an exact version
 		}
-		e = versionError(spec, "and no channel such as stable, latest, 1.27, latest-1.27 or stable-1")
+		e = versionError(spec, "it is no channel either, such as stable, latest, 1.27, latest-1.27 or stable-1")
 		return "", Version{}, e
 	}
 	kind, branch, hasBranch := strings.Cut(spec, "-")
@@ -123,6 +126,19 @@ func Channel(spec string) (marker string, exact Version, err error) {
 		}
 	}
 	return bad()
+}
+
+// cutPatch cuts "v1.27.x" into "1.27" and "x".
+func cutPatch(spec string) (minor, patch string, ok bool) {
+	i := strings.LastIndexByte(spec, '.')
+	if i < 0 {
+		return "", "", false
+	}
+	minor = strings.TrimPrefix(spec[:i], "v")
+	major, minorNumber, _ := strings.Cut(minor, ".")
+	_, ok1 := number(major)
+	_, ok2 := number(minorNumber)
+	return minor, spec[i+1:], ok1 && ok2
 }
 
 // Resolve turns a spec (see [Channel]) into a version. An exact version costs

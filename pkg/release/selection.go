@@ -191,6 +191,9 @@ func ProgramPath(name, os, arch string) (string, error) {
 // ProgramPaths is where a release has a program for the systems that are meant,
 // whether or not a document lists it; nil for a name that no program has.
 func (s Selection) ProgramPaths(name string) (paths []string) {
+	if len(s.OSes) == 1 && s.OSes[0] == "windows" {
+		name = strings.TrimSuffix(name, ".exe")
+	}
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") != "" || slices.Contains(FileKinds, name) || name == AllImages || name == AllFiles {
 		return nil
 	}
