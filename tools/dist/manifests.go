@@ -20,6 +20,7 @@ const downloads = "https://github.com/kverify/kverify/releases/download/"
 type asset struct {
 	OS, Arch, URL, SHA256, Bin string
 	Homebrew                   string // the processor as Homebrew calls it
+	Krew                       bool   // krew's index takes no others (its cmd/validate-krew-manifest, allPlatforms)
 }
 
 // writeManifests writes what krew and Homebrew take: a plugin (kubectl kverify), and a
@@ -48,6 +49,7 @@ func writeManifests(out string, is made, archives map[string]string, docs tree) 
 		}
 		a := asset{OS: goos, Arch: arch, Bin: p.program(), SHA256: sum, URL: fmt.Sprintf("%s%s/kverify_%s_%s%s", downloads, is.version, is.plain(), p.label(), suffix)}
 		a.Homebrew = map[string]string{"amd64": "intel", "arm64": "arm"}[arch]
+		a.Krew = arch == "amd64" || arch == "arm64" || arch == "arm"
 		release.Assets = append(release.Assets, a)
 	}
 	all, err := template.ParseFS(templates, "*.tmpl")

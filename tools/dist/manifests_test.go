@@ -24,7 +24,7 @@ func TestKrew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(text), "uri: "+downloads+"v1.2.3/kverify_1.2.3_"); n != len(archives) {
+	if n := strings.Count(string(text), "uri: "+downloads+"v1.2.3/kverify_1.2.3_"); n != len(archives)-2 { // krew knows neither ppc64le nor s390x
 		t.Errorf("%d of %d archives are in\n%s", n, len(archives), text)
 	}
 	validator, err := filepath.Abs("../../bin/validate-krew-manifest")
