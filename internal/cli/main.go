@@ -33,7 +33,7 @@ func Main() int {
 	par.Do(
 		func() {
 			defer close(done)
-			code = run(ctx, a)
+			code = Run(ctx, a)
 		},
 		func() {
 			var stop command.Stopped

@@ -24,10 +24,11 @@ type App struct {
 	Args           []string
 	Getenv         func(string) string
 	Stdout, Stderr io.Writer
-	Running        bool     // a command line was understood, so that an error is no longer cobra's
-	Code           int      // that the report has earned, once there is one
-	Remarks        []string // to say when stderr is free; see sayLater
-	judge          string   // names a policy or trusted root that is not built in, until it was said
+	Network        http.RoundTripper // in place of connections of its own; nil, as the program has it, opens them
+	Running        bool              // a command line was understood, so that an error is no longer cobra's
+	Code           int               // that the report has earned, once there is one
+	Remarks        []string          // to say when stderr is free; see sayLater
+	judge          string            // names a policy or trusted root that is not built in, until it was said
 	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
 	toCopies func(hosts []string) http.RoundTripper
 	Drained  bool // a server that was told to end has answered everything: no interruption

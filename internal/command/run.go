@@ -28,7 +28,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
-	set.Ctx = ctx
+	set.Ctx, set.network = ctx, a.Network
 	if set.own, err = set.OwnTLS.read(ctx); err != nil {
 		cancel()
 		return nil, nil, nil, err
