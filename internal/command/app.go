@@ -22,6 +22,7 @@ import (
 // App is one run of the program.
 type App struct {
 	Args           []string
+	Beside         uint64 // bytes that the process holds for others than this run, which then do not count
 	Getenv         func(string) string
 	Stdout, Stderr io.Writer
 	Network        http.RoundTripper // in place of connections of its own; nil, as the program has it, opens them

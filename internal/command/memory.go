@@ -34,12 +34,12 @@ func LimitMemory() {
 
 // Full says when no further document may be held beside the report of the subjects
 // that p counts; nil is none.
-func Full(p *verify.Progress) func() bool {
+func (a *App) Full(p *verify.Progress) func() bool {
 	return func() bool {
 		done := 0
 		if p != nil {
 			done, _ = p.Counts()
 		}
-		return heap.Full(uint64(done) * perResult)
+		return heap.Full(uint64(done)*perResult + a.Beside)
 	}
 }

@@ -59,7 +59,8 @@ var stored = []control{
 	{"drop an image, signed", 1, func(s *scene, r *rand.Rand) {
 		s.lies = true
 		s.w.DropImage(s.version, pick(r, []string{s.image, "kube-scheduler"}))
-		s.w.SignFile(world.SBOMURL(s.version), world.Signing{})
+		signed := s.w.SignFile(world.SBOMURL(s.version), world.Signing{})
+		s.signed = append(s.signed, digestOf(signed.Payload))
 	}},
 	{"drop a signature", 2, func(s *scene, r *rand.Rand) { s.w.DropSignature(s.anyRef(r)) }},
 	{"copy a signature", 3, func(s *scene, r *rand.Rand) { s.w.CopySignature(s.anyRef(r), s.anyRef(r)) }},

@@ -54,9 +54,9 @@ type scene struct {
 	image   string       // of the version
 	tag     string       // of the image
 	arch    string
-	path    string // of a file of the version
-	lies    bool   // somebody changed what a publisher of claims says: see truth_test.go
-	bare    bool   // there is no registry but copies
+	path    string   // of a file of the version
+	lies    bool     // somebody changed what a publisher of claims says: see truth_test.go
+	signed  []string // digests of other documents that the releases' own signer signed
 }
 
 func sub(seed uint64, what uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, what)) }

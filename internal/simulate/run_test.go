@@ -53,6 +53,7 @@ type run struct {
 	wrong   []string
 	met     map[string]int // "verdict reason" of required checks
 	last    [][]byte       // reports, to compare with those of a second run
+	log     string         // what the program said, for who looks at one seed
 }
 
 func (r *run) fail(format string, args ...any) {
@@ -69,7 +70,7 @@ func (r *run) over(network http.RoundTripper, args ...string) outcome {
 	file := filepath.Join(r.dir, fmt.Sprintf("report-%d.json", r.n))
 	line := append(append([]string{}, args...), "--trusted-root", r.root, "-o", "table", "-o", "json="+file)
 	var stdout, stderr bytes.Buffer
-	a := &command.App{Args: line, Stdout: &stdout, Stderr: &stderr, Network: network, Getenv: func(name string) string {
+	a := &command.App{Args: line, Beside: 1 << 30, Stdout: &stdout, Stderr: &stderr, Network: network, Getenv: func(name string) string {
 		switch name {
 		case "HOME", "XDG_CACHE_HOME":
 			return filepath.Join(r.dir, "home")
@@ -86,6 +87,7 @@ func (r *run) over(network http.RoundTripper, args ...string) outcome {
 		}
 	}
 	r.last = append(r.last, fmt.Appendf(nil, "%d\n%s", o.code, o.json))
+	r.log += fmt.Sprintf("kverify %s\n%s%sexit code %d\n", strings.Join(args, " "), o.stdout, o.stderr, o.code)
 	r.agrees(o)
 	if o.report != nil {
 		r.isTrue(o)

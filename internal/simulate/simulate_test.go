@@ -21,6 +21,7 @@ import (
 var (
 	flagN    = flag.Int("worlds", 40, "how many worlds to try")
 	flagSeed = flag.Uint64("seed", 1, "the first seed; the worlds are those of this and the following ones")
+	flagLoud = flag.Bool("loud", false, "print what the program says, of every seed")
 	flagOnly = flag.String("only", "", "of one seed, apply only these of its controls, such as 0,2; \"-\" is none")
 )
 
@@ -167,6 +168,7 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	c.print(t, time.Since(start))
+	runtime.GC() // and what nobody holds any more is closed
 	if after := openFiles(); len(after) > len(before) {
 		t.Errorf("%d files are open, %d were before:\n%s", len(after), len(before), strings.Join(after, "\n"))
 	}
@@ -181,6 +183,9 @@ func try(t *testing.T, c *tally, p plan, dir string, keep func(int) bool) {
 	}()
 	r := play(t, p, dir, keep)
 	c.add(p, r)
+	if *flagN == 1 || *flagLoud {
+		t.Logf("%s", r.log)
+	}
 	if p.seed%16 == 0 && len(r.wrong) == 0 {
 		again := play(t, p, dir, keep)
 		for i := range min(len(r.last), len(again.last)) {

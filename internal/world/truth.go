@@ -2,6 +2,7 @@ package world
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -9,13 +10,14 @@ import (
 // belong to which name. No attack changes it, so that an oracle that asks it cannot err.
 type Truth struct {
 	images map[string]string // "name:tag os/arch[...]" or "name:tag" -> digest
-	files  map[string]string // URL -> hex of SHA-256
+	files  map[string]string // canonical URL -> hex of SHA-256
+	longer map[string]string // hex of SHA-512 -> hex of SHA-256
 }
 
 // Truth says what the releases of this world are. The files that lie in its registry
 // are those of the moment, so that it is asked before anybody attacks.
 func (w *World) Truth() *Truth {
-	t := &Truth{images: map[string]string{}, files: map[string]string{}}
+	t := &Truth{images: map[string]string{}, files: map[string]string{}, longer: map[string]string{}}
 	for version, r := range w.releases {
 		for _, im := range r.images {
 			ref := im.name + ":" + im.tag
@@ -29,12 +31,12 @@ func (w *World) Truth() *Truth {
 			}
 		}
 		for _, f := range r.files {
-			t.files[FileURL(version, f.path)] = hexSHA256(f.body)
+			t.file(FileURL(version, f.path), f.body)
 		}
 		if len(r.files) > 0 {
 			none := func(string, string) bool { return false }
-			t.files[FileURL(version, "kubernetes-release.spdx")] = hexSHA256(r.sbom(none))
-			t.files[FileURL(version, "kubernetes-source.spdx")] = hexSHA256(r.sourceSBOM())
+			t.file(FileURL(version, "kubernetes-release.spdx"), r.sbom(none))
+			t.file(FileURL(version, "kubernetes-source.spdx"), r.sourceSBOM())
 		}
 	}
 	for ref, digest := range w.tags { // files in the registry, which are built with the world
@@ -100,26 +102,33 @@ func (t *Truth) Ever(name, platform, digest string) bool {
 	return false
 }
 
-// File is the hex SHA-256 of what was released at a URL, by whichever of its
-// documented addresses; empty if nothing was.
-func (t *Truth) File(url string) string {
-	key := canonicalKey(url)
-	for at, sum := range t.files {
-		if canonicalKey(at) == key {
-			return sum
-		}
-	}
-	return ""
+func (t *Truth) file(url string, body []byte) {
+	t.files[canonicalKey(url)] = hexSHA256(body)
+	t.longer[hexSHA512(body)] = hexSHA256(body)
 }
 
-// FileIs lists the URLs at which bytes of that SHA-256 were released.
-func (t *Truth) FileIs(hex string) (urls []string) {
+// File is the hex SHA-256 of what was released at a URL, by whichever of its
+// documented addresses; empty if nothing was.
+func (t *Truth) File(url string) string { return t.files[canonicalKey(url)] }
+
+// FileIs lists the canonical URLs, without their scheme, at which bytes of that digest
+// were released: "sha256:<hex>" or "sha512:<hex>".
+func (t *Truth) FileIs(digest string) (urls []string) {
+	kind, hex, _ := strings.Cut(digest, ":")
+	if kind == "sha512" {
+		hex = t.longer[hex]
+	}
 	for at, sum := range t.files {
-		if sum == hex {
+		if sum == hex && hex != "" {
 			urls = append(urls, at)
 		}
 	}
 	return urls
+}
+
+// At says whether bytes of that digest were released at a URL.
+func (t *Truth) At(url, digest string) bool {
+	return slices.Contains(t.FileIs(digest), canonicalKey(url))
 }
 
 func (w *World) releasedImage(ref string) (im *image) {
