@@ -111,7 +111,11 @@ var onTheWay = []control{
 		s.w.RedirectAbroad(url)
 		s.w.Tamper("https://"+world.HostForeign+"/*", func(b []byte) []byte { return edit(sub(seed, 3), b) })
 	}},
-	{"huge", 1, func(s *scene, r *rand.Rand) { s.w.HugeBody(s.claims(s.anyURL(r)), int64(r.IntN(8<<20))) }},
+	{"huge", 1, func(s *scene, r *rand.Rand) {
+		if url := s.anyURL(r); !strings.Contains(url, "*") {
+			s.w.HugeBody(s.claims(url), int64(r.IntN(5<<20)))
+		}
+	}},
 	{"endless", 1, func(s *scene, r *rand.Rand) {
 		s.w.EndlessBody(world.ManifestURL(pick(r, []string{s.image + ":" + s.tag, s.image + "-" + s.arch + ":" + s.version})))
 	}},
