@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/internal/world/expect"
 )
 
 // act is something that a user does.
@@ -22,25 +23,42 @@ type act struct {
 var acts []act
 
 func init() {
-	acts = []act{
-		{"images", 16, func(r *run, rnd *rand.Rand) { r.does(r.imagesLine(rnd)...) }},
-		{"release", 2, func(r *run, rnd *rand.Rand) { r.does("verify", r.version) }},
-		{"tag", 14, func(r *run, rnd *rand.Rand) { r.does("verify", r.ref()) }},
-		{"digest", 8, func(r *run, rnd *rand.Rand) { r.does("verify", r.repo()+"@"+r.anyDigest(rnd, "")) }},
-		{"platform digest", 8, func(r *run, rnd *rand.Rand) { r.does("verify", r.ref()+"@"+r.anyDigest(rnd, r.arch)) }},
-		{"bare digest", 5, func(r *run, rnd *rand.Rand) {
-			r.does("verify", r.anyDigest(rnd, pick(rnd, []string{"", r.arch})), "--release", r.version)
+	acts = []act{ // the first and the third are those that lasting faults are tried on
+		{"images", 16, func(r *run, rnd *rand.Rand) { r.holds(r.does(r.imagesLine(rnd)...), expect.Images, expect.Live) }},
+		{"release", 1, func(r *run, rnd *rand.Rand) { r.does("verify", r.version) }},
+		{"tag", 14, func(r *run, rnd *rand.Rand) { r.holds(r.does("verify", r.ref()), r.kindOf(expect.Tag), expect.Live) }},
+		{"digest", 8, func(r *run, rnd *rand.Rand) {
+			r.holds(r.does("verify", r.repo()+"@"+r.anyDigest(rnd, "")), r.kindOf(expect.Digest), expect.Live)
 		}},
-		{"one architecture", 4, func(r *run, rnd *rand.Rand) { r.does("verify", r.repo()+"-"+r.arch+":"+r.tag) }},
+		{"platform digest", 8, func(r *run, rnd *rand.Rand) {
+			r.holds(r.does("verify", r.ref()+"@"+r.anyDigest(rnd, r.arch)), r.kindOf(expect.PlatformDigest), expect.Live)
+		}},
+		{"bare digest", 5, func(r *run, rnd *rand.Rand) {
+			o := r.does("verify", r.anyDigest(rnd, pick(rnd, []string{"", r.arch})), "--release", r.version)
+			if r.core() {
+				r.holds(o, expect.BareDigest, expect.Live)
+			}
+		}},
+		{"one architecture", 4, func(r *run, rnd *rand.Rand) {
+			o := r.does("verify", r.repo()+"-"+r.arch+":"+r.tag)
+			if r.core() {
+				r.holds(o, expect.OneArch, expect.Live)
+			}
+		}},
 		{"file artifact", 4, func(r *run, rnd *rand.Rand) {
-			r.does("verify", "registry.k8s.io/"+pick(rnd, []string{world.FileImage, world.FileAlone}))
+			r.holds(r.does("verify", "registry.k8s.io/"+pick(rnd, []string{world.FileImage, world.FileAlone})), expect.Artifact, expect.Live)
 		}},
 		{"file", 12, func(r *run, rnd *rand.Rand) { r.file(rnd) }},
 		{"download", 12, func(r *run, rnd *rand.Rand) { r.download(rnd) }},
 		{"list", 8, func(r *run, rnd *rand.Rand) { r.list(rnd) }},
+		{"copy", 14, func(r *run, rnd *rand.Rand) { r.copied(rnd) }},
+		{"private registry", 6, func(r *run, rnd *rand.Rand) { r.standIn(rnd) }},
 		{"kept cache", 6, func(r *run, rnd *rand.Rand) { r.cached(rnd) }},
+		{"lock", 4, func(r *run, rnd *rand.Rand) { r.locked(rnd) }},
+		{"saved report", 3, func(r *run, rnd *rand.Rand) { r.saved(rnd) }},
 		{"mirror", 6, func(r *run, rnd *rand.Rand) { r.mirror(rnd) }},
 		{"carried mirror", 6, func(r *run, rnd *rand.Rand) { r.carried(rnd) }},
+		{"push", 4, func(r *run, rnd *rand.Rand) { r.push(rnd) }},
 	}
 }
 
@@ -80,8 +98,14 @@ func (s *scene) anyDigest(rnd *rand.Rand, arch string) string {
 		platform = "linux/" + arch
 	}
 	genuine := s.truth.Image(s.image+":"+s.tag, platform)
+	if genuine == "" && arch == "arm" {
+		genuine = s.truth.Image(s.image+":"+s.tag, platform+"/v7")
+	}
 	if genuine == "" {
 		genuine = s.truth.Image(s.image+":"+s.tag, "")
+	}
+	if s.honest {
+		return genuine
 	}
 	switch rnd.IntN(6) {
 	case 0:
@@ -101,15 +125,15 @@ func (s *scene) anyDigest(rnd *rand.Rand, arch string) string {
 // file writes a file as the world serves it, or another in its place, and has it verified.
 func (r *run) file(rnd *rand.Rand) {
 	from := r.path
-	if rnd.IntN(5) == 0 {
+	if rnd.IntN(5) == 0 && !r.honest {
 		from = pick(rnd, r.w.Files(r.version))
 	}
 	version := r.version
-	if rnd.IntN(6) == 0 {
+	if rnd.IntN(6) == 0 && !r.honest {
 		version = r.other
 	}
 	body := r.w.File(world.FileURL(version, from))
-	if rnd.IntN(6) == 0 {
+	if rnd.IntN(6) == 0 && !r.honest {
 		body = edit(rnd, body)
 	}
 	name := filepath.Join(r.dir, filepath.Base(r.path))
@@ -119,14 +143,19 @@ func (r *run) file(rnd *rand.Rand) {
 	line := []string{"verify", name}
 	if rnd.IntN(4) > 0 {
 		line = append(line, "--release", r.version)
+		r.holds(r.does(line...), fileKind(r.path), expect.Live)
+		return
 	}
-	r.does(line...)
+	r.does(line...) // what a path or a program says of its version is a hint
 }
 
 func (r *run) download(rnd *rand.Rand) {
 	dir := filepath.Join(r.dir, "got")
 	line := []string{"download", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", dir}
 	o := r.does(line...)
+	if kind := fileKind(r.path); kind != expect.ImageTar {
+		r.holds(o, kind, expect.Live)
+	}
 	kept := func(p string) string {
 		if p == filepath.Base(r.path) {
 			return world.FileURL(r.version, r.path)
@@ -147,6 +176,10 @@ func (r *run) download(rnd *rand.Rand) {
 func (r *run) list(rnd *rand.Rand) {
 	var b strings.Builder
 	for range 1 + rnd.IntN(4) {
+		if r.honest {
+			fmt.Fprintf(&b, "%s:%s@%s\n", pick(rnd, []string{r.repo(), private + "/" + r.image}), r.tag, r.anyDigest(rnd, pick(rnd, []string{"", r.arch})))
+			continue
+		}
 		name := pick(rnd, []string{r.repo(), r.repo(), private + "/" + r.image, "registry.k8s.io/kube-scheduler", "docker.io/library/nginx"})
 		switch rnd.IntN(4) {
 		case 0:
@@ -161,7 +194,7 @@ func (r *run) list(rnd *rand.Rand) {
 	}
 	file := filepath.Join(r.dir, "list.txt")
 	if os.WriteFile(file, []byte(b.String()), 0o600) == nil {
-		r.does("verify", "-f", file, "--as", private+"=registry.k8s.io")
+		r.holds(r.does("verify", "-f", file, "--as", private+"=registry.k8s.io"), r.kindOf(expect.Copy), expect.Live)
 	}
 }
 
@@ -214,9 +247,9 @@ func (r *run) reads(rnd *rand.Rand, dir string) {
 	case 0:
 		r.does("verify", dir)
 	case 1:
-		r.does(append(r.imagesLine(rnd), "--mirror", dir)...)
+		r.holds(r.does(append(r.imagesLine(rnd), "--mirror", dir)...), expect.Images, expect.Mirror)
 	case 2:
-		r.does("verify", r.ref(), "--mirror", dir)
+		r.holds(r.does("verify", r.ref(), "--mirror", dir), r.kindOf(expect.Tag), expect.Mirror)
 	default:
 		got := filepath.Join(r.dir, "from-mirror")
 		r.does("download", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", got, "--mirror", dir)

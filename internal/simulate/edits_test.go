@@ -179,6 +179,9 @@ func sorted(m map[string]any) (keys []string) {
 // turn is the attacker's chance between two runs: what lies in a directory is edited, and
 // the world answers otherwise, or honestly again.
 func (r *run) turn(rnd *rand.Rand, dir string) {
+	if r.honest {
+		return
+	}
 	if rnd.IntN(3) > 0 {
 		for range 1 + rnd.IntN(3) {
 			editTree(rnd, dir)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/internal/world/expect"
 )
 
 // pool are the worlds that scenes are drawn from: releases of every era, alone and with
@@ -54,9 +55,11 @@ type scene struct {
 	image   string       // of the version
 	tag     string       // of the image
 	arch    string
-	path    string   // of a file of the version
-	lies    bool     // somebody changed what a publisher of claims says: see truth_test.go
-	signed  []string // digests of other documents that the releases' own signer signed
+	path    string       // of a file of the version
+	lies    bool         // somebody changed what a publisher of claims says: see truth_test.go
+	honest  bool         // nobody attacks
+	fault   expect.Fault // that lasts, of an honest world
+	signed  []string     // digests of other documents that the releases' own signer signed
 }
 
 func sub(seed uint64, what uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, what)) }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/internal/cli"
@@ -52,6 +53,8 @@ type run struct {
 	n       int // of runs of the program
 	wrong   []string
 	met     map[string]int // "verdict reason" of required checks
+	rows    map[int]int    // of the table of what must be said
+	unsaid  map[string]int // situations of which it says nothing
 	last    [][]byte       // reports, to compare with those of a second run
 	log     string         // what the program said, for who looks at one seed
 }
@@ -65,10 +68,21 @@ func (r *run) fail(format string, args ...any) {
 func (r *run) does(args ...string) outcome { return r.over(r.network, args...) }
 
 func (r *run) over(network http.RoundTripper, args ...string) outcome {
+	o := r.says(network, append(slices.Clone(args), "--trusted-root", r.root)...)
+	if o.report != nil {
+		r.isTrue(o)
+	}
+	return o
+}
+
+// shows is of a saved report, which is its writer's word and held against itself alone.
+func (r *run) shows(file string) outcome { return r.says(r.network, "report", file) }
+
+func (r *run) says(network http.RoundTripper, args ...string) outcome {
 	r.n++
 	o := outcome{args: args}
 	file := filepath.Join(r.dir, fmt.Sprintf("report-%d.json", r.n))
-	line := append(append([]string{}, args...), "--trusted-root", r.root, "-o", "table", "-o", "json="+file)
+	line := append(slices.Clone(args), "-o", "table", "-o", "json="+file)
 	var stdout, stderr bytes.Buffer
 	a := &command.App{Args: line, Beside: 1 << 30, Stdout: &stdout, Stderr: &stderr, Network: network, Getenv: func(name string) string {
 		switch name {
@@ -89,9 +103,6 @@ func (r *run) over(network http.RoundTripper, args ...string) outcome {
 	r.last = append(r.last, fmt.Appendf(nil, "%d\n%s", o.code, o.json))
 	r.log += fmt.Sprintf("kverify %s\n%s%sexit code %d\n", strings.Join(args, " "), o.stdout, o.stderr, o.code)
 	r.agrees(o)
-	if o.report != nil {
-		r.isTrue(o)
-	}
 	return o
 }
 

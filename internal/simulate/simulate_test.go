@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kverify/kverify/internal/world/expect"
 )
 
 var (
@@ -32,6 +34,7 @@ type plan struct {
 	act      act
 	controls []control
 	seeds    []uint64
+	fault    expect.Fault // an honest world's
 }
 
 func planOf(seed uint64) plan {
@@ -51,6 +54,9 @@ func planOf(seed uint64) plan {
 	list, k := controls, 1+r.IntN(6)
 	if p.honest {
 		list, k = habits, r.IntN(4)
+		if r.IntN(3) == 0 {
+			p.fault, p.act = pick(r, faults()), acts[pick(r, []int{0, 2})]
+		}
 	}
 	for range k {
 		p.controls, p.seeds = append(p.controls, draw(r, list)), append(p.seeds, r.Uint64())
@@ -90,13 +96,20 @@ func play(t *testing.T, p plan, dir string, keep func(i int) bool) (r *run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r = &run{scene: s, met: map[string]int{}, network: s.w}
+	s.honest, s.fault = p.honest, p.fault
+	if p.fault != expect.None && !s.core() {
+		s.image, s.tag = "kube-proxy", s.version
+	}
+	r = &run{scene: s, met: map[string]int{}, rows: map[int]int{}, unsaid: map[string]int{}, network: s.w}
 	synctest.Test(t, func(*testing.T) {
 		time.Sleep(time.Until(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))) // in no time
 		for i, c := range p.controls {
 			if keep(i) {
 				s.attack(c, p.seeds[i])
 			}
+		}
+		if p.fault != expect.None {
+			lasting[p.fault](s)
 		}
 		p.act.do(r, sub(p.seed, 3))
 	})
@@ -108,8 +121,9 @@ func everything(int) bool { return true }
 // tally counts what was met.
 type tally struct {
 	sync.Mutex
-	worlds, honest, runs             int
-	acts, controls, pairs, met, ends map[string]int
+	worlds, honest, runs               int
+	acts, controls, pairs, met, unsaid map[string]int
+	rows                               map[int]int
 }
 
 func (c *tally) add(p plan, r *run) {
@@ -136,6 +150,12 @@ func (c *tally) add(p plan, r *run) {
 	for k, n := range r.met {
 		c.met[k] += n
 	}
+	for k, n := range r.unsaid {
+		c.unsaid[k] += n
+	}
+	for k, n := range r.rows {
+		c.rows[k] += n
+	}
 }
 
 // TestSimulation tries -worlds worlds from -seed on. Where one is a violation, it says with
@@ -153,7 +173,7 @@ func TestSimulation(t *testing.T) {
 	}
 	play(t, planOf(*flagSeed), filepath.Join(base, "first"), everything) // what the process opens once
 	before := openFiles()
-	c := &tally{acts: map[string]int{}, controls: map[string]int{}, pairs: map[string]int{}, met: map[string]int{}, ends: map[string]int{}}
+	c := &tally{acts: map[string]int{}, controls: map[string]int{}, pairs: map[string]int{}, met: map[string]int{}, unsaid: map[string]int{}, rows: map[int]int{}}
 	var next atomic.Int64
 	start := time.Now()
 	t.Run("worlds", func(t *testing.T) {
@@ -176,7 +196,7 @@ func TestSimulation(t *testing.T) {
 
 func try(t *testing.T, c *tally, p plan, dir string, keep func(int) bool) {
 	defer func() {
-		if v := recover(); v != nil {
+		if v := recover(); v != nil { // such as synctest's, of a goroutine that was left
 			fmt.Fprintf(os.Stderr, "simulate: seed %d (%s)\n", p.seed, p.act.name)
 			panic(v)
 		}
@@ -198,6 +218,14 @@ func try(t *testing.T, c *tally, p plan, dir string, keep func(int) bool) {
 	if len(r.wrong) > 0 {
 		report(t, p, r, dir, keep)
 	}
+}
+
+func faults() (list []expect.Fault) {
+	for f := range lasting {
+		list = append(list, f)
+	}
+	slices.Sort(list)
+	return list
 }
 
 var failures atomic.Int64
@@ -266,10 +294,18 @@ func (c *tally) print(t *testing.T, took time.Duration) {
 	for _, table := range []struct {
 		what string
 		of   map[string]int
-	}{{"acts", c.acts}, {"controls", c.controls}, {"checks", c.met}} {
+	}{{"acts", c.acts}, {"controls", c.controls}, {"checks", c.met}, {"situations of which the table says nothing", c.unsaid}} {
 		t.Logf("%s:", table.what)
 		for _, k := range common(table.of) {
 			t.Logf("  %7d  %s", table.of[k], k)
+		}
+	}
+	t.Logf("rows of the table of what must be said, and how often each was met:")
+	for i := range expect.Table {
+		k := expect.Table[i].Key
+		t.Logf("  %7d  row %d: %s, %s, %s, %s", c.rows[i], i+1, k.Era, k.Subject, k.Source, k.Fault)
+		if c.rows[i] == 0 && c.worlds >= 2000 {
+			t.Errorf("no world of %d met row %d: a gap", c.worlds, i+1)
 		}
 	}
 	rare := common(c.pairs)

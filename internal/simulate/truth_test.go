@@ -48,12 +48,14 @@ func digestOf(b []byte) string {
 
 func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
 
-// private is where the scenes' copies lie, below what --as maps to the registry.
-const private = "harbor.corp.example/k8s"
+const (
+	private = "harbor.corp.example/k8s" // where the scenes' copies lie, which --as maps to the registry
+	inside  = "inside.example/k8s"      // where mirrors are pushed to
+)
 
 // trueImage says whether a digest is one of the image that its subject names.
 func (r *run) trueImage(res result) bool {
-	ref := strings.Replace(res.Subject, private+"/", "registry.k8s.io/", 1)
+	ref := strings.NewReplacer(private+"/", "", inside+"/", "").Replace(res.Subject)
 	ref = strings.TrimPrefix(ref, "registry.k8s.io/")
 	name, tag := ref, ""
 	if at := strings.IndexByte(name, '@'); at >= 0 {
@@ -149,7 +151,7 @@ func (r *run) trueFile(res result) bool {
 }
 
 // isWhole holds that a verified report of a release has every image and platform that
-// was asked for: nobody shrinks the list.
+// was asked for: nobody shrinks the list (2). A mirror may to architectures (26).
 func (r *run) isWhole(o outcome) {
 	if o.report.Scope.Partial || o.args[0] != "images" {
 		return
@@ -163,7 +165,7 @@ func (r *run) isWhole(o outcome) {
 		}
 		ref := name + ":" + version
 		for _, arch := range append(r.w.Arches(version), "") {
-			if arch != "" && len(o.report.Scope.Platforms) > 0 && !slices.Contains(o.report.Scope.Platforms, arch) {
+			if arch != "" && slices.Contains(o.args, "--mirror") || arch != "" && len(o.report.Scope.Platforms) > 0 && !slices.Contains(o.report.Scope.Platforms, arch) {
 				continue
 			}
 			if !slices.ContainsFunc(o.report.Results, func(res result) bool {
