@@ -47,19 +47,20 @@ func take(i int) (*built, error) {
 // scene is one drawn world and what is looked at in it.
 type scene struct {
 	*built
-	seed    uint64
-	w       *world.World // the clone that is attacked
-	dir     string       // of this scene alone
-	version string       // that is asked for
-	other   string       // another release of the world, or the same
-	image   string       // of the version
-	tag     string       // of the image
-	arch    string
-	path    string       // of a file of the version
-	lies    bool         // somebody changed what a publisher of claims says: see truth_test.go
-	honest  bool         // nobody attacks
-	fault   expect.Fault // that lasts, of an honest world
-	signed  []string     // digests of other documents that the releases' own signer signed
+	seed       uint64
+	w          *world.World // the clone that is attacked
+	dir        string       // of this scene alone
+	version    string       // that is asked for
+	other      string       // another release of the world, or the same
+	image      string       // of the version
+	tag        string       // of the image
+	arch       string
+	path       string       // of a file of the version
+	lies       bool         // somebody changed what a publisher of claims says: see truth_test.go
+	distrusted bool         // who answers for the publisher of claims has no certificate for it
+	honest     bool         // nobody attacks
+	fault      expect.Fault // that lasts, of an honest world
+	signed     []string     // digests of other documents that the releases' own signer signed
 }
 
 func sub(seed uint64, what uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, what)) }

@@ -3,14 +3,19 @@ package simulate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kverify/kverify/internal/cli"
 	"github.com/kverify/kverify/internal/command"
@@ -49,14 +54,15 @@ type outcome struct {
 // run is one scene being played: it keeps what was found wrong, and what was met.
 type run struct {
 	*scene
-	network http.RoundTripper
-	n       int // of runs of the program
-	wrong   []string
-	met     map[string]int // "verdict reason" of required checks
-	rows    map[int]int    // of the table of what must be said
-	unsaid  map[string]int // situations of which it says nothing
-	last    [][]byte       // reports, to compare with those of a second run
-	log     string         // what the program said, for who looks at one seed
+	network   http.RoundTripper
+	n         int // of runs of the program
+	wrong     []string
+	met       map[string]int // "verdict reason" of required checks
+	rows      map[int]int    // of the table of what must be said
+	unsaid    map[string]int // situations of which it says nothing
+	delivered *deliveries    // of the last run of the program
+	last      [][]byte       // reports, to compare with those of a second run
+	log       string         // what the program said, for who looks at one seed
 }
 
 func (r *run) fail(format string, args ...any) {
@@ -68,7 +74,11 @@ func (r *run) fail(format string, args ...any) {
 func (r *run) does(args ...string) outcome { return r.over(r.network, args...) }
 
 func (r *run) over(network http.RoundTripper, args ...string) outcome {
-	o := r.says(network, append(slices.Clone(args), "--trusted-root", r.root)...)
+	line := append(slices.Clone(args), "--trusted-root", r.root)
+	if !slices.Contains(line, "--cache") && (line[0] != "mirror" || line[1] != "push") {
+		line = append(line, "--no-cache") // the default one is the machine's
+	}
+	o := r.says(network, line...)
 	if o.report != nil {
 		r.isTrue(o)
 	}
@@ -84,13 +94,15 @@ func (r *run) says(network http.RoundTripper, args ...string) outcome {
 	file := filepath.Join(r.dir, fmt.Sprintf("report-%d.json", r.n))
 	line := append(slices.Clone(args), "-o", "table", "-o", "json="+file)
 	var stdout, stderr bytes.Buffer
-	a := &command.App{Args: line, Beside: 1 << 30, Stdout: &stdout, Stderr: &stderr, Network: network, Getenv: func(name string) string {
+	a := &command.App{Args: line, Beside: 1 << 30, Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string {
 		switch name {
 		case "HOME", "XDG_CACHE_HOME":
 			return filepath.Join(r.dir, "home")
 		}
 		return ""
 	}}
+	r.delivered = &deliveries{next: network, sums: map[string]bool{}}
+	a.Network = r.delivered
 	o.code = cli.Run(context.Background(), a)
 	o.stdout, o.stderr = stdout.String(), stderr.String()
 	if body, err := os.ReadFile(file); err == nil {
@@ -170,6 +182,44 @@ func join(a, b string) string {
 		}
 	}
 	return "verified"
+}
+
+// deliveries remembers what the bodies hashed to that were read to their end.
+type deliveries struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	sums map[string]bool
+}
+
+func (d *deliveries) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.next.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusOK && req.Method == http.MethodGet {
+		resp.Body = &hashed{ReadCloser: resp.Body, sum: sha256.New(), to: d}
+	}
+	return resp, err
+}
+
+func (d *deliveries) have(digest string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sums[digest]
+}
+
+type hashed struct {
+	io.ReadCloser
+	sum hash.Hash
+	to  *deliveries
+}
+
+func (h *hashed) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	h.sum.Write(p[:n])
+	if err == io.EOF {
+		h.to.mu.Lock()
+		defer h.to.mu.Unlock()
+		h.to.sums["sha256:"+hex.EncodeToString(h.sum.Sum(nil))] = true
+	}
+	return n, err
 }
 
 // hosts answers for some hosts in process, and leaves all others to the world.

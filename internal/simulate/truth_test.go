@@ -26,9 +26,9 @@ func (r *run) isTrue(o outcome) {
 		ok := true
 		switch res.Kind {
 		case "image":
-			ok = r.trueImage(res)
+			ok = r.trueImage(o, res) && r.wasRead(o, res)
 		case "file":
-			ok = r.trueFile(res)
+			ok = r.trueFile(o, res)
 		case "document":
 			ok = r.truth.At(res.Subject, res.Digest) || slices.Contains(r.signed, res.Digest)
 		}
@@ -54,7 +54,7 @@ const (
 )
 
 // trueImage says whether a digest is one of the image that its subject names.
-func (r *run) trueImage(res result) bool {
+func (r *run) trueImage(o outcome, res result) bool {
 	ref := strings.NewReplacer(private+"/", "", inside+"/", "").Replace(res.Subject)
 	ref = strings.TrimPrefix(ref, "registry.k8s.io/")
 	name, tag := ref, ""
@@ -67,7 +67,7 @@ func (r *run) trueImage(res result) bool {
 	if tag == "" && res.Release != "" && !strings.Contains(ref, "/") {
 		tag = res.Release
 	}
-	if tag != "" && !r.lies {
+	if tag != "" && !r.lied(o) {
 		return r.isOf(name+":"+tag, res.Platform, res.Digest)
 	}
 	if r.truth.Ever(name, res.Platform, res.Digest) {
@@ -80,6 +80,33 @@ func (r *run) trueImage(res result) bool {
 	}
 	return false
 }
+
+// wasRead says whether the bytes that a digest stands for, and those of the image's config,
+// were delivered at all: what is verified was read, and hashes to what is said of it. It
+// is asked where bytes can come from nowhere else.
+func (r *run) wasRead(o outcome, res result) bool {
+	if offline(o) || slices.Contains(o.args, "--cache") || res.Digest == "" {
+		return true
+	}
+	ref := strings.NewReplacer(private+"/", "", "registry.k8s.io/", "").Replace(res.Subject)
+	_, manifests, configs := r.w.Released(ref)
+	if res.Platform == "" && r.truth.Image(ref, "") == res.Digest && configs != nil {
+		return r.delivered.have(res.Digest)
+	}
+	if m := manifests[res.Platform]; m != nil && digestOf(m) == res.Digest {
+		return r.delivered.have(res.Digest) && r.delivered.have(digestOf(configs[res.Platform]))
+	}
+	return true
+}
+
+// offline says whether a run had a mirror for its world.
+func offline(o outcome) bool {
+	return slices.Contains(o.args, "--mirror") || o.args[0] == "mirror" && o.args[1] == "push" || o.args[0] == "verify" && strings.HasSuffix(o.args[1], "/mirror")
+}
+
+// lied says whether a publisher's claims, as they were read, may have been a lie. In a
+// mirror, and over a connection that proves nothing, nothing is a publisher's word.
+func (r *run) lied(o outcome) bool { return r.lies && !r.distrusted && !offline(o) }
 
 // isOf says whether a digest is of the image, as released or as a converter writes it.
 func (r *run) isOf(ref, platform, digest string) bool {
@@ -126,8 +153,8 @@ func (r *run) forms(ref, platform string) (digests []string) {
 
 // trueFile says whether a file is that of the release at that path, or, on a disk, has
 // the bytes of one that was released.
-func (r *run) trueFile(res result) bool {
-	if r.lies && (strings.HasSuffix(res.Subject, ".tar.gz") || slices.ContainsFunc(res.SeenAs, func(s string) bool { return strings.HasSuffix(s, ".tar.gz") })) {
+func (r *run) trueFile(o outcome, res result) bool {
+	if r.lied(o) && (strings.HasSuffix(res.Subject, ".tar.gz") || slices.ContainsFunc(res.SeenAs, func(s string) bool { return strings.HasSuffix(s, ".tar.gz") })) {
 		return true // what only the CHANGELOG binds
 	}
 	for _, name := range append([]string{res.Subject}, res.SeenAs...) {

@@ -122,6 +122,7 @@ var onTheWay = []control{
 	{"a certificate that does not verify", 2, func(s *scene, r *rand.Rand) {
 		s.w.Distrust(pick(r, world.Hosts))
 		s.w.Distrust(world.HostRaw)
+		s.distrusted = true
 	}},
 	{"a search index that answers", 1, func(s *scene, r *rand.Rand) { s.w.SetIndex(world.Index(r.IntN(5))) }},
 }
