@@ -22,6 +22,7 @@ import (
 
 var (
 	flagN    = flag.Int("worlds", 40, "how many worlds to try")
+	flagTime = flag.Duration("budget", 0, "begin no further world after this time; zero is no limit")
 	flagSeed = flag.Uint64("seed", 1, "the first seed; the worlds are those of this and the following ones")
 	flagLoud = flag.Bool("loud", false, "print what the program says, of every seed")
 	flagOnly = flag.String("only", "", "of one seed, apply only these of its controls, such as 0,2; \"-\" is none")
@@ -126,6 +127,12 @@ type tally struct {
 	rows                               map[int]int
 }
 
+func (c *tally) tried() int {
+	c.Lock()
+	defer c.Unlock()
+	return c.worlds
+}
+
 func (c *tally) add(p plan, r *run) {
 	c.Lock()
 	defer c.Unlock()
@@ -180,7 +187,7 @@ func TestSimulation(t *testing.T) {
 		for worker := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(worker), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(1) - 1; i < int64(*flagN) && !failedOften(t); i = next.Add(1) - 1 {
+				for i := next.Add(1) - 1; i < int64(*flagN) && failures.Load() <= maxFailures && (*flagTime == 0 || time.Since(start) < *flagTime); i = next.Add(1) - 1 {
 					p := planOf(*flagSeed + uint64(i))
 					try(t, c, p, filepath.Join(base, fmt.Sprint("scene-", worker)), keep)
 				}
@@ -203,6 +210,9 @@ func try(t *testing.T, c *tally, p plan, dir string, keep func(int) bool) {
 	}()
 	r := play(t, p, dir, keep)
 	c.add(p, r)
+	if n := c.tried(); n%1000 == 0 {
+		t.Logf("%d worlds", n)
+	}
 	if *flagN == 1 || *flagLoud {
 		t.Logf("%s", r.log)
 	}
@@ -230,7 +240,8 @@ func faults() (list []expect.Fault) {
 
 var failures atomic.Int64
 
-func failedOften(t *testing.T) bool { return failures.Load() > 10 }
+// maxFailures is after how many violations no further world is tried.
+const maxFailures = 10
 
 // report shrinks a violation to the fewest controls and tells it.
 func report(t *testing.T, p plan, r *run, dir string, keep func(int) bool) {
