@@ -211,7 +211,8 @@ func (r *run) cached(rnd *rand.Rand) {
 func (r *run) mirror(rnd *rand.Rand) {
 	dir := filepath.Join(r.dir, "mirror")
 	line := []string{"mirror", "create", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", dir}
-	if rnd.IntN(2) == 0 {
+	images := rnd.IntN(2) == 0
+	if images {
 		line = append(line, "images")
 	}
 	made := r.does(line...)
@@ -224,7 +225,7 @@ func (r *run) mirror(rnd *rand.Rand) {
 	} else if inside := r.does("verify", dir); inside.code == 1 {
 		r.fail("a mirror that was made with the exit code 0 is refuted by its own bytes\n%s", inside.stdout)
 	}
-	r.reads(rnd, dir)
+	r.reads(rnd, dir, images)
 }
 
 // carried reads a mirror that the attacker wrote.
@@ -239,11 +240,16 @@ func (r *run) carried(rnd *rand.Rand) {
 		return
 	}
 	r.turn(rnd, dir)
-	r.reads(rnd, dir)
+	r.reads(rnd, dir, true)
 }
 
-func (r *run) reads(rnd *rand.Rand, dir string) {
-	switch rnd.IntN(4) {
+// reads reads a mirror, which has files, and perhaps images.
+func (r *run) reads(rnd *rand.Rand, dir string, images bool) {
+	at := rnd.IntN(4)
+	if !images && at > 0 {
+		at = 3
+	}
+	switch at {
 	case 0:
 		r.does("verify", dir)
 	case 1:
@@ -252,7 +258,10 @@ func (r *run) reads(rnd *rand.Rand, dir string) {
 		r.holds(r.does("verify", r.ref(), "--mirror", dir), r.kindOf(expect.Tag), expect.Mirror)
 	default:
 		got := filepath.Join(r.dir, "from-mirror")
-		r.does("download", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", got, "--mirror", dir)
+		o := r.does("download", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", got, "--mirror", dir)
+		if kind := fileKind(r.path); kind != expect.ImageTar {
+			r.holds(o, kind, expect.Mirror)
+		}
 		r.keeps(got, func(p string) string {
 			if p == filepath.Base(r.path) {
 				return world.FileURL(r.version, r.path)

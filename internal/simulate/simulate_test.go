@@ -22,6 +22,7 @@ import (
 
 var (
 	flagN    = flag.Int("worlds", 40, "how many worlds to try")
+	flagFair = flag.Bool("honest", false, "try worlds only in which nobody attacks")
 	flagTime = flag.Duration("budget", 0, "begin no further world after this time; zero is no limit")
 	flagSeed = flag.Uint64("seed", 1, "the first seed; the worlds are those of this and the following ones")
 	flagLoud = flag.Bool("loud", false, "print what the program says, of every seed")
@@ -40,7 +41,7 @@ type plan struct {
 
 func planOf(seed uint64) plan {
 	r := sub(seed, 1)
-	p := plan{seed: seed, honest: r.IntN(5) == 0}
+	p := plan{seed: seed, honest: r.IntN(5) == 0 || *flagFair}
 	total := 0
 	for _, a := range acts {
 		total += a.part
@@ -268,8 +269,8 @@ func report(t *testing.T, p plan, r *run, dir string, keep func(int) bool) {
 	if len(numbers) > 0 {
 		only = strings.Join(numbers, ",")
 	}
-	t.Errorf("seed %d: %s of %s %s %s %s (%v), under %q:\n  %s\nagain: make simulate N=1 SEED=%d ONLY=%s", p.seed, p.act.name, r.image, r.tag, r.arch, r.path, r.version, names,
-		strings.Join(r.wrong, "\n  "), p.seed, only)
+	t.Errorf("seed %d: %s of %s %s %s %s (%v), under %q:\n  %s\nagain: make simulate N=1 SEED=%d ONLY=%s%s", p.seed, p.act.name, r.image, r.tag, r.arch, r.path, r.version, names,
+		strings.Join(r.wrong, "\n  "), p.seed, only, map[bool]string{true: " HONEST=1"}[*flagFair])
 }
 
 // untimed is a report without the time of its run, which waits of random length are part of.
