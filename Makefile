@@ -59,7 +59,7 @@ N    ?= 500
 SEED ?= 1
 .PHONY: simulate
 simulate: ## try N (500) random worlds and attackers from SEED (1) on, and print what was met
-	$(GO) test -count=1 -timeout 24h -run '^TestSimulation$$' -v ./internal/simulate -args -worlds $(N) -seed $(SEED) $(if $(ONLY),-only $(ONLY)) $(if $(FOR),-budget $(FOR)) $(if $(HONEST),-honest)
+	GOMEMLIMIT=1GiB $(GO) test -count=1 -timeout 24h -run '^TestSimulation$$' -v ./internal/simulate -args -worlds $(N) -seed $(SEED) $(if $(ONLY),-only $(ONLY)) $(if $(FOR),-budget $(FOR)) $(if $(HONEST),-honest)
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html
