@@ -75,6 +75,14 @@ slow: ## end every writing command in many places, try every path as a process, 
 crash: ## end every writing command at every one of its system calls (ENDINGS=kill: at each rename, fsync and unlink)
 	KVERIFY_SLOW_TESTS=$(ENDINGS) $(GO) test -count=1 -run '^TestCrash$$' -timeout 6h -v ./cmd/kverify
 
+# One seed, one world: N worlds from SEED on, FOR=2h begins none after two hours, ONLY=0,2 keeps
+# these controls of one seed alone, and HONEST=1 tries worlds that nobody attacks. Nightly, from a machine that is free: make simulate N=100000 SEED=$(date +%Y%m%d)00000
+N    ?= 500
+SEED ?= 1
+.PHONY: simulate
+simulate: ## try N (500) random worlds and attackers from SEED (1) on, and print what was met
+	GOMEMLIMIT=1GiB $(GO) test -count=1 -timeout 24h -run '^TestSimulation$$' -v ./internal/simulate -args -worlds $(N) -seed $(SEED) $(if $(ONLY),-only $(ONLY)) $(if $(FOR),-budget $(FOR)) $(if $(HONEST),-honest)
+
 .PHONY: cover
 cover: ## run all tests and write coverage.html
 	$(GO) test -coverpkg=./pkg/...,./internal/... -coverprofile=coverage.out ./...

@@ -221,7 +221,7 @@ func runWithin(t *testing.T, limit time.Duration, args ...string) (string, int) 
 	var out shared
 	over := make(chan int, 1)
 	go func() {
-		over <- cli.Run(ctx, args, func(name string) string { return env[name] }, &out, &out)
+		over <- cli.Run(ctx, &command.App{Args: args, Getenv: func(name string) string { return env[name] }, Stdout: &out, Stderr: &out})
 	}()
 	interrupt, end := time.After(limit/4), time.After(limit)
 	for {

@@ -51,7 +51,7 @@ var layers = [][]string{
 
 // apart import nothing of ours but themselves: the world is a second opinion,
 // written without the code that it judges.
-var apart = []string{"internal/world", "internal/arch"}
+var apart = []string{"internal/world", "internal/arch", "internal/simulate"}
 
 // homes says which packages, or files, may import what is not ours. What is
 // not in the list may be imported nowhere; the longest prefix decides.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -272,7 +271,7 @@ func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *com
 		return report.Report{}, command.Usagef("--dir %s: %w; name a directory that can be written to", o.dir, command.PlainError(err))
 	}
 	defer root.Close() //nolint:errcheck // only names lead through it
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(command.SoftMemory))
+	defer a.Soften()()
 	results := make([]report.Result, len(targets))
 	space := new(fetch.Space)
 	watched := make([]command.WatchedFile, len(targets))

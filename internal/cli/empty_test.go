@@ -17,7 +17,7 @@ func TestEmptyValueIsUsage(t *testing.T) {
 	run := func(args ...string) (string, int) {
 		var out, conversation bytes.Buffer
 		a := &command.App{Args: args, Getenv: func(string) string { return "" }, Stdout: &out, Stderr: &conversation}
-		code := run(context.Background(), a)
+		code := Run(context.Background(), a)
 		return conversation.String(), code
 	}
 	// The fewest arguments that each line takes.

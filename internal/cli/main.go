@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,7 +33,7 @@ func Main() int {
 	par.Do(
 		func() {
 			defer close(done)
-			code = run(ctx, a)
+			code = Run(ctx, a)
 		},
 		func() {
 			var stop command.Stopped
@@ -53,11 +52,4 @@ func Main() int {
 		},
 	)
 	return code
-}
-
-// Run runs one command line, the program's name not in it, with streams and an environment
-// of the caller's, and returns its exit code. [Main] does so for a process, whose signals
-// end ctx with [command.Stopped] as the cause.
-func Run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	return run(ctx, &command.App{Args: args, Getenv: getenv, Stdout: stdout, Stderr: stderr})
 }

@@ -75,7 +75,7 @@ func TestExitCode(t *testing.T) {
 func TestFault(t *testing.T) {
 	var out, conversation bytes.Buffer
 	a := &command.App{Args: []string{"images", "v1.27.2"}, Getenv: func(string) string { panic("boom\x1b[0m") }, Stdout: &out, Stderr: &conversation}
-	if code := run(context.Background(), a); code != command.ExitUnknown {
+	if code := Run(context.Background(), a); code != command.ExitUnknown {
 		t.Errorf("code %d", code)
 	}
 	if s := conversation.String(); !strings.Contains(s, `boom\x1b[0m`) || !strings.Contains(s, "please report it") || out.Len() > 0 {

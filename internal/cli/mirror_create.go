@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -234,7 +233,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		return err
 	}
 	defer m.Close()
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(command.SoftMemory))
+	defer a.Soften()()
 	var all report.Report
 	listed := 0
 	for _, w := range wishes {

@@ -141,7 +141,7 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s sh
 	}
 	p := push.Options{
 		To: &registry.Client{
-			Fetch: &fetch.Client{Transport: network, Full: command.Full(nil)}, Keychain: a.Keychain(ctx),
+			Fetch: &fetch.Client{Transport: network, Full: a.Full(nil)}, Keychain: a.Keychain(ctx),
 			Endpoints: map[string]string{command.ImageHost: base.String()},
 		},
 		Admit: func(ref registry.Ref) bool { return ref.Host == command.ImageHost && verified(ref) },

@@ -132,7 +132,7 @@ func client(r *command.ReadOnlyRun) (*fetch.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fetch.Client{Transport: transport, Full: command.Full(nil)}, nil
+	return &fetch.Client{Transport: transport, Full: r.App.Full(nil)}, nil
 }
 
 // fromSnapshot answers for a marker that could not be asked for: for want of a

@@ -54,8 +54,10 @@ func rootCommand(a *command.App) *cobra.Command {
 	return c
 }
 
-// run executes the command and turns its end into an exit code.
-func run(ctx context.Context, a *command.App) (code int) {
+// Run executes the command line in a.Args and returns its exit code. It is [Main]
+// without a process: whoever calls brings the arguments, the environment, the streams
+// and, if a.Network is set, what answers in the place of the network.
+func Run(ctx context.Context, a *command.App) (code int) {
 	defer func() {
 		if v := recover(); v != nil {
 			stack := debug.Stack()

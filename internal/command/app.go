@@ -22,14 +22,16 @@ import (
 // App is one run of the program.
 type App struct {
 	Args           []string
+	Beside         uint64 // bytes that the process holds for others than this run, which then do not count
 	Getenv         func(string) string
 	Environ        func() []string // NAME=VALUE each; nil is looked through for no name
 	Stdout, Stderr io.Writer
-	Running        bool     // a command line was understood, so that an error is no longer cobra's
-	Code           int      // that the report has earned, once there is one
-	Remarks        []string // to say when stderr is free; see SayLater
+	Network        http.RoundTripper // in place of connections of its own; nil, as the program has it, opens them
+	Running        bool              // a command line was understood, so that an error is no longer cobra's
+	Code           int               // that the report has earned, once there is one
+	Remarks        []string          // to say when stderr is free; see SayLater
+	judge          string            // names a policy or trusted root that is not built in, until it was said
 	quiet          bool
-	judge          string // names a policy or trusted root that is not built in, until it was said
 	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
 	toCopies func(hosts []string) http.RoundTripper
 	Drained  bool // a server that was told to end has answered everything: no interruption

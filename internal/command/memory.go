@@ -19,7 +19,7 @@ const (
 	// takes its place.
 	maxMemory = 160 << 20
 	// softMemory is the same while files are copied: they pass through and are not held.
-	SoftMemory = 40 << 20
+	softMemory = 40 << 20
 )
 
 // heap is what the process holds.
@@ -32,14 +32,24 @@ func LimitMemory() {
 	}
 }
 
+// Soften makes the garbage collector work harder while files are copied, and returns what
+// ends that. The collector is the process's: a run beside others leaves it alone.
+func (a *App) Soften() (end func()) {
+	if a.Beside > 0 {
+		return func() {}
+	}
+	before := debug.SetMemoryLimit(softMemory)
+	return func() { debug.SetMemoryLimit(before) }
+}
+
 // Full says when no further document may be held beside the report of the subjects
 // that p counts; nil is none.
-func Full(p *verify.Progress) func() bool {
+func (a *App) Full(p *verify.Progress) func() bool {
 	return func() bool {
 		done := 0
 		if p != nil {
 			done, _ = p.Counts()
 		}
-		return heap.Full(uint64(done) * perResult)
+		return heap.Full(uint64(done)*perResult + a.Beside)
 	}
 }

@@ -28,7 +28,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
-	set.Ctx, a.quiet = ctx, set.Quiet
+	set.Ctx, set.network, a.quiet = ctx, a.Network, set.Quiet
 	if set.own, err = set.OwnTLS.read(ctx); err != nil {
 		cancel()
 		return nil, nil, nil, err

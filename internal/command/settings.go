@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ type Settings struct {
 	Ctx       context.Context //nolint:containedctx // of this one run: ends what waits for a file that a flag names
 	Endpoints map[string]*url.URL
 	own       own
-	checks    []string // nil means the policy's
+	network   http.RoundTripper // see App.Network
+	checks    []string          // nil means the policy's
 	require   []string
 	waits     fetch.Waits // for hosts that asked for it
 	Outputs   []Output

@@ -64,7 +64,7 @@ func (a *App) untraced(set *Settings) (http.RoundTripper, error) {
 func (set *Settings) liveOptions(named ...string) fetch.LiveOptions {
 	return fetch.LiveOptions{
 		UserAgent: "kverify/" + ThisBuild().Version, Attempts: set.Retry + 1, Waits: &set.waits,
-		Named: named, Connections: fetch.Options{CAs: set.own.cas, Identity: set.own.identity},
+		Named: named, Network: set.network, Connections: fetch.Options{CAs: set.own.cas, Identity: set.own.identity},
 	}
 }
 

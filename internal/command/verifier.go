@@ -22,7 +22,7 @@ func (a *App) Verifier(set *Settings) (*verify.Verifier, error) {
 	a.judge = foreignJudge(policy, root)
 	a.toCopies = a.networkOfCopies(set)
 	progress := new(verify.Progress)
-	client := &fetch.Client{Transport: transport, Full: Full(progress)}
+	client := &fetch.Client{Transport: transport, Full: a.Full(progress)}
 	images := &registry.Client{Fetch: client, Keychain: a.Keychain(set.Ctx), Endpoints: map[string]string{}}
 	if base := set.Endpoints[ImageHost]; base != nil {
 		images.Endpoints[ImageHost] = base.String()
@@ -84,5 +84,5 @@ func (a *App) also(set *Settings, p *verify.Progress) *verify.Also {
 	if set.Verbose {
 		transport = &fetch.Trace{Next: transport, W: a.Stderr}
 	}
-	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport, Full: Full(p)}}, Name: "the mirror " + set.Mirror}
+	return &verify.Also{Registry: &registry.Client{Fetch: &fetch.Client{Transport: transport, Full: a.Full(p)}}, Name: "the mirror " + set.Mirror}
 }

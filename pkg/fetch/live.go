@@ -29,6 +29,11 @@ type LiveOptions struct {
 	// publishes on.
 	Connections Options
 
+	// Network, if not nil, answers in place of connections, for programs and tests that
+	// bring their own; Connections is then not used. A response is published only if its
+	// TLS state is that of a connection whose certificate was verified.
+	Network http.RoundTripper
+
 	// Ahead has the hosts to connect to before they are asked; nil means
 	// [FollowingHosts], and an empty map none. A host that something stands in for is
 	// not connected to.
@@ -75,6 +80,9 @@ func (l *Live) Connect(ctx context.Context, host string) {
 // networkOf is the bottom of the stack: two of them where a client certificate is for
 // some hosts alone.
 func networkOf(o LiveOptions, named []string) http.RoundTripper {
+	if o.Network != nil {
+		return o.Network
+	}
 	own := o.Connections
 	o.Connections.Identity = nil
 	all := NewTransport(o.Connections)

@@ -49,3 +49,27 @@ func TestLiveAsksStandIns(t *testing.T) {
 		t.Errorf("dialled %q", d.hosts)
 	}
 }
+
+// stub answers in the place of a network.
+type stub struct{ asked []string }
+
+func (s *stub) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.asked = append(s.asked, req.URL.String())
+	return nil, errors.New("no network here")
+}
+
+// TestLiveOverAnotherNetwork holds that a live transport with a network of its caller's
+// keeps its manners over that one, and connects nowhere itself.
+func TestLiveOverAnotherNetwork(t *testing.T) {
+	var d dials
+	var s stub
+	c := &fetch.Client{Transport: fetch.NewLive(fetch.LiveOptions{
+		Attempts: 1, Network: &s, Ahead: map[string][]string{}, Connections: fetch.Options{Dial: d.dial},
+	})}
+	if _, err := c.Get(t.Context(), "https://dl.k8s.io/a", 0); !fetch.Is(err, fetch.Unreachable) {
+		t.Errorf("%v", err)
+	}
+	if !slices.Equal(s.asked, []string{"https://dl.k8s.io/a"}) || len(d.hosts) > 0 {
+		t.Errorf("asked %q, dialled %q", s.asked, d.hosts)
+	}
+}

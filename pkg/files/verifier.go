@@ -5,8 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/claims"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -25,14 +25,14 @@ type Verifier struct {
 	Version release.Version
 
 	session *session.Session
-	once    sync.Once
+	once    par.Once
 	docs    *claims.Documents
 	listing *claims.Listing
 	items   map[string]claims.Entry
 	named   map[string][]string // paths of what can be judged, by last element in lower case
 
 	findAnchor func(context.Context, *claims.Documents) report.Check
-	anchorOnce sync.Once
+	anchorOnce par.Once
 	anchor     report.Check
 }
 

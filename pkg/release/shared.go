@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
@@ -25,7 +26,7 @@ func (s *Shared) document(ctx context.Context, c *fetch.Client, url string, limi
 	s.mu.Lock()
 	f := s.documents[url]
 	if f == nil {
-		f = sync.OnceValues(func() (*fetch.Response, error) { return c.Get(ctx, url, limit) })
+		f = par.OnceValues(func() (*fetch.Response, error) { return c.Get(ctx, url, limit) })
 		if s.documents == nil {
 			s.documents = map[string]func() (*fetch.Response, error){}
 		}
@@ -44,7 +45,7 @@ func (s *Shared) LoadPromotion(ctx context.Context, c *fetch.Client, image strin
 	url := PromotionURL(image)
 	f := s.promotions[url]
 	if f == nil {
-		f = sync.OnceValue(func() Source[*Promotion] { return LoadPromotion(ctx, c, image) })
+		f = par.OnceValue(func() Source[*Promotion] { return LoadPromotion(ctx, c, image) })
 		if s.promotions == nil {
 			s.promotions = map[string]func() Source[*Promotion]{}
 		}

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
+	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -113,7 +113,7 @@ func newRun(j *Judge) *run {
 	if s.policy == nil {
 		s.policy = trust.EmbeddedPolicy()
 	}
-	var once sync.Once
+	var once par.Once
 	var promotion *release.Promotion
 	s.promoted = func(ctx context.Context) *release.Promotion {
 		once.Do(func() { promotion = release.LoadPromotion(ctx, s.verifier.Fetch, promotedWith).Value })

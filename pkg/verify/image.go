@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
@@ -33,7 +32,7 @@ func (r *run) askEarly(ctx context.Context, im *image) (tasks []func()) {
 	}
 	im.early = map[string]func() (*registry.Manifest, error){}
 	for _, arch := range im.expect {
-		ask := sync.OnceValues(func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, r.own(im, arch)) })
+		ask := par.OnceValues(func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, r.own(im, arch)) })
 		im.early[arch] = ask
 		tasks = append(tasks, func() { _ = session.Guard(func() { _, _ = ask() }) }) // who needs the answer sees how it went
 	}
