@@ -48,6 +48,7 @@ type mirrorWriter struct {
 	dir    string
 	images []mirrorImage
 	files  []mirrorFile
+	within []string // digests on the way down: an attacker's index may name itself
 	err    error
 }
 
@@ -164,6 +165,12 @@ func (m *mirrorWriter) name(repo, tag string, manifest Manifest, verdict string)
 }
 
 func (m *mirrorWriter) content(repo string, manifest Manifest, arches []string) {
+	at := repo + "@" + manifest.Digest()
+	if slices.Contains(m.within, at) {
+		return
+	}
+	m.within = append(m.within, at)
+	defer func() { m.within = m.within[:len(m.within)-1] }()
 	m.blob(manifest.Digest(), manifest.Body)
 	if sig, ok := m.w.manifest(repo + ":" + sigTag(manifest.Digest())); ok {
 		m.name(repo, sigTag(manifest.Digest()), sig, "unknown")
