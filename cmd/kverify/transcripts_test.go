@@ -87,6 +87,7 @@ type stage struct {
 	program   string
 	throttled string
 	asked     atomic.Int64 // when the registry was last asked for something, in ns
+	silent    atomic.Int64 // requests that hang
 }
 
 func newStage(t *testing.T) *stage {
@@ -148,7 +149,11 @@ func (s *stage) run(t *testing.T, columns string, args []string, registry, hang 
 		t.Fatal(err)
 	}
 	if hang != "" {
-		for s.asked.Store(time.Now().UnixNano()); time.Since(time.Unix(0, s.asked.Load())) < time.Second; {
+		all := int64(strings.Count(hang, "|") + 1)
+		for s.silent.Load() < all || time.Since(time.Unix(0, s.asked.Load())) < 2*time.Second {
+			if ctx.Err() != nil {
+				t.Fatal("the program did not ask for everything that is to hang")
+			}
 			time.Sleep(50 * time.Millisecond)
 		}
 		_ = cmd.Process.Signal(syscall.SIGINT)
@@ -170,6 +175,8 @@ func (s *stage) registry(t *testing.T, hang string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Store(time.Now().UnixNano())
 		if never.MatchString(r.URL.Path) {
+			s.silent.Add(1)
+			defer s.silent.Add(-1)
 			<-r.Context().Done()
 			return
 		}

@@ -30,7 +30,7 @@ var variables = []variable{
 }
 
 // ofTests are read by the project's own tests, whose programs inherit them.
-var ofTests = []string{"KVERIFY_SLOW_TESTS", "KVERIFY_BENCH", "KVERIFY_PEERS_RELEASES"}
+var ofTests = []string{"KVERIFY_SLOW_TESTS", "KVERIFY_BENCH", "KVERIFY_PEERS_RELEASES", "KVERIFY_DIST_TESTS", "KVERIFY_COSIGN"}
 
 // ofService are the variables that Kubernetes sets in every pod beside a Service whose name
 // begins with kverify (kubernetes.io/docs/concepts/services-networking/service,

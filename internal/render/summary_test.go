@@ -64,7 +64,7 @@ func TestCauses(t *testing.T) {
 		}, "UNKNOWN  v1.27.2: 5 images: there is no signature"},
 		"refuted": {func(_ int, name string) report.Check {
 			return report.Check{Name: report.Binding, Verdict: report.Refuted, Reason: report.Mismatch, Detail: "this is not v1.27.2: the list says that " + name + ":v1.27.2 is sha256:0123456789ab"}
-		}, "REFUTED  v1.27.2: 5 images: this is not v1.27.2: the list says that image-0:v1.27.2 is sha256:0123456789ab"},
+		}, "REFUTED  v1.27.2: 5 images: such as: this is not v1.27.2: the list says that image-0:v1.27.2 is sha256:0123456789ab"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := manyFailing(5, c.check)

@@ -333,9 +333,11 @@ func plainDetail(res report.Result, c report.Check) string {
 	said = unknownCA.ReplaceAllString(said, "signed under $1, which the trusted root does not know")
 	said = noVoucher.ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
 	said = urlBehind.ReplaceAllString(said, "")
-	said = longURL.ReplaceAllStringFunc(said, func(u string) string {
-		return hostOf(u) + "/.../" + path.Base(u)
-	})
+	if c.Reason != report.Untrusted { // there a URL is an identity, of which every letter counts
+		said = longURL.ReplaceAllStringFunc(said, func(u string) string {
+			return hostOf(u) + "/.../" + path.Base(u)
+		})
+	}
 	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:shortDigest] })
 }
 
@@ -376,8 +378,8 @@ func pattern(res report.Result, said string) string {
 		return said
 	}
 	title, _ := place(res)
-	name, _, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
-	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe")} {
+	name, tag, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
+	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe"), tag} {
 		if len(own) > 2 && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
 			said = strings.ReplaceAll(said, own, "*")
 		}

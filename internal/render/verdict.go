@@ -125,6 +125,9 @@ func (x trouble) told(n naming, s report.Scope) string {
 		}
 		return both(who+" "+said, parts)
 	}
+	if x.several {
+		said = "such as: " + said
+	}
 	who := n.who(x.results)
 	if len(items) == 1 && len(s.Subjects) == 1 && strings.HasSuffix("/"+s.Subjects[0], "/"+items[0].name) {
 		who = items[0].parts() // of what was asked for
