@@ -34,6 +34,7 @@ type createOptions struct {
 	signKey                      string
 	all, kubeadm, source         bool
 	allowUnknown, refresh, noRun bool
+	would                        wouldFetch
 }
 
 func mirrorCreateCommand(a *command.App) *cobra.Command {
@@ -225,7 +226,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		return err
 	}
 	m, err := create.New(create.Options{Dir: o.dir, Verifier: v, RegistryURL: set.Endpoints[command.ImageHost], AllowUnknown: o.allowUnknown,
-		Refresh: o.refresh, Attempts: set.Retry + 1, Tool: command.ThisBuild().Tool(), Operator: operator})
+		Refresh: o.refresh, Attempts: set.Retry + 1, Tool: command.ThisBuild().Tool(), Operator: operator, DryRun: o.noRun})
 	if err != nil {
 		return err
 	}
@@ -254,7 +255,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		}
 	}
 	if o.noRun {
-		return nil
+		return o.would.total(a)
 	}
 	m.Sweep()
 	a.Code = command.VerdictExit[all.Verdict()]
@@ -281,7 +282,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 		}
 	}
 	if o.noRun {
-		return plan.Report, create.Committed{}, listItems(a, w, plan)
+		return plan.Report, create.Committed{}, o.would.list(ctx, a, set, m.Verifier.Fetch, w, plan)
 	}
 	if err := plan.Room(); err != nil {
 		return report.Report{}, create.Committed{}, err
@@ -341,24 +342,6 @@ func (o *createOptions) missing(w create.Request, plan *create.Plan) string {
 		}
 	}
 	return ""
-}
-
-// listItems prints what would be brought in.
-func listItems(a *command.App, w create.Request, plan *create.Plan) error {
-	var b strings.Builder
-	for _, it := range plan.Items {
-		size := "?"
-		if it.Size > 0 {
-			size = command.BytesText(it.Size)
-		}
-		fmt.Fprintf(&b, "%s  %s  %s\n", w.Version, size, it.Name)
-	}
-	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
-	if code := command.VerdictExit[plan.Report.Verdict()]; a.Code == command.ExitVerified || code == command.ExitRefuted { // which outweighs an unknown
-		a.Code = code
-	}
-	a.Say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), command.BytesText(plan.Need), command.Count(plan.Files(), "file"))
-	return err
 }
 
 // operator reads the key that signs the mirror's list.

@@ -30,6 +30,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -112,6 +113,28 @@ type Response struct {
 // Get asks for one document of at most limit bytes.
 func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, error) {
 	return c.Do(ctx, Request{URL: url, Limit: limit})
+}
+
+// Length asks how many bytes a document has, without fetching it: what the server
+// announces to a HEAD, -1 if that is nothing. It is a hint. Errors are those of [Client.Do].
+func (c *Client) Length(ctx context.Context, url string) (int64, error) {
+	r := Request{Method: http.MethodHead, URL: url}
+	resp, e, _, err := c.open(ctx, &r)
+	if err != nil {
+		return -1, err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return -1, e.because(statusKind(resp.StatusCode), nil)
+	}
+	if length := resp.Header.Get("Content-Length"); resp.ContentLength <= 0 && length != "" { // of a body that did not come along
+		n, err := strconv.ParseInt(length, 10, 64)
+		if err != nil || n < 0 {
+			return -1, nil //nolint:nilerr // it announces nothing
+		}
+		return n, nil
+	}
+	return resp.ContentLength, nil
 }
 
 // Do sends r, follows at most five redirects, and reads the answer. Any status
