@@ -35,6 +35,7 @@ type createOptions struct {
 	all, kubeadm, source         bool
 	allowUnknown, refresh, noRun bool
 	would                        wouldFetch
+	busy                         bool // something was fetched or written
 }
 
 func mirrorCreateCommand(a *command.App) *cobra.Command {
@@ -82,7 +83,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
 	f.StringVar(&o.archive.file, "archive", "", "then write the mirror into this `FILE`, a tar archive")
 	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
-	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
+	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (kverify mirror keygen)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(command.OwnFlag(c))
 	c.RunE = func(c *cobra.Command, args []string) error { return createMirror(a, c, &flags, &o, args) }
@@ -264,6 +265,9 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 			return err
 		}
 	}
+	if listed == len(wishes) {
+		sayEnd(a, set, o.dir, o.busy, all)
+	}
 	a.SayRemarks(set)
 	return a.Write(all, set)
 }
@@ -300,7 +304,10 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	if err != nil {
 		return r, made, err
 	}
+	idle := made.Listed && !made.Wrote && !slices.ContainsFunc(plan.Items, func(it *create.Item) bool { return !it.There })
+	o.busy = o.busy || !idle
 	switch {
+	case idle: // said once, at the end
 	case made.Listed && r.Verdict() == report.Verified:
 		a.SayLater(fmt.Sprintf("%s: %s and %s are in the mirror %s", w.Version, command.Count(len(plan.Items)-plan.Files(), "blob"), command.Count(plan.Files(), "file"), o.dir))
 	case made.Listed:
@@ -310,12 +317,12 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	default:
 		a.SayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
 	}
-	sayAboutMirror(a, made, w, o)
+	sayAboutMirror(a, made)
 	return r, made, nil
 }
 
 // sayAboutMirror says what the people inside should know.
-func sayAboutMirror(a *command.App, made create.Committed, w create.Request, o *createOptions) {
+func sayAboutMirror(a *command.App, made create.Committed) {
 	if !made.Listed {
 		return
 	}
@@ -325,9 +332,6 @@ func sayAboutMirror(a *command.App, made create.Committed, w create.Request, o *
 	if len(made.Absent) > 0 {
 		a.SayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
 			strings.Join(made.Absent, ", ")))
-	}
-	if len(w.Also) > 0 && o.signKey == "" {
-		a.SayLater("images of no release (pause, etcd, coredns) have no signed SBOM: without network they are verified only if you vouch for the mirror, --sign-key here and --key inside; else they are unknown there")
 	}
 }
 
@@ -351,7 +355,7 @@ func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Ope
 	}
 	text, err := command.ReadFile(ctx, path, command.MaxKeyFile)
 	if err != nil {
-		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, command.PlainError(err))
+		return nil, command.Usagef("--sign-key %s: %w; give a key that kverify mirror keygen wrote", path, command.PlainError(err))
 	}
 	password := []byte(a.Getenv("COSIGN_PASSWORD"))
 	if fd, ok := command.Terminal(a.Stderr); ok && len(password) == 0 {
@@ -363,7 +367,7 @@ func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Ope
 	}
 	o, err := vouch.ReadOperator(text, password)
 	if err != nil {
-		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
+		return nil, command.Usagef("--sign-key %s: %w; give a key that kverify mirror keygen or cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
 	}
 	if command.OutsideOf(dir, dir, "--sign-key", path) != nil && mirrorExists(dir) {
 		return nil, command.Usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)
