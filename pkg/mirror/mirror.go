@@ -194,7 +194,10 @@ type HostError struct {
 }
 
 func (e *HostError) Error() string {
-	return fmt.Sprintf("mirror %s holds nothing of %s", e.Dir, e.Host)
+	if e.Host == layout.HostImages {
+		return fmt.Sprintf("the mirror %s has no images: it was made without them", e.Dir)
+	}
+	return fmt.Sprintf("the mirror %s holds nothing of %s", e.Dir, e.Host)
 }
 
 // A RefusedError says that a mirror holds something that it does not hand out,
