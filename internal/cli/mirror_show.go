@@ -127,6 +127,9 @@ func describeMirror(w io.Writer, o mirror.Overview) error {
 	if o.Created+o.Tool != "" {
 		field(b, "made", strings.TrimSpace(o.Created+" by "+o.Tool)+", by its own word")
 	}
+	if o.Base != "" {
+		field(b, "base", "made with --base: unpack it over the mirror whose MANIFEST.json is "+o.Base)
+	}
 	field(b, "signed", signedText(o.Signed))
 	if o.Missing.Count > 0 {
 		field(b, "missing", fmt.Sprintf("%s of %s, which it names", command.Count(o.Missing.Count, "file"), command.BytesText(o.Missing.Bytes)))

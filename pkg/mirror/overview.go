@@ -22,7 +22,8 @@ type Overview struct {
 	SchemaVersion int    `json:"schemaVersion"` // 1
 	Path          string `json:"path"`
 	Archive       bool   `json:"archive"`
-	Bytes         int64  `json:"bytes"` // of all that lies there
+	Base          string `json:"base,omitempty"` // see [Dir.Base]
+	Bytes         int64  `json:"bytes"`          // of all that lies there
 	Blobs         Amount `json:"blobs"`
 	Files         Amount `json:"files"`
 	Other         Amount `json:"other"`             // lists, what --allow-unknown kept, what interrupted runs left
@@ -97,7 +98,7 @@ const (
 func (d *Dir) Overview() Overview {
 	s := survey{dir: d, sizes: map[oci.Digest]int64{}, budget: maxSurvey, counted: map[oci.Digest]bool{}, lost: map[oci.Digest]bool{}}
 	held := d.Contents()
-	s.out = Overview{SchemaVersion: 1, Path: d.path, Archive: d.packed, Damage: held.Damage}
+	s.out = Overview{SchemaVersion: 1, Path: d.path, Archive: d.packed, Base: d.base, Damage: held.Damage}
 	s.amounts()
 	if m := d.Manifest(); m != nil {
 		s.out.Created, s.out.Tool = m.Created, strings.TrimSpace(m.Tool.Name+" "+m.Tool.Version)
