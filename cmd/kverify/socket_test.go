@@ -55,7 +55,7 @@ func TestNoSocket(t *testing.T) {
 		cmd := exec.Command(strace, args...)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		out, err := cmd.CombinedOutput()
-		if cmd.ProcessState == nil || !strings.Contains(string(out), "verified (trusted root") && !strings.Contains(string(out), "subjects (trusted root") {
+		if cmd.ProcessState == nil || !strings.Contains(string(out), "(trusted root") {
 			if strings.Contains(string(out), "ptrace") {
 				t.Skip("strace may not trace here")
 			}

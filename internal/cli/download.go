@@ -20,10 +20,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// filesAtOnce is how many files travel side by side: enough to hide the round
-// trips of small ones, few enough to share a line and to bound the memory.
-const filesAtOnce = 8
-
 // downloadOptions are what a download was asked for.
 type downloadOptions struct {
 	command.Systems
@@ -148,7 +144,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		switch {
 		case len(targets) == 0: // r says why
 		case o.dryRun:
-			return listTargets(ctx, a, files, o, targets)
+			return listTargets(ctx, a, files, o.dir, measure(ctx, set, v.Fetch, files, targets))
 		default:
 			if r, err = fetchAll(ctx, a, files, set, o, targets); err != nil {
 				return err
@@ -249,14 +245,41 @@ func instead(name string, paths []string) string {
 	return what + strings.Join(list, ", ") + command.DidYouMean(command.Nearest(name, programs))
 }
 
-// listTargets prints what would be fetched, a file a line.
-func listTargets(ctx context.Context, a *command.App, files *verify.Files, o *downloadOptions, targets []verify.Target) error {
+// measured is a file that would be fetched: how large its server says that it is, -1 where it does not.
+type measured struct {
+	verify.Target
+	url  string
+	size int64
+}
+
+func measure(ctx context.Context, set *command.Settings, client *fetch.Client, files *verify.Files, targets []verify.Target) []measured {
+	list, urls := make([]measured, len(targets)), make([]string, len(targets))
+	for i, t := range targets {
+		urls[i] = files.Version.FileURL(t.Path)
+	}
+	for i, n := range lengths(ctx, set, client, urls) {
+		list[i] = measured{targets[i], urls[i], n}
+	}
+	return list
+}
+
+// listTargets prints what would be fetched, a file a line, and how much that is.
+func listTargets(ctx context.Context, a *command.App, files *verify.Files, dir string, targets []measured) error {
 	var b strings.Builder
+	total, unsized := int64(0), 0
 	for _, t := range targets {
-		fmt.Fprintf(&b, "%s -> %s\n", files.Version.FileURL(t.Path), filepath.Join(o.dir, filepath.FromSlash(t.Name)))
+		if t.size < 0 {
+			unsized++
+		}
+		total += max(t.size, 0)
+		fmt.Fprintf(&b, "%s -> %s  %s\n", t.url, filepath.Join(dir, filepath.FromSlash(t.Name)), sized(t.size))
 	}
 	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
-	a.Say("%d files would be fetched, and nothing was; nothing was verified", len(targets))
+	size := command.BytesText(total)
+	if unsized > 0 {
+		size += " and " + command.Count(unsized, "file") + " of unknown size"
+	}
+	a.Say("%s of %s would be fetched, and nothing was; nothing was verified", command.Count(len(targets), "file"), size)
 	a.Code = command.VerdictExit[files.Load(ctx).Verdict]
 	return err
 }

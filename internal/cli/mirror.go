@@ -15,6 +15,9 @@ them, so that a mirror can be verified, served and pushed without any network.`,
 	}
 	// A line each, so that they can be added one by one.
 	c.AddCommand(mirrorCreateCommand(a))
+	c.AddCommand(mirrorKeygenCommand(a))
+	c.AddCommand(mirrorShowCommand(a))
+	c.AddCommand(mirrorVerifyCommand(a))
 	c.AddCommand(mirrorPruneCommand(a))
 	c.AddCommand(mirrorServeCommand(a))
 	c.AddCommand(mirrorPushCommand(a))

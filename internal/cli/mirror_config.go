@@ -18,11 +18,11 @@ func mirrorConfigCommand(a *command.App) *cobra.Command {
 		Long: `Writes the configuration with which nodes find the images of registry.k8s.io in a
 registry inside: one that a mirror was pushed to, or the address of kverify mirror
 serve. It goes to stdout, and its first line says where it belongs. No node that has it
-asks registry.k8s.io any more.
+asks registry.k8s.io any more; k3s needs a flag for that, which its file names.
 
 FORM is containerd (hosts.toml), crio (registries.conf.d, for Podman too), kubeadm
-(ClusterConfiguration) or docker (a script, since Docker has no mirrors but those of
-docker.io). With the mirror DIR, kubeadm's is for the newest release in it, and docker's
+(ClusterConfiguration), k3s (registries.yaml, of RKE2 too), talos (RegistryMirrorConfig)
+or docker (a script, since Docker has no mirrors but those of docker.io). With the mirror DIR, kubeadm's is for the newest release in it, and docker's
 names its images.
 
 A runtime asks for the sandbox image of pods, pause, by a tag of its own, which need not

@@ -33,6 +33,8 @@ type createOptions struct {
 	signKey                      string
 	all, kubeadm, source         bool
 	allowUnknown, refresh, noRun bool
+	would                        wouldFetch
+	busy                         bool // something was fetched or written
 }
 
 func mirrorCreateCommand(a *command.App) *cobra.Command {
@@ -79,7 +81,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
 	f.StringVar(&o.archive.file, "archive", "", "then write the mirror into this `FILE`, a tar archive")
 	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
-	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (cosign generate-key-pair)")
+	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (kverify mirror keygen)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(command.OwnFlag(c))
 	c.ValidArgsFunction = command.CompleteVersions(false, command.NamesOf)
@@ -228,7 +230,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		return err
 	}
 	m, err := create.New(create.Options{Dir: o.dir, Verifier: v, RegistryURL: set.Endpoints[command.ImageHost], AllowUnknown: o.allowUnknown,
-		Refresh: o.refresh, Attempts: set.Retry + 1, Tool: command.ThisBuild().Tool(), Operator: operator})
+		Refresh: o.refresh, Attempts: set.Retry + 1, Tool: command.ThisBuild().Tool(), Operator: operator, DryRun: o.noRun})
 	if err != nil {
 		return err
 	}
@@ -258,7 +260,7 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		}
 	}
 	if o.noRun {
-		return nil
+		return o.would.total(a)
 	}
 	m.Sweep()
 	a.Code = command.VerdictExit[all.Verdict()]
@@ -266,6 +268,9 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 		if err := pack(ctx, a, set, o.dir, o.archive); err != nil {
 			return err
 		}
+	}
+	if listed == len(wishes) {
+		sayEnd(a, set, o.dir, o.busy, all)
 	}
 	a.SayRemarks()
 	return a.Write(all, set)
@@ -295,7 +300,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 		}
 	}
 	if o.noRun {
-		return plan.Report, create.Committed{}, listItems(a, w, plan)
+		return plan.Report, create.Committed{}, o.would.list(ctx, a, set, m.Verifier.Fetch, w, plan)
 	}
 	if err := plan.Room(); err != nil {
 		return report.Report{}, create.Committed{}, err
@@ -320,7 +325,10 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	if err != nil {
 		return r, made, err
 	}
+	idle := made.Listed && !made.Wrote && !slices.ContainsFunc(plan.Items, func(it *create.Item) bool { return !it.There })
+	o.busy = o.busy || !idle
 	switch {
+	case idle: // said once, at the end
 	case made.Listed && r.Verdict() == report.Verified:
 		a.SayLater(fmt.Sprintf("%s: %s and %s are in the mirror %s", w.Version, command.Count(len(plan.Items)-plan.Files(), "blob"), command.Count(plan.Files(), "file"), o.dir))
 	case made.Listed:
@@ -332,12 +340,12 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	default:
 		a.SayLater(fmt.Sprintf("%s: something could not be proved, and nothing of it was listed in %s; run it again, which continues from what is there, or keep what is unknown outside with --allow-unknown", w.Version, o.dir))
 	}
-	sayAboutMirror(a, made, w, o)
+	sayAboutMirror(a, made)
 	return r, made, nil
 }
 
 // sayAboutMirror says what the people inside should know.
-func sayAboutMirror(a *command.App, made create.Committed, w create.Request, o *createOptions) {
+func sayAboutMirror(a *command.App, made create.Committed) {
 	if !made.Listed {
 		return
 	}
@@ -347,9 +355,6 @@ func sayAboutMirror(a *command.App, made create.Committed, w create.Request, o *
 	if len(made.Absent) > 0 {
 		a.SayLater(fmt.Sprintf(`the mirror is sparse: its indexes, whose bytes are signed, name platforms that it has not (%s). "kverify mirror serve" serves it so; a registry must accept an index without some of its platforms: distribution does from version 3 on with validation.manifests.indexes.platforms set to none, others refuse it; see docs/mirror.md`,
 			strings.Join(made.Absent, ", ")))
-	}
-	if len(w.Also) > 0 && o.signKey == "" {
-		a.SayLater("images of no release (pause, etcd, coredns) have no signed SBOM: without network they are verified only if you vouch for the mirror, --sign-key here and --key inside; else they are unknown there")
 	}
 }
 
@@ -366,24 +371,6 @@ func (o *createOptions) missing(w create.Request, plan *create.Plan) string {
 	return ""
 }
 
-// listItems prints what would be brought in.
-func listItems(a *command.App, w create.Request, plan *create.Plan) error {
-	var b strings.Builder
-	for _, it := range plan.Items {
-		size := "?"
-		if it.Size > 0 {
-			size = command.BytesText(it.Size)
-		}
-		fmt.Fprintf(&b, "%s  %s  %s\n", w.Version, size, it.Name)
-	}
-	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
-	if code := command.VerdictExit[plan.Report.Verdict()]; a.Code == command.ExitVerified || code == command.ExitRefuted { // which outweighs an unknown
-		a.Code = code
-	}
-	a.Say("%s: images and documents are %s; %s of blobs would be fetched, and %s, and nothing was", w.Version, plan.Report.Verdict(), command.BytesText(plan.Need), command.Count(plan.Files(), "file"))
-	return err
-}
-
 // operator reads the key that signs the mirror's list.
 func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Operator, error) {
 	if path == "" {
@@ -391,7 +378,7 @@ func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Ope
 	}
 	text, err := command.ReadFile(ctx, path, command.MaxKeyFile)
 	if err != nil {
-		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote", path, command.PlainError(err))
+		return nil, command.Usagef("--sign-key %s: %w; give a key that kverify mirror keygen wrote", path, command.PlainError(err))
 	}
 	password := []byte(a.Getenv("COSIGN_PASSWORD"))
 	if fd, ok := command.Terminal(a.Stderr); ok && len(password) == 0 {
@@ -403,7 +390,7 @@ func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Ope
 	}
 	o, err := vouch.ReadOperator(text, password)
 	if err != nil {
-		return nil, command.Usagef("--sign-key %s: %w; give a key that cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
+		return nil, command.Usagef("--sign-key %s: %w; give a key that kverify mirror keygen or cosign generate-key-pair wrote, and its password in COSIGN_PASSWORD", path, err)
 	}
 	if command.OutsideOf(dir, dir, "--sign-key", path) != nil && mirrorExists(dir) {
 		return nil, command.Usagef("--sign-key %s lies inside the mirror %s, with which it would be carried away; keep it apart", path, dir)

@@ -142,6 +142,13 @@ func (s *Shared) AddAsking(c *cobra.Command, formats ...string) {
 	s.AddTalk(f, "no remarks on stderr", "requests to stderr")
 }
 
+// AddShowing defines those of a command that shows what is on a disk, with formats of its own.
+func (s *Shared) AddShowing(c *cobra.Command, formats ...string) {
+	s.Jobs = DefaultJobs
+	c.Flags().SortFlags = false
+	s.Output.AddOwn(c, formats)
+}
+
 // AddAccept defines the flag of commands whose verdict a known incident may explain.
 func (s *Shared) AddAccept(c *cobra.Command) {
 	c.Flags().StringArrayVar(&s.accept, "accept-incident", nil, "exit with 0 where only this known incident `ID` keeps it from being verified; repeatable")

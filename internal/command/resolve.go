@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
+	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
 )
@@ -19,9 +22,61 @@ func (a *App) Resolve(ctx context.Context, c *fetch.Client, spec string) (releas
 	v, err := release.Resolve(ctx, c, spec)
 	if err == nil {
 		a.SayLater(Meant(spec, v))
+		return v, nil
 	}
-	return v, err
+	return v, inMirror(c.Transport, spec, err)
 }
+
+// inMirror words why a channel leads to no version where everything is read from a mirror, whose
+// markers, if it has any, are as old as it is.
+func inMirror(transport http.RoundTripper, spec string, err error) error {
+	marker, _, notVersion := release.Channel(spec)
+	dir := mirrorOf(transport)
+	if notVersion != nil || marker == "" || dir == nil {
+		return err
+	}
+	var held []string
+	for _, v := range dir.Contents().Versions {
+		held = append(held, v.String())
+	}
+	if len(held) == 0 {
+		return err
+	}
+	slices.Reverse(held)
+	return &channelError{spec, dir.Path(), held, err}
+}
+
+// mirrorOf is the mirror that a run reads from; nil if it reads from the network.
+func mirrorOf(transport http.RoundTripper) *mirror.Dir {
+	switch t := transport.(type) {
+	case *mirror.Dir:
+		return t
+	case *fetch.Trace:
+		return mirrorOf(t.Next)
+	case *fetch.Endpoints:
+		return mirrorOf(t.Next)
+	case *fetch.Split:
+		return mirrorOf(t.Else)
+	}
+	return nil
+}
+
+// channelError says that a mirror does not tell which version a channel is.
+type channelError struct {
+	spec, dir string
+	held      []string // versions, oldest first
+	err       error
+}
+
+func (e *channelError) Error() string {
+	list := e.held
+	if most := 8; len(list) > most {
+		list = list[len(list)-most:]
+	}
+	return fmt.Sprintf("which version %q is, the mirror %s does not tell: it holds %s; name one of them", e.spec, e.dir, strings.Join(list, ", "))
+}
+
+func (e *channelError) Unwrap() error { return e.err }
 
 // Meant says which version a channel turned out to be where that surprises:
 // latest-1.27 is older than stable-1.27 once 1.27 is out.

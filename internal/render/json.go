@@ -73,6 +73,9 @@ func JSON(w io.Writer, r report.Report) error {
 	return to.Flush()
 }
 
+// Data writes what is not a report as indented JSON, with nothing in it that is not printable.
+func Data(w io.Writer, v any) error { return writeJSON(w, v) }
+
 // writeJSON writes a value as every format does that is JSON: indented, and with
 // nothing in it that is not printable.
 func writeJSON(w io.Writer, v any) error {

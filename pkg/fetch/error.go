@@ -63,6 +63,7 @@ type Error struct {
 	URL      string // as asked
 	FinalURL string // the hop that failed
 	StandIn  string // what was asked in its place; empty if nothing was
+	Mirror   string // the mirror that was asked, and no network; empty if none was
 	Kind     Kind
 	Status   int         // of the last answer; 0 if there was none
 	Header   http.Header // of the last answer; nil if there was none
@@ -110,10 +111,18 @@ func (e *Error) what() string {
 	}
 	switch e.Kind {
 	case Unreachable:
+		if e.Mirror != "" && e.Err != nil {
+			return printable(causeText(e.Err))
+		}
 		return "cannot reach " + hostOf(cmp.Or(e.StandIn, e.FinalURL)) + cause
 	case Cancelled:
 		return "given up" + cause
-	case NotFound, Forbidden, Throttled, ServerError, BadStatus:
+	case NotFound:
+		if e.Mirror != "" {
+			return "the mirror " + printable(e.Mirror) + " does not hold it" + cause
+		}
+		return strings.TrimSpace(fmt.Sprintf("status %d %s", e.Status, http.StatusText(e.Status))) + cause
+	case Forbidden, Throttled, ServerError, BadStatus:
 		return strings.TrimSpace(fmt.Sprintf("status %d %s", e.Status, http.StatusText(e.Status))) + cause
 	}
 	return e.Kind.String() + cause

@@ -30,6 +30,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -114,6 +115,28 @@ func (c *Client) Get(ctx context.Context, url string, limit int64) (*Response, e
 	return c.Do(ctx, Request{URL: url, Limit: limit})
 }
 
+// Length asks how many bytes a document has, without fetching it: what the server
+// announces to a HEAD, -1 if that is nothing. It is a hint. Errors are those of [Client.Do].
+func (c *Client) Length(ctx context.Context, url string) (int64, error) {
+	r := Request{Method: http.MethodHead, URL: url}
+	resp, e, _, err := c.open(ctx, &r)
+	if err != nil {
+		return -1, err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return -1, e.because(statusKind(resp.StatusCode), nil)
+	}
+	if length := resp.Header.Get("Content-Length"); resp.ContentLength <= 0 && length != "" { // of a body that did not come along
+		n, err := strconv.ParseInt(length, 10, 64)
+		if err != nil || n < 0 {
+			return -1, nil //nolint:nilerr // it announces nothing
+		}
+		return n, nil
+	}
+	return resp.ContentLength, nil
+}
+
 // Do sends r, follows at most five redirects, and reads the answer. Any status
 // outside 200 to 299, and any doubt about the body, is an [*Error].
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
@@ -175,6 +198,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 		resp, err := c.send(where.watch(ctx), r, u, header)
 		e.FinalURL = u.String()
 		e.Remote, e.StandIn = where.get()
+		e.Mirror = where.mirror()
 		if err != nil {
 			return fail(e.transport(ctx, err))
 		}

@@ -43,6 +43,9 @@ func (e *Error) hint() string {
 
 // cure is by the cause where that can be told, else by the kind.
 func (e *Error) cure() string {
+	if e.Mirror != "" && (e.Kind == NotFound || e.Kind == Unreachable) {
+		return "kverify mirror show " + printable(e.Mirror) + " lists what it holds"
+	}
 	if h := e.tlsHint(); h != "" {
 		return h
 	}

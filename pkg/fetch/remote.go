@@ -14,6 +14,7 @@ type remote struct {
 	mu    sync.Mutex
 	addr  netip.Addr
 	stand string // the URL that was asked in place of the request's
+	from  string // the mirror that answers
 }
 
 type remoteKey struct{}
@@ -25,6 +26,22 @@ func stoodIn(ctx context.Context, url string) {
 		defer r.mu.Unlock()
 		r.stand = url
 	}
+}
+
+// FromMirror notes that the mirror of that name answers a request, and no network; an
+// empty name takes that back. What is wrong is then told of the mirror: see [Error].
+func FromMirror(ctx context.Context, name string) {
+	if r, ok := ctx.Value(remoteKey{}).(*remote); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.from = name
+	}
+}
+
+func (r *remote) mirror() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.from
 }
 
 func (r *remote) watch(ctx context.Context) context.Context {

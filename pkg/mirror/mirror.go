@@ -59,6 +59,7 @@ type Dir struct {
 	file   io.Closer
 	fsys   fs.FS
 	packed bool           // it is an archive
+	base   string         // see Base
 	change *layout.Change // of its lists, that a run was killed in
 
 	hosts    []string                      // directories of files/, and hosts of names
@@ -84,7 +85,7 @@ func Open(dir string) (*Dir, error) {
 			_ = f.Close()
 			return nil, notMirror(dir, fmt.Sprintf("it cannot be read as a tar archive of one (%v)", err))
 		}
-		d.file, d.fsys, d.packed = f, t, true
+		d.file, d.fsys, d.packed, d.base = f, t, true, t.base
 	} else {
 		root, err := fetch.OpenDir(dir)
 		if err != nil {
@@ -168,6 +169,10 @@ func (d *Dir) Repositories() map[string]*layout.Repository { return d.repos }
 // Archived says whether the mirror is a tar archive of one.
 func (d *Dir) Archived() bool { return d.packed }
 
+// Base is the digest ("sha256:<hex>") of the MANIFEST.json of the mirror that this archive
+// says it must be unpacked over, since it leaves out what that has; empty for a whole one.
+func (d *Dir) Base() string { return d.base }
+
 // Unfinished is the change of the lists that a run was killed in; nil if there is none.
 func (d *Dir) Unfinished() *layout.Change { return d.change }
 
@@ -194,7 +199,10 @@ type HostError struct {
 }
 
 func (e *HostError) Error() string {
-	return fmt.Sprintf("mirror %s holds nothing of %s", e.Dir, e.Host)
+	if e.Host == layout.HostImages {
+		return fmt.Sprintf("the mirror %s has no images: it was made without them", e.Dir)
+	}
+	return fmt.Sprintf("the mirror %s holds nothing of %s", e.Dir, e.Host)
 }
 
 // A RefusedError says that a mirror holds something that it does not hand out,

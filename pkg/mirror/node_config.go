@@ -11,7 +11,7 @@ import (
 )
 
 // NodeForms are what [NodeConfig.Config] writes for.
-var NodeForms = []string{"containerd", "crio", "kubeadm", "docker"}
+var NodeForms = []string{"containerd", "crio", "kubeadm", "docker", "k3s", "talos"}
 
 // NodeConfig says how nodes find the images of registry.k8s.io inside: in a registry
 // that a mirror was pushed to, or that serves one.
@@ -49,6 +49,10 @@ func (n NodeConfig) Config(form string) (string, error) {
 		return n.kubeadm(), nil
 	case "docker":
 		return n.docker(), nil
+	case "k3s":
+		return n.k3s(), nil
+	case "talos":
+		return n.talos(), nil
 	}
 	return "", fmt.Errorf("there is no configuration for %q; there are %s", form, strings.Join(NodeForms, ", "))
 }
@@ -200,4 +204,38 @@ func (n NodeConfig) sandboxContainerd() string {
 func (n NodeConfig) sandboxCRIO() string {
 	return n.sandbox("CRI-O", "Which one by\n# default differs between its versions; \"crio config --default | grep pause_image\" says it.",
 		"[crio.image]        # in /etc/crio/crio.conf.d/50-pause.conf\n  pause_image = \"%s\"\n")
+}
+
+// k3s is the registries.yaml of K3s and RKE2: docs.k3s.io/installation/private-registry,
+// docs.rke2.io/install/private_registry.
+func (n NodeConfig) k3s() string {
+	var b strings.Builder
+	b.WriteString("# /etc/rancher/k3s/registries.yaml, of RKE2 /etc/rancher/rke2/registries.yaml; read when it starts.\n" +
+		"# Start it with --disable-default-registry-endpoint: else what the registry has not is asked of\n" +
+		"# registry.k8s.io. K3s and RKE2 bring components of their own, from other registries than this one.\n")
+	fmt.Fprintf(&b, "mirrors:\n  registry.k8s.io:\n    endpoint:\n      - %q\n", n.Registry.Scheme+"://"+n.Registry.Host)
+	if prefix := strings.Trim(n.Registry.Path, "/"); prefix != "" {
+		fmt.Fprintf(&b, "    rewrite:\n      \"^(.*)$\": %q\n", prefix+"/$1")
+	}
+	if n.CA != "" {
+		fmt.Fprintf(&b, "configs:\n  %q:\n    tls:\n      ca_file: %q\n", n.Registry.Host, n.CA)
+	}
+	return b.String()
+}
+
+// talos is a document of Talos Linux: docs.siderolabs.com, RegistryMirrorConfig.
+func (n NodeConfig) talos() string {
+	url, override := n.Registry.Scheme+"://"+n.Registry.Host, ""
+	if n.Registry.Path != "" { // the API's root then stands before the prefix
+		url, override = url+"/v2"+n.Registry.Path, "    overridePath: true\n"
+	}
+	var b strings.Builder
+	b.WriteString("# A document of Talos Linux 1.12 and later: talosctl patch machineconfig --patch @FILE\n" +
+		"# With skipFallback nothing is asked of registry.k8s.io. The kubelet of Talos and its installer come\n" +
+		"# from other registries than this one.\n")
+	if n.CA != "" {
+		fmt.Fprintf(&b, "# The CA at %s goes into a RegistryTLSConfig with the name %s.\n", n.CA, n.Registry.Host)
+	}
+	fmt.Fprintf(&b, "apiVersion: v1alpha1\nkind: RegistryMirrorConfig\nname: registry.k8s.io\nendpoints:\n  - url: %q\n%sskipFallback: true\n", url, override)
+	return b.String()
 }

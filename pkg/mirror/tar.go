@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 const (
@@ -32,6 +33,7 @@ type tarFS struct {
 	data    io.ReaderAt
 	files   map[string]tarEntry
 	folders map[string][]string // children, sorted once they are all there
+	base    string              // what it is laid over, as its first header says; see [Dir.Base]
 }
 
 type tarEntry struct{ offset, size int64 }
@@ -54,6 +56,12 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 		}
 		if n >= maxEntries {
 			return nil, fmt.Errorf("more than %d members: %w", maxEntries, layout.ErrTooLarge)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			if t.base, err = baseOf(h, n); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		name := strings.TrimPrefix(h.Name, "./")
 		folder := h.Typeflag == tar.TypeDir
@@ -100,6 +108,16 @@ func onlyZeros(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// baseOf reads the one global header that an archive may begin with: a comment that names
+// the mirror which it is laid over. Any other record would mean something to tools that unpack it.
+func baseOf(h *tar.Header, at int) (string, error) {
+	digest, ok := strings.CutPrefix(h.PAXRecords["comment"], layout.BaseComment)
+	if at > 0 || len(h.PAXRecords) != 1 || !ok || !oci.Digest(digest).IsSHA256() {
+		return "", errors.New("it has a global header that an archive of a mirror has not")
+	}
+	return digest, nil
 }
 
 func sparse(h *tar.Header) bool {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
 
@@ -20,6 +21,7 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
+	fetch.FromMirror(req.Context(), d.path)
 	a, err := d.Answer(req)
 	if err != nil {
 		return nil, err

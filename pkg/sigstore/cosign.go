@@ -129,3 +129,13 @@ func LoadPrivateKey(key, password []byte) (sign func([]byte) ([]byte, error), pu
 	public, err = signer.PublicKey()
 	return func(message []byte) ([]byte, error) { return signer.SignMessage(bytes.NewReader(message)) }, public, err
 }
+
+// GenerateKeyPair makes a pair of keys as "cosign generate-key-pair" does: ECDSA on P-256, the
+// private key encrypted under the password, both in PEM.
+func GenerateKeyPair(password []byte) (private, public []byte, err error) {
+	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return password, nil })
+	if err != nil {
+		return nil, nil, err
+	}
+	return pair.PrivateBytes, pair.PublicBytes, nil
+}

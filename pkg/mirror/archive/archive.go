@@ -18,6 +18,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
+	"github.com/kverify/kverify/pkg/oci"
 )
 
 // Base is what the other side of a gap has already: another mirror, or only its
@@ -25,6 +26,7 @@ import (
 type Base struct {
 	dir      *mirror.Dir
 	manifest *layout.Listing
+	digest   oci.Digest // of its MANIFEST.json; empty if that cannot be read
 }
 
 // OpenBase opens a mirror, or reads a MANIFEST.json. The error wraps
@@ -35,7 +37,7 @@ func OpenBase(path string) (*Base, error) {
 		body, err := fetch.ReadFile(path, layout.MaxManifestFile)
 		if err == nil {
 			if m, err := layout.ParseManifest(body); err == nil {
-				return &Base{manifest: m}, nil
+				return &Base{manifest: m, digest: oci.DigestOf(body)}, nil
 			}
 		}
 	}
@@ -44,7 +46,11 @@ func OpenBase(path string) (*Base, error) {
 		return nil, err
 	}
 	listing, _ := d.Listing() // one that cannot be read says nothing of what is there
-	return &Base{dir: d, manifest: listing}, nil
+	b := &Base{dir: d, manifest: listing}
+	if text, _, err := d.Vouch(); err == nil && text != nil {
+		b.digest = oci.DigestOf(text)
+	}
+	return b, nil
 }
 
 // Close releases what was opened.
@@ -66,10 +72,11 @@ type member struct {
 type Archive struct {
 	Bytes   int64 // of the file that it makes
 	Members int
-	Left    int // files that the base has
+	Left    int // files that the base has; if there are any, the archive says which mirror that is
 
 	dir     *mirror.Dir
 	members []member
+	base    oci.Digest
 }
 
 // New lists what of the mirror has to go into an archive: everything
@@ -141,6 +148,10 @@ func New(d *mirror.Dir, base *Base) (*Archive, error) {
 	a.Members = len(a.members)
 	const block = 512
 	a.Bytes = 2 * block
+	if base != nil && a.Left > 0 && base.digest != "" {
+		a.base = base.digest
+		a.Bytes += 2 * block // a global header and its one record
+	}
 	for _, m := range a.members {
 		a.Bytes += block + (m.size+block-1)/block*block
 	}
@@ -214,6 +225,12 @@ func (b *Base) holds(d *mirror.Dir) func(name string, w layout.Want) bool {
 // what the lists say ends it with an error. The same mirror makes the same bytes.
 func (a *Archive) WriteTo(ctx context.Context, w io.Writer, t *fetch.Transfer) error {
 	out := tar.NewWriter(w)
+	if a.base != "" {
+		h := &tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": layout.BaseComment + string(a.base)}}
+		if err := out.WriteHeader(h); err != nil {
+			return err
+		}
+	}
 	for _, m := range a.members {
 		body, size, err := layout.OpenChecked(ctx, a.dir.FS(), m.name, m.want)
 		if err != nil {

@@ -26,6 +26,7 @@ type change struct {
 	root  *os.Root
 	texts map[string][]byte // by path; nil removes
 	order []string
+	wrote bool // something was not as it shall be
 }
 
 // put gives a file a content, unless it has that already.
@@ -60,7 +61,7 @@ func (c *change) carryOut() error {
 		}
 		doc.Files = append(doc.Files, layout.ChangedFile{Path: name, Remove: text == nil})
 	}
-	if len(doc.Files) == 0 {
+	if c.wrote = len(doc.Files) > 0; !c.wrote {
 		return nil
 	}
 	if err := c.prepare(doc); err != nil {

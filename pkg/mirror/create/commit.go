@@ -27,6 +27,7 @@ import (
 type Committed struct {
 	Listed   bool // what was wanted is in the lists now
 	Changed  bool // and they are others than before
+	Wrote    bool // a list, a signature or a document was written anew
 	Unsigned bool // a signature of MANIFEST.json was removed, which was of the list before
 	Absent   []string
 }
@@ -324,5 +325,7 @@ func (m *Maker) writeLists(c *change, all *layout.Manifest, before []byte) (made
 	for _, name := range append(order, layout.SumsFile) {
 		c.put(name, files[name])
 	}
-	return made, c.carryOut()
+	err = c.carryOut()
+	made.Wrote = c.wrote
+	return made, err
 }

@@ -48,7 +48,9 @@ type Options struct {
 	Operator *vouch.Operator  // signs MANIFEST.json; nil signs nothing
 	Now      func() time.Time // for MANIFEST.json's date only; nil means time.Now
 
-	idle bool // nothing will be written, and so nothing is completed
+	// DryRun is for who only plans: nothing is written or completed, and the
+	// directory need not be there.
+	DryRun bool
 }
 
 // Maker makes a mirror, or brings one up to date. Several may work on one
@@ -57,7 +59,7 @@ type Options struct {
 // written again under a lock.
 type Maker struct {
 	Options
-	root    *os.Root
+	root    *os.Root // nil in a dry run without a directory
 	run     *os.File // the directory, locked with others for as long as this runs
 	overlay *overlay // nil where nothing was there before
 	outside *verify.Verifier
@@ -84,6 +86,9 @@ func New(o Options) (*Maker, error) {
 		o.Now = time.Now
 	}
 	m := &Maker{Options: o, outside: o.Verifier, space: new(fetch.Space)}
+	if _, err := os.Stat(o.Dir); o.DryRun && errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
 	if err := os.MkdirAll(o.Dir, 0o777); err != nil {
 		return nil, fmt.Errorf("%s: %w: it cannot be made (%w)", o.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 	}
@@ -103,6 +108,9 @@ func (m *Maker) begin() error {
 		return err
 	}
 	for _, dir := range []string{"files", "oci/blobs/sha256"} {
+		if m.DryRun {
+			break
+		}
 		if err := m.root.MkdirAll(dir, 0o777); err != nil {
 			return fmt.Errorf("%s: %w: it cannot be written to (%w)", m.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 		}
@@ -116,7 +124,7 @@ func (m *Maker) begin() error {
 			return &BusyError{m.Dir, "pruned"}
 		}
 	}
-	if !m.idle {
+	if !m.DryRun {
 		unlock, err := m.lockLists()
 		if err != nil {
 			return err
@@ -124,6 +132,9 @@ func (m *Maker) begin() error {
 		unlock()
 	}
 	dir, err := mirror.Open(m.Dir)
+	if m.DryRun && errors.Is(err, mirror.ErrNotMirror) {
+		return nil // an empty directory, which would become one
+	}
 	if err != nil {
 		return err
 	}
@@ -168,7 +179,9 @@ func (m *Maker) Close() {
 	if m.overlay != nil {
 		_ = m.overlay.dir.Close()
 	}
-	_ = m.root.Close()
+	if m.root != nil {
+		_ = m.root.Close()
+	}
 }
 
 // Sweep removes what interrupted runs have left, unless another run is at work.
@@ -259,6 +272,15 @@ func (m *Maker) fetchBlob(ctx context.Context, p *content, t *fetch.Transfer) (s
 		}
 		return "saved", part.Commit(0o644)
 	}
+}
+
+// holds says whether a file of that size stands in the mirror.
+func (m *Maker) holds(name string, size int64) bool {
+	if m.root == nil {
+		return false
+	}
+	info, err := m.root.Lstat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
 }
 
 // has says whether a blob is there already, whole and right, and nobody else's.

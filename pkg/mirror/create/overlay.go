@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -50,6 +51,7 @@ func (k *overlay) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := k.dir.RoundTrip(asked)
 	if err != nil {
+		fetch.FromMirror(req.Context(), "")
 		return k.next.RoundTrip(again) // not there, or damaged: it is asked for anew
 	}
 	if resp.StatusCode == http.StatusOK && (req.Body == nil || answered(resp, query)) {
@@ -58,6 +60,7 @@ func (k *overlay) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	_ = resp.Body.Close()
+	fetch.FromMirror(req.Context(), "")
 	return k.next.RoundTrip(again)
 }
 

@@ -58,7 +58,10 @@ type Plan struct {
 // Item is one blob or file on its way into a mirror.
 type Item struct {
 	Name     string // as a person knows it
+	Path     string // in the mirror
+	URL      string // of a file, outside; empty for a blob
 	Size     int64  // 0 while it is not known
+	There    bool   // something of its size stands in the mirror already, which is hashed before it counts
 	Transfer fetch.Transfer
 
 	do   func(ctx context.Context) (said string)
@@ -170,7 +173,7 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest oci.Digest, 
 	if m.Digest != digest {
 		return nil, &registry.DigestError{Subject: ref.String(), Want: string(digest), Got: string(m.Digest), Claim: "what was verified"}
 	}
-	pieces[digest] = &content{digest: digest, mediaType: m.MediaType, size: int64(len(m.Body)), body: m.Body}
+	pieces[digest] = &content{digest: digest, mediaType: m.MediaType, size: int64(len(m.Body)), host: ref.Host, repo: ref.Repository, body: m.Body}
 	if m.IsIndex() {
 		index, err := m.Index()
 		if err != nil {
@@ -229,10 +232,8 @@ func (p *Plan) wanted(platform *registry.Platform) bool {
 }
 
 func (p *Plan) blobItem(b *content) {
-	it := &Item{Name: b.repo + "@" + b.digest.Short(), Size: b.size}
-	if b.body != nil {
-		it.Name = b.digest.Short()
-	}
+	name := layout.BlobPath(b.digest)
+	it := &Item{Name: b.repo + "@" + b.digest.Short(), Path: name, Size: b.size, There: p.maker.holds(name, b.size)}
 	at := len(p.errs)
 	p.errs = append(p.errs, nil)
 	it.do = func(ctx context.Context) string {
@@ -243,7 +244,7 @@ func (p *Plan) blobItem(b *content) {
 		return said
 	}
 	it.skip = func() { p.errs[at] = context.Canceled }
-	if info, err := p.maker.root.Lstat(layout.BlobPath(b.digest)); err != nil || info.Size() != b.size {
+	if !it.There {
 		p.Need += b.size
 	}
 	p.Items = append(p.Items, it)
@@ -268,7 +269,10 @@ func (p *Plan) fileItems(ctx context.Context) {
 		if p.maker.AllowUnknown {
 			t.Outside = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.request.Version.FileURL(name), "https://"))
 		}
-		it := &Item{Name: name}
+		it := &Item{Name: name, Path: t.Name, URL: p.request.Version.FileURL(name)}
+		if w, listed := p.maker.listed[it.URL]; listed && p.maker.holds(t.Name, w.Size) {
+			it.Size, it.There = w.Size, true
+		}
 		t.Progress = &it.Transfer
 		it.do = func(ctx context.Context) string {
 			p.results[i] = files.Download(ctx, p.maker.root, t)

@@ -60,7 +60,7 @@ func Prune(o PruneOptions) (*Pruned, error) {
 	if dir.Archived() || dir.Manifest() == nil {
 		return nil, fmt.Errorf("%s: %w that can be pruned: it is not a directory with a MANIFEST.json", o.Dir, mirror.ErrNotMirror)
 	}
-	m, err := New(Options{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, idle: o.DryRun})
+	m, err := New(Options{Dir: o.Dir, Verifier: new(verify.Verifier), Refresh: true, Operator: o.Operator, Now: o.Now, DryRun: o.DryRun})
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,10 @@ const (
 	IndexFile     = "oci/index.json"
 	UnknownFolder = "unknown"
 
+	// BaseComment begins the comment (POSIX pax, a global header) of an archive that leaves
+	// out what another mirror has; the digest of that one's MANIFEST.json follows.
+	BaseComment = "kverify: to be unpacked over the mirror with MANIFEST.json "
+
 	LayoutText = `{"imageLayoutVersion":"1.0.0"}` + "\n"
 )
 

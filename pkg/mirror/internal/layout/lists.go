@@ -40,6 +40,27 @@ type Descriptor struct {
 	Size        int64             `json:"size"`
 	URLs        []string          `json:"urls"`
 	Annotations map[string]string `json:"annotations"`
+	Platform    *Platform         `json:"platform"`
+}
+
+// Platform is what an index says that a manifest is for.
+type Platform struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Variant      string `json:"variant"`
+}
+
+// String gives OS/ARCH[/VARIANT]; of none, and of "unknown/unknown", under which what is
+// no platform goes along, it is empty.
+func (p *Platform) String() string {
+	if p == nil || p.OS == "unknown" && p.Architecture == "unknown" {
+		return ""
+	}
+	s := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		s += "/" + p.Variant
+	}
+	return s
 }
 
 // Check returns what is wrong with a descriptor that comes from a file.
