@@ -77,18 +77,20 @@ func (o *wouldFetch) count(it *create.Item) {
 	o.fileBytes += size
 }
 
-// total says how much it is.
+// total says how much it is, and how much is there already.
 func (o *wouldFetch) total(a *command.App) error {
-	var more []string
+	text := "total  nothing to fetch"
+	if o.blobs+o.files > 0 {
+		text = fmt.Sprintf("total  %s: %s of %s, %s of %s", command.BytesText(o.blobBytes+o.fileBytes),
+			command.Count(o.blobs, "blob"), command.BytesText(o.blobBytes), command.Count(o.files, "file"), command.BytesText(o.fileBytes))
+	}
 	if o.unsized > 0 {
-		more = append(more, fmt.Sprintf("and %s of unknown size", command.Count(o.unsized, "file")))
+		text += fmt.Sprintf("\n       and %s of unknown size", command.Count(o.unsized, "file"))
 	}
 	if o.there > 0 {
-		more = append(more, fmt.Sprintf("%s (%s) are there already", command.BytesText(o.thereBytes), command.Count(o.there, "file")))
+		text += fmt.Sprintf("\nthere  %s in %s", command.BytesText(o.thereBytes), command.Count(o.there, "file"))
 	}
-	text := fmt.Sprintf("total  %s: %s of %s, %s of %s", command.BytesText(o.blobBytes+o.fileBytes),
-		command.Count(o.blobs, "blob"), command.BytesText(o.blobBytes), command.Count(o.files, "file"), command.BytesText(o.fileBytes))
-	_, err := fmt.Fprintln(a.Stdout, strings.Join(append([]string{text}, more...), "; "))
+	_, err := fmt.Fprintln(a.Stdout, text)
 	verified := "images and documents are verified; "
 	if o.notVerified {
 		verified = ""
