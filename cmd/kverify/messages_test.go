@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -143,4 +144,46 @@ func anchors(page string) (list []string) {
 		list = append(list, "#"+strings.ReplaceAll(name, " ", "-"))
 	}
 	return list
+}
+
+// TestInlineCommands asks for the help of each command that a sentence of the pages names,
+// and finds the flags that stand with it there.
+func TestInlineCommands(t *testing.T) {
+	inline := regexp.MustCompile("`kverify ([a-z][^`\n]*)`")
+	flag := regexp.MustCompile(`--[a-z][a-z-]*`)
+	helps := map[string]string{}
+	found := 0
+	for _, page := range pages(t) {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range inline.FindAllStringSubmatch(string(b), -1) {
+			found++
+			args := strings.Fields(m[1])[:1]
+			if w := strings.Fields(m[1]); len(w) > 1 && slices.Contains([]string{"help", "mirror", "trust", "policy", "sbom", "completion"}, w[0]) && strings.ToLower(w[1]) == w[1] {
+				args = strings.Split(strings.Join(w[:2], " "), "|")[:1] // create|push
+				args = strings.Fields(args[0])
+			}
+			name := strings.Join(args, " ")
+			if _, ok := helps[name]; !ok {
+				if args[0] != "help" {
+					args = append(args, "--help")
+				}
+				out, err := exec.Command("kverify", args...).CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %s: %v\n%s", page, m[0], err, out)
+				}
+				helps[name] = string(out)
+			}
+			for _, f := range flag.FindAllString(m[1], -1) {
+				if !regexp.MustCompile(f + `\b`).MatchString(helps[name]) {
+					t.Errorf("%s: %s: there is no %s", page, m[0], f)
+				}
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d commands were found", found)
+	}
 }
