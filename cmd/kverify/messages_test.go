@@ -174,6 +174,9 @@ func TestInlineCommands(t *testing.T) {
 				if err != nil {
 					t.Errorf("%s: %s: %v\n%s", page, m[0], err, out)
 				}
+				if args[0] != "help" && !strings.Contains(string(out), "kverify "+name+" ") {
+					t.Errorf("%s: %s: there is no such command", page, m[0])
+				}
 				helps[name] = string(out)
 			}
 			for _, f := range flag.FindAllString(m[1], -1) {
