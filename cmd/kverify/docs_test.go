@@ -58,7 +58,9 @@ type printed struct {
 }
 
 var (
-	assignment = regexp.MustCompile(`^[A-Z_]+=\S+$`)
+	assignment = regexp.MustCompile(`^(export +)?[A-Z_]+=\S+( +#.*)?$`)
+	// what a reader does with files in between
+	between = regexp.MustCompile(`^(cp|mkdir|mv|tar) `)
 	// a kverify that a shell would start: first, after variables, or behind a pipe
 	started = regexp.MustCompile(`^([A-Z_]+=\S+ +)*kverify(-image-verifier)? |\| *kverify `)
 )
@@ -93,11 +95,12 @@ func commands(page string) (list []printed) {
 		line := whole
 		whole = ""
 		if assignment.MatchString(line) {
+			line, _, _ = strings.Cut(line, " #")
 			before += line + "; "
 			continue
 		}
 		line, prompt := strings.CutPrefix(line, "$ ")
-		if !started.MatchString(line) {
+		if !started.MatchString(line) && (!fenced || !between.MatchString(line)) {
 			continue
 		}
 		c := printed{line: line, before: before}
@@ -149,7 +152,7 @@ func internet(t *testing.T) (*world.World, []string) {
 
 // newReader has what the pages take for granted: DIR, a mirror; images.tar, layout and
 // lists of what was pulled; a pair of keys; tools that print what they print.
-func newReader(t *testing.T, page string, w *world.World, env []string) *reader {
+func newReader(t *testing.T, text string, w *world.World, env []string) *reader {
 	t.Helper()
 	registry := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(registry.Close)
@@ -177,8 +180,11 @@ func newReader(t *testing.T, page string, w *world.World, env []string) *reader 
 	r.pulled(w)
 	// What other readers and other machines have made before.
 	before := "cp DIR/MANIFEST.json . && kverify mirror push DIR " + inside + "/k8s -q"
-	if page == "docs/mirror.md" {
+	if strings.Contains(text, "mirror.tar") && !strings.Contains(text, "--archive mirror.tar") {
 		before += " && kverify mirror create v1.27.2 --all -d .other --archive mirror.tar --sign-key cosign.key -q"
+	}
+	if strings.Contains(text, "kverify mirror keygen") {
+		before += " && rm cosign.key cosign.pub"
 	}
 	if code, out := r.follow(printed{line: before}); code != 0 {
 		t.Fatal(out)
@@ -318,7 +324,7 @@ func TestDocs(t *testing.T) {
 		if ran += len(todo); len(todo) > 0 {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				newReader(t, name, w, env).followAll(todo, codes)
+				newReader(t, string(text), w, env).followAll(todo, codes)
 			})
 		}
 	}
