@@ -28,7 +28,7 @@ import (
 const sample = "../../testdata/sample"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kverify": main, "linescan": lineScan, "largesbom": largeSBOM, "peak": peak})
+	testscript.Main(m, map[string]func(){"kverify": main, "kverify-image-verifier": main, "linescan": lineScan, "largesbom": largeSBOM, "peak": peak})
 }
 
 // TestScripts runs testdata/*.txtar, the behaviour of the command line, on the
