@@ -33,7 +33,6 @@ type exception struct {
 const cannot = -1
 
 var exceptions = []exception{
-	{"docs/mirror.md", "kverify verify ./mirror      ", 3, "pause, etcd and coredns are unknown inside without the operator's key, as the page says"},
 	{"docs/pulled.md", "kverify verify ./kubelet_1.30.1", cannot, "needs packages, which the tests of pkg/sight/packages make"},
 	{"docs/scale.md", "kverify images v1.24..v1.27 -q", 3, "the world has few releases of these"},
 	{"docs/scale.md", "kverify images --all-supported", 3, "the world has none that is supported today"},
