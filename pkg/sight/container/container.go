@@ -35,8 +35,8 @@ const (
 type Container struct {
 	// Kind says what it is, in words: "an OCI layout", "an archive of docker's form".
 	Kind string
-	// Referrers counts what its lists name beside images: manifests with a subject that
-	// no platform selects.
+	// Referrers counts what its lists name beside images: manifests with a subject, and
+	// what cosign's tags name, that no platform selects.
 	Referrers int
 
 	path   string

@@ -352,6 +352,52 @@ func TestReferrers(t *testing.T) {
 	}
 }
 
+// What a layout names by cosign's tags is no image, unless something could run it.
+func TestSignatureTags(t *testing.T) {
+	i := newImage("kube-proxy", "amd64")
+	sum := strings.TrimPrefix(string(oci.DigestOf(i.manifest)), "sha256:")
+	payload := []byte(`{"critical":{}}`)
+	signature := func(config []byte, mediaType string) []byte {
+		return asJSON(fields{"schemaVersion": 2, "mediaType": ociManifest, "config": descriptor(ociConfig, config), "layers": []fields{descriptor(mediaType, payload)}})
+	}
+	const simple = "application/vnd.dev.cosign.simplesigning.v1+json"
+	dead, alive := []byte(`{"architecture":"","created":"0001-01-01T00:00:00Z","os":"","rootfs":{"type":"layers","diff_ids":[]}}`), []byte(`{"architecture":"amd64","os":"linux"}`)
+	sig, evil, files := signature(dead, simple), signature(alive, simple), signature(dead, "application/vnd.oci.image.layer.v1.tar+gzip")
+	referrer := asJSON(fields{"schemaVersion": 2, "mediaType": ociManifest, "config": descriptor(ociConfig, dead), "layers": []fields{}, "subject": descriptor(dockerManifest, i.manifest)})
+	referrers := index(ociIndex, descriptor(ociManifest, referrer))
+	at := "registry.k8s.io/kube-proxy-amd64:sha256-" + sum
+	box := func(list ...fields) *container.Container {
+		s := layout(append([]fields{descriptor(dockerManifest, i.manifest, named(proxyRef, ""))}, list...)...)
+		for _, b := range [][]byte{sig, evil, files, referrer, referrers, dead, alive, payload} {
+			s.blob(b)
+		}
+		s.original(i)
+		return open(t, s.folder(t))
+	}
+	for name, d := range map[string]fields{
+		"by its whole name": descriptor(ociManifest, sig, named(at+".sig", "")),
+		"by its tag":        descriptor(ociManifest, sig, named("", "sha256-"+sum+".att")),
+		"the referrers":     descriptor(ociIndex, referrers, named("", "sha256-"+sum)),
+	} {
+		if c := box(d); len(c.Copies()) != 1 || c.Referrers != 1 {
+			t.Errorf("%s: %d copies, %d referrers", name, len(c.Copies()), c.Referrers)
+		}
+	}
+	for name, d := range map[string]fields{
+		"with a platform in its config":   descriptor(ociManifest, evil, named(at+".sig", "")),
+		"with a platform in the list":     descriptor(ociManifest, sig, named(at+".sig", ""), platform("amd64")),
+		"also by the name of an image":    descriptor(ociManifest, sig, named(proxyRef, "sha256-"+sum+".sig")),
+		"an image":                        descriptor(dockerManifest, i.manifest, named(at+".sig", "")),
+		"a name that only looks like one": descriptor(ociManifest, sig, named("", "sha256-"+sum[1:]+".sig")),
+		"with a layer of files":           descriptor(ociManifest, files, named(at+".sig", "")),
+		"that is not there":               descriptor(ociManifest, []byte("{}"), named(at+".sig", "")),
+	} {
+		if c := box(d); len(c.Copies()) != 2 || c.Referrers != 0 {
+			t.Errorf("%s: %d copies, %d referrers", name, len(c.Copies()), c.Referrers)
+		}
+	}
+}
+
 func merged(a, b fields) fields {
 	for k, v := range b {
 		a[k] = v

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
@@ -90,11 +93,32 @@ func (t *tree) add(ctx context.Context, list string, d registry.Descriptor, name
 	if err != nil {
 		return err
 	}
-	if g.referrer && len(names) == 0 {
+	if g.referrer && len(names) == 0 || isBeside(g.node, names) {
 		t.c.Referrers++
 		return nil
 	}
 	return t.c.add(list, names, g.node.Blob.Entry, g.node, g.weight)
+}
+
+// besideTag is how a tag names what belongs to a digest: cosign's signatures, attestations
+// and SBOMs (sigstore/cosign, specs/SIGNATURE_SPEC.md, "Tag-based discovery"), and the
+// list of referrers (opencontainers/distribution-spec, "Referrers Tag Schema").
+var besideTag = regexp.MustCompile(`(?:^|:)sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?$`)
+
+// isBeside says whether what a list names is no image but what belongs to one, as in a
+// layout that was copied with its signatures: each of its names is such a tag, and no
+// runtime could run it, since neither the list nor its config names a platform, and none
+// of its layers is one of files.
+func isBeside(n sight.Node, names []string) bool {
+	if len(names) == 0 || n.Err != nil || n.Blob.Absent() || n.Platform != "" || len(n.Children) > 0 || runs(n.ConfigBytes) {
+		return false
+	}
+	for _, b := range n.Layers {
+		if _, files := layer.PackingOf(b.MediaType); files {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return !besideTag.MatchString(name) })
 }
 
 // node reads what a descriptor points at. The error is one of the whole container:
