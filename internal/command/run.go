@@ -14,7 +14,7 @@ import (
 )
 
 // Begin reads the flags and the environment of a command, and starts its
-// deadline; the caller cancels.
+// deadline; the caller cancels, which also closes the mirror that was opened.
 func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cancel context.CancelFunc, set *Settings, err error) {
 	a.Running = true
 	if err := a.FromEnvironment(c); err != nil {
@@ -27,6 +27,13 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 		ctx, cancel = context.WithTimeout(c.Context(), set.Timeout)
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
+	}
+	stop := cancel
+	cancel = func() {
+		stop()
+		if set.dir != nil {
+			_ = set.dir.Close() // it was only read
+		}
 	}
 	set.Ctx, set.network, a.quiet = ctx, a.Network, set.Quiet
 	if set.own, err = set.OwnTLS.read(ctx); err != nil {

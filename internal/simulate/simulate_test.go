@@ -316,7 +316,7 @@ func (c *tally) print(t *testing.T, took time.Duration) {
 	for i := range expect.Table {
 		k := expect.Table[i].Key
 		t.Logf("  %7d  row %d: %s, %s, %s, %s", c.rows[i], i+1, k.Era, k.Subject, k.Source, k.Fault)
-		if c.rows[i] == 0 && c.worlds >= 2000 {
+		if c.rows[i] == 0 && c.worlds >= 10_000 {
 			t.Errorf("no world of %d met row %d: a gap", c.worlds, i+1)
 		}
 	}
