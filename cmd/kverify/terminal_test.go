@@ -111,7 +111,7 @@ func (s *screen) neverBack(t *testing.T) {
 			now["all files"], _ = strconv.ParseFloat(m[2], 64)
 			f = f[strings.Index(f, "files")+len("files"):]
 		}
-		if m := bytesOf.FindStringSubmatch(f); m != nil && m[2]+m[4] != "" && !strings.Contains(m[0], "/s") {
+		if m := bytesOf.FindStringSubmatch(f); len(m) > 4 && m[2]+m[4] != "" && !strings.Contains(m[0], "/s") {
 			unit := map[string]float64{"kB": 1e3, "MB": 1e6, "GB": 1e9}
 			done, _ := strconv.ParseFloat(m[1], 64)
 			total, _ := strconv.ParseFloat(m[3], 64)

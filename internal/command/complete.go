@@ -12,13 +12,13 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// completion is what cobra asks for the words that may stand next.
-type completion = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
+// Completion is what cobra asks for the words that may stand next.
+type Completion = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
 
 // CompleteVersions completes the first argument with versions and channels that are known
 // without asking anybody, and later ones with others; files says that a path may stand
 // in the first place.
-func CompleteVersions(files bool, others func(given []string) []string) completion {
+func CompleteVersions(files bool, others func(given []string) []string) Completion {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveNoFileComp
 		if files {
@@ -35,7 +35,7 @@ func CompleteVersions(files bool, others func(given []string) []string) completi
 }
 
 // CompleteList completes the last word of a list that commas separate.
-func CompleteList(values []string) completion {
+func CompleteList(values []string) Completion {
 	return func(_ *cobra.Command, _ []string, typed string) (list []string, _ cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndexByte(typed, ',')+1]
 		given := strings.Split(before, ",")

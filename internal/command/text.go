@@ -51,7 +51,7 @@ func WithExamples(lines ...string) string {
 		commands[i], texts[i], _ = strings.Cut(l, remark)
 	}
 	above := map[int]bool{}
-	width := 0
+	var width int
 	for {
 		longest, room := -1, true
 		width = 0

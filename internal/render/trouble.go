@@ -113,7 +113,7 @@ const interruptedKey = "interrupted"
 // for the same.
 func troubleOf(r report.Report, res report.Result, told map[string]string) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
-	if m := asFor.FindStringSubmatch(x.check.Detail); m != nil && told[m[1]] != "" {
+	if m := asFor.FindStringSubmatch(x.check.Detail); len(m) > 1 && told[m[1]] != "" {
 		x.check.Detail = told[m[1]]
 	}
 	told[res.Subject] = x.check.Detail

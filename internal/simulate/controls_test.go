@@ -161,7 +161,7 @@ var stored = []control{
 	{"a statement by somebody", 2, func(s *scene, r *rand.Rand) {
 		ref := s.image + ":" + s.tag
 		kind := pick(r, []string{world.PredicatePromotion, world.PredicateSummary, world.PredicateProvenance})
-		var predicate any = world.PromotionRecord("registry.k8s.io/"+ref, s.w.Digest(ref))
+		predicate := world.PromotionRecord("registry.k8s.io/"+ref, s.w.Digest(ref))
 		if kind == world.PredicateSummary {
 			predicate = world.Summary(world.SummaryVerifier, pick(r, []string{"PASSED", "FAILED"}), "registry.k8s.io/"+ref, "SLSA_BUILD_LEVEL_3")
 		}

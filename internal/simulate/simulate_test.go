@@ -170,7 +170,7 @@ func (c *tally) add(p plan, r *run) {
 // how few of its controls, and the command that repeats it.
 func TestSimulation(t *testing.T) {
 	base := t.TempDir()
-	if memory, err := os.MkdirTemp("/dev/shm", "kverify-simulate-"); err == nil { // what is synced there costs nothing
+	if memory, err := os.MkdirTemp("/dev/shm", "kverify-simulate-"); err == nil { //nolint:usetesting // what is synced there costs nothing
 		base = memory
 		t.Cleanup(func() { _ = os.RemoveAll(memory) })
 	}

@@ -113,12 +113,7 @@ func (r *run) isOf(ref, platform, digest string) bool {
 	if digest != "" && r.truth.Image(ref, platform) == digest {
 		return true
 	}
-	for _, d := range r.forms(ref, platform) {
-		if d == digest {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.forms(ref, platform), digest)
 }
 
 // forms are the digests that stand for an image in copies: of its configs, and of what
@@ -208,7 +203,10 @@ func (r *run) isWhole(o outcome) {
 // file: url gives what a path stands for, empty if nothing.
 func (r *run) keeps(dir string, url func(path string) string) {
 	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil {
+			return err // there is no such directory
+		}
+		if d.IsDir() {
 			return nil
 		}
 		rel, _ := filepath.Rel(dir, path)

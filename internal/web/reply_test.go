@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -153,8 +152,8 @@ func TestMatrix(t *testing.T) {
 	p, _ := judged(t)
 	linux := func(r *http.Request) { r.Header.Set("User-Agent", "(X11; Linux x86_64)") }
 	_, body := get(t, p, "/", linux)
-	table := body[strings.Index(body, `<table class="matrix">`):]
-	table = table[:strings.Index(table, "</table>")]
+	_, table, _ := strings.Cut(body, `<table class="matrix">`)
+	table, _, _ = strings.Cut(table, "</table>")
 	for _, want := range []string{
 		`colspan="2" class="os">Linux`, `colspan="1" class="os">Windows`,
 		`aria-label="kubectl linux/amd64 47.0 MB verified"`, `href="/dl.k8s.io/release/v1.27.2/bin/linux/arm64/kubectl" download`, "kubernetes-client", "withheld",
@@ -252,7 +251,7 @@ func FuzzRequest(f *testing.F) {
 			}
 			body = string(text)
 		}
-		if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && bytes.Count([]byte(body), []byte("<script")) > 1 {
+		if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && strings.Count(body, "<script") > 1 {
 			t.Errorf("a script more than one:\n%s", body)
 		}
 	})

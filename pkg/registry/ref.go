@@ -38,9 +38,6 @@ func (r Ref) At(d oci.Digest) Ref {
 	return Ref{Host: r.Host, Repository: r.Repository, Digest: d}
 }
 
-// repository gives HOST/REPOSITORY.
-func (r Ref) repository() string { return r.Host + "/" + r.Repository }
-
 // identifier is what a registry is asked for.
 func (r Ref) identifier() string {
 	if r.Digest != "" {

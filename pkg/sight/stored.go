@@ -81,7 +81,7 @@ func (e *stored) emit(f *found, at report.Place) error {
 		also = []oci.Digest{id.digest}
 	}
 	var seen []oci.Digest
-	for _, d := range append(slices.Clone(e.digests), string(e.digest)) {
+	for _, d := range append(slices.Clone(e.digests), e.digest) {
 		if none(d) {
 			continue
 		}

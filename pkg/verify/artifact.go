@@ -58,11 +58,11 @@ func (v *Verifier) Artifact(ctx context.Context, a Artifact) (report.Report, err
 	}
 	var want sigstore.Digest
 	if a.Digest != "" {
-		if want, err = sigstore.ParseDigest(string(a.Digest)); err != nil {
+		if want, err = sigstore.ParseDigest(a.Digest); err != nil {
 			return report.Report{}, session.Usagef("%v", err)
 		}
 	}
-	res := report.Result{Subject: a.Name, Kind: report.KindArtifact, Digest: string(a.Digest)}
+	res := report.Result{Subject: a.Name, Kind: report.KindArtifact, Digest: a.Digest}
 	r.progress.add(1)
 	if err := session.Guard(func() { r.artifact(a, want, &res) }); err != nil {
 		res.Checks = []report.Check{r.failed(report.Signature, err)}
