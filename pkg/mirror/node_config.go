@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 )
@@ -57,6 +58,9 @@ func (n NodeConfig) Config(form string) (string, error) {
 	return "", fmt.Errorf("there is no configuration for %q; there are %s", form, strings.Join(NodeForms, ", "))
 }
 
+// ownNames are the registry's, today's first.
+var ownNames = []string{layout.HostImages, layout.HostFormer}
+
 func (n NodeConfig) containerd() string {
 	base := n.Registry.Scheme + "://" + n.Registry.Host
 	if n.Registry.Path != "" { // the API's root then stands before the prefix
@@ -77,6 +81,7 @@ func (n NodeConfig) containerd() string {
 	return "# /etc/containerd/certs.d/registry.k8s.io/hosts.toml\n" +
 		"# containerd reads it if config_path of its registry settings is /etc/containerd/certs.d;\n" +
 		"# it needs no restart. With the registry as server too, nothing is asked of registry.k8s.io.\n" +
+		"# The same file in /etc/containerd/certs.d/k8s.gcr.io leads images by that older name here too.\n" +
 		n.sandboxContainerd() +
 		fmt.Sprintf("server = %q\n%s\n[host.%q]\n%s", base, fields(""), base, fields("  "))
 }
@@ -90,9 +95,14 @@ func (n NodeConfig) crio() string {
 	if n.CA != "" {
 		fmt.Fprintf(&b, "# The CA goes to /etc/containers/certs.d/%s/ca.crt: cp %s there.\n", n.Registry.Host, n.CA)
 	}
-	fmt.Fprintf(&b, "[[registry]]\nprefix = \"registry.k8s.io\"\nlocation = %q\n", n.place())
-	if n.plain() {
-		b.WriteString("insecure = true\n")
+	for i, host := range ownNames {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "[[registry]]\nprefix = %q\nlocation = %q\n", host, n.place())
+		if n.plain() {
+			b.WriteString("insecure = true\n")
+		}
 	}
 	return b.String()
 }
@@ -213,9 +223,12 @@ func (n NodeConfig) k3s() string {
 	b.WriteString("# /etc/rancher/k3s/registries.yaml, of RKE2 /etc/rancher/rke2/registries.yaml; read when it starts.\n" +
 		"# Start it with --disable-default-registry-endpoint: else what the registry has not is asked of\n" +
 		"# registry.k8s.io. K3s and RKE2 bring components of their own, from other registries than this one.\n")
-	fmt.Fprintf(&b, "mirrors:\n  registry.k8s.io:\n    endpoint:\n      - %q\n", n.Registry.Scheme+"://"+n.Registry.Host)
-	if prefix := strings.Trim(n.Registry.Path, "/"); prefix != "" {
-		fmt.Fprintf(&b, "    rewrite:\n      \"^(.*)$\": %q\n", prefix+"/$1")
+	b.WriteString("mirrors:\n")
+	for _, host := range ownNames {
+		fmt.Fprintf(&b, "  %s:\n    endpoint:\n      - %q\n", host, n.Registry.Scheme+"://"+n.Registry.Host)
+		if prefix := strings.Trim(n.Registry.Path, "/"); prefix != "" {
+			fmt.Fprintf(&b, "    rewrite:\n      \"^(.*)$\": %q\n", prefix+"/$1")
+		}
 	}
 	if n.CA != "" {
 		fmt.Fprintf(&b, "configs:\n  %q:\n    tls:\n      ca_file: %q\n", n.Registry.Host, n.CA)
@@ -236,6 +249,11 @@ func (n NodeConfig) talos() string {
 	if n.CA != "" {
 		fmt.Fprintf(&b, "# The CA at %s goes into a RegistryTLSConfig with the name %s.\n", n.CA, n.Registry.Host)
 	}
-	fmt.Fprintf(&b, "apiVersion: v1alpha1\nkind: RegistryMirrorConfig\nname: registry.k8s.io\nendpoints:\n  - url: %q\n%sskipFallback: true\n", url, override)
+	for i, host := range ownNames {
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		fmt.Fprintf(&b, "apiVersion: v1alpha1\nkind: RegistryMirrorConfig\nname: %s\nendpoints:\n  - url: %q\n%sskipFallback: true\n", host, url, override)
+	}
 	return b.String()
 }

@@ -53,12 +53,12 @@ func locate(d *mirror.Dir, req *http.Request) (host, path string, ok bool) {
 }
 
 func locateImage(d *mirror.Dir, req *http.Request, rest string) (host, path string, ok bool) {
-	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && answersFor(d, first) {
-		return first, "/v2/" + more, true
+	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && answersFor(d, present(d, first)) {
+		return present(d, first), "/v2/" + more, true
 	}
 	host = layout.HostImages
 	if ns := req.URL.Query().Get("ns"); ns != "" {
-		host = strings.ToLower(ns)
+		host = present(d, strings.ToLower(ns))
 	}
 	// With an imageRepository of one's own kubeadm asks for coredns, where
 	// registry.k8s.io has coredns/coredns.
@@ -67,6 +67,16 @@ func locateImage(d *mirror.Dir, req *http.Request, rest string) (host, path stri
 		rest = long + strings.TrimPrefix(rest, short)
 	}
 	return host, "/v2/" + rest, true
+}
+
+// present leads the registry's former name to the one that it has today, unless the mirror
+// holds images by the former one: the old registry is frozen since April 2023, and sends
+// its readers on likewise (kubernetes.io/blog/2023/03/10/image-registry-redirect).
+func present(d *mirror.Dir, host string) string {
+	if host == layout.HostFormer && !slices.Contains(d.Hosts(), host) {
+		return layout.HostImages
+	}
+	return host
 }
 
 // answersFor reports whether a request for that host has another answer than

@@ -55,8 +55,12 @@ func IsKind(fsys fs.FS, name string, is func(fs.FileMode) bool) bool {
 	return err == nil && is(info.Mode())
 }
 
-// hostImages is the registry that /v2/ means if nothing else is said.
-const HostImages = "registry.k8s.io"
+const (
+	// HostImages is the registry that /v2/ means if nothing else is said.
+	HostImages = "registry.k8s.io"
+	// HostFormer is what it was called, until v1.25 in every document of a release.
+	HostFormer = "k8s.gcr.io"
+)
 
 // Canonical gives the canonical URL of an address that is another one, and ""
 // of every other.
