@@ -61,6 +61,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 			"kverify mirror create v1.27.1 v1.27.2 --all --with-kubeadm-images -d mirror  # every platform",
 			"kverify mirror create v1.27.2 --all -d mirror --archive mirror.tar  # and one file of it",
 			"kverify mirror create v1.27.2 --all -d mirror --archive new.tar --base MANIFEST.json  # what the other side lacks",
+			"kverify mirror create v1.27.2 --all -d mirror --archive mirror.tar --split 4GB  # for disks that hold no larger file",
 			"kverify mirror create v1.27.2 --all --with-kubeadm-images -d mirror --sign-key cosign.key",
 		),
 		Args: func(c *cobra.Command, args []string) error {
@@ -81,6 +82,7 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	f.BoolVar(&o.refresh, "refresh", false, "ask for everything anew, also for what is there and cannot change")
 	f.StringVar(&o.archive.file, "archive", "", "then write the mirror into this `FILE`, a tar archive")
 	f.StringVar(&o.archive.base, "base", "", "with --archive: leave out what the mirror in `PATH` has, a directory, an archive or its MANIFEST.json")
+	f.StringVar(&o.archive.size, "split", "", "with --archive: in parts of at most `SIZE`, such as 4GB: FILE.001, FILE.002 and so on")
 	f.StringVar(&o.signKey, "sign-key", "", "vouch for the mirror with the private key in this `FILE` (kverify mirror keygen)")
 	f.BoolVar(&o.noRun, "dry-run", false, "verify, list what would be fetched, and fetch nothing")
 	f.VisitAll(command.OwnFlag(c))
@@ -102,6 +104,9 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 		return command.Usagef("for which systems is not said; give --platform, such as --platform linux/amd64, or --all")
 	case o.archive.base != "" && o.archive.file == "":
 		return command.Usagef("--base is for an archive, and none is named; add --archive FILE")
+	}
+	if err := o.archive.split(); err != nil {
+		return err
 	}
 	if err := o.archive.ready(o.dir); err != nil {
 		return err

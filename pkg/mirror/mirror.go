@@ -69,27 +69,25 @@ type Dir struct {
 	log      func() (*keptLog, error)      // the kept log entries, read at the first look-up
 }
 
-// Open opens the mirror in dir, which is a directory or a tar archive of one.
+// Open opens the mirror in dir, which is a directory, a tar archive of one, or the first
+// part of an archive (FILE.001), beside which the others lie.
 // It fails only if that is not a mirror ([ErrNotMirror]); a mirror whose lists are
 // damaged opens, and refuses the requests that depend on the damaged list, each
 // with the reason ([RefusedError]).
 func Open(dir string) (*Dir, error) {
 	d := &Dir{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}}
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
-		f, err := fetch.OpenFile(dir)
-		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened (%v)", layout.WithoutPath(err)))
+		if err := d.openTar(dir, info.Size()); err != nil {
+			return nil, err
 		}
-		t, err := readTar(f, info.Size())
-		if err != nil {
-			_ = f.Close()
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be read as a tar archive of one (%v)", err))
-		}
-		d.file, d.fsys, d.packed, d.base = f, t, true, t.base
 	} else {
 		root, err := fetch.OpenDir(dir)
 		if err != nil {
-			return nil, notMirror(dir, fmt.Sprintf("it cannot be opened as a directory (%v)", layout.WithoutPath(err)))
+			what := fmt.Sprintf("it cannot be opened as a directory (%v)", layout.WithoutPath(err))
+			if first := dir + layout.PartSuffix(1); fileThere(first) {
+				what = "it is in parts: name " + first
+			}
+			return nil, notMirror(dir, what)
 		}
 		d.file, d.fsys = root, layout.NonBlocking{Root: root}
 	}
@@ -98,6 +96,41 @@ func Open(dir string) (*Dir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// openTar opens an archive, whole or in parts.
+func (d *Dir) openTar(path string, size int64) error {
+	var file interface {
+		io.ReaderAt
+		io.Closer
+	}
+	var err error
+	if isFirstPart(path) {
+		var p *parts
+		if p, err = openParts(path); err == nil {
+			file, size = p, p.size
+			if err = p.ended(); err != nil {
+				_ = p.Close()
+			}
+		}
+	} else {
+		file, err = fetch.OpenFile(path)
+	}
+	if err != nil {
+		return notMirror(path, fmt.Sprintf("it cannot be opened (%v)", layout.WithoutPath(err)))
+	}
+	t, err := readTar(file, size)
+	if err != nil {
+		_ = file.Close()
+		return notMirror(path, fmt.Sprintf("it cannot be read as a tar archive of one (%v)", err))
+	}
+	d.file, d.fsys, d.packed, d.base = file, t, true, t.base
+	return nil
+}
+
+func fileThere(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // readLists reads what the mirror says it holds.

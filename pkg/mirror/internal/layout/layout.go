@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -61,6 +62,13 @@ const (
 	// HostFormer is what it was called, until v1.25 in every document of a release.
 	HostFormer = "k8s.gcr.io"
 )
+
+// MaxParts is how many parts an archive may be cut into; each is a file that is open while
+// it is read.
+const MaxParts = 256
+
+// PartSuffix is how the n-th part of an archive is called behind the name of the whole: ".001".
+func PartSuffix(n int) string { return fmt.Sprintf(".%03d", n) }
 
 // Canonical gives the canonical URL of an address that is another one, and ""
 // of every other.
