@@ -13,7 +13,7 @@ var sizeText = regexp.MustCompile(`^([0-9]{1,18})([kKMGT]?)(i?)B?$`)
 // with an i is a power of 1024, one without a power of 1000 (IEC 80000-13).
 func ParseSize(text string) (int64, error) {
 	m := sizeText.FindStringSubmatch(text)
-	if m == nil || m[2] == "" && m[3] != "" {
+	if len(m) != 4 || m[2] == "" && m[3] != "" {
 		return 0, fmt.Errorf("%q is not a size; write one such as 4GB, 650MB or 4GiB", text)
 	}
 	n, _ := strconv.ParseInt(m[1], 10, 64)

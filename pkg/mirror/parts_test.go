@@ -32,7 +32,7 @@ func TestParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close() //nolint:errcheck // only read
+	defer p.Close()
 	if len(p.files) != 6 || p.size != int64(len(whole)) {
 		t.Fatalf("%d parts of %d bytes", len(p.files), p.size)
 	}
