@@ -32,7 +32,7 @@ const hostsHere = "\x00"
 // verified.
 func troubles(r report.Report) (list []trouble) {
 	at := map[string]int{}
-	said := map[string]string{} // by each subject, for those that say "as for SUBJECT"
+	said := saidOf(r)
 	for _, res := range r.Results {
 		if res.Verdict() == report.Verified {
 			continue
@@ -69,6 +69,21 @@ func troubles(r report.Report) (list []trouble) {
 			cmp.Compare(len(b.results), len(a.results)))
 	})
 	return list
+}
+
+// saidOf is what each subject fails for, for those that say "as for SUBJECT", before or
+// behind it.
+func saidOf(r report.Report) map[string]string {
+	said := map[string]string{}
+	for _, res := range r.Results {
+		if _, known := said[res.Subject]; known || res.Verdict() == report.Verified {
+			continue
+		}
+		if c, _ := rootCheck(res); !asFor.MatchString(c.Detail) {
+			said[res.Subject] = c.Detail
+		}
+	}
+	return said
 }
 
 // rank tells causes from what follows of them.
@@ -116,7 +131,6 @@ func troubleOf(r report.Report, res report.Result, told map[string]string) (x tr
 	if m := asFor.FindStringSubmatch(x.check.Detail); len(m) > 1 && told[m[1]] != "" {
 		x.check.Detail = told[m[1]]
 	}
-	told[res.Subject] = x.check.Detail
 	if words, ok := requestIn(x.check.Detail); ok {
 		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.came, "given up") {
 			x.check.Reason = report.Interrupted
@@ -222,7 +236,7 @@ func givenUp(c report.Check) bool {
 }
 
 // asFor is how a result refers to another one that failed alike (push.Result).
-var asFor = regexp.MustCompile(`^\S+, as for (\S+)$`)
+var asFor = regexp.MustCompile(`^[^;]*, as for (\S+)$`)
 
 // A request that failed, as the text of a fetch.Error tells of it.
 type request struct {
