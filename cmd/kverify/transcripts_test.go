@@ -80,7 +80,6 @@ func scenes() []scene {
 		{name: "throttled-verify", args: words("verify v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15},
 		{name: "throttled-download", args: words("download v1.27.2 kubectl --os linux --arch amd64 -d M --mirror genuine --retry 0 --endpoint dl.k8s.io=THROTTLED" + judged), exit: 3, most: 15, fresh: true},
 		{name: "throttled-create", args: words("mirror create v1.27.2 images --os linux --arch amd64 -d M --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15, fresh: true},
-		{name: "throttled-push", args: words("mirror push genuine THROTTLED --retry 0" + judged), exit: 3, most: 15},
 		{name: "wrong-root-create", args: words("mirror create v1.27.2 images kubectl --os linux --arch amd64 -d M --mirror genuine"), exit: 3, most: 15, fresh: true},
 		{name: "wrong-root-push", args: words("mirror push genuine 127.0.0.1:1 --retry 0"), exit: 3, most: 15},
 		{name: "interrupted-create", args: words("mirror create v1.27.2 images --os linux --arch amd64 -d M --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy", fresh: true},

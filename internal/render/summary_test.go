@@ -53,6 +53,12 @@ func TestCauses(t *testing.T) {
 			}
 			return report.Check{Name: report.Digest, Reason: report.Unreachable, Detail: get("127.0.0.1:1", name, "cannot reach 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused; check the network")}
 		}, "UNKNOWN  v1.27.2: cannot reach 127.0.0.1:1: connection refused"},
+		"as for one behind": {func(i int, name string) report.Check {
+			if i < 4 {
+				return report.Check{Name: report.Digest, Reason: report.Unreachable, Detail: "GET: status 429, as for registry.k8s.io/image-4:v1.27.2"}
+			}
+			return report.Check{Name: report.Digest, Reason: report.Unreachable, Detail: get("127.0.0.1:1", name, "status 429 Too Many Requests; try later, or with fewer --jobs")}
+		}, "UNKNOWN  v1.27.2: 127.0.0.1:1 asks to wait (429 Too Many Requests)"},
 		"a missing one": {func(_ int, name string) report.Check {
 			return report.Check{Name: report.Digest, Reason: report.Absent, Detail: get("registry.k8s.io", name, "status 404 Not Found; check that the name and version exist")}
 		}, "UNKNOWN  v1.27.2: 5 images: registry.k8s.io answers 404 Not Found"},
