@@ -61,10 +61,11 @@ test: ## run the tests; under the race detector where goroutines meet
 .PHONY: test-all
 test-all: race slow fuzz browser interop ## run everything that takes longer too, but for make crash
 
+# What is left out holds texts and exit codes of program runs, of which the scripts have the same under the detector.
 .PHONY: race
-race: ## run all tests under the race detector
+race: ## run all tests under the race detector, but for those of texts alone
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
-	$(GO) test $(RACE) -timeout 30m ./...
+	$(GO) test $(RACE) -timeout 30m -skip '^(TestTranscripts|TestDocs|TestNoPathHolds)$$' ./...
 
 .PHONY: slow
 slow: ## end every writing command in many places, try every path as a process, change mirrors in every way, throttle a registry, measure memory
