@@ -77,11 +77,13 @@ type Request struct {
 	// in a transparency log, or a PUT of the same bytes under the same name.
 	Repeatable bool
 
-	// Stream, if not nil, is sent in place of Body: Size bytes, once. It is never
-	// repeated or redirected, and is closed however the request ends, which
-	// may be after Do has returned.
-	Stream io.ReadCloser
-	Size   int64
+	// Open, if not nil, gives what is sent in place of Body: Size bytes, from the
+	// first one each time it is called. It is called again only where a server has
+	// said that it did nothing with a request (RFC 9113, 8.7); such a request is
+	// never redirected. What it gave is closed however the request ends, which may
+	// be after Do has returned.
+	Open func() (io.ReadCloser, error)
+	Size int64
 
 	// Follow, if not nil, is asked before a redirect is followed; its error says
 	// why it is not.
@@ -144,9 +146,6 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		r.Limit = DefaultLimit
 	}
 	if c.Full != nil && r.Into == nil && c.Full() {
-		if r.Stream != nil {
-			_ = r.Stream.Close()
-		}
 		e := &Error{Method: cmp.Or(r.Method, http.MethodGet), URL: r.URL, FinalURL: r.URL}
 		return nil, e.because(TooLarge, ErrFull)
 	}
@@ -171,9 +170,6 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 		err = errNoTransport
 	}
 	if err != nil {
-		if r.Stream != nil {
-			_ = r.Stream.Close()
-		}
 		if errors.Is(err, errNoTransport) {
 			return fail(e.because(Unreachable, err))
 		}
@@ -208,7 +204,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 			return resp, e, published, nil
 		}
 		drain(resp.Body)
-		if r.Stream != nil {
+		if r.Open != nil {
 			return fail(e.because(BadRedirect, errors.New("an upload is not sent a second time")))
 		}
 		if hops == maxRedirects {
@@ -237,24 +233,15 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 }
 
 func (c *Client) send(ctx context.Context, r *Request, u *url.URL, header http.Header) (*http.Response, error) {
-	var rd io.Reader
-	switch {
-	case r.Stream != nil && r.Size == 0: // net/http takes a body of length 0 for one of unknown length
-		_ = r.Stream.Close()
-	case r.Stream != nil:
-		rd = r.Stream
-	case len(r.Body) > 0:
-		rd = bytes.NewReader(r.Body) // NewRequest makes GetBody from it
-	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), rd)
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), bytes.NewReader(r.Body)) // which makes GetBody from it
 	if err != nil {
-		if r.Stream != nil {
-			_ = r.Stream.Close()
-		}
 		return nil, err
 	}
-	if rd != nil && r.Stream != nil {
-		req.ContentLength = r.Size
+	if r.Open != nil && r.Size > 0 { // net/http takes a body of length 0 for one of unknown length
+		if req.Body, err = r.Open(); err != nil {
+			return nil, err
+		}
+		req.GetBody, req.ContentLength = r.Open, r.Size
 	}
 	req.Header = header.Clone()
 	resp, err := c.Transport.RoundTrip(req)

@@ -37,25 +37,39 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
 		return g.next.RoundTrip(req.WithContext(withHost(req.Context(), h)))
 	}
-	body := holdBody(req)
-	if body != nil {
-		req = req.WithContext(req.Context())
-		req.Body = body
-	}
 	for {
 		seen := g.changes(h)
 		resp, err := g.once(req, h)
 		if !errors.Is(err, errFull) {
-			body.letGo()
 			return resp, err
 		}
-		// Nothing was sent. A stream is free when another request has ended, or
-		// when whoever dials has done so.
+		// The server did nothing with it. A stream is free when another request has
+		// ended, or when whoever dials has done so.
 		if err := g.waitTurn(req.Context(), h, seen); err != nil {
-			body.letGo()
+			return nil, err
+		}
+		if req, err = anew(req); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// anew gives a request with its body from the first byte: net/http closes one
+// also where nothing of it was sent.
+func anew(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		return nil, errFull
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(req.Context())
+	req.Body = body
+	return req, nil
 }
 
 func (g *gate) host(u *url.URL) *gateHost {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
-	"net/http"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -258,40 +255,4 @@ func (u *use) ended() {
 	u.gate.mu.Lock()
 	defer u.gate.mu.Unlock()
 	u.over()
-}
-
-// heldBody is a request's body that stays open while the request may have to be
-// tried again: net/http closes it also where nothing of it was sent.
-type heldBody struct {
-	io.ReadCloser
-	mu           sync.Mutex
-	free, closed bool
-}
-
-func holdBody(req *http.Request) *heldBody {
-	if req.Body == nil || req.Body == http.NoBody {
-		return nil
-	}
-	return &heldBody{ReadCloser: req.Body}
-}
-
-func (b *heldBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed = true; b.free {
-		return b.ReadCloser.Close()
-	}
-	return nil
-}
-
-// letGo lets the next Close through, and makes up for one that has been.
-func (b *heldBody) letGo() {
-	if b == nil {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.free = true; b.closed {
-		_ = b.ReadCloser.Close()
-	}
 }

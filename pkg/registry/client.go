@@ -334,7 +334,7 @@ func (c *Client) get(ctx context.Context, at place, path string, limit int64, ac
 }
 
 // ask sends one request with the credentials that it needs, and once more if
-// the registry wants others. A stream is not sent again: its error stands, and
+// the registry wants others. An upload is not sent again: its error stands, and
 // the next request has the right ones. What is asked of another host than the
 // registry's is asked without any.
 func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes string) (*fetch.Response, error) {
@@ -350,7 +350,6 @@ func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes st
 	}
 	used, err := c.auth.known(ctx, c, at, scopes)
 	if err != nil {
-		closeStream(req)
 		return nil, err
 	}
 	if used != "" {
@@ -365,18 +364,12 @@ func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes st
 	if authErr != nil {
 		return nil, authErr
 	}
-	if header == "" || header == used || req.Stream != nil {
+	if header == "" || header == used || req.Open != nil {
 		return nil, c.denied(at, err)
 	}
 	req.Header.Set("Authorization", header)
 	resp, err = c.Fetch.Do(ctx, req)
 	return resp, c.denied(at, err)
-}
-
-func closeStream(req fetch.Request) {
-	if req.Stream != nil {
-		_ = req.Stream.Close()
-	}
 }
 
 func sameHost(a, b string) bool {

@@ -125,17 +125,20 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 	if strings.Contains(to, "?") {
 		sep = "&"
 	}
-	file, err := b.Open()
-	if err != nil {
-		return Present, err
-	}
-	body := &sending{file: file, hash: sha256.New(), blob: b}
+	var failed atomic.Pointer[error]
 	resp, err = c.ask(ctx, at, fetch.Request{
 		Method: http.MethodPut, URL: to + sep + "digest=" + url.QueryEscape(string(b.Digest)),
 		Header: http.Header{"Content-Type": {"application/octet-stream"}},
-		Stream: body, Size: b.Size, AllowHTML: true,
+		Open: func() (io.ReadCloser, error) {
+			file, err := b.Open()
+			if err != nil {
+				failed.Store(&err)
+				return nil, err
+			}
+			return &sending{file: file, hash: sha256.New(), blob: b, failed: &failed}, nil
+		}, Size: b.Size, AllowHTML: true,
 	}, scopes)
-	if wrong := body.failed.Load(); wrong != nil {
+	if wrong := failed.Load(); wrong != nil {
 		return Present, *wrong // whatever the registry made of it
 	}
 	if err != nil {
@@ -204,7 +207,7 @@ type sending struct {
 	hash   hash.Hash
 	blob   Blob
 	n      int64
-	failed atomic.Pointer[error] // read when the request is over
+	failed *atomic.Pointer[error] // read when the request is over
 }
 
 func (s *sending) Read(p []byte) (int, error) {
