@@ -154,6 +154,13 @@ func (s *stage) run(t *testing.T, columns string, args []string, registry, hang 
 	cmd.Env = append(os.Environ(), "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=", "NO_PROXY=127.0.0.1", "HOME="+s.dir, "XDG_CACHE_HOME="+s.dir+"/cache", "KVERIFY_NO_CACHE=true", "COLUMNS="+columns)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
+	for s.silent.Load() > 0 { // of the run before, whose end the server has not seen yet
+		if ctx.Err() != nil {
+			t.Fatal("requests of the run before are still there")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.asked.Store(time.Now().UnixNano())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
