@@ -68,8 +68,8 @@ race: ## run all tests under the race detector, but for those of texts alone
 	$(GO) test $(RACE) -timeout 30m -skip '^(TestTranscripts|TestDocs|TestNoPathHolds)$$' ./...
 
 .PHONY: slow
-slow: ## end every writing command in many places, try every path as a process, change mirrors in every way, throttle a registry, measure memory
-	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestNoPathHolds|TestThrottled|TestCorruption|TestCrash|TestMemoryOfRegistries|TestMemoryOfFiles|TestMemoryOfReports)$$' -timeout 30m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
+slow: ## end every writing command in many places, look for sockets, try every path as a process, change mirrors in every way, throttle a registry, measure memory
+	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestNoSocket|TestNoPathHolds|TestThrottled|TestCorruption|TestCrash|TestMemoryOfRegistries|TestMemoryOfFiles|TestMemoryOfReports)$$' -timeout 30m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
 
 # Hours: make slow takes a spread of the same.
 .PHONY: crash

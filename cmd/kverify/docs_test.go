@@ -294,6 +294,7 @@ func lacks(wanted []string, output string) string {
 // TestDocs runs every command line of the documents, page by page, as they stand there,
 // and compares what is printed under one with what it says.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("there is no bash")
 	}

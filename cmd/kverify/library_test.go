@@ -14,6 +14,7 @@ import (
 // TestLibraryPage compiles every program of docs/library.md, each of which has at
 // most ten lines.
 func TestLibraryPage(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/library.md")
 	if err != nil {
 		t.Fatal(err)

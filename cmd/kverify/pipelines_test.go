@@ -162,6 +162,7 @@ func digestOf(t *testing.T, image string) string {
 // TestExamples runs every line of shell under docs/ci against the sample, on what is
 // genuine and on what is not.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("there is no bash")
 	}
@@ -306,6 +307,7 @@ func TestActionBuild(t *testing.T) {
 
 // TestAction runs the action's script on inputs that are verified, refuted, unknown, and hostile.
 func TestAction(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("there is no bash")
 	}
@@ -364,6 +366,7 @@ func TestAction(t *testing.T) {
 // TestPipelinesLint runs what linters are there over all that is shipped, and holds that
 // no expression stands in a script.
 func TestPipelinesLint(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(examples + "*.y*ml")
 	if err != nil || len(files) < 6 {
 		t.Fatal(files, err)

@@ -170,6 +170,7 @@ func TestListRealAgainstOther(t *testing.T) {
 
 // Every real SPDX document can be shown, converted and compared.
 func TestRealSBOMs(t *testing.T) {
+	t.Parallel()
 	for name, holds := range map[string]string{
 		"GENERATED-bom-v0.4.1-release-shape.spdx": "4 images, 4 layers, 8 files, 20 relationships",
 		"etcd-v3.4.16.spdx":                       "80 packages, 1362 files, 1442 relationships",

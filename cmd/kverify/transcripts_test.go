@@ -210,6 +210,7 @@ var conversation = regexp.MustCompile(`(?m)^kverify: .*\n`)
 // TestTranscripts holds what a person reads, on narrow and wide terminals and through a
 // pipe, against golden files: go test ./cmd/kverify -run TestTranscripts -update
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for _, sc := range scenes() {
 		t.Run(sc.name, func(t *testing.T) {

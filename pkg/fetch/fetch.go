@@ -233,7 +233,11 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 }
 
 func (c *Client) send(ctx context.Context, r *Request, u *url.URL, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), bytes.NewReader(r.Body)) // which makes GetBody from it
+	var rd io.Reader
+	if len(r.Body) > 0 {
+		rd = bytes.NewReader(r.Body) // NewRequest makes GetBody from it
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), rd)
 	if err != nil {
 		return nil, err
 	}
