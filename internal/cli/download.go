@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -222,9 +223,11 @@ func (o *downloadOptions) targets(version release.Version, chosen []string) ([]v
 
 // instead says where a name exists, or which names do.
 func instead(name string, paths []string) string {
+	known := slices.Clone(release.FileKinds)
 	var systems, programs []string
 	for _, p := range paths {
 		info := release.DescribeFile(p)
+		known = append(known, p, path.Base(p))
 		if info.Kind == "binary" {
 			programs = append(programs, info.Component)
 		}
@@ -238,11 +241,11 @@ func instead(name string, paths []string) string {
 		list, what = systems, "it is for "
 	}
 	if len(list) == 0 {
-		return "its documents list none"
+		return "its documents list none" + guess.DidYouMean(name, known)
 	}
 	slices.Sort(list)
 	list = slices.Compact(list)
-	return what + strings.Join(list, ", ") + command.DidYouMean(command.Nearest(name, programs))
+	return what + strings.Join(list, ", ") + guess.DidYouMean(name, append(programs, known...))
 }
 
 // measured is a file that would be fetched: how large its server says that it is, -1 where it does not.

@@ -166,6 +166,11 @@ func verifyReferences(ctx context.Context, a *command.App, v *verify.Verifier, n
 		return report.Report{}, err
 	}
 	r, err := v.References(ctx, mine)
+	for _, res := range r.Results {
+		if ref, err := registry.ParseRef(res.Subject); err == nil && res.Verdict() == report.Unknown && res.Platform == "" {
+			a.SayLater(command.MeantImage(ref))
+		}
+	}
 	if r.Scope.Shard = n.shard; n.shard != nil {
 		r.Scope.Subjects = nil
 		for _, ref := range refs {
