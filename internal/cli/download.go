@@ -145,7 +145,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		switch {
 		case len(targets) == 0: // r says why
 		case o.dryRun:
-			return listTargets(ctx, a, files, o.dir, measure(ctx, set, v.Fetch, files, targets))
+			return listTargets(ctx, a, files, o.dir, o.measure(ctx, a, set, files, targets))
 		default:
 			if r, err = fetchAll(ctx, a, files, set, o, targets); err != nil {
 				return err
@@ -255,12 +255,12 @@ type measured struct {
 	size int64
 }
 
-func measure(ctx context.Context, set *command.Settings, client *fetch.Client, files *verify.Files, targets []verify.Target) []measured {
+func (o *downloadOptions) measure(ctx context.Context, a *command.App, set *command.Settings, files *verify.Files, targets []verify.Target) []measured {
 	list, urls := make([]measured, len(targets)), make([]string, len(targets))
 	for i, t := range targets {
 		urls[i] = files.Version.FileURL(t.Path)
 	}
-	for i, n := range lengths(ctx, set, client, urls) {
+	for i, n := range lengths(ctx, a, set, o.client, urls) {
 		list[i] = measured{targets[i], urls[i], n}
 	}
 	return list
