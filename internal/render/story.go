@@ -268,7 +268,11 @@ func (t *table) signature(c report.Check) {
 		} else if when != "" {
 			t.prose("The time is proved: " + when + ".")
 		}
-		t.prose("Where it was found: " + e.Source)
+		where := "Where it was found: " + e.Source
+		if f[report.FieldKept] != "" {
+			where += ", in an earlier run: it was kept " + f[report.FieldKept] + ", and the registry was not asked for it again; --no-cache asks"
+		}
+		t.prose(where)
 		return
 	}
 	t.prose(cmp.Or(c.Detail, "a signature that the policy demands") + ".")
