@@ -146,7 +146,9 @@ func verifyNamed(ctx context.Context, a *command.App, v *verify.Verifier, n requ
 	case ok && n.shard != nil:
 		return report.Report{}, command.Usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
 	case ok:
-		return v.Release(ctx, verify.Request{Versions: []release.Version{version}})
+		return v.Release(ctx, verify.Request{Versions: []release.Version{version}, Arches: n.seen.Arches})
+	case len(n.seen.Arches) > 0:
+		return report.Report{}, command.Usagef("--arch: an image is verified on every platform; leave it out, or name one platform by its digest")
 	}
 	return verifyReferences(ctx, a, v, n)
 }
