@@ -91,7 +91,7 @@ func (o *downloadOptions) check() error {
 	}
 	for _, k := range o.kinds {
 		if !slices.Contains(release.FileKinds, k) {
-			return command.Usagef("--kind %q is not a kind of files; write %s", k, command.OrList(release.FileKinds))
+			return command.Usagef("--kind %q is not a kind of files; write %s%s", k, command.OrList(release.FileKinds), guess.DidYouMean(k, release.FileKinds))
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
@@ -191,6 +193,9 @@ func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args 
 		}
 		if _, err := os.Lstat(what); err == nil {
 			return version, true, command.Usagef("%q is both a release and a file here; run this from another directory", what)
+		}
+		if rest := slices.DeleteFunc(slices.Clone(args), func(w string) bool { return w == what }); len(args) > 1 && !slices.ContainsFunc(rest, func(w string) bool { return strings.ContainsAny(w, "/:") }) {
+			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, or for some of its images kverify images %s %s", what, what, what, strings.Join(rest, " "))
 		}
 		if len(args) > 1 {
 			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
