@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // saying are the lines that the program can say: of its source without tests, quotes and
@@ -80,6 +83,53 @@ func TestTroubleshooting(t *testing.T) {
 		if !slices.ContainsFunc(lines, re.MatchString) {
 			t.Errorf("nothing says %s", m[1])
 		}
+	}
+}
+
+// TestChain holds docs/chain.md and its picture against the checks that the policy requires, and
+// against the rules of docs/trust.md that it names.
+func TestChain(t *testing.T) {
+	read := func(path string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	page, rules, number := read("../../docs/chain.md"), map[string]string{}, ""
+	for line := range strings.Lines(read("../../docs/trust.md")) {
+		if m := regexp.MustCompile(`^([0-9]+)\. `).FindStringSubmatch(line); m != nil {
+			number = m[1]
+		} else if !strings.HasPrefix(line, "   ") {
+			number = ""
+		}
+		rules[number] += line
+	}
+	about := map[string]string{ // what a rule of each check speaks of
+		report.Inventory: "list", report.Digest: "escriptor", report.Signature: "ignature", report.Reference: "docker-reference", report.Binding: "claim|binds|version",
+	}
+	var checks []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\|.*\\| ([0-9, ]+) \\|$").FindAllStringSubmatch(page, -1) {
+		checks = append(checks, row[1])
+		for _, n := range strings.Split(row[2], ", ") {
+			if !regexp.MustCompile(about[row[1]]).MatchString(rules[n]) || about[row[1]] == "" {
+				t.Errorf("rule %s of docs/trust.md says nothing of the check %s: %q", n, row[1], rules[n])
+			}
+		}
+	}
+	slices.Sort(checks)
+	required := slices.Sorted(slices.Values(trust.EmbeddedPolicy().Required))
+	if !slices.Equal(checks, required) {
+		t.Errorf("docs/chain.md tells of the checks %q, and the policy requires %q", checks, required)
+	}
+	var drawn []string
+	for _, m := range regexp.MustCompile(`>([a-z]+)</text>`).FindAllStringSubmatch(read("../../docs/images/chain.svg"), -1) {
+		if slices.Contains(report.CheckNames, m[1]) && !slices.Contains(drawn, m[1]) {
+			drawn = append(drawn, m[1])
+		}
+	}
+	if slices.Sort(drawn); !slices.Equal(drawn, required) {
+		t.Errorf("the picture of the chain shows the checks %q, and the policy requires %q", drawn, required)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -265,5 +266,64 @@ func TestProgressFollows(t *testing.T) {
 	}
 	if wide == 0 || narrow == 0 {
 		t.Errorf("%d lines before, %d after: %q", wide, narrow, s.frames)
+	}
+}
+
+// Commands that read and judge nothing say whom they wait for, too: in a line that is gone
+// before the answer, or without a terminal once.
+func TestReadersSayWhomTheyWaitFor(t *testing.T) {
+	const waits = "asks to wait (429), trying again in 1 s"
+	stable := "https://" + world.HostDL + "/release/stable.txt"
+	for _, run := range []struct{ name, slow, args, answer string }{
+		{"list", world.SBOMURL("v1.27.2"), "list v1.27.2 kube-proxy --kind image", "kube-proxy"},
+		{"notes", world.ChangelogURL("v1.27.2"), "notes v1.27.2", "v1.27.2"},
+		{"releases", world.ScheduleURL, "releases", "MINOR"},
+		{"channel", stable, "releases stable -o name", "v1.99.0"},
+		{"skew", stable, "skew --apiserver stable --kubelet 1.98", "kubelet"},
+		{"show", world.SBOMURL("v1.27.2"), "sbom show v1.27.2", "kube-proxy"},
+		{"convert", world.SBOMURL("v1.27.2"), "sbom convert v1.27.2 -o json=DIR/sbom.json", ""},
+		{"download", world.FileURL("v1.27.2", "bin/linux/amd64/kubectl"), "download v1.27.2 kubectl --platform linux/amd64 --dry-run", "kubectl"},
+	} {
+		t.Run(run.name, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(strings.ReplaceAll(run.args, "DIR", t.TempDir()))
+			slow := func() *world.World {
+				w := genuine().Clone()
+				w.Tamper(stable, func([]byte) []byte { return []byte("v1.99.0") })
+				w.Status(run.slow, http.StatusTooManyRequests).Times(2)
+				return w
+			}
+			s := newLine(t, slow()).onTerminal(t, 100, nil, args...)
+			for _, f := range s.faults {
+				t.Error(f)
+			}
+			if !slices.ContainsFunc(s.frames, func(f string) bool { return strings.Contains(f, waits) }) {
+				t.Errorf("nobody says who asks to wait: %q", s.frames)
+			}
+			for _, l := range append(s.lines, string(s.row)) {
+				if percentOf.MatchString(l) {
+					t.Errorf("progress stays behind: %q", l)
+				}
+			}
+
+			l := newLine(t, slow())
+			piped := func() (stdout, stderr string) {
+				cmd := l.program(args...)
+				cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+t.TempDir())
+				var out, said bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &out, &said
+				if err := cmd.Run(); err != nil {
+					t.Errorf("%v\n%s", err, said.String())
+				}
+				return out.String(), said.String()
+			}
+			out, said := piped()
+			if !strings.Contains(said, waits) || !strings.Contains(out, run.answer) {
+				t.Errorf("nobody says who asks to wait, or there is no answer:\n%s\n%s", said, out)
+			}
+			if _, said := piped(); strings.Contains(said, "asks to wait") || strings.Contains(said, "not there after") {
+				t.Errorf("a run that waits for nobody says\n%s", said)
+			}
+		})
 	}
 }

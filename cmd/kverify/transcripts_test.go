@@ -5,17 +5,22 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	memory "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -33,9 +38,10 @@ type scene struct {
 	args []string
 	exit int
 	most int // lines on stdout at 80 columns
-	// hang are repositories, apart by |, at which the registry answers no more; once nothing else is
-	// asked for, the program gets an interrupt. Empty if it answers.
-	hang  string
+	// hang are beginnings of paths at which REGISTRY answers no more, or not to its end: of a file it
+	// sends half. Once nothing else is asked for, the program gets an interrupt.
+	hang  []string
+	empty bool // REGISTRY has nothing, and takes what is pushed; else it has the genuine images and files
 	fresh bool // the directory M is emptied before each run
 	every bool // at every width, and not only piped and at 80 columns
 }
@@ -43,6 +49,14 @@ type scene struct {
 const judged = " --trusted-root root.json"
 
 func words(s string) []string { return strings.Fields(s) }
+
+// dl gives where dl.k8s.io's programs for Linux lie on a stand-in.
+func dl(names ...string) (paths []string) {
+	for _, n := range names {
+		paths = append(paths, "/dl.k8s.io/release/v1.27.2/bin/linux/"+n)
+	}
+	return paths
+}
 
 // scenes are what a person meets: each at most fifteen lines, and a success at most ten.
 func scenes() []scene {
@@ -58,8 +72,8 @@ func scenes() []scene {
 		{name: "no-network-verify", args: words("verify v1.27.2 --retry 0" + judged), exit: 3, most: 15},
 		{name: "no-network-download", args: words("download v1.27.2 kubectl --os linux --arch amd64 -d M --retry 0" + judged), exit: 3, most: 15},
 		{name: "no-network-create", args: words("mirror create v1.27.2 --all -d M --retry 0" + judged), exit: 3, most: 15},
-		{name: "interrupted-images", args: words("images v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy|kube-scheduler", every: true},
-		{name: "interrupted-verify", args: words("verify v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy|kube-scheduler"},
+		{name: "interrupted-images", args: words("images v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: words("/v2/conformance /v2/kube-proxy /v2/kube-scheduler"), every: true},
+		{name: "interrupted-verify", args: words("verify v1.27.2 --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: words("/v2/conformance /v2/kube-proxy /v2/kube-scheduler")},
 		{name: "timeout-images", args: words("images v1.27.2 --mirror genuine --timeout 1ns" + judged), exit: 3, most: 15},
 		{name: "throttled-images", args: words("images v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15, every: true},
 		{name: "dead-registry-images", args: words("images v1.27.2 --mirror genuine --retry 0 --endpoint registry.k8s.io=http://127.0.0.1:1" + judged), exit: 3, most: 15},
@@ -82,9 +96,12 @@ func scenes() []scene {
 		{name: "throttled-create", args: words("mirror create v1.27.2 images --os linux --arch amd64 -d M --mirror genuine --retry 0 --endpoint registry.k8s.io=THROTTLED" + judged), exit: 3, most: 15, fresh: true},
 		{name: "wrong-root-create", args: words("mirror create v1.27.2 images kubectl --os linux --arch amd64 -d M --mirror genuine"), exit: 3, most: 15, fresh: true},
 		{name: "wrong-root-push", args: words("mirror push genuine 127.0.0.1:1 --retry 0"), exit: 3, most: 15},
-		{name: "interrupted-create", args: words("mirror create v1.27.2 images --os linux --arch amd64 -d M --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: "conformance|kube-proxy", fresh: true},
+		{name: "interrupted-create", args: words("mirror create v1.27.2 images --os linux --arch amd64 -d M --mirror genuine --endpoint registry.k8s.io=REGISTRY" + judged), exit: 130, most: 15, hang: words("/v2/conformance /v2/kube-proxy"), fresh: true},
 		{name: "timeout-download", args: words("download v1.27.2 kubectl --os linux --arch amd64 -d M --mirror genuine --timeout 1ns" + judged), exit: 3, most: 15, fresh: true},
 		{name: "download", args: words("download v1.27.2 kubectl --os linux --arch 386,amd64,arm,arm64,ppc64le,s390x -d M --layout dl --mirror genuine" + judged), most: 10, fresh: true},
+		{name: "throttled-push", args: words("mirror push sparse THROTTLED --retry 0" + judged), exit: 3, most: 15, every: true},
+		{name: "interrupted-push", args: words("mirror push genuine REGISTRY --retry 0" + judged), exit: 130, most: 15, hang: words("/v2/conformance /v2/kube-proxy"), empty: true, every: true},
+		{name: "interrupted-download", args: words("download v1.27.2 kubectl --os linux --arch 386,amd64,arm,arm64,ppc64le,s390x -d M --layout dl --mirror genuine --endpoint dl.k8s.io=REGISTRY/dl.k8s.io" + judged), exit: 130, most: 15, hang: dl("arm/kubectl", "arm64/kubectl", "s390x/kubectl"), fresh: true, every: true},
 		{name: "quiet", args: words("images v1.27.2 -q --mirror swapped" + judged), exit: 1, most: 3},
 		{name: "only-a-file", args: words("images v1.27.2 -o json=M.json --mirror swapped" + judged), exit: 1, most: 0},
 	}
@@ -134,13 +151,13 @@ func newStage(t *testing.T) *stage {
 	}))
 	t.Cleanup(server.Close)
 	s.throttled = server.URL
-	s.run(t, "", words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d sparse --mirror genuine"+judged), "", "")
-	s.run(t, "", words("mirror create v1.27.2 images kubectl --os linux --arch amd64 -d thin --mirror genuine"+judged), "", "")
+	s.run(t, "", words("mirror create v1.27.2 kubectl kube-proxy --os linux --arch amd64 -d sparse --mirror genuine"+judged), "", nil)
+	s.run(t, "", words("mirror create v1.27.2 images kubectl --os linux --arch amd64 -d thin --mirror genuine"+judged), "", nil)
 	return s
 }
 
 // run gives what a command says, and its exit code.
-func (s *stage) run(t *testing.T, columns string, args []string, registry, hang string) (stdout, stderr string, code int) {
+func (s *stage) run(t *testing.T, columns string, args []string, registry string, hang []string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -164,9 +181,8 @@ func (s *stage) run(t *testing.T, columns string, args []string, registry, hang 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if hang != "" {
-		all := int64(strings.Count(hang, "|") + 1)
-		for s.silent.Load() < all || time.Since(time.Unix(0, s.asked.Load())) < 2*time.Second {
+	if len(hang) > 0 {
+		for s.silent.Load() < int64(len(hang)) || time.Since(time.Unix(0, s.asked.Load())) < 2*time.Second {
 			if ctx.Err() != nil {
 				t.Fatal("the program did not ask for everything that is to hang")
 			}
@@ -178,25 +194,35 @@ func (s *stage) run(t *testing.T, columns string, args []string, registry, hang 
 	return out.String(), said.String(), cmd.ProcessState.ExitCode()
 }
 
-// registry serves the genuine images, and answers no more at the repositories of hang.
-func (s *stage) registry(t *testing.T, hang string) string {
-	if hang == "" {
+// registry serves what a scene needs, and answers no more where it is to hang.
+func (s *stage) registry(t *testing.T, sc scene) string {
+	if len(sc.hang) == 0 {
 		return ""
 	}
 	dir, err := mirror.Open(filepath.Join(s.dir, "genuine"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, never := stand{dir}, regexp.MustCompile("^/v2/("+hang+")(-[a-z0-9]+)?/")
+	var to http.Handler = stand{dir}
+	if sc.empty {
+		to = memory.New(memory.Logger(log.New(io.Discard, "", 0)))
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Store(time.Now().UnixNano())
-		if never.MatchString(r.URL.Path) {
-			s.silent.Add(1)
-			defer s.silent.Add(-1)
-			<-r.Context().Done()
+		if !slices.ContainsFunc(sc.hang, func(beginning string) bool { return strings.HasPrefix(r.URL.Path, beginning) }) {
+			to.ServeHTTP(w, r)
 			return
 		}
-		to.ServeHTTP(w, r)
+		if !strings.HasPrefix(r.URL.Path, "/v2/") {
+			whole := httptest.NewRecorder()
+			to.ServeHTTP(whole, r)
+			w.Header().Set("Content-Length", fmt.Sprint(whole.Body.Len()))
+			_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
+			_ = http.NewResponseController(w).Flush()
+		}
+		s.silent.Add(1)
+		defer s.silent.Add(-1)
+		<-r.Context().Done()
 	}))
 	t.Cleanup(func() { server.Close(); _ = dir.Close() })
 	return server.URL
@@ -214,7 +240,6 @@ func TestTranscripts(t *testing.T) {
 	s := newStage(t)
 	for _, sc := range scenes() {
 		t.Run(sc.name, func(t *testing.T) {
-			registry := s.registry(t, sc.hang)
 			var all strings.Builder
 			fmt.Fprintf(&all, "$ kverify %s\n", strings.Join(sc.args, " "))
 			widths := []string{"", "80"}
@@ -225,7 +250,7 @@ func TestTranscripts(t *testing.T) {
 				if sc.fresh {
 					_ = os.RemoveAll(filepath.Join(s.dir, "M"))
 				}
-				out, said, code := s.run(t, columns, sc.args, registry, sc.hang)
+				out, said, code := s.run(t, columns, sc.args, s.registry(t, sc), sc.hang)
 				if code != sc.exit {
 					t.Errorf("%q columns: exit code %d, want %d", columns, code, sc.exit)
 				}

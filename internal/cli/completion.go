@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/spf13/cobra"
 )
 
@@ -30,10 +31,11 @@ func completionCommand(a *command.App) *cobra.Command {
 			"kverify completion fish > ~/.config/fish/completions/kverify.fish",
 		),
 		ValidArgs: shells,
+		Args:      command.Needs(1, 1, "one shell", "kverify completion bash"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 || scripts[args[0]] == nil {
+			if scripts[args[0]] == nil {
 				return &command.UsageError{
-					Err:  fmt.Errorf("completion got %q; name one shell of %s", strings.Join(args, " "), strings.Join(shells, ", ")),
+					Err:  fmt.Errorf("completion got %q; name one shell of %s%s", args[0], strings.Join(shells, ", "), guess.DidYouMean(args[0], shells)),
 					Hint: "try: kverify completion --help",
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -90,7 +91,7 @@ func (o *downloadOptions) check() error {
 	}
 	for _, k := range o.kinds {
 		if !slices.Contains(release.FileKinds, k) {
-			return command.Usagef("--kind %q is not a kind of files; write %s", k, command.OrList(release.FileKinds))
+			return command.Usagef("--kind %q is not a kind of files; write %s%s", k, command.OrList(release.FileKinds), guess.DidYouMean(k, release.FileKinds))
 		}
 	}
 	return nil
@@ -144,7 +145,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		switch {
 		case len(targets) == 0: // r says why
 		case o.dryRun:
-			return listTargets(ctx, a, files, o.dir, measure(ctx, set, v.Fetch, files, targets))
+			return listTargets(ctx, a, files, o.dir, o.measure(ctx, a, set, files, targets))
 		default:
 			if r, err = fetchAll(ctx, a, files, set, o, targets); err != nil {
 				return err
@@ -222,9 +223,11 @@ func (o *downloadOptions) targets(version release.Version, chosen []string) ([]v
 
 // instead says where a name exists, or which names do.
 func instead(name string, paths []string) string {
+	known := slices.Clone(release.FileKinds)
 	var systems, programs []string
 	for _, p := range paths {
 		info := release.DescribeFile(p)
+		known = append(known, p, path.Base(p))
 		if info.Kind == "binary" {
 			programs = append(programs, info.Component)
 		}
@@ -238,11 +241,11 @@ func instead(name string, paths []string) string {
 		list, what = systems, "it is for "
 	}
 	if len(list) == 0 {
-		return "its documents list none"
+		return "its documents list none" + guess.DidYouMean(name, known)
 	}
 	slices.Sort(list)
 	list = slices.Compact(list)
-	return what + strings.Join(list, ", ") + command.DidYouMean(command.Nearest(name, programs))
+	return what + strings.Join(list, ", ") + guess.DidYouMean(name, append(programs, known...))
 }
 
 // measured is a file that would be fetched: how large its server says that it is, -1 where it does not.
@@ -252,12 +255,12 @@ type measured struct {
 	size int64
 }
 
-func measure(ctx context.Context, set *command.Settings, client *fetch.Client, files *verify.Files, targets []verify.Target) []measured {
+func (o *downloadOptions) measure(ctx context.Context, a *command.App, set *command.Settings, files *verify.Files, targets []verify.Target) []measured {
 	list, urls := make([]measured, len(targets)), make([]string, len(targets))
 	for i, t := range targets {
 		urls[i] = files.Version.FileURL(t.Path)
 	}
-	for i, n := range lengths(ctx, set, client, urls) {
+	for i, n := range lengths(ctx, a, set, o.client, urls) {
 		list[i] = measured{targets[i], urls[i], n}
 	}
 	return list

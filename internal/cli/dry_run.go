@@ -34,7 +34,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 			urls, ask = append(urls, it.URL), append(ask, it)
 		}
 	}
-	for i, n := range lengths(ctx, set, client, urls) {
+	for i, n := range lengths(ctx, a, set, client, urls) {
 		ask[i].Size = n
 	}
 	var b strings.Builder

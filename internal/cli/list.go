@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -209,8 +210,7 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 				return nil, command.Usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
 			if !slices.ContainsFunc(l.Items, func(it verify.Listed) bool { return d.means(a, it) }) {
-				guess := command.DidYouMean(command.Nearest(a, values(l.Items, d.shown)))
-				return fail("%s %q: %s has none; there are %s%s", d.what, a, l.Version, available(l.Items, d.shown), guess)
+				return fail("%s %q: %s has none; there are %s%s", d.what, a, l.Version, available(l.Items, d.shown), guess.DidYouMean(a, values(l.Items, d.shown)))
 			}
 		}
 	}

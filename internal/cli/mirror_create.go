@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
@@ -301,7 +302,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	}
 	if w.Files != nil && plan.Report.Verdict() == report.Verified && len(o.names) > 0 {
 		if missing := o.missing(w, plan); missing != "" {
-			return report.Report{}, create.Committed{}, plan.None(ctx, command.Usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"", w.Version, missing, w.Version))
+			return report.Report{}, create.Committed{}, plan.None(ctx, command.Usagef("%s has no image and no file %q for these systems; see \"kverify list %s\"%s", w.Version, missing, w.Version, guess.DidYouMean(missing, command.NamesOf([]string{w.Version.String()}))))
 		}
 	}
 	if o.noRun {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/web"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -100,7 +101,7 @@ func (s serving) check() error {
 	case (s.cert == "") != (s.key == ""):
 		return command.Usagef("TLS needs both --tls-cert and --tls-key; give both, or none for plain HTTP")
 	case s.verify != "background" && s.verify != "first" && s.verify != "off":
-		return command.Usagef("--verify %q is invalid; write %s", s.verify, command.OrList(verifyModes))
+		return command.Usagef("--verify %q is invalid; write %s%s", s.verify, command.OrList(verifyModes), guess.DidYouMean(s.verify, verifyModes))
 	}
 	return nil
 }

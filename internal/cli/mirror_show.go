@@ -149,6 +149,11 @@ func describeMirror(w io.Writer, o mirror.Overview) error {
 		b.WriteString("\nkept outside of what is served, since it could not be proved\n")
 		field(b, "unknown", strings.Join(firstFew(o.Unknown), ", "))
 	}
+	if len(o.Releases)+len(o.Others)+len(o.Damage) == 0 {
+		b.WriteString("\nNothing is listed in it: it holds files alone, or kverify mirror create has not finished there; run that again, which continues.\n")
+		_, err := io.WriteString(w, render.EscapeLines(b.String()))
+		return err
+	}
 	fmt.Fprintf(b, "\nNothing was verified: this is what its lists say. Next: kverify verify %s\n", local(o.Path))
 	_, err := io.WriteString(w, render.EscapeLines(b.String()))
 	return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/release"
@@ -217,7 +218,7 @@ func (f noteFilter) apply(view *render.NotesView, pattern *regexp.Regexp) error 
 	var asked []string
 	for _, s := range f.sigs {
 		if s = sigName(s); !slices.Contains(known, s) {
-			return command.Usagef("--sig %q is unknown; name one of %s", s, strings.Join(known, ", "))
+			return command.Usagef("--sig %q is unknown; name one of %s%s", s, strings.Join(known, ", "), guess.DidYouMean(s, known))
 		}
 		asked = append(asked, s)
 	}

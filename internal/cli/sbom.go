@@ -239,7 +239,8 @@ func document(ctx context.Context, r *command.ReadOnlyRun, arg string) (*materia
 	case s.Signature.Verdict != report.Verified:
 		r.Remark("%s: not signed, as no release of that time is: %s", url, s.Signature.Detail)
 	default:
-		r.Remark("%s: %s", url, s.Signature.Detail)
+		r.Remark("%s: %s", url, s.Signature.Detail) // wherever it was read
+		return &material{name: version.String(), data: s.Source.Body, document: s.Document}, nil
 	}
 	r.Remark("%s: %s", url, command.Origin(s.Source.Origin))
 	return &material{name: version.String(), data: s.Source.Body, document: s.Document}, nil

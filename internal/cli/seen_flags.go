@@ -21,7 +21,7 @@ func (s *seenFlags) add(c *cobra.Command) {
 	f.StringArrayVarP(&s.lists, "file", "f", nil, "judge what this `LIST` names (- is stdin): references, or what kubectl, crictl, docker, podman or kubeadm printed; repeatable")
 	_ = c.Flags().SetAnnotation("file", command.NotFromEnvironment, nil)
 	f.StringArrayVar(&s.as, "as", nil, "names under FROM claim to be those under TO, `FROM=TO`, such as harbor.corp/k8s=registry.k8s.io; repeatable")
-	s.Add(c, false, "(of copies; default all)")
+	s.Add(c, false, "(of a release, and of copies; default all)")
 	f.BoolVar(&s.strict, "strict", false, "an image that is not Kubernetes' is unknown, instead of counted")
 }
 

@@ -14,14 +14,16 @@ const filesAtOnce = 8
 
 // lengths asks the servers how large files are, which no signed document says; -1
 // where one does not say.
-func lengths(ctx context.Context, set *command.Settings, client *fetch.Client, urls []string) []int64 {
+func lengths(ctx context.Context, a *command.App, set *command.Settings, client *fetch.Client, urls []string) []int64 {
 	sizes := make([]int64, len(urls))
-	par.Map(ctx, len(urls), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
-		n, err := client.Length(ctx, urls[i])
-		if sizes[i] = n; err != nil {
-			sizes[i] = -1
-		}
-	}, func(i int) { sizes[i] = -1 })
+	a.Await(set, "the sizes of "+command.Count(len(urls), "file"), func() {
+		par.Map(ctx, len(urls), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
+			n, err := client.Length(ctx, urls[i])
+			if sizes[i] = n; err != nil {
+				sizes[i] = -1
+			}
+		}, func(i int) { sizes[i] = -1 })
+	})
 	return sizes
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
@@ -146,7 +148,9 @@ func verifyNamed(ctx context.Context, a *command.App, v *verify.Verifier, n requ
 	case ok && n.shard != nil:
 		return report.Report{}, command.Usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
 	case ok:
-		return v.Release(ctx, verify.Request{Versions: []release.Version{version}})
+		return v.Release(ctx, verify.Request{Versions: []release.Version{version}, Arches: n.seen.Arches})
+	case len(n.seen.Arches) > 0:
+		return report.Report{}, command.Usagef("--arch: an image is verified on every platform; leave it out, or name one platform by its digest")
 	}
 	return verifyReferences(ctx, a, v, n)
 }
@@ -166,6 +170,11 @@ func verifyReferences(ctx context.Context, a *command.App, v *verify.Verifier, n
 		return report.Report{}, err
 	}
 	r, err := v.References(ctx, mine)
+	for _, res := range r.Results {
+		if ref, err := registry.ParseRef(res.Subject); err == nil && res.Verdict() == report.Unknown && res.Platform == "" {
+			a.SayLater(command.MeantImage(ref))
+		}
+	}
 	if r.Scope.Shard = n.shard; n.shard != nil {
 		r.Scope.Subjects = nil
 		for _, ref := range refs {
@@ -184,6 +193,9 @@ func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args 
 		}
 		if _, err := os.Lstat(what); err == nil {
 			return version, true, command.Usagef("%q is both a release and a file here; run this from another directory", what)
+		}
+		if rest := slices.DeleteFunc(slices.Clone(args), func(w string) bool { return w == what }); len(args) > 1 && !slices.ContainsFunc(rest, func(w string) bool { return strings.ContainsAny(w, "/:") }) {
+			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, or for some of its images kverify images %s %s", what, what, what, strings.Join(rest, " "))
 		}
 		if len(args) > 1 {
 			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)

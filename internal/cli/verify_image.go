@@ -9,12 +9,38 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 )
 
+// transports are what skopeo, podman and crane write before a name (containers-transports(5)).
+var transports = []struct {
+	prefix, means string
+	write         func(rest string) string
+}{
+	{"docker-archive:", "for a file that docker save wrote", archived},
+	{"oci-archive:", "for an archive of an OCI layout", archived},
+	{"oci:", "for an OCI layout", archived},
+	{"dir:", "for a directory", archived},
+	{"docker://", "for a registry", func(rest string) string { return rest }},
+	{"containers-storage:", "for what podman holds", func(string) string { return "-f LIST, with what podman images --digests printed" }},
+	{"docker-daemon:", "for what docker holds", func(string) string { return "./FILE, which docker save wrote" }},
+}
+
+// archived is the path before ":TAG", as verify takes it.
+func archived(rest string) string {
+	slash := strings.LastIndexByte(rest, '/') + 1
+	name, _, _ := strings.Cut(rest[slash:], ":")
+	return local(rest[:slash] + name)
+}
+
 // reference reads one WHAT of verify that is not a release.
 func reference(a *command.App, what string) (registry.Ref, error) {
 	const accepted = "write a version, registry.k8s.io/NAME:TAG or registry.k8s.io/NAME@sha256:DIGEST"
 	_, err := os.Lstat(what)
 	isFile := err == nil
 	ref, err := registry.ParseRef(what)
+	for _, t := range transports {
+		if path, cut := strings.CutPrefix(what, t.prefix); cut && !isFile {
+			return ref, command.Usagef("%q: other tools write %s %s; write kverify verify %s", what, t.prefix, t.means, t.write(path))
+		}
+	}
 	switch {
 	case isFile && err == nil:
 		return ref, command.Usagef("%q is both an image and a file here; run this from another directory", what)

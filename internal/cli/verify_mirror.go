@@ -16,7 +16,7 @@ import (
 
 // verifyMirror verifies a mirror, a directory or a tar archive of one, by its own bytes.
 func verifyMirror(a *command.App, c *cobra.Command, flags *command.Shared, args []string) error {
-	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks"} {
+	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks", "arch", "platform"} {
 		if c.Flags().Changed(flag) {
 			return command.Usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
 		}
@@ -57,7 +57,7 @@ func isMirror(args []string) (bool, error) {
 		case !command.IsLocal(what) && (notVersion == nil || notRef == nil):
 			return false, command.Usagef("%q is a mirror here, and may be meant as a release or an image; write ./%s for the mirror", what, what)
 		case !sure && info.IsDir():
-			return false, command.Usagef("%s has files/ as a mirror has, and neither a MANIFEST.json nor oci/; name the files in it, or the mirror that it was taken from", what)
+			return false, command.Usagef("%s has files/ as a mirror has, and neither a MANIFEST.json nor oci/; name the files in it, or the mirror that it was taken from; if kverify mirror create did not finish there, run that again", what)
 		case len(args) > 1:
 			return false, command.Usagef("%s is a mirror, which is verified alone; name the rest in another run", what)
 		}

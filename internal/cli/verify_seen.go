@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
@@ -285,7 +286,7 @@ func openStdin(ctx context.Context) (io.ReadCloser, error) {
 func knownArches(list []string) error {
 	for _, arch := range list {
 		if !slices.Contains(release.Arches, arch) {
-			return command.Usagef("--arch: there is no architecture %q; there are %s", arch, strings.Join(release.Arches, ", "))
+			return command.Usagef("--arch: there is no architecture %q; there are %s%s", arch, strings.Join(release.Arches, ", "), guess.DidYouMean(arch, release.Arches))
 		}
 	}
 	return nil

@@ -34,12 +34,25 @@ type App struct {
 	quiet          bool
 	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
 	toCopies func(hosts []string) http.RoundTripper
-	Drained  bool // a server that was told to end has answered everything: no interruption
+	// await is Await with the settings of the command that runs.
+	await func(what string, work func())
+	// above calls say, which writes to stderr, while the line of progress is away; nil if there is none.
+	above func(say func())
+	// free ends what is shown beside the work, and waits until nothing of it is left; nil if there is none.
+	free    func()
+	Drained bool // a server that was told to end has answered everything: no interruption
 }
 
-// Say writes a message to stderr. Errors repeat text from outside.
+// Say writes a message to stderr, above the line of progress. Errors repeat text from outside.
 func (a *App) Say(format string, args ...any) {
-	fmt.Fprintf(a.Stderr, "kverify: %s\n", render.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
+	say := func() {
+		fmt.Fprintf(a.Stderr, "kverify: %s\n", render.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
+	}
+	if a.above != nil {
+		a.above(say)
+		return
+	}
+	say()
 }
 
 // SayJudge names a policy or trusted root that is not the built-in one, unless a

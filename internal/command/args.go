@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/guess"
 )
 
 // Needs says what a command must be given.
@@ -54,7 +56,7 @@ func commandNames(c *cobra.Command) (names []string) {
 func Chosen(flag string, given, known []string) error {
 	for _, g := range given {
 		if !slices.Contains(known, g) {
-			return Usagef("--%s %q is unknown; name one of %s%s", flag, g, strings.Join(known, ", "), DidYouMean(Nearest(g, known)))
+			return Usagef("--%s %q is unknown; name one of %s%s", flag, g, strings.Join(known, ", "), guess.DidYouMean(g, known))
 		}
 	}
 	return nil

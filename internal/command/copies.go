@@ -1,10 +1,12 @@
 package command
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/trust"
@@ -77,18 +79,35 @@ func copyOf(ref registry.Ref) (image registry.Ref, prefix string, sure, ok bool)
 	return image, strings.TrimSuffix(ref.Repository[:cut], "/"), sure, sure || !slices.Contains(publishers, ref.Host)
 }
 
+// IsPublishedName says whether Kubernetes publishes an image of that name, or of that name and
+// an architecture.
 func IsPublishedName(name string) bool {
-	if slices.Contains([]string{"pause", "etcd", "coredns", "coredns/coredns"}, name) {
-		return true
-	}
+	return slices.ContainsFunc(publishedNames(), func(im string) bool {
+		rest, ok := strings.CutPrefix(name, im)
+		return ok && (rest == "" || im != "coredns/coredns" && slices.Contains(release.Arches, strings.TrimPrefix(rest, "-")))
+	})
+}
+
+// publishedNames are the images of every release that this kverify knows, and those that
+// kubeadm takes besides.
+func publishedNames() []string {
+	names := []string{"pause", "etcd", "coredns", "coredns/coredns"}
 	for _, row := range trust.EmbeddedPolicy().Inventory {
-		for _, im := range row.Images {
-			if rest, ok := strings.CutPrefix(name, im); ok && (rest == "" || slices.Contains(release.Arches, strings.TrimPrefix(rest, "-"))) {
-				return true
-			}
-		}
+		names = append(names, row.Images...)
 	}
-	return false
+	return Unique(names)
+}
+
+// MeantImage words which image was most likely meant by a name that Kubernetes does not
+// publish; empty for one that it does, or if none is near.
+func MeantImage(ref registry.Ref) string {
+	if ref.Host != ImageHost || IsPublishedName(ref.Repository) {
+		return ""
+	}
+	if meant := guess.DidYouMean(ref.Repository, publishedNames()); meant != "" {
+		return fmt.Sprintf("%s: kverify knows no image %q%s", ref, ref.Repository, meant)
+	}
+	return ""
 }
 
 // Elsewhere is the error for an image that is not in registry.k8s.io. scheme is

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/kverify/kverify/internal/guess"
 )
 
 // synonyms are what other programs call a command; the first that there is was meant.
@@ -23,16 +25,16 @@ var synonyms = map[string][]string{
 // NoCommand is the error of a word that is no command below c.
 func NoCommand(c *cobra.Command, typed string) error {
 	names := commandNames(c)
-	guess := Nearest(typed, names)
+	near := guess.Nearest(typed, names)
 	for _, s := range synonyms[strings.ToLower(typed)] {
 		if slices.Contains(names, s) {
-			guess = s
+			near = s
 			break
 		}
 	}
 	hint := "try: " + c.CommandPath() + " --help"
-	if guess != "" {
-		hint = "did you mean: " + c.CommandPath() + " " + guess
+	if near != "" {
+		hint = "did you mean: " + c.CommandPath() + " " + near
 	}
 	where := strings.TrimPrefix(c.CommandPath(), "kverify ") + " has"
 	if !c.HasParent() {
@@ -72,8 +74,8 @@ func WrongFlag(c *cobra.Command, err error) error {
 				known = append(known, f.Name)
 			}
 		})
-		if guess := Nearest(unknown.GetSpecifiedName(), known); guess != "" {
-			hint = "did you mean: --" + guess
+		if near := guess.Nearest(unknown.GetSpecifiedName(), known); near != "" {
+			hint = "did you mean: --" + near
 		}
 	}
 	return &UsageError{Err: fmt.Errorf("%s%w; correct or leave it out", of, FlagError(err)), Hint: hint}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/guess"
 )
 
 // Help writes a command's help: what it does in a line, examples, and then
@@ -75,7 +77,7 @@ func (a *App) HelpCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			about, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return &UsageError{Err: fmt.Errorf("there is no help on %q; name a command or a topic%s", strings.Join(args, " "), DidYouMean(nearestTopic(about, rest))), Hint: "try: kverify help"}
+				return &UsageError{Err: fmt.Errorf("there is no help on %q; name a command or a topic%s", strings.Join(args, " "), meantTopic(about, rest)), Hint: "try: kverify help"}
 			}
 			about.InitDefaultHelpFlag()
 			Help(a.Stdout, about)
@@ -84,8 +86,8 @@ func (a *App) HelpCommand() *cobra.Command {
 	}
 }
 
-// nearestTopic is what is below a command, and was most likely meant by what follows it.
-func nearestTopic(about *cobra.Command, rest []string) string {
+// meantTopic words what is below a command, and was most likely meant by what follows it.
+func meantTopic(about *cobra.Command, rest []string) string {
 	if len(rest) == 0 {
 		return ""
 	}
@@ -93,5 +95,5 @@ func nearestTopic(about *cobra.Command, rest []string) string {
 	for _, sub := range about.Commands() {
 		known = append(known, sub.Name())
 	}
-	return Nearest(rest[0], known)
+	return guess.DidYouMean(rest[0], known)
 }

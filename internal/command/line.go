@@ -3,6 +3,7 @@ package command
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -38,6 +39,8 @@ type part struct {
 // line is the one line that a run keeps up to date on a terminal: text, and one bar for
 // all of its time.
 type line struct {
+	mu    sync.Mutex // held while stderr is written to
+	drawn bool       // it stands on the terminal
 	fd    int
 	bar   *progressbar.ProgressBar
 	shown int64 // thousandths; never fewer than before
@@ -90,6 +93,9 @@ func (l *line) draw(parts []part, done float64) {
 	if width < leastWidth {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drawn = true
 	text := fit(parts, width-besideBar)
 	bar := min(barWidth, width-besideBar-columns(text))
 	if bar < leastBar {
@@ -102,6 +108,17 @@ func (l *line) draw(parts []part, done float64) {
 	progressbar.OptionSetDescription(text)(l.bar)
 	_ = l.bar.Set64(l.shown)
 	_ = l.bar.RenderBlank() // throttled where Set64 has drawn it
+}
+
+// above takes the line away, and calls say before it is drawn again.
+func (l *line) above(say func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drawn {
+		_ = l.bar.Clear()
+	}
+	l.drawn = false
+	say()
 }
 
 // keep draws what frame says until over is closed, and leaves no trace.
@@ -117,7 +134,7 @@ func (l *line) keep(frame func() (parts []part, done float64), over <-chan struc
 		l.draw(frame())
 		select {
 		case <-over:
-			_ = l.bar.Clear()
+			l.above(func() {})
 			return
 		case <-tick.C:
 		}

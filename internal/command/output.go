@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/render"
 )
 
@@ -94,7 +95,7 @@ func meantFormat(format string, formats []string) string {
 	case format == "name" && slices.Contains(formats, "refs"):
 		return "; refs lists what was proved, by digest"
 	}
-	return DidYouMean(Nearest(format, formats))
+	return guess.DidYouMean(format, formats)
 }
 
 // ReadSaved reads -o for reports that were saved, of which no statement is made.

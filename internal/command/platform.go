@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/release"
 )
 
@@ -130,7 +131,7 @@ func platform(p string) (os, arch string, err error) {
 		return "", "", Usagef("--platform %q: a release has no variant %q of %s; write %s/%s", p, parts[2], arch, os, arch)
 	}
 	if !slices.Contains(OSes, os) {
-		return "", "", Usagef("--platform %q: there is no system %q; name one of %s", p, os, strings.Join(OSes, ", "))
+		return "", "", Usagef("--platform %q: there is no system %q; name one of %s%s", p, os, strings.Join(OSes, ", "), guess.DidYouMean(os, OSes))
 	}
 	return os, arch, nil
 }

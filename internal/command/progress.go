@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
@@ -44,21 +45,30 @@ func (a *App) Await(set *Settings, what string, work func()) {
 }
 
 // beside runs work, and beside it the line of a terminal that frame fills, or else a line
-// a minute that said words.
+// a minute that said words. It ends with the work, or once that begins to write its answer.
+// Beside work that is part of other work nothing is shown: that has its own line.
 func (a *App) beside(set *Settings, what string, frame func() ([]part, float64), said func() string, work func()) {
-	if set.Quiet {
+	if set.Quiet || a.free != nil {
 		work()
 		return
 	}
 	watch := func(over <-chan struct{}) { a.log(what, said, &set.waits, over) }
 	if a.watches(set) {
-		watch = func(over <-chan struct{}) { a.newLine().keep(frame, over) }
+		l := a.newLine()
+		a.above = l.above
+		watch = func(over <-chan struct{}) { l.keep(frame, over) }
 	}
-	over := make(chan struct{})
+	over, gone := make(chan struct{}), make(chan struct{})
+	end := sync.OnceFunc(func() { close(over) })
+	a.free = func() { end(); <-gone }
+	defer func() { a.above, a.free = nil, nil }()
 	par.Do(
-		func() { watch(over) },
 		func() {
-			defer close(over)
+			defer close(gone)
+			watch(over)
+		},
+		func() {
+			defer end()
 			work()
 		},
 	)

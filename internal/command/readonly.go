@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ type ReadOnlyRun struct {
 	verifier *verify.Verifier // nil until something is asked of the world
 }
 
-// ReadOnly wraps such a command: flags before it, a deadline around it.
+// ReadOnly wraps such a command: flags before it, a deadline around it, and beside it, until
+// it writes its answer, whom it waits for.
 func (a *App) ReadOnly(flags *Shared, work func(context.Context, *ReadOnlyRun, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		ctx, cancel, set, err := a.Begin(c, flags)
@@ -26,7 +28,10 @@ func (a *App) ReadOnly(flags *Shared, work func(context.Context, *ReadOnlyRun, [
 			return err
 		}
 		defer cancel()
-		return work(ctx, &ReadOnlyRun{App: a, Set: set}, args)
+		r := &ReadOnlyRun{App: a, Set: set}
+		what := append([]string{strings.TrimPrefix(c.CommandPath(), "kverify ")}, args...)
+		a.Await(set, strings.Join(what, " "), func() { err = work(ctx, r, args) })
+		return err
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 
 // Resolve turns what was typed into a version. What surprises about it is said
 // once nothing else is written to stderr, by sayRemarks.
-func (a *App) Resolve(ctx context.Context, c *fetch.Client, spec string) (release.Version, error) {
-	v, err := release.Resolve(ctx, c, spec)
+func (a *App) Resolve(ctx context.Context, c *fetch.Client, spec string) (v release.Version, err error) {
+	a.await("which version "+spec+" is", func() { v, err = release.Resolve(ctx, c, spec) })
 	if err == nil {
 		a.SayLater(Meant(spec, v))
 		return v, nil

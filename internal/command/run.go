@@ -36,6 +36,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 		}
 	}
 	set.Ctx, set.network, a.quiet = ctx, a.Network, set.Quiet
+	a.await = func(what string, work func()) { a.Await(set, what, work) }
 	if set.own, err = set.OwnTLS.read(ctx); err != nil {
 		cancel()
 		return nil, nil, nil, err

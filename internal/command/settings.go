@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
@@ -96,7 +97,7 @@ func checkList(flag, list string) ([]string, error) {
 	}
 	for _, n := range names {
 		if !slices.Contains(report.CheckNames, n) {
-			return nil, Usagef("%s names %q, which is not a check; there are %s", flag, n, all)
+			return nil, Usagef("%s names %q, which is not a check; there are %s%s", flag, n, all, guess.DidYouMean(n, report.CheckNames))
 		}
 	}
 	return names, nil
@@ -107,7 +108,7 @@ func (set *Settings) accepted(p *trust.Policy) ([]string, error) {
 	known := p.IncidentIDs()
 	for _, id := range set.accept {
 		if !slices.Contains(known, id) {
-			return nil, Usagef("--accept-incident %q: the policy knows no such incident; it knows %s", id, OrElse(strings.Join(known, ", "), "none"))
+			return nil, Usagef("--accept-incident %q: the policy knows no such incident; it knows %s%s", id, OrElse(strings.Join(known, ", "), "none"), guess.DidYouMean(id, known))
 		}
 	}
 	return Unique(set.accept), nil

@@ -100,8 +100,9 @@ certificate. A password in a URL is refused.
 There is no configuration file, and kverify works without a HOME.
 
 The cache holds bytes and never a verdict: manifests, configs and signatures, hashed
-again before use, at most 256 MiB. Tags are asked for in every run. It can be deleted
-at any time; --no-cache leaves it alone.
+again before use, at most 256 MiB. Tags are asked for in every run; a signature that
+proves is not, though it may be gone from the registry since: -o wide says that it is from
+the cache. It can be deleted at any time; --no-cache leaves it alone.
 
 A policy or trusted root that is not the built-in one is named in the verdict, with its
 digest. Neither may lie inside the mirror that it judges.

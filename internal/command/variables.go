@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kverify/kverify/internal/guess"
 )
 
 // variable are flags that the environment sets, and where, if not everywhere.
@@ -60,8 +62,8 @@ func (a *App) knownVariables(c *cobra.Command) error {
 			continue
 		}
 		hint := "try: kverify help environment"
-		if guess := Nearest(name, known); guess != "" {
-			hint = "did you mean: " + guess
+		if near := guess.Nearest(name, known); near != "" {
+			hint = "did you mean: " + near
 		}
 		return &UsageError{Err: fmt.Errorf("the environment has %s, which kverify does not read; correct or unset it", name), Hint: hint}
 	}

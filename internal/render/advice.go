@@ -83,6 +83,7 @@ func advice(c report.Check) string {
 // cure says in few words what to do about a trouble, where that is known; else it is empty,
 // and the story says more. It is not escaped.
 func cure(x trouble, command []string) string {
+	pushed := len(command) > 1 && command[0] == "mirror" && command[1] == "push"
 	mirrored := slices.ContainsFunc(command, func(w string) bool {
 		return w == "mirror" || w == "--mirror" || strings.HasPrefix(w, "--mirror=")
 	})
@@ -99,6 +100,9 @@ func cure(x trouble, command []string) string {
 	case report.Interrupted:
 		if strings.Contains(x.said, "--timeout") {
 			return "run it again with a longer --timeout"
+		}
+		if pushed {
+			return "run it again: what the registry has is not sent again"
 		}
 		return "run it again"
 	case report.Unreachable:

@@ -31,12 +31,8 @@ type naming struct {
 
 func namingOf(r report.Report) naming {
 	n := naming{host: "registry.k8s.io/", images: map[string]bool{}}
-	if len(r.Scope.Subjects) == 1 && !strings.HasPrefix(r.Scope.Subjects[0], n.host) {
-		for _, res := range r.Results {
-			if res.Kind == report.KindImage && strings.HasPrefix(res.Subject, r.Scope.Subjects[0]+"/") {
-				n.host = r.Scope.Subjects[0] + "/" // what was pushed to it
-			}
-		}
+	if to := pushedTo(r); to != "" {
+		n.host = to
 	}
 	n.release = oneRelease(r)
 	n.told = slices.Contains(r.Scope.Subjects, n.release) || slices.ContainsFunc(r.Results, func(res report.Result) bool {
@@ -49,6 +45,21 @@ func namingOf(r report.Report) naming {
 		}
 	}
 	return n
+}
+
+// pushedTo is "HOST/" or "HOST/PREFIX/" of the registry that a report of a push is about; empty
+// of another report.
+func pushedTo(r report.Report) string {
+	if len(r.Scope.Subjects) != 1 || strings.HasPrefix(r.Scope.Subjects[0], "registry.k8s.io/") {
+		return ""
+	}
+	to := r.Scope.Subjects[0] + "/"
+	if !slices.ContainsFunc(r.Results, func(res report.Result) bool {
+		return res.Kind == report.KindImage && strings.HasPrefix(res.Subject, to)
+	}) {
+		return ""
+	}
+	return to
 }
 
 // oneRelease is the release that all results are of; empty if there are several.
@@ -92,7 +103,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	switch res.Kind {
 	case report.KindImage:
 		if signatureTag.MatchString(res.Subject) {
-			return "signatures", false
+			return signatures, false
 		}
 		title, _ := place(res)
 		title = strings.TrimPrefix(title, n.host)
@@ -123,6 +134,9 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	}
 	return res.Subject, false
 }
+
+// signatures is the item of all signatures.
+const signatures = "signatures"
 
 // signatureTag is how cosign tags what belongs to a digest.
 var signatureTag = regexp.MustCompile(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
@@ -240,8 +254,12 @@ func (n naming) who(results []report.Result) string {
 	names, parts := make([]string, 0, few), make([]string, 0, few)
 	for _, it := range list {
 		names = append(names, it.name)
-		if it.claimed {
+		switch {
+		case it.claimed:
 			names[len(names)-1] = plural(len(it.results), "file")
+			continue
+		case it.name == signatures:
+			names[len(names)-1] = plural(len(it.results), "signature")
 			continue
 		}
 		if p := it.parts(); !slices.Contains(parts, p) {
@@ -251,19 +269,22 @@ func (n naming) who(results []report.Result) string {
 	if len(parts) == 0 {
 		return enumerate(names)
 	}
-	if len(parts) == 1 && !slices.ContainsFunc(list, func(it item) bool { return it.claimed }) { // the same of each
+	if len(parts) == 1 && !slices.ContainsFunc(list, item.counted) { // the same of each
 		if len(names) > 1 && parts[0] != "" {
 			parts[0] += " each"
 		}
 		return both(enumerate(names), parts[0])
 	}
 	for i, it := range list {
-		if !it.claimed {
+		if !it.counted() {
 			names[i] = both(it.name, it.parts())
 		}
 	}
 	return enumerate(names)
 }
+
+// counted says whether who tells only how many results an item has.
+func (it item) counted() bool { return it.claimed || it.name == signatures }
 
 // enumerate reads "a, b and c".
 func enumerate(words []string) string {
@@ -289,8 +310,13 @@ func kindsOf(list []item) string {
 	var words []string
 	for _, n := range nouns {
 		var of []item
+		signed := 0
 		for _, it := range list {
-			if it.results[0].Kind == n.kind {
+			switch {
+			case it.results[0].Kind != n.kind:
+			case it.name == signatures:
+				signed = len(it.results)
+			default:
 				of = append(of, it)
 			}
 		}
@@ -306,6 +332,9 @@ func kindsOf(list []item) string {
 				}
 			}
 			words = append(words, plural(count, n.noun))
+		}
+		if signed > 0 {
+			words = append(words, plural(signed, "signature"))
 		}
 	}
 	return enumerate(words)

@@ -59,7 +59,11 @@ func listingTable(buf *bytes.Buffer, l *verify.Listing, o Options, wide bool) {
 	}
 	rows := make([]gridRow, 0, len(l.Items))
 	for _, it := range l.Items {
-		row := gridRow{cells: []string{it.Subject, it.Info.Kind, platforms(it)}}
+		where := platforms(it)
+		if n := len(it.Platforms); n > 1 && o.Width > 0 && !wide { // one row would be as wide as three
+			where = plural(n, "platform")
+		}
+		row := gridRow{cells: []string{it.Subject, it.Info.Kind, where}}
 		switch {
 		case wide:
 			row.cells = append(row.cells, cmp.Or(it.SHA256, "-"), cmp.Or(it.SHA512, "-"), claimants(it), cmp.Or(it.URL, "-"))
@@ -215,7 +219,9 @@ type gridRow struct {
 	below string
 }
 
-// writeGrid writes a header and rows in columns. Cells are foreign text.
+// writeGrid writes a header and rows in columns. Cells are foreign text. Where the terminal is
+// too narrow, the last column is broken at words; where even that does not fit, each row is
+// a line with its first cell, and below it the others behind the words of the header.
 func writeGrid(buf *bytes.Buffer, head []string, rows []gridRow, o Options) {
 	t := &table{Options: o}
 	widths := make([]int, len(head))
@@ -228,14 +234,33 @@ func writeGrid(buf *bytes.Buffer, head []string, rows []gridRow, o Options) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(r.cells[i]))
 		}
 	}
+	last, before := len(head)-1, 0
+	for _, w := range widths[:last] {
+		before += w + 2
+	}
+	stacked := o.Width > 0 && before+widths[last] > o.Width && o.Width-before < minText
 	write := func(cells []string, style string) {
+		if stacked {
+			t.stack(head, cells, style)
+			return
+		}
 		var out []string
-		for i, c := range cells {
+		for i, c := range cells[:len(cells)-1] {
 			out = append(out, t.pad(t.paint(style, c), c, widths[i]))
 		}
-		t.line(strings.TrimRight(strings.Join(out, "  "), " "))
+		end := cells[len(cells)-1]
+		lines := []string{end}
+		if len(cells) == len(head) {
+			lines = t.wrap(end, before)
+		}
+		t.line(strings.TrimRight(strings.Join(append(out, t.paint(style, lines[0])), "  "), " "))
+		for _, l := range lines[1:] {
+			t.line(strings.Repeat(" ", before) + t.paint(style, l))
+		}
 	}
-	write(head, dim)
+	if !stacked {
+		write(head, dim)
+	}
 	for _, r := range rows {
 		style := ""
 		if r.below != "" {
@@ -247,4 +272,31 @@ func writeGrid(buf *bytes.Buffer, head []string, rows []gridRow, o Options) {
 		}
 	}
 	buf.Write(t.buf.Bytes())
+}
+
+// stack writes a row of a grid that is wider than the terminal.
+func (t *table) stack(head, cells []string, style string) {
+	const hang = "    "
+	t.line(t.paint(style, cells[0]))
+	line := ""
+	for i, c := range cells[1:] {
+		if c == "-" || c == "" {
+			continue
+		}
+		said := strings.ToLower(head[i+1]) + ": " + c
+		if line != "" && utf8.RuneCountInString(hang+line+"  "+said) > t.Width {
+			t.line(hang + line)
+			line = ""
+		}
+		if line != "" {
+			line += "  "
+		}
+		line += said
+	}
+	if line == "" {
+		return
+	}
+	for _, l := range t.wrap(line, len(hang)) {
+		t.line(hang + l)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +147,40 @@ func TestPrintable(t *testing.T) {
 	for s, want := range map[string]bool{"SPDXVersion: SPDX-2.3\n\té\n": true, "": true, "\x1b": false, "\u202e": false, "\xff": false, "\r": false} {
 		if Printable([]byte(s)) != want {
 			t.Errorf("%q: want %v", s, want)
+		}
+	}
+}
+
+// A grid fits into a terminal: its last column is broken at words, or each row is stacked.
+// Nothing of it is lost, and a pipe gets a line a row.
+func TestGridFits(t *testing.T) {
+	head := []string{"NAME", "PLATFORM", "DIGEST", "CLAIMED BY"}
+	row := []string{"registry.k8s.io/kube-proxy:v1.27.2", "linux/amd64", "sha256:6da581ae75fd", "signed sbom; carried SHA256SUMS, SHA512SUMS, provenance.json"}
+	for width, want := range map[int]string{
+		0:   "NAME ",
+		200: "NAME ",
+		110: "NAME ", // the last column on several lines
+		80:  "registry.k8s.io/kube-proxy:v1.27.2\n    platform: linux/amd64  digest: sha256:6da581ae75fd\n    claimed by: signed",
+		40:  "registry.k8s.io/kube-proxy:v1.27.2\n    platform: linux/amd64\n    digest: sha256:6da581ae75fd\n    claimed by: signed sbom; carried\n",
+	} {
+		var buf bytes.Buffer
+		writeGrid(&buf, head, []gridRow{{cells: slices.Clone(row), below: ""}}, Options{Width: width})
+		got := buf.String()
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%d columns:\n%s", width, got)
+		}
+		for _, word := range strings.Fields(strings.Join(row, " ")) {
+			if !strings.Contains(got, word) {
+				t.Errorf("%d columns: no %s in\n%s", width, word, got)
+			}
+		}
+		for l := range strings.Lines(got) {
+			if width > 0 && len(strings.TrimRight(l, "\n")) > width {
+				t.Errorf("%d columns: a line of %d: %s", width, len(l)-1, l)
+			}
+		}
+		if n := strings.Count(got, "\n"); (width == 0 || width == 200) && n != 2 {
+			t.Errorf("%d columns: %d lines", width, n)
 		}
 	}
 }

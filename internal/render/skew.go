@@ -69,7 +69,7 @@ func Skew(w io.Writer, s support.Skew, format string, o Options) error {
 	if !s.Supported() {
 		verdict, style = fmt.Sprintf("NOT SUPPORTED  %d of %d component versions", broken, len(s.Findings)), red
 	}
-	t.line(t.paint(bold+style, verdict) + " (" + support.PolicyURL + ")")
+	t.last(t.paint(bold+style, verdict) + " (" + support.PolicyURL + ")")
 	_, err := w.Write(t.buf.Bytes())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -24,7 +25,7 @@ func (e *NoSubjectError) Error() string {
 	if len(some) > 12 {
 		some, more = some[:12], fmt.Sprintf(" and %d more", len(e.Known)-12)
 	}
-	return fmt.Sprintf("the report has no subject %q; it has %s%s", e.Subject, strings.Join(some, ", "), more)
+	return fmt.Sprintf("the report has no subject %q; it has %s%s%s", e.Subject, strings.Join(some, ", "), more, guess.DidYouMean(e.Subject, e.Known))
 }
 
 // Story tells, for one subject of the report, in words that need no other
@@ -267,7 +268,11 @@ func (t *table) signature(c report.Check) {
 		} else if when != "" {
 			t.prose("The time is proved: " + when + ".")
 		}
-		t.prose("Where it was found: " + e.Source)
+		where := "Where it was found: " + e.Source
+		if f[report.FieldKept] != "" {
+			where += ", in an earlier run: it was kept " + f[report.FieldKept] + ", and the registry was not asked for it again; --no-cache asks"
+		}
+		t.prose(where)
 		return
 	}
 	t.prose(cmp.Or(c.Detail, "a signature that the policy demands") + ".")

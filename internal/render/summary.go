@@ -168,7 +168,7 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 			}
 		}
 		for _, note := range res.Notes {
-			if _, failed := requestIn(note); failed && caused {
+			if _, failed := requestIn(note); failed && caused || r.Interrupted && strings.Contains(note, ": given up: ") {
 				continue
 			}
 			add(remark{rank: 2, mark: "note", style: dim, said: plainDetail(res, report.Check{Detail: note})}, res)

@@ -177,7 +177,7 @@ func (v ReleasesView) age(t *table) {
 	if slices.ContainsFunc(v.cycles(), past) {
 		text += "; plans that have passed have likely come true"
 	}
-	t.line(Escape(text))
+	t.last(Escape(text))
 }
 
 func ago(days int) string {

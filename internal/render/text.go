@@ -30,7 +30,7 @@ func styleOf(v report.Verdict) string {
 
 // paint colours escaped text.
 func (t *table) paint(style, s string) string {
-	if !t.Color || s == "" {
+	if !t.Color || s == "" || style == "" {
 		return s
 	}
 	return "\x1b[" + strings.TrimSuffix(style, ";") + "m" + s + "\x1b[0m"

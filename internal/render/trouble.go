@@ -213,21 +213,29 @@ func stopped(r report.Report) string {
 	case by != "":
 		why = "stopped by " + by
 	}
-	done := 0
+	to, what, none := pushedTo(r), "examined", "anything was examined"
+	if to != "" {
+		what, none = "names in place there", "any name was in place there"
+	}
+	done, all := 0, 0
 	for _, res := range r.Results {
+		if !strings.HasPrefix(res.Subject, to) {
+			continue // examined before anything was pushed
+		}
+		all++
 		c, _ := rootCheck(res)
 		open := c.Reason == report.Interrupted || givenUp(c) || res.Kind == report.KindRelease
 		if res.Verdict() != report.Unknown || !open {
 			done++
 		}
 	}
-	if done == len(r.Results) && done > 0 {
+	switch {
+	case done == all && done > 0:
 		return why
+	case done == 0:
+		return why + " before " + none
 	}
-	if done == 0 {
-		return why + " before anything was examined"
-	}
-	return fmt.Sprintf("%s, %d of %d examined", why, done, len(r.Results))
+	return fmt.Sprintf("%s, %d of %d %s", why, done, all, what)
 }
 
 func givenUp(c report.Check) bool {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
@@ -51,7 +52,7 @@ func New(policy *trust.Policy, checks, require []string) (*Session, error) {
 	all = append(all, require...)
 	for _, name := range all {
 		if !slices.Contains(report.CheckNames, name) {
-			return nil, Usagef("there is no check %q; there are %s", name, strings.Join(report.CheckNames, ", "))
+			return nil, Usagef("there is no check %q; there are %s%s", name, strings.Join(report.CheckNames, ", "), guess.DidYouMean(name, report.CheckNames))
 		}
 	}
 	// In report order, each once.

@@ -229,9 +229,15 @@ func notMirror(dir, what string) error {
 type HostError struct {
 	Dir  string
 	Host string
+	// Unlisted says that no list says what it holds: nothing but files was put there, or what
+	// made it has not finished.
+	Unlisted bool
 }
 
 func (e *HostError) Error() string {
+	if e.Host == layout.HostImages && e.Unlisted {
+		return fmt.Sprintf("the mirror %s lists no images: it holds files alone, or kverify mirror create has not finished there", e.Dir)
+	}
 	if e.Host == layout.HostImages {
 		return fmt.Sprintf("the mirror %s has no images: it was made without them", e.Dir)
 	}

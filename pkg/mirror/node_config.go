@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -55,7 +56,7 @@ func (n NodeConfig) Config(form string) (string, error) {
 	case "talos":
 		return n.talos(), nil
 	}
-	return "", fmt.Errorf("there is no configuration for %q; there are %s", form, strings.Join(NodeForms, ", "))
+	return "", fmt.Errorf("there is no configuration for %q; there are %s%s", form, strings.Join(NodeForms, ", "), guess.DidYouMean(form, NodeForms))
 }
 
 // ownNames are the registry's, today's first.

@@ -50,7 +50,7 @@ func (d *Dir) Answer(req *http.Request) (*Answer, error) {
 		return allow(req, d.answerOCI(req, host)), nil
 	}
 	if !slices.Contains(d.hosts, host) {
-		return nil, &HostError{Dir: d.path, Host: host}
+		return nil, &HostError{Dir: d.path, Host: host, Unlisted: !d.Complete()}
 	}
 	if to := layout.Canonical(host, req.URL.Path); to != "" {
 		return allow(req, redirect(to)), nil

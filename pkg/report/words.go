@@ -28,6 +28,7 @@ const (
 	FieldLogged        = "integratedTime" // when the log took it in, RFC 3339
 	FieldTimestamp     = "timestamp"      // by a timestamp authority, RFC 3339
 	FieldReference     = "docker-reference"
+	FieldKept          = "kept" // where it was kept since an earlier run, if it was not asked for in this one
 	FieldSays          = "says" // what a document says, in words
 	FieldSHA512        = "sha512"
 	FieldPredicateType = "predicateType"

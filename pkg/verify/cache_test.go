@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
@@ -42,6 +43,17 @@ func TestWarmRun(t *testing.T) {
 	t.Logf("cold %d requests, %.2f a reference; warm %d, %.2f", n, float64(n)/25, m, float64(m)/25)
 	if cold.Verdict() != report.Verified || warm.Verdict() != report.Verified {
 		t.Error(failures(cold), failures(warm))
+	}
+	for _, run := range []struct {
+		report.Report
+		kept bool
+	}{{cold, false}, {warm, true}} {
+		for _, res := range run.Results {
+			c, ok := res.Check(report.Signature)
+			if said := strings.HasSuffix(c.Detail, ", from the cache"); ok && res.Platform == "" && (said != run.kept || c.Evidence[0].Fields[report.FieldKept] == "" == run.kept) {
+				t.Errorf("%s: %s: a signature that comes from the cache: %t", res.Subject, c.Detail, run.kept)
+			}
+		}
 	}
 	if float64(m)/25 > 1.1 {
 		t.Errorf("%d requests in a warm run of 25 references", m)

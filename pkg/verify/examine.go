@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/claims"
@@ -111,12 +112,12 @@ func (b *imageSet) remaining() ([]*image, error) {
 	if len(names) > 0 {
 		for _, n := range b.names {
 			if !slices.Contains(names, n) {
-				return nil, claims.NotFound(session.Usagef("%s has no image %q; it has %s", b.version, n, strings.Join(names, ", ")), b.docs.Unread())
+				return nil, claims.NotFound(session.Usagef("%s has no image %q; it has %s%s", b.version, n, strings.Join(names, ", "), guess.DidYouMean(n, names)), b.docs.Unread())
 			}
 		}
 		for _, a := range b.arches {
 			if !slices.Contains(arches, a) {
-				return nil, claims.NotFound(session.Usagef("%s has no architecture %q; it has %s", b.version, a, strings.Join(arches, ", ")), b.docs.Unread())
+				return nil, claims.NotFound(session.Usagef("%s has no architecture %q; it has %s%s", b.version, a, strings.Join(arches, ", "), guess.DidYouMean(a, arches)), b.docs.Unread())
 			}
 		}
 	}

@@ -60,6 +60,7 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 		}
 		found = through(m)
 	}
+	found.signature = keptIn(m, found.signature)
 	return found
 }
 

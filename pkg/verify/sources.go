@@ -2,10 +2,13 @@ package verify
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // source is a place where what is signed about images may lie.
@@ -45,6 +48,25 @@ func (s source) repository(ref registry.Ref) string {
 // signatureRef is where the ".sig" signatures of a digest lie.
 func (r *run) signatureRef(repository string, digest oci.Digest) registry.Ref {
 	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: digest.SignatureTag()}
+}
+
+// keptIn says of a check that holds, and rests on a manifest that a cache had and that nobody was
+// asked for in this run, that it does: what is withdrawn at the registry would still be found there.
+func keptIn(m *registry.Manifest, c report.Check) report.Check {
+	if !m.Kept || c.Verdict != report.Verified {
+		return c
+	}
+	c.Detail += ", from the cache"
+	c.Evidence = slices.Clone(c.Evidence)
+	for i, e := range c.Evidence {
+		fields := maps.Clone(e.Fields)
+		if fields == nil {
+			fields = map[string]string{}
+		}
+		fields[report.FieldKept] = "in the cache"
+		c.Evidence[i].Fields = fields
+	}
+	return c
 }
 
 // from says in a check's detail where its evidence lies, if that is not the registry.

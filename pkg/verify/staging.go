@@ -44,7 +44,7 @@ func (r *run) stagingFrom(ctx context.Context, from source, im *image) report.Ch
 		}
 		c = r.stagingIn(ctx, from, ref, im, m)
 	}
-	return c
+	return keptIn(m, c)
 }
 
 func (r *run) noStaging(from source, ref registry.Ref, im *image, err error) report.Check {

@@ -1,4 +1,6 @@
-package command
+// Package guess finds the word that was meant by one that is mistyped: the name of an image or a
+// file, a check, a flag, a command. It says so in one form of words.
+package guess
 
 import (
 	"fmt"
@@ -46,10 +48,11 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// DidYouMean words a guess, to be put behind what is wrong; empty without one.
-func DidYouMean(guess string) string {
-	if guess == "" {
+// DidYouMean words the guess, to be put behind what is wrong; empty where no known word is near.
+func DidYouMean(typed string, known []string) string {
+	near := Nearest(typed, known)
+	if near == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", guess)
+	return fmt.Sprintf("; did you mean %q?", near)
 }

@@ -1,0 +1,33 @@
+package guess_test
+
+import (
+	"testing"
+
+	"github.com/kverify/kverify/internal/guess"
+)
+
+func TestNearest(t *testing.T) {
+	known := []string{"conformance", "kube-apiserver", "kube-proxy", "kubectl", "kubectl-convert", "mounter", "arm64", "amd64", "all"}
+	for typed, want := range map[string]string{
+		"kube-proxi":  "kube-proxy",
+		"KUBCTL":      "kubectl",
+		"kube-prox":   "kube-proxy",
+		"conf":        "conformance", // its beginning
+		"amd46":       "amd64",
+		"kubctl-conv": "",
+		"etcd":        "",
+		"":            "",
+		"x":           "", // half of a letter may be wrong
+		"al":          "all",
+	} {
+		if got := guess.Nearest(typed, known); got != want {
+			t.Errorf("%q: %q, want %q", typed, got, want)
+		}
+	}
+	if got := guess.DidYouMean("kubctl", known); got != `; did you mean "kubectl"?` {
+		t.Error(got)
+	}
+	if got := guess.DidYouMean("etcd", known); got != "" {
+		t.Error(got)
+	}
+}
