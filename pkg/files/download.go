@@ -246,12 +246,7 @@ func (f *Verifier) proves(text []byte, sums fetch.Sums) bool {
 // notSaved is the result of a file that could not be fetched or written.
 func (f *Verifier) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.session.Failed(report.Digest, err)
-	var local *fetch.FileError
-	if errors.As(err, &local) {
-		c.Reason = report.Incomplete
-	}
-	res.Checks = []report.Check{c}
+	res.Checks = []report.Check{f.session.Failed(report.Digest, err)}
 	res.Notes = []string{"nothing was saved under its name"}
 	return res
 }

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -81,7 +80,7 @@ func VerifyLocal(ctx context.Context, of func(release.Version) (*Verifier, error
 	}
 	for i := range list {
 		if dropped[i] && len(hints[i]) == 0 {
-			errs[i] = errManyReleases
+			errs[i] = &manyReleasesError{}
 		}
 	}
 	results := make([]report.Result, len(list))
@@ -109,7 +108,17 @@ func VerifyLocal(ctx context.Context, of func(release.Version) (*Verifier, error
 	return first.session.Report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
-var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+// manyReleasesError says that a file's release was left out, as the files name too many.
+type manyReleasesError struct{}
+
+func (*manyReleasesError) Error() string {
+	return fmt.Sprintf("these files name more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+}
+
+// Classify says that a limit was met.
+func (*manyReleasesError) Classify() (report.Verdict, report.Reason) {
+	return report.Unknown, report.Limit
+}
 
 // fewReleases leaves of all files' hints the releases that most of them speak of, no
 // more than maxReleases, and says of each file whether it lost one.
@@ -149,9 +158,6 @@ type localRun struct {
 func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err error, hints []release.Version) (report.Result, release.Version) {
 	say := func(c report.Check) (report.Result, release.Version) {
 		return l.result(sums, c), release.Version{}
-	}
-	if errors.Is(err, errManyReleases) {
-		return say(r.first.session.Check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
 		return say(r.first.session.Failed(report.Digest, err))

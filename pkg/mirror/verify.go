@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -46,7 +46,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		var wrong *scopeError
 		switch {
 		case errors.As(err, &wrong):
-			a.note(layout.ManifestFile, report.Unknown, report.Malformed, "%v", err)
+			a.failed(layout.ManifestFile, err)
 		case err != nil:
 			return report.Report{}, err
 		}
@@ -218,13 +218,8 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 	}
 	res := files.Skipped(p)
 	c := &res.Checks[0]
-	c.Reason, c.Detail = report.Malformed, err.Error()
-	switch {
-	case layout.IsCorrupt(err):
-		c.Verdict, c.Reason = report.Refuted, report.Mismatch
-	case errors.Is(err, fs.ErrNotExist):
-		c.Reason, c.Detail = report.Incomplete, "MANIFEST.json lists it, and it is missing"
-	}
+	c.Verdict, c.Reason = session.Classify(err)
+	c.Detail = failure(err)
 	return res
 }
 

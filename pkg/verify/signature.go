@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -177,11 +178,12 @@ func (s *search) nameOf(l *sigstore.Signature) string {
 func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	say := s.sayer()
 	who := s.whose(l)
-	switch err := l.ReadEntry(); {
-	case errors.Is(err, sigstore.ErrNoEntry):
-		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
-	case err != nil:
-		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
+	if err := l.ReadEntry(); err != nil {
+		verdict, reason := session.Classify(err)
+		if reason == report.Absent {
+			return say(verdict, reason, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
+		}
+		return say(verdict, reason, "a signature by %s cannot be read: %v", who, err)
 	}
 	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.rule.Holds(at) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.rule.From, s.run.legacy.rule.To)

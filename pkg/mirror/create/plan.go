@@ -2,7 +2,6 @@ package create
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -314,16 +313,9 @@ func (p *Plan) outcome(ctx context.Context) report.Report {
 		if err == nil {
 			continue
 		}
-		c := report.Check{Name: report.Digest, Required: true, Reason: report.Unreachable, Detail: err.Error()}
-		var local *fetch.FileError
-		v, reason := session.Classify(err)
-		switch {
-		case v == report.Refuted:
-			c.Verdict, c.Reason = v, reason
-		case errors.Is(err, context.Canceled):
-			c.Reason, c.Detail = report.Interrupted, "the run was interrupted before this was brought in"
-		case errors.As(err, &local):
-			c.Reason = report.Incomplete
+		c := report.Check{Name: report.Digest, Required: true, Detail: err.Error()}
+		if c.Verdict, c.Reason = session.Classify(err); c.Reason == report.Interrupted {
+			c.Detail = "the run was interrupted before this was brought in"
 		}
 		r.Results = append(r.Results, report.Result{Subject: p.Items[i].Name, Kind: "blob", Release: p.request.Version.String(), Checks: []report.Check{c}})
 	}
