@@ -150,9 +150,9 @@ func fewReleases(hints [][]release.Version) (dropped []bool) {
 
 // localRun is what the judging of local files shares.
 type localRun struct {
-	first *Verifier // of any release: judges what is of none
-	known map[release.Version]*Verifier
-	named bool // the caller says which release it is
+	first        *Verifier // of any release: judges what is of none
+	known        map[release.Version]*Verifier
+	releaseGiven bool // the caller says which release it is
 }
 
 func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err error, hints []release.Version) (report.Result, release.Version) {
@@ -174,7 +174,7 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 	}
 	v := hints[0]
 	f := r.known[v]
-	if f.Load(ctx); r.named {
+	if f.Load(ctx); r.releaseGiven {
 		if res, ok := f.otherBytes(l, sums); ok {
 			return res, v
 		}
@@ -206,7 +206,7 @@ func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result
 func (f *Verifier) local(ctx context.Context, l LocalFile, sums fetch.Sums, found []string) report.Result {
 	chosen := found
 	for _, local := range l.paths() {
-		list, _ := meant(f.named[strings.ToLower(path.Base(local))], local)
+		list, _ := meant(f.pathsByName[strings.ToLower(path.Base(local))], local)
 		if len(list) == 0 {
 			continue
 		}
@@ -231,7 +231,7 @@ func (f *Verifier) local(ctx context.Context, l LocalFile, sums fetch.Sums, foun
 // one, if the hash of every file that it may mean was read.
 func (f *Verifier) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
 	for _, local := range l.paths() {
-		list, whole := meant(f.named[strings.ToLower(path.Base(local))], local)
+		list, whole := meant(f.pathsByName[strings.ToLower(path.Base(local))], local)
 		unclaimed := slices.ContainsFunc(list, func(p string) bool {
 			return !slices.ContainsFunc(f.items[p].Claims, func(c claims.Claim) bool {
 				return c.Digest.Validate() == nil

@@ -36,7 +36,7 @@ type finding struct {
 
 // audit is one examination of a mirror's bytes.
 type audit struct {
-	dir      *Dir
+	dir      *Mirror
 	sizes    map[string]int64 // regular files, by path
 	listed   map[string]bool  // paths that something accounts for
 	findings []finding

@@ -25,8 +25,8 @@ func (r *run) sources() []source {
 	return out
 }
 
-// says names what was asked of whom, for a message.
-func (s source) says(ref registry.Ref) string {
+// describe names what was asked of whom, for a message.
+func (s source) describe(ref registry.Ref) string {
 	if s.name != "" {
 		return s.name + " (" + ref.String() + ")"
 	}
@@ -39,7 +39,7 @@ func (s source) says(ref registry.Ref) string {
 // repository names where the signature of a digest was looked for.
 func (s source) repository(ref registry.Ref) string {
 	ref.Tag = ""
-	return s.says(ref)
+	return s.describe(ref)
 }
 
 // signatureRef is where the ".sig" signatures of a digest lie.
