@@ -91,8 +91,8 @@ var homes = map[string][]string{
 
 // starters are the files that may start goroutines, with the reason.
 var starters = map[string]string{
-	"internal/par/par.go": "workers",
-	"pkg/fetch/ahead.go":  "connections that nobody waits for; each ends with its run, or its dial's time-out",
+	"internal/par/par.go":     "workers",
+	"pkg/fetch/preconnect.go": "connections that no request waits for; each ends with its run, or its dial's time-out",
 }
 
 // never are calls and variables that the code does not use, and who does.

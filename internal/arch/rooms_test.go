@@ -18,15 +18,15 @@ import (
 var circles = map[string]int{
 	"internal/render":   3,
 	"internal/world":    3,
-	"pkg/fetch":         10,
+	"pkg/fetch":         5,
 	"pkg/mirror/create": 4,
 	"pkg/mirror/push":   3,
-	"pkg/registry":      13,
+	"pkg/registry":      7,
 	"pkg/release":       2,
 	"pkg/report":        2,
 	"pkg/sbom":          5,
 	"pkg/support":       3,
-	"pkg/trust":         8,
+	"pkg/trust":         5,
 	"pkg/verify":        3,
 }
 

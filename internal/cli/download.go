@@ -299,10 +299,10 @@ func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *com
 	defer root.Close() //nolint:errcheck // only names lead through it
 	defer a.Soften()()
 	results := make([]report.Result, len(targets))
-	space := new(fetch.Space)
+	space := new(fetch.DiskReserve)
 	watched := make([]command.WatchedFile, len(targets))
 	for i := range targets {
-		targets[i].Attempts, targets[i].Space, targets[i].Patient = set.Retry+1, space, true
+		targets[i].Attempts, targets[i].Reserve, targets[i].WaitIfBusy = set.Retry+1, space, true
 		targets[i].Progress = new(fetch.Transfer)
 		watched[i] = command.WatchedFile{Name: targets[i].Name, Transfer: targets[i].Progress}
 	}

@@ -32,11 +32,11 @@ func TestNamesMeanTheSame(t *testing.T) {
 		}
 		byName := narrowing{names: []string{name}}.dimensions()[0]
 		for _, p := range want {
-			if !byName.has(verify.Listed{Subject: p, Info: release.DescribeFile(p)}) {
+			if !byName.has(verify.Entry{Subject: p, Info: release.DescribeFile(p)}) {
 				t.Errorf("list %s: no %s", name, p)
 			}
 		}
-		if want == nil && slices.ContainsFunc(paths, func(p string) bool { return byName.has(verify.Listed{Subject: p, Info: release.DescribeFile(p)}) }) {
+		if want == nil && slices.ContainsFunc(paths, func(p string) bool { return byName.has(verify.Entry{Subject: p, Info: release.DescribeFile(p)}) }) {
 			t.Errorf("list %s: something", name)
 		}
 	}

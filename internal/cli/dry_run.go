@@ -30,7 +30,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 	var urls []string
 	var ask []*create.Item
 	for _, it := range plan.Items {
-		if it.URL != "" && !it.There {
+		if it.URL != "" && !it.AlreadyThere {
 			urls, ask = append(urls, it.URL), append(ask, it)
 		}
 	}
@@ -43,7 +43,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 			continue
 		}
 		o.seen[it.Path] = true
-		if it.There {
+		if it.AlreadyThere {
 			o.there++
 			o.thereBytes += it.Size
 			continue

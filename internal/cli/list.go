@@ -97,12 +97,12 @@ func list(ctx context.Context, r *command.ReadOnlyRun, want narrowing, args []st
 }
 
 // conclude says on stderr what the rows do not.
-func conclude(r *command.ReadOnlyRun, l *verify.Listing, all []verify.Listed) {
+func conclude(r *command.ReadOnlyRun, l *verify.Listing, all []verify.Entry) {
 	files, bare, conflicts, hidden := 0, 0, 0, 0
 	for _, it := range all {
 		if it.Conflict != "" {
 			conflicts++
-			if !slices.ContainsFunc(l.Items, func(s verify.Listed) bool { return s.Subject == it.Subject }) {
+			if !slices.ContainsFunc(l.Items, func(s verify.Entry) bool { return s.Subject == it.Subject }) {
 				hidden++
 			}
 		}
@@ -137,41 +137,41 @@ type narrowing struct {
 type dimension struct {
 	what  string // as in a message
 	asked []string
-	means func(asked string, it verify.Listed) bool
-	shown func(verify.Listed) []string // the values to suggest
+	means func(asked string, it verify.Entry) bool
+	shown func(verify.Entry) []string // the values to suggest
 }
 
 // dimensions narrow one by one; each must hold. What is for no system at all is not
 // for the one that is asked for.
 func (s narrowing) dimensions() []dimension {
-	byName := func(name string, it verify.Listed) bool {
+	byName := func(name string, it verify.Entry) bool {
 		return release.Selection{Names: []string{name}, Archives: true}.Has(itemOf(it))
 	}
-	is := func(values func(verify.Listed) []string) func(string, verify.Listed) bool {
-		return func(asked string, it verify.Listed) bool { return slices.Contains(values(it), asked) }
+	is := func(values func(verify.Entry) []string) func(string, verify.Entry) bool {
+		return func(asked string, it verify.Entry) bool { return slices.Contains(values(it), asked) }
 	}
-	kind := func(it verify.Listed) []string { return []string{it.Info.Kind} }
-	oses := func(it verify.Listed) []string { return platformPart(it, it.Info.OS, 0) }
-	arches := func(it verify.Listed) []string { return platformPart(it, it.Info.Arch, 1) }
+	kind := func(it verify.Entry) []string { return []string{it.Info.Kind} }
+	oses := func(it verify.Entry) []string { return platformPart(it, it.Info.OS, 0) }
+	arches := func(it verify.Entry) []string { return platformPart(it, it.Info.Arch, 1) }
 	return []dimension{
 		{"NAME", s.names, byName, shortName},
 		{"--kind", s.kind, is(kind), kind}, {"--os", s.OSes, is(oses), oses}, {"--arch", s.Arches, is(arches), arches},
 	}
 }
 
-func itemOf(it verify.Listed) release.Item {
+func itemOf(it verify.Entry) release.Item {
 	return release.Item{Subject: it.Subject, Info: it.Info, Platforms: it.Platforms}
 }
 
 // shortName is what to call an item: its component, or a file by its last element.
-func shortName(it verify.Listed) []string {
+func shortName(it verify.Entry) []string {
 	if it.Info.Component != "" {
 		return []string{it.Info.Component}
 	}
 	return []string{it.Subject[strings.LastIndexByte(it.Subject, '/')+1:]}
 }
 
-func platformPart(it verify.Listed, own string, part int) []string {
+func platformPart(it verify.Entry, own string, part int) []string {
 	if own != "" {
 		return []string{own}
 	}
@@ -184,15 +184,15 @@ func platformPart(it verify.Listed, own string, part int) []string {
 	return out
 }
 
-func (d dimension) has(it verify.Listed) bool {
+func (d dimension) has(it verify.Entry) bool {
 	return len(d.asked) == 0 || slices.ContainsFunc(d.asked, func(a string) bool { return d.means(a, it) })
 }
 
 // of returns the items that are selected. A selection of nothing is a usage
 // error that says what there is; where not every document could be read, it is
-// an error that says which, and judges nobody's command line.
-func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
-	fail := func(format string, args ...any) ([]verify.Listed, error) {
+// an error that says which, and does not call the command line wrong.
+func (s narrowing) of(l *verify.Listing) ([]verify.Entry, error) {
+	fail := func(format string, args ...any) ([]verify.Entry, error) {
 		err := l.None(command.Usagef(format, args...))
 		var usage *command.UsageError
 		if l.Verdict != report.Verified && errors.As(err, &usage) {
@@ -209,12 +209,12 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 			if a == "" {
 				return nil, command.Usagef("%s is empty; leave it out, or name one of %s", d.what, available(l.Items, d.shown))
 			}
-			if !slices.ContainsFunc(l.Items, func(it verify.Listed) bool { return d.means(a, it) }) {
+			if !slices.ContainsFunc(l.Items, func(it verify.Entry) bool { return d.means(a, it) }) {
 				return fail("%s %q: %s has none; there are %s%s", d.what, a, l.Version, available(l.Items, d.shown), guess.DidYouMean(a, values(l.Items, d.shown)))
 			}
 		}
 	}
-	var out []verify.Listed
+	var out []verify.Entry
 	for _, it := range l.Items {
 		if !slices.ContainsFunc(dims, func(d dimension) bool { return !d.has(it) }) {
 			out = append(out, it)
@@ -225,7 +225,7 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Listed, error) {
 	}
 	// Which one to change: with all the others there would be something.
 	for i := len(dims) - 1; i >= 0; i-- {
-		var rest []verify.Listed
+		var rest []verify.Entry
 		for _, it := range l.Items {
 			if !slices.ContainsFunc(dims, func(d dimension) bool { return d.what != dims[i].what && !d.has(it) }) {
 				rest = append(rest, it)
@@ -253,7 +253,7 @@ func nothingListed(l *verify.Listing) string {
 }
 
 // available lists the values that items have, each once.
-func available(items []verify.Listed, of func(verify.Listed) []string) string {
+func available(items []verify.Entry, of func(verify.Entry) []string) string {
 	const most = 60 // a release has 45 names
 	out := values(items, of)
 	if len(out) > most {
@@ -262,7 +262,7 @@ func available(items []verify.Listed, of func(verify.Listed) []string) string {
 	return strings.Join(out, ", ")
 }
 
-func values(items []verify.Listed, of func(verify.Listed) []string) (out []string) {
+func values(items []verify.Entry, of func(verify.Entry) []string) (out []string) {
 	for _, it := range items {
 		out = append(out, of(it)...)
 	}
@@ -270,7 +270,7 @@ func values(items []verify.Listed, of func(verify.Listed) []string) (out []strin
 	return slices.Compact(out)
 }
 
-// plainText is an error that is nobody's mistake.
+// plainText is an error that is not the user's mistake.
 type plainText struct{ text string }
 
 func (p plainText) Error() string { return p.text }

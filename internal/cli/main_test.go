@@ -96,7 +96,7 @@ func TestNoSocketByConstruction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := got.(*mirror.Dir); !ok {
+	if _, ok := got.(*mirror.Mirror); !ok {
 		t.Errorf("the transport is %T", got)
 	}
 	host, base, err := command.Endpoint("Registry.k8s.io=http://127.0.0.1:5000/k8s/")
@@ -108,11 +108,11 @@ func TestNoSocketByConstruction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	split, ok := got.(*fetch.Split)
+	split, ok := got.(*fetch.ByHost)
 	if !ok || len(split.Hosts) != 1 || split.Hosts["127.0.0.1:5000"] == nil {
 		t.Fatalf("%T %v", got, split)
 	}
-	if _, ok := split.Else.(*mirror.Dir); !ok {
+	if _, ok := split.Else.(*mirror.Mirror); !ok {
 		t.Errorf("other hosts go to %T", split.Else)
 	}
 	req, _ := http.NewRequest("GET", "https://example.com/", nil)

@@ -117,7 +117,7 @@ func pack(ctx context.Context, a *command.App, set *command.Settings, path strin
 		return command.Usagef("--archive %s: %w; name a file in a directory that exists", o.file, command.PlainError(err))
 	}
 	defer parent.Close() //nolint:errcheck // only names lead through it
-	if err := fetch.Room(parent, tar.Bytes); err != nil {
+	if err := fetch.CheckFree(parent, tar.Bytes); err != nil {
 		return err
 	}
 	name := filepath.Base(o.file)

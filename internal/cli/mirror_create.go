@@ -94,8 +94,8 @@ not be proved fails the run, unless --allow-unknown keeps it outside of what is 
 	return c
 }
 
-// read sorts the arguments: what is a version, a range, a whole reference, or a name.
-func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Verifier, args []string) error {
+// sortArguments sorts the arguments: what is a version, a range, a whole reference, or a name.
+func (o *createOptions) sortArguments(ctx context.Context, a *command.App, v *verify.Verifier, args []string) error {
 	switch {
 	case o.dir == "":
 		return command.Usagef("no directory was named; add -d DIR")
@@ -148,10 +148,10 @@ func (o *createOptions) read(ctx context.Context, a *command.App, v *verify.Veri
 	return nil
 }
 
-// wish is what is wanted of one release.
-func (o *createOptions) wish(v release.Version, policy *trust.Policy) (create.Request, error) {
+// requestFor is what is wanted of one release.
+func (o *createOptions) requestFor(v release.Version, policy *trust.Policy) (create.Request, error) {
 	w := create.Request{Version: v, Arches: o.Arches, OSes: o.OSes, Also: slices.Clone(o.refs)}
-	least, _, _ := policy.Least(v.Minor)
+	least, _, _ := policy.MinimumImages(v.Minor)
 	for _, n := range o.names {
 		switch {
 		case n == release.AllImages:
@@ -220,12 +220,12 @@ func createMirror(a *command.App, c *cobra.Command, flags *command.Shared, o *cr
 	if err := o.Systems.Read(c.Flags()); err != nil {
 		return err
 	}
-	if err := o.read(ctx, a, v, args); err != nil {
+	if err := o.sortArguments(ctx, a, v, args); err != nil {
 		return err
 	}
 	var wishes []create.Request
 	for _, version := range o.versions {
-		w, err := o.wish(version, v.Policy)
+		w, err := o.requestFor(version, v.Policy)
 		if err != nil {
 			return err
 		}
@@ -308,7 +308,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	if o.noRun {
 		return plan.Report, create.Committed{}, o.would.list(ctx, a, set, m.Verifier.Fetch, w, plan)
 	}
-	if err := plan.Room(); err != nil {
+	if err := plan.CheckFree(); err != nil {
 		return report.Report{}, create.Committed{}, err
 	}
 	watched := make([]command.WatchedFile, len(plan.Items))
@@ -331,7 +331,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 	if err != nil {
 		return r, made, err
 	}
-	idle := made.Listed && !made.Wrote && !slices.ContainsFunc(plan.Items, func(it *create.Item) bool { return !it.There })
+	idle := made.Listed && !made.Wrote && !slices.ContainsFunc(plan.Items, func(it *create.Item) bool { return !it.AlreadyThere })
 	o.busy = o.busy || !idle
 	switch {
 	case idle: // said once, at the end

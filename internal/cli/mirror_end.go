@@ -21,7 +21,7 @@ func sayEnd(a *command.App, set *command.Settings, path string, busy bool, r rep
 	held := dir.Overview()
 	size := fmt.Sprintf("%s, %s and %s", command.BytesText(held.Bytes), command.Count(held.Blobs.Count, "blob"), command.Count(held.Files.Count, "file"))
 	next := "kverify verify " + local(path)
-	if held.Signed.There {
+	if held.Signed.Present {
 		next += " --key FILE, the public half of the key that signed it"
 	}
 	if !busy && r.Verdict() == report.Verified {
@@ -31,7 +31,7 @@ func sayEnd(a *command.App, set *command.Settings, path string, busy bool, r rep
 		return
 	}
 	a.SayLater(fmt.Sprintf("the mirror %s has %s; next: %s", path, size, next))
-	if held.Signed.There {
+	if held.Signed.Present {
 		return
 	}
 	if list := onlyPublished(r); len(list) > 0 {

@@ -112,7 +112,7 @@ func newPassword(a *command.App, key string) ([]byte, error) {
 	case !bytes.Equal(said[0], said[1]):
 		return nil, command.Usagef("%s: the two passwords differ; run it again", key)
 	case len(said[0]) == 0:
-		return nil, command.Usagef("%s: the password is empty, so that whoever reads the file could sign; give one", key)
+		return nil, command.Usagef("%s: the password is empty, so that any reader of the file could sign; give one", key)
 	}
 	return said[0], nil
 }

@@ -26,14 +26,14 @@ const (
 	commitTime = 2 * time.Minute
 )
 
-// shipment is what a push was asked for.
-type shipment struct {
+// pushOptions is what a push was asked for.
+type pushOptions struct {
 	plain, overwrite, dryRun bool
 }
 
 func mirrorPushCommand(a *command.App) *cobra.Command {
 	flags := command.Shared{Cache: "", NoCache: true}
-	var s shipment
+	var s pushOptions
 	c := &cobra.Command{
 		Use:   "push DIR|FILE.tar REGISTRY[/PREFIX] [VERSION...]",
 		Short: "Push a mirror's images into a registry, signatures and all",
@@ -45,7 +45,7 @@ PREFIX stands before every repository. With VERSIONs, only what was carried for 
 What the registry holds is not sent again, so that a push that was broken off is
 finished by the next one. Whatever is sent is read back and hashed, and a tag is set
 only after everything that it leads to. A tag that names something else there is left
-alone and refuted, unless --overwrite is given; signatures that somebody added to
+alone and refuted, unless --overwrite is given; signatures that others added to
 those of the release stay.
 
 Credentials are those of docker login or podman login, credential helpers among them
@@ -95,7 +95,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	return c
 }
 
-func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s shipment, args []string) error {
+func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s pushOptions, args []string) error {
 	base, err := command.RegistryURL(args[1], s.plain)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s sh
 }
 
 // sayShipped sums up on stderr what a push did.
-func sayShipped(a *command.App, set *command.Settings, s shipment, there string, r *push.Result) {
+func sayShipped(a *command.App, set *command.Settings, s pushOptions, there string, r *push.Result) {
 	if set.Quiet {
 		return
 	}
@@ -196,7 +196,7 @@ func sayShipped(a *command.App, set *command.Settings, s shipment, there string,
 	}
 }
 
-// sayUnmade lists the repositories that somebody must make first, once.
+// sayUnmade lists the repositories that the user must make first, once.
 func sayUnmade(a *command.App, there string, r *push.Result) {
 	if list := r.MissingRepositories(there); len(list) > 0 {
 		a.Say("%s has no such repositories, and makes none by itself; make these, and push again (--dry-run -o name lists all that a push needs):", there)

@@ -232,7 +232,7 @@ func openLog(a *command.App, name string) (io.Writer, func(), error) {
 type served struct {
 	app     *command.App
 	set     *command.Settings
-	dir     *mirror.Dir
+	dir     *mirror.Mirror
 	handler *serve.Handler
 	page    *web.Page
 	seen    string // stamp of dir when it was opened

@@ -80,7 +80,7 @@ func showMirror(ctx context.Context, a *command.App, set *command.Settings, path
 }
 
 // holdSignature holds a mirror's list under a key, which must not come with the mirror.
-func holdSignature(ctx context.Context, dir *mirror.Dir, path string, s *mirror.Signature) (report.Verdict, error) {
+func holdSignature(ctx context.Context, dir *mirror.Mirror, path string, s *mirror.Signature) (report.Verdict, error) {
 	key, err := command.ReadFile(ctx, path, command.MaxKeyFile)
 	if err == nil {
 		_, err = sigstore.ParseKey(key)
@@ -91,7 +91,7 @@ func holdSignature(ctx context.Context, dir *mirror.Dir, path string, s *mirror.
 	if err := command.OutsideOf(dir.Path(), "the mirror "+dir.Path(), "--key", path); err != nil {
 		return report.Unknown, err
 	}
-	list, signature, err := dir.Vouch()
+	list, signature, err := dir.ManifestAndSignature()
 	if err != nil {
 		return report.Unknown, err
 	}
@@ -207,7 +207,7 @@ func signedText(s mirror.Signature) string {
 		return "by " + s.By
 	case s.Checked:
 		return "not by that key: " + s.Why
-	case s.There:
+	case s.Present:
 		return "a signature is there, not checked: add --key FILE"
 	}
 	return "no"

@@ -160,7 +160,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 			m.err = &release.NotReleasedError{Version: from, Document: "CHANGELOG-" + from.MinorString() + ".md"}
 			return
 		}
-		for _, w := range told(m.order, from, last) {
+		for _, w := range sectionsAfter(m.order, from, last) {
 			notes, err := release.ParseNotes(doc.Body, w)
 			if err != nil {
 				m.err = err
@@ -186,10 +186,10 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 	return view, nil
 }
 
-// told picks the sections of one CHANGELOG that tell of what came after from,
+// sectionsAfter picks the sections of one CHANGELOG that tell of what came after from,
 // up to last: without from, last alone. Pre-releases are told of once more by
 // their release, and are picked only between pre-releases.
-func told(order []release.Version, from, last release.Version) (out []release.Version) {
+func sectionsAfter(order []release.Version, from, last release.Version) (out []release.Version) {
 	for _, v := range order {
 		switch {
 		case v == last:

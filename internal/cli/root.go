@@ -55,7 +55,7 @@ func rootCommand(a *command.App) *cobra.Command {
 }
 
 // Run executes the command line in a.Args and returns its exit code. It is [Main]
-// without a process: whoever calls brings the arguments, the environment, the streams
+// without a process: the caller brings the arguments, the environment, the streams
 // and, if a.Network is set, what answers in the place of the network.
 func Run(ctx context.Context, a *command.App) (code int) {
 	defer func() {

@@ -83,7 +83,7 @@ func updateTrust(ctx context.Context, r *command.ReadOnlyRun, file string, u upd
 	case !errors.Is(err, fs.ErrNotExist):
 		return command.Usagef("%s: %w; name a file that can be read and written", file, command.PlainError(err))
 	}
-	if req.Kept, err = command.ReadFile(ctx, file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if req.Previous, err = command.ReadFile(ctx, file+keptSuffix, maxKept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return command.Usagef("%s: %w; it is what the last update kept: restore it, or remove it if you do not know better", file+keptSuffix, command.PlainError(err))
 	}
 	if u.tufRoot != "" {
@@ -91,7 +91,7 @@ func updateTrust(ctx context.Context, r *command.ReadOnlyRun, file string, u upd
 			return command.Usagef("--tuf-root %s: %w; name a root.json of %s", u.tufRoot, command.PlainError(err), trust.Repository)
 		}
 	}
-	req.Kept, req.TUFRoot = bounds.WithoutBOM(req.Kept), bounds.WithoutBOM(req.TUFRoot)
+	req.Previous, req.TUFRoot = bounds.WithoutBOM(req.Previous), bounds.WithoutBOM(req.TUFRoot)
 	if req.Client, err = client(r); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func updateText(w io.Writer, file, before string, old *trust.Root, got *trust.Up
 	}
 	fmt.Fprintf(&b, "  before  %s, %s\n", old.Source().Digest, render.Escape(before))
 	fmt.Fprintf(&b, "  after   %s\n", got.Root.Source().Digest)
-	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says until %s that there is none newer\n",
+	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says until %s that it is the newest\n",
 		got.RootVersion, got.TargetsVersion, got.TimestampVersion, got.Until.UTC().Format(time.RFC3339))
 	for _, c := range got.Changes {
 		fmt.Fprintf(&b, "  %s\n", render.Escape(c.String()))

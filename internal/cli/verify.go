@@ -60,7 +60,8 @@ blob, every layer, every signature and file again from its bytes, that everythin
 there that was asked for, and that nothing else is. It opens no socket.
 
 With --bundle, WHAT is one file or digest of any project, and the bundle, which is a
-Sigstore bundle of version 0.1 to 0.3, must be of it and signed by whom you name.`,
+Sigstore bundle of version 0.1 to 0.3, must be of it and
+signed by the identity that you name.`,
 		Example: command.WithExamples(
 			"kverify verify v1.27.2  # the whole release: images, SBOM, what is said of every file",
 			"kverify verify registry.k8s.io/kube-proxy:v1.27.2  # an image by its name",
@@ -112,7 +113,7 @@ func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *ve
 		return err
 	}
 	own.bundle.key = flags.Key
-	if asked, err := own.bundle.asked(c); err != nil {
+	if asked, err := own.bundle.given(c); err != nil {
 		return err
 	} else if asked {
 		return verifyBundle(a, c, flags, &own.bundle, args)

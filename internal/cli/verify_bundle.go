@@ -30,8 +30,8 @@ func (b *bundleFlags) add(c *cobra.Command) {
 	f.Lookup("key").Usage = "the public key in this `FILE` (PEM) vouches for the mirror, or with --bundle must have signed"
 }
 
-// asked says whether this is about a bundle. The other flags make sense only then.
-func (b *bundleFlags) asked(c *cobra.Command) (bool, error) {
+// given says whether this is about a bundle. The other flags make sense only then.
+func (b *bundleFlags) given(c *cobra.Command) (bool, error) {
 	if c.Flags().Changed("bundle") {
 		return true, nil
 	}

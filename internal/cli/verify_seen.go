@@ -24,7 +24,7 @@ import (
 )
 
 // seenInput sorts what was named: copies and lists, which are judged by what was
-// seen of them, and what is judged by itself. Whoever calls closes it.
+// seen of them, and what is judged by itself. The caller closes it.
 type seenInput struct {
 	seen.Input
 	files []string // paths of no container

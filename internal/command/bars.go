@@ -11,7 +11,7 @@ import (
 type Watched struct {
 	What  string // a word for all of them
 	Files []WatchedFile
-	// Size asks for the size of a file whose size is not known, 0 if nobody says it; nil
+	// Size asks for the size of a file whose size is not known, 0 if no server says it; nil
 	// asks for none. Only a person who watches needs to know how much there is in all.
 	Size func(ctx context.Context, i int) int64
 }

@@ -49,13 +49,13 @@ func CompleteList(values []string) Completion {
 }
 
 // ImagesOf are the images of a release and the programs of one, as far as they are known without asking
-// anybody. What is no version has none.
+// anybody. Text that is not a version has none.
 func ImagesOf(given []string) []string {
 	minor, ok := minorOf(given[0])
 	if !ok {
 		return nil
 	}
-	names, _, _ := trust.EmbeddedPolicy().Least(minor)
+	names, _, _ := trust.EmbeddedPolicy().MinimumImages(minor)
 	return without(names, given[1:])
 }
 
@@ -65,7 +65,7 @@ func FilesOf(given []string) []string {
 	if !ok {
 		return nil
 	}
-	names, _, _ := trust.EmbeddedPolicy().Least(minor)
+	names, _, _ := trust.EmbeddedPolicy().MinimumImages(minor)
 	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "conformance" || n == "pause" }) // images alone
 	return without(Unique(slices.Concat([]string{"kubectl", "kubeadm", "kubelet", "kubectl-convert"}, names, release.FileKinds)), given[1:])
 }
@@ -104,7 +104,7 @@ func Versions() []string {
 	newest, _ := release.Snapshot()
 	out := []string{"stable", "latest"}
 	for _, v := range newest {
-		if _, _, known := trust.EmbeddedPolicy().Least(v.Minor); known {
+		if _, _, known := trust.EmbeddedPolicy().MinimumImages(v.Minor); known {
 			out = append(out, v.String())
 		}
 	}

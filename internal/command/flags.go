@@ -152,7 +152,7 @@ func (s *Shared) AddShowing(c *cobra.Command, formats ...string) {
 // AddAccept defines the flag of commands whose verdict a known incident may explain.
 func (s *Shared) AddAccept(c *cobra.Command) {
 	c.Flags().StringArrayVar(&s.accept, "accept-incident", nil, "exit with 0 where only this known incident `ID` keeps it from being verified; repeatable")
-	_ = c.Flags().SetAnnotation("accept-incident", NotFromEnvironment, nil) // nobody accepts by accident
+	_ = c.Flags().SetAnnotation("accept-incident", NotFromEnvironment, nil) // no user accepts by accident
 	_ = c.RegisterFlagCompletionFunc("accept-incident", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return trust.EmbeddedPolicy().IncidentIDs(), cobra.ShellCompDirectiveNoFileComp
 	})

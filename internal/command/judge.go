@@ -54,7 +54,7 @@ func vouched(set *Settings) (*vouch.Word, error) {
 		return nil, err
 	}
 	defer dir.Close() //nolint:errcheck // only read
-	list, signature, err := dir.Vouch()
+	list, signature, err := dir.ManifestAndSignature()
 	if err != nil {
 		return nil, err
 	}

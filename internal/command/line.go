@@ -46,7 +46,7 @@ type line struct {
 	shown int64 // thousandths; never fewer than before
 }
 
-// watches says whether somebody looks at stderr who is not busy with other lines there.
+// watches says whether stderr is a terminal on which no other lines are written.
 func (a *App) watches(set *Settings) bool {
 	_, ok := Terminal(a.Stderr)
 	return ok && !set.Verbose && !set.Quiet && a.Getenv("TERM") != "dumb"

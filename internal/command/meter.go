@@ -10,7 +10,7 @@ const (
 	// ten seconds neither jumps nor sticks to what was an hour ago.
 	meterStep  = time.Second
 	meterSteps = 10
-	// farAway is a time left that nobody waits for; it is not worth its place.
+	// farAway is a time left for which no user waits; it is not worth its place.
 	farAway = 100 * time.Hour
 )
 
@@ -67,7 +67,7 @@ func doneText(done, total int64) string {
 	of := BytesText(total)
 	unit := of[len(of)-2:]
 	divisor := map[string]float64{"kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
-	if total >= 100e6 && unit == "MB" { // nobody reads the tenths
+	if total >= 100e6 && unit == "MB" { // the tenths do not help a reader
 		return fmt.Sprintf("%.0f of %.0f MB", float64(done)/divisor, float64(total)/divisor)
 	}
 	return fmt.Sprintf("%.1f of %s", float64(done)/divisor, of)

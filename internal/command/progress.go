@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// logPeriod is how often a run says how far it is where nobody looks, and waitPeriod
+	// logPeriod is how often a run says how far it is where stderr is not a terminal, and waitPeriod
 	// how often it looks for waits.
 	logPeriod  = time.Minute
 	waitPeriod = time.Second
 )
 
-// Watch runs work, with a line of progress beside it if somebody looks, and else with a
+// Watch runs work, with a line of progress beside it on a terminal, and else with a
 // line a minute. Waits that a server asked for are said in both.
 func (a *App) Watch(set *Settings, p *verify.Progress, what string, work func()) {
 	began := time.Now()
@@ -35,7 +35,7 @@ func (a *App) Watch(set *Settings, p *verify.Progress, what string, work func())
 	a.beside(set, what, frame, said, work)
 }
 
-// Await runs work of which nobody knows how much it is, such as reading documents.
+// Await runs work of unknown size, such as reading documents.
 func (a *App) Await(set *Settings, what string, work func()) {
 	began := time.Now()
 	frame := func() ([]part, float64) {

@@ -47,15 +47,15 @@ func inMirror(transport http.RoundTripper, spec string, err error) error {
 }
 
 // mirrorOf is the mirror that a run reads from; nil if it reads from the network.
-func mirrorOf(transport http.RoundTripper) *mirror.Dir {
+func mirrorOf(transport http.RoundTripper) *mirror.Mirror {
 	switch t := transport.(type) {
-	case *mirror.Dir:
+	case *mirror.Mirror:
 		return t
 	case *fetch.Trace:
 		return mirrorOf(t.Next)
 	case *fetch.Endpoints:
 		return mirrorOf(t.Next)
-	case *fetch.Split:
+	case *fetch.ByHost:
 		return mirrorOf(t.Else)
 	}
 	return nil
@@ -91,7 +91,7 @@ func Meant(spec string, v release.Version) string {
 }
 
 // Advise says what speaks against a version as far as the snapshot knows: a
-// command that fetches a release asks nobody for it.
+// command that fetches a release sends no request for it.
 func Advise(v release.Version) string {
 	text := support.Embedded().Warning(v, time.Now())
 	if text == "" {
@@ -119,7 +119,7 @@ func VersionOrFile(arg string) (isFile bool, err error) {
 	return false, Usagef("%q is neither a version nor a file here; write a version such as v1.27.2, or the path of a file", arg)
 }
 
-// ForeignVersion is the error of a version that somebody else made out of an
+// ForeignVersion is the error of a version that a vendor made out of an
 // upstream one, as clusters and packages print them; nil for anything else. It
 // names the upstream version, and stands for it nowhere: other bytes bear it.
 func ForeignVersion(arg string) error {

@@ -29,8 +29,8 @@ type Settings struct {
 	waits     fetch.Waits // for hosts that asked for it
 	Outputs   []Output
 	judged    []string // directories that are verified; see outside
-	sparse    []verify.Held
-	dir       *mirror.Dir // the mirror, once it is open
+	sparse    []verify.MirrorScope
+	dir       *mirror.Mirror // the mirror, once it is open
 	// onNetwork is told of the network, as soon as there is one; nil
 	// where no host is sure to be asked.
 	onNetwork func(*fetch.Live)

@@ -13,7 +13,7 @@ import (
 func SizeOf(ctx context.Context, c *fetch.Client, url string) int64 {
 	resp, err := c.Do(ctx, fetch.Request{Method: http.MethodHead, URL: url, AllowHTML: true})
 	if err != nil {
-		return 0 // whoever fetches it says why
+		return 0 // fetching it says why
 	}
 	size, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
 	if err != nil || size < 0 || size > fetch.MaxFile {

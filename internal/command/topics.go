@@ -33,8 +33,8 @@ const topicChecks = `
 Checks, each with the verdict verified, refuted or unknown:
 
   inventory   everything that the release must hold is there; what is expected is the
-              union of kverify's own list, the SBOM and the CHANGELOG, so that whoever
-              serves one list cannot shrink it
+              union of kverify's own list, the SBOM and the CHANGELOG, so that
+              an attacker who serves one list cannot shrink it
   digest      the bytes hash to their digest; name, index and platform agree
   signature   signed by the identity that the policy demands, certificate and log entry
               under the trusted root

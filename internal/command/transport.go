@@ -13,8 +13,8 @@ import (
 // Transport assembles the one transport of the run:
 //
 //	no --mirror           Trace -> Live
-//	--mirror              Trace -> Dir
-//	--mirror, --endpoint  Trace -> Endpoints -> Split: stand-ins Live, all else Dir
+//	--mirror              Trace -> Mirror
+//	--mirror, --endpoint  Trace -> Endpoints -> ByHost: stand-ins Live, all else Mirror
 //
 // A run with a mirror alone has no transport that could open a socket.
 func (a *App) Transport(set *Settings) (http.RoundTripper, error) {
@@ -32,7 +32,7 @@ func (a *App) untraced(set *Settings) (http.RoundTripper, error) {
 	delete(files, ImageHost)
 	if set.Mirror == "" {
 		o := set.liveOptions(set.standIns()...)
-		o.Endpoints, o.Login, o.Ahead = files, a.login(a.Keychain(set.Ctx)), set.following()
+		o.Endpoints, o.Login, o.Preconnect = files, a.login(a.Keychain(set.Ctx)), set.following()
 		live := fetch.NewLive(o)
 		if set.onNetwork != nil {
 			set.onNetwork(live)
@@ -49,7 +49,7 @@ func (a *App) untraced(set *Settings) (http.RoundTripper, error) {
 	if set.dir = dir; len(set.Endpoints) == 0 {
 		return dir, nil
 	}
-	split := &fetch.Split{Hosts: map[string]http.RoundTripper{}, Else: dir}
+	split := &fetch.ByHost{Hosts: map[string]http.RoundTripper{}, Else: dir}
 	network := set.NamedHosts(0, set.standIns()...)
 	for _, base := range set.Endpoints {
 		split.Hosts[strings.ToLower(base.Host)] = network
@@ -72,7 +72,7 @@ func (set *Settings) liveOptions(named ...string) fetch.LiveOptions {
 // before it is asked. header bounds the wait for an answer; zero is the default.
 func (set *Settings) NamedHosts(header time.Duration, hosts ...string) http.RoundTripper {
 	o := set.liveOptions(hosts...)
-	o.Connections.Header, o.Ahead = header, map[string][]string{}
+	o.Connections.Header, o.Preconnect = header, map[string][]string{}
 	return fetch.NewLive(o)
 }
 

@@ -18,7 +18,7 @@ type variable struct {
 }
 
 // variables is the one list of what the environment may set: help names it, and what is not
-// in it is an error, as a field of a policy is that nobody knows.
+// in it is an error, as an unknown field of a policy is.
 var variables = []variable{
 	{"", []string{
 		"mirror", "trusted-root", "policy", "checks", "require", "jobs", "timeout", "retry", "cache", "no-cache",

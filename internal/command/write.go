@@ -76,7 +76,7 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // writeFile gives a file what draw writes, at once or not at all, as it comes: a report may
 // be large. What is there and no regular file, such as /dev/null or a pipe, is written to
-// as it is. An answer that could not be drawn is none, however much of it was; a statement that is
+// as it is. An answer that could not be drawn does not count, however much of it was; a statement that is
 // refused says itself why it is empty, and stands in the place of an older one.
 func writeFile(path string, draw func(io.Writer) error) (drawn, written error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {

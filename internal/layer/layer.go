@@ -1,5 +1,5 @@
 // Package layer unpacks layers of images: the one table of their media types, and
-// the one decompressor, for whoever reads what is in a layer and for whoever only
+// the one decompressor, for a caller that reads what is in a layer and for one that only
 // hashes it. What one of them can read the other can carry.
 package layer
 

@@ -157,7 +157,7 @@ type frames struct {
 	r         io.Reader
 	count     int
 	skippable bool
-	lost      bool // what should be a frame is none
+	lost      bool // what should be a frame is not one
 
 	skip     int64  // bytes until the next header
 	want     int    // bytes that this header has

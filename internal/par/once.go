@@ -12,7 +12,7 @@ type Once struct {
 	done chan struct{}
 }
 
-// Do calls f if nobody did, and returns once whoever did has ended.
+// Do calls f if no caller has, and returns once that call has ended.
 func (o *Once) Do(f func()) {
 	o.mu.Lock()
 	done := o.done

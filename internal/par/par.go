@@ -4,7 +4,7 @@
 // A panic in a piece of work does not end the process: it is raised again in
 // the goroutine that called [Map] or [Do], as a [*Panic], once every other
 // piece has ended. One hostile input can so be turned into that input's own
-// failure by whoever waits for it.
+// failure by its caller.
 package par
 
 import (

@@ -23,7 +23,7 @@ var expected = map[string]string{
 	report.Provenance: "a signed statement of how the image was built",
 }
 
-// meanings say what a reason is, to somebody who meets it for the first time.
+// meanings say what a reason is, to a reader who meets it for the first time.
 var meanings = map[report.Reason]string{
 	report.Absent:      "The answer was that there is none. That is no proof of an attack, and no proof of the contrary.",
 	report.Unreachable: "No usable answer came, so that nothing can be said either way.",

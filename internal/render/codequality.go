@@ -7,7 +7,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// maxQuality is how many findings are listed: a merge request that shows more is read by nobody.
+// maxQuality is how many findings are listed: no reviewer reads a merge request that shows more.
 const maxQuality = 1000
 
 // A qualityFinding is an entry of GitLab's code quality report

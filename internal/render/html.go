@@ -31,7 +31,7 @@ var (
 )
 
 // HTML writes the report as one page that holds everything it needs: it has no script,
-// asks nobody for anything, and says so to the browser (Content-Security-Policy). Verdict
+// loads nothing from a server, and says so to the browser (Content-Security-Policy). Verdict
 // and causes stand first, then a matrix of image by platform, then the evidence of each
 // subject, folded where it is verified.
 func HTML(w io.Writer, r report.Report) error {

@@ -33,7 +33,7 @@ type jsonResult struct {
 
 // JSON writes the report as one indented JSON document that decodes into an
 // equal [report.Report]. The verdicts of the report and of its results, and how many
-// have which, stand in it for convenience; whoever reads it back computes them anew.
+// have which, stand in it for convenience; the reader of a saved report computes them anew.
 // What a terminal or a job's runner might act on is written as \u escapes, which
 // changes no value.
 //

@@ -78,7 +78,7 @@ func listingTable(buf *bytes.Buffer, l *verify.Listing, o Options, wide bool) {
 	writeGrid(buf, head, rows, o)
 }
 
-func platforms(it verify.Listed) string {
+func platforms(it verify.Entry) string {
 	switch {
 	case it.Info.OS != "" && it.Info.Arch != "":
 		return it.Info.OS + "/" + it.Info.Arch
@@ -89,7 +89,7 @@ func platforms(it verify.Listed) string {
 }
 
 // shortest is the beginning of the strongest digest that all claims agree on.
-func shortest(it verify.Listed) string {
+func shortest(it verify.Entry) string {
 	switch {
 	case it.Conflict != "":
 		return "conflict"
@@ -103,7 +103,7 @@ func shortest(it verify.Listed) string {
 
 // claimants names the documents that give a digest, strongest first, each kind
 // of strength once: "signed sbom; carried SHA256SUMS, SHA512SUMS".
-func claimants(it verify.Listed) string {
+func claimants(it verify.Entry) string {
 	by := map[report.Strength][]string{}
 	for _, c := range it.Claims {
 		if name := string(c.Document); !slices.Contains(by[c.Strength], name) {

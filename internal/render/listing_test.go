@@ -28,14 +28,14 @@ func claim(d release.Document, s report.Strength, sum string) verify.StrongClaim
 
 func sampleListing() *verify.Listing {
 	v := release.Version{Major: 1, Minor: 27, Patch: 2}
-	file := func(path string, claims ...verify.StrongClaim) verify.Listed {
-		return verify.Listed{Subject: path, Info: release.DescribeFile(path), URL: v.FileURL(path), SHA256: hex("a"), Claims: claims}
+	file := func(path string, claims ...verify.StrongClaim) verify.Entry {
+		return verify.Entry{Subject: path, Info: release.DescribeFile(path), URL: v.FileURL(path), SHA256: hex("a"), Claims: claims}
 	}
 	bad := file("kubernetes.tar.gz", claim(release.DocChangelog, report.Published, hex("a")), claim(release.DocSHA256SUMS, report.Carried, hex("b")))
 	bad.SHA256, bad.Conflict = "", "sha256 is aaaaaaaaaaaa... in changelog, but bbbbbbbbbbbb... in SHA256SUMS"
 	odd := file(evil, claim(release.Document(evil), report.Carried, evil))
 	odd.Conflict = evil
-	return &verify.Listing{Version: v, Verdict: report.Refuted, Notes: []string{evil}, Items: []verify.Listed{
+	return &verify.Listing{Version: v, Verdict: report.Refuted, Notes: []string{evil}, Items: []verify.Entry{
 		file("bin/linux/arm64/kubectl", claim(release.DocSBOM, report.Signed, hex("a")), claim(release.DocSHA256SUMS, report.Carried, hex("a"))),
 		bad, odd, file("kubernetes-src.tar.gz"),
 		{Subject: "registry.k8s.io/kube-proxy:v1.27.2", Image: true, Info: release.DescribeImage("registry.k8s.io/kube-proxy:v1.27.2"),

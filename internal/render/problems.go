@@ -139,7 +139,7 @@ func (p problem) fingerprint() string {
 
 // file is where a finding is shown: the file in which the subject was seen, relative,
 // and its line, else the name of the subject as if it were one. The name of a machine's
-// directory is nobody's business: of an absolute path the last element is left.
+// directory is private: of an absolute path the last element is left.
 func (p problem) file() (name string, line int) {
 	if len(p.result.Places) > 0 && p.result.Places[0].Source != "-" {
 		return relative(p.result.Places[0].Source), max(1, p.result.Places[0].Line)

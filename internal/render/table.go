@@ -10,7 +10,7 @@ import (
 )
 
 // Options say how a table is written. The zero value is plain text with one
-// line an explanation, which is the same whoever reads it and stays so.
+// line an explanation, which is the same for every reader and stays so.
 type Options struct {
 	Color   bool // colours, and marks instead of words
 	Width   int  // of the terminal, to wrap at words; 0 wraps nothing

@@ -227,7 +227,7 @@ func ofAnother(r report.Report) (out []string) {
 	return out
 }
 
-// asked words the scope, so that nobody takes a part for the whole.
+// asked words the scope, so that no reader takes a part for the whole.
 func asked(s report.Scope) string {
 	what := "nothing"
 	if len(s.Subjects) > 0 {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/rootfs"
@@ -54,6 +55,8 @@ func Classify(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Internal
 	case errors.As(err, &wire):
 		switch wire.Kind {
+		case fetch.Cancelled: // the run ended, by its time limit too
+			return report.Unknown, report.Interrupted
 		case fetch.NotFound:
 			return report.Unknown, report.Absent
 		case fetch.TooLarge:
@@ -70,7 +73,11 @@ func Classify(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Limit
 	case errors.Is(err, fetch.ErrTooBig):
 		return report.Unknown, report.Limit
-	case errors.As(err, &local) && !errors.Is(err, fetch.ErrNotRegular), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &local), errors.Is(err, fs.ErrNotExist): // this machine's: the network is not at fault
+		return report.Unknown, report.Incomplete
+	case errors.Is(err, sigstore.ErrNoEntry):
+		return report.Unknown, report.Absent
+	case errors.Is(err, context.DeadlineExceeded):
 		return report.Unknown, report.Unreachable
 	}
 	return report.Unknown, report.Malformed

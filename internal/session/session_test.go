@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 
 	"github.com/kverify/kverify/internal/rootfs"
@@ -28,6 +29,12 @@ func TestClassify(t *testing.T) {
 		"not there":           {&fetch.Error{Kind: fetch.NotFound}, report.Unknown, report.Absent},
 		"too large":           {&fetch.Error{Kind: fetch.TooLarge}, report.Unknown, report.Limit},
 		"no answer":           {&fetch.Error{Kind: fetch.Unreachable}, report.Unknown, report.Unreachable},
+		"cut off":             {&fetch.Error{Kind: fetch.Cancelled, Err: context.DeadlineExceeded}, report.Unknown, report.Interrupted},
+		"a disk that is full": {&fetch.FileError{Err: errors.New("no space")}, report.Unknown, report.Incomplete},
+		"a pipe for a file":   {&fetch.FileError{Err: fetch.ErrNotRegular}, report.Unknown, report.Incomplete},
+		"too large a file":    {&fetch.FileError{Err: fetch.ErrTooBig}, report.Unknown, report.Limit},
+		"a missing file":      {fs.ErrNotExist, report.Unknown, report.Incomplete},
+		"not logged":          {sigstore.ErrNoEntry, report.Unknown, report.Absent},
 		"a manifest's form":   {&registry.FormatError{}, report.Unknown, report.Malformed},
 		"a layer's form":      {&rootfs.LayerError{}, report.Unknown, report.Malformed},
 		"a bomb":              {rootfs.ErrLimit, report.Unknown, report.Limit},

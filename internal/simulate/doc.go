@@ -12,7 +12,7 @@
 //
 //   - nothing is verified that the world did not release under that name ([world.Truth]);
 //
-//   - where nobody attacks, verdict and reason are what package world/expect allows;
+//   - without an attack, verdict and reason are what package world/expect allows;
 //
 //   - exit code, JSON and text agree, and so do a report's verdicts and its checks;
 //

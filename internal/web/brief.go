@@ -29,7 +29,7 @@ func brief(r report.Result) string {
 		}
 		switch {
 		case name == report.Binding:
-			says = append(says, tie(r, c))
+			says = append(says, claimKind(r, c))
 		case name == report.Signature:
 			says = append(says, timeOfDay.ReplaceAllString(c.Detail, ""))
 		case name == report.Inventory, r.Kind == "mirror":
@@ -45,8 +45,8 @@ func brief(r report.Result) string {
 // timeOfDay is what a line leaves to the details.
 var timeOfDay = regexp.MustCompile(`T[0-9:]{8}Z`)
 
-// tie says by what kind of claim a result is tied to its release.
-func tie(r report.Result, c report.Check) string {
+// claimKind says by what kind of claim a result is tied to its release.
+func claimKind(r report.Result, c report.Check) string {
 	most := report.Carried
 	for _, e := range c.Evidence {
 		if e.Strength != nil {

@@ -118,8 +118,8 @@ func fields(e report.Evidence) (out []field) {
 	return append(out, rest...)
 }
 
-// ask is the page of a version, with more asked for: pairs of a field and its value.
-func ask(version string, pairs ...string) string {
+// pageURL is the page of a version, with more asked for: pairs of a field and its value.
+func pageURL(version string, pairs ...string) string {
 	if version == "" {
 		version = everything
 	}
@@ -131,9 +131,9 @@ func ask(version string, pairs ...string) string {
 }
 
 // query is the page with another verdict asked for.
-func query(f filter, verdict string) string { return ask(f.Version, "verdict", verdict) }
+func query(f filter, verdict string) string { return pageURL(f.Version, "verdict", verdict) }
 
 // platformQuery is the page with what is for one platform.
 func platformQuery(f filter, os, arch string) string {
-	return ask(f.Version, "os", os, "arch", arch) + "#results"
+	return pageURL(f.Version, "os", os, "arch", arch) + "#results"
 }

@@ -10,7 +10,7 @@ import (
 type matrix struct {
 	Systems []system
 	Groups  []rowGroup
-	Mine    []mine // what there is for the reader's own machine
+	Mine    []machineFiles // what there is for the reader's own machine
 	Machine machine
 }
 
@@ -42,9 +42,9 @@ type cell struct {
 	Mine bool
 }
 
-// mine are the files of one program for the reader's machine: more than one where
+// machineFiles are the files of one program for the reader's machine: more than one where
 // its processor is not known.
-type mine struct {
+type machineFiles struct {
 	Name  string
 	Files []item
 }
@@ -114,13 +114,13 @@ func rowOf(name string, files map[column]*item, columns []column) programRow {
 }
 
 // mineOf takes the reader's own columns out, for the programs that most come for.
-func mineOf(groups []rowGroup) (list []mine) {
+func mineOf(groups []rowGroup) (list []machineFiles) {
 	for _, g := range groups {
 		for _, r := range g.Rows {
 			if !slices.Contains(firstPrograms, r.Name) {
 				continue
 			}
-			of := mine{Name: r.Name}
+			of := machineFiles{Name: r.Name}
 			for _, c := range r.Cells {
 				if c.Mine && c.item != nil {
 					of.Files = append(of.Files, *c.item)

@@ -4,7 +4,7 @@
 // The page is rendered here, by html/template, and filtered by a plain form;
 // the script only spares a click. It names no foreign host, and its
 // Content-Security-Policy allows none. Whatever comes from the mirror is
-// escaped, for a browser and for whoever reads it: the names in a mirror are
+// escaped, for a browser and for its reader: the names in a mirror are
 // not to be trusted.
 //
 // A verdict on the page is one that [Page.Judge] was given, never one that the

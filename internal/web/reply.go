@@ -31,7 +31,7 @@ func pack(text []byte) []byte {
 	return b.Bytes()
 }
 
-// reply answers with a body, compressed for whoever takes that. Each form has an
+// reply answers with a body, compressed for a client that accepts that. Each form has an
 // ETag of its own (RFC 9110, section 8.8.3.3), and HEAD has the header of GET.
 func reply(w http.ResponseWriter, req *http.Request, contentType string, b body) {
 	h := w.Header()

@@ -31,7 +31,7 @@ var page = sync.OnceValue(func() *template.Template {
 		"word":     meaning,
 		"words":    func() []word { return words },
 		"button":   func(label, what, value string) button { return button{label, what, value} },
-		"findings": func(f filter) string { return ask(f.Version, "findings", everything) + "#findings" },
+		"findings": func(f filter) string { return pageURL(f.Version, "findings", everything) + "#findings" },
 		"entry": func(v view, i item) entry {
 			return entry{i, v.Base, v.Host, v.Filter.Version, v.Full, v.Filter.Entry != ""}
 		},
@@ -59,8 +59,8 @@ func own(i entry) string {
 	if version != "" && i.Version != "" && strings.HasPrefix(i.Version, "v") {
 		version = i.Version
 	}
-	return ask(version) + "#" + i.ID
+	return pageURL(version) + "#" + i.ID
 }
 
 // alone is the address of one entry with all of its evidence.
-func alone(i entry) string { return ask(i.Shown, "entry", i.ID) + "#" + i.ID }
+func alone(i entry) string { return pageURL(i.Shown, "entry", i.ID) + "#" + i.ID }

@@ -68,7 +68,7 @@ func worse(a, b report.Verdict) int {
 // reaching is a finding about the mirror as it counts for a version: as it is where
 // it names the version, or where the mirror has no other; not at all where it names
 // another, or is a leftover that belongs to none. Of anything else, such as a damaged
-// blob, nobody knows whose it is: the version is unknown by it, and not refuted.
+// blob, it is not known to which version it belongs: the version is unknown by it, and not refuted.
 func reaching(res report.Result, version string, only bool) []report.Result {
 	names := versionsIn(res.Subject)
 	switch {
@@ -93,7 +93,7 @@ func versionsIn(name string) (list []string) {
 }
 
 // isLeftover says whether a finding is about something that is there and that nothing
-// accounts for. What is about the mirror as such (".") is none.
+// accounts for. A finding about the mirror as such (".") does not count.
 func isLeftover(res report.Result) bool {
 	return res.Verdict() == report.Unknown && res.Subject != "." && !slices.ContainsFunc(res.Checks, func(c report.Check) bool {
 		return c.Required && c.Verdict != report.Verified && c.Reason != report.NoClaim
@@ -175,7 +175,7 @@ func reasonFor(list []item, verdict report.Verdict) string {
 }
 
 // withoutPath is a report that does not say where the mirror, or the files that it was
-// judged by, lie on the server: that is nobody's business.
+// judged by, lie on the server: a reader of the page need not know.
 func withoutPath(r report.Report) report.Report {
 	paths := r.Scope.Subjects
 	r.Policy.Path, r.TrustedRoot.Path = "", ""

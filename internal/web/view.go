@@ -78,8 +78,8 @@ func newView(s *state, tool report.Tool, now time.Time, req *http.Request) view 
 	v.Filter = readFilter(q, v.Newest)
 	v.choose(s)
 	v.Matrix.Machine = machineOf(v.Filter, req.Header)
-	v.Listed = s.held.Listed
-	v.judge(s, now)
+	v.Listed = s.held.HasManifest
+	v.fillVerdict(s, now)
 	v.find(s, q.Get("findings") == everything)
 	v.list(s, q)
 	return v
@@ -96,8 +96,8 @@ func (v *view) choose(s *state) {
 	v.Choices.Verdicts = []string{"verified", "refuted", "unknown"}
 }
 
-// judge fills in what is said of the version as a whole.
-func (v *view) judge(s *state, now time.Time) {
+// fillVerdict fills in what is said of the version as a whole.
+func (v *view) fillVerdict(s *state, now time.Time) {
 	v.Verdict = verdictOf(s.report, v.Filter.Version)
 	v.Links = releaseLinks(s, v.Filter.Version, now)
 	v.Warning = warningOf(v.Filter.Version, now)

@@ -118,8 +118,8 @@ func (w *World) PutReferrer(ref, predicateType string, bundle []byte) string {
 	return digest
 }
 
-// ListReferrer lists any descriptor as a referrer of ref.
-func (w *World) ListReferrer(ref string, descriptor map[string]any) {
+// AddReferrer lists any descriptor as a referrer of ref.
+func (w *World) AddReferrer(ref string, descriptor map[string]any) {
 	repo, _, _ := splitRef(ref)
 	w.listReferrer(repo, w.Digest(ref), descriptor)
 }

@@ -165,7 +165,7 @@ func (w *World) minors() []string {
 
 // renderChangelog writes the CHANGELOG of a version's minor. A .0 that is not
 // in the world has a section all the same, as history does not begin with
-// the first version that somebody looks at.
+// the first version that a caller looks at.
 func (w *World) renderChangelog(version string) {
 	minor := parseVersion(version)[1]
 	var sections []*release

@@ -2,7 +2,7 @@ package world
 
 import "strings"
 
-// StandIn is a registry that somebody keeps beside the published one, with
+// StandIn is a registry that an operator keeps beside the published one, with
 // copies of its images. The zero value has all of them, below no prefix.
 //
 // Most tools that fill one copy "kube-proxy" with its children, and no

@@ -62,7 +62,7 @@ func describe(mediaType string, body []byte, p *platform) descriptor {
 }
 
 // threeSpaces is how Docker prints manifests: three spaces, no newline at the
-// end. Whoever prints them again changes their digest.
+// end. Printing them again changes their digest.
 func threeSpaces(v any) []byte {
 	out, err := json.MarshalIndent(v, "", "   ")
 	must(err)

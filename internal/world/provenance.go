@@ -13,7 +13,7 @@ type ProvenanceForm struct {
 	Name   func(path string) string            // of a subject, in place of what the above make
 	Change func(statement map[string]any)      // whatever else is other
 	Digest func(path string, d map[string]any) // changes a subject's digests
-	Sign   *Signing                            // sign it in place as a Sigstore bundle; krel-staging if it names nobody
+	Sign   *Signing                            // sign it in place as a Sigstore bundle; krel-staging if it names no identity
 }
 
 // PutProvenance writes a release's provenance.json anew, with its checksums.

@@ -110,7 +110,7 @@ func (w *World) known(host string) bool {
 }
 
 // tlsState is that of a connection whose certificate was verified for the
-// host: everybody can have one for a name of their own.
+// host: every attacker can have one for a name of their own.
 func (w *World) tlsState(u *url.URL) *tls.ConnectionState {
 	if u.Scheme != "https" {
 		return nil

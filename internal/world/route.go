@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// route answers a request as the world would if nobody interfered.
+// route answers a request as the world would without an attacker.
 func (w *World) route(r *http.Request, u *url.URL, body []byte) *answer {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && u.Host != HostRekor {
 		return reply(http.StatusMethodNotAllowed, "text/plain", []byte("Only GET and HEAD are allowed.\n"))

@@ -45,7 +45,7 @@ type Request struct {
 }
 
 // Index is what /api/v1/index/retrieve answers, an experimental search by hash
-// beside the log, which nobody promises.
+// beside the log, which no log promises.
 type Index uint8
 
 const (

@@ -30,7 +30,7 @@ type SBOMProof struct {
 // is a document that claims, no subject: what is wrong with its signature takes
 // the weight from its claims and nothing else.
 type provenanceProof struct {
-	signed bool   // by whom the policy names, with all that rule 32 demands, beside a signed SBOM
+	signed bool   // by the identity that the policy names, with all that rule 32 demands, beside a signed SBOM
 	note   string // what a reader should know of it; empty for a plain statement
 }
 

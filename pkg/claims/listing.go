@@ -52,7 +52,7 @@ type Listing struct {
 	Items   []Entry            // files, then images, each by name
 	Read    []release.Document // those that could be read, whether or not they name anything that can be listed
 	Notes   []string           // documents, and rows of them, that could not be read, and why; what else is to be known of them
-	// Unread are those of which nobody can tell whether they name more: where one
+	// Unread are the documents that may name more and could not be read: where one
 	// stands here, what is not in Items may exist all the same; see None.
 	Unread []string
 	// Verdict is Refuted where documents contradict each other, or one is of
@@ -108,7 +108,7 @@ func (d *Documents) Listing() *Listing {
 		}
 	}
 	for _, it := range byName {
-		it.settle()
+		it.compareClaims()
 		if it.Conflict != "" {
 			l.Verdict = report.Refuted
 		}
@@ -162,7 +162,7 @@ func (d *Documents) noteUnread(l *Listing) {
 const maxAmbiguous = 8
 
 // noteAmbiguous marks the files of which the SBOM says two things (rule 9). It
-// vouches for none of them, whoever signed it, and no provenance does beside it;
+// vouches for none of them, whichever identity signed it, and no provenance does beside it;
 // that hashes contradict each other is settle's to find.
 func (d *Documents) noteAmbiguous(l *Listing, byName map[string]*Entry) {
 	if !d.Usable() {
@@ -269,8 +269,8 @@ func (d *Documents) archives() []Claim {
 	return out
 }
 
-// settle finds what the claims agree on, or who disagrees.
-func (it *Entry) settle() {
+// compareClaims finds what the claims agree on, or who disagrees.
+func (it *Entry) compareClaims() {
 	for _, algorithm := range []string{"sha256", "sha512"} {
 		who := map[string][]string{}
 		for _, c := range it.Claims {

@@ -48,7 +48,7 @@ func (d *Documents) sealedProvenance(p *release.Provenance) provenanceProof {
 	if err != nil {
 		return only("it is not a Sigstore bundle that can be verified: %v", err)
 	}
-	// What was read must be what was signed, whoever of the two readers is more lenient.
+	// What was read must be what was signed, whichever of the two readers is more lenient.
 	if s.Statement() == nil || !bytes.Equal(s.Payload(), p.Statement) {
 		return only("two readers of its bundle find two statements")
 	}

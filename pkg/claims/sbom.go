@@ -21,7 +21,7 @@ type SBOM struct {
 	Expected bool
 }
 
-// Verdict joins what was found out. Without a signature nobody vouches for an
+// Verdict joins what was found out. Without a signature no party vouches for an
 // SBOM, also in the years when none had one.
 func (s *SBOM) Verdict() report.Verdict {
 	checks := []report.Check{s.Binding, s.Signature}

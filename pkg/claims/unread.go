@@ -11,7 +11,7 @@ import (
 )
 
 // An UnreadError says that something was not found while documents that may
-// name it could not be read: nobody can tell whether it exists, so that it is
+// name it could not be read: kverify cannot tell whether it exists, so that it is
 // no mistake of the caller's.
 type UnreadError struct {
 	Err    error    // what was not found

@@ -58,7 +58,7 @@ type Derived struct {
 // dropped members only have one. The error is an [*Error].
 func Configs(genuine []byte) ([]Derived, error) {
 	const what = "the image's config"
-	if err := read(genuine, what, nil); err != nil {
+	if err := decodeDocument(genuine, what, nil); err != nil {
 		return nil, err
 	}
 	var out []Derived

@@ -58,7 +58,7 @@ func Differences(genuine, other []byte) (run, rest []string, err error) {
 type parts struct{ top, run members }
 
 func configOf(document []byte, what string) (parts, error) {
-	if err := read(document, what, nil); err != nil {
+	if err := decodeDocument(document, what, nil); err != nil {
 		return parts{}, err
 	}
 	tree, err := decode(document)

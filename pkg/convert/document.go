@@ -36,9 +36,9 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// read holds a document to its bounds, to strict JSON and to being an object, and
+// decodeDocument holds a document to its bounds, to strict JSON and to being an object, and
 // decodes it into v unless that is nil.
-func read(document []byte, what string, v any) error {
+func decodeDocument(document []byte, what string, v any) error {
 	if len(document) > MaxSize {
 		return &Error{what, &bounds.Error{What: "bytes", Max: MaxSize}}
 	}

@@ -40,7 +40,7 @@ var errConfig = errors.New("the config is computed from another one than the man
 func Manifests(genuine []byte, config Derived) ([]Derived, error) {
 	const what = "the image's manifest"
 	var m manifest
-	if err := read(genuine, what, &m); err != nil {
+	if err := decodeDocument(genuine, what, &m); err != nil {
 		return nil, err
 	}
 	if m.MediaType == ociManifest {
@@ -98,7 +98,7 @@ func (m manifest) check(config Derived) error {
 func Indexes(genuine []byte, manifests []Derived) ([]Derived, error) {
 	const what = "the image's manifest list"
 	var list index
-	if err := read(genuine, what, &list); err != nil {
+	if err := decodeDocument(genuine, what, &list); err != nil {
 		return nil, err
 	}
 	if list.MediaType == ociIndex {

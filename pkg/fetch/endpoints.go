@@ -36,7 +36,7 @@ type Endpoints struct {
 	Hosts map[string]*url.URL // "dl.k8s.io" -> as ParseEndpoint reads it
 
 	// Login gives a user and a password for a stand-in that has asked for some
-	// (Basic, RFC 7617); nil has none, and an empty user is none. It is not asked
+	// (Basic, RFC 7617); nil means that there are none, and so does an empty user. It is not asked
 	// for a [PublishedHost], and what it gives goes to the stand-in alone, never
 	// along a redirect.
 	Login func(ctx context.Context, base *url.URL) (user, password string, err error)
@@ -75,7 +75,7 @@ func (e *Endpoints) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// send asks a stand-in, and once more if it wants to know by whom.
+// send asks a stand-in, and once more with credentials if it demands them.
 func (e *Endpoints) send(req *http.Request, base *url.URL) (*http.Response, error) {
 	key := base.Scheme + "://" + strings.ToLower(base.Host) + base.Path
 	e.mu.Lock()

@@ -23,7 +23,7 @@ const (
 	ServerError             // 5xx
 	TooLarge                // more bytes than the limit
 	Truncated               // fewer or more bytes than announced, or cut on the way
-	NotDocument             // a web page, or an encoding nobody asked for
+	NotDocument             // a web page, or an encoding that was not asked for
 	BadRedirect             // a redirect that is not followed
 	BadStatus               // any other status that is not a success
 	Cancelled               // the context ended; Err says whether by deadline
@@ -59,18 +59,18 @@ func statusKind(status int) Kind {
 // of whom, what came, what to do), hides the secrets that a URL may hold, and
 // contains nothing that a terminal would obey.
 type Error struct {
-	Method   string
-	URL      string // as asked
-	FinalURL string // the hop that failed
-	StandIn  string // what was asked in its place; empty if nothing was
-	Mirror   string // the mirror that was asked, and no network; empty if none was
-	Kind     Kind
-	Status   int         // of the last answer; 0 if there was none
-	Header   http.Header // of the last answer; nil if there was none
-	Body     []byte      // the beginning of what came with a status that is not a success; never shown
-	Kept     int64       // bytes of a file that are kept as a part, from which the next run goes on; only from [Client.Save]
-	Remote   netip.Addr  // who answered, where no proxy stood between; else the zero value
-	Err      error       // the cause; may be nil where Status says it all
+	Method    string
+	URL       string // as asked
+	FinalURL  string // the hop that failed
+	StandIn   string // what was asked in its place; empty if nothing was
+	Mirror    string // the mirror that was asked, and no network; empty if none was
+	Kind      Kind
+	Status    int         // of the last answer; 0 if there was none
+	Header    http.Header // of the last answer; nil if there was none
+	Body      []byte      // the beginning of what came with a status that is not a success; never shown
+	KeptBytes int64       // bytes of a file that are kept as a part, from which the next run goes on; only from [Client.Save]
+	Remote    netip.Addr  // who answered, where no proxy stood between; else the zero value
+	Err       error       // the cause; may be nil where Status says it all
 }
 
 // ErrFull is the cause of a TooLarge where all answers that are held at once are

@@ -4,7 +4,7 @@
 // The network is a value here: a [Client] holds an [http.RoundTripper] and
 // never looks for another one. A live run gives it a small stack
 //
-//	UserAgent -> Retry -> Limiter -> Ahead -> NewTransport(Options{})
+//	UserAgent -> Retry -> Limiter -> Preconnect -> NewTransport(Options{})
 //
 // an air-gapped run gives it a directory, and a test gives it either. Each
 // layer has one file and one job, and only [Retry] ever sends anything twice.
@@ -156,7 +156,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	return finish(ctx, r, resp, e, published)
 }
 
-// open sends r and follows redirects to the answer that is none. It returns
+// open sends r and follows redirects to the first answer that is not one. It returns
 // that answer unread, the error that it would be if something is wrong with
 // it, and whether every hop so far was a publisher's.
 func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *Error, published bool, err error) {
@@ -313,7 +313,7 @@ func whole(r *Request, status int) bool {
 	return status == http.StatusOK || status == http.StatusPartialContent && r.Header.Get("Range") != ""
 }
 
-// encoded says that an answer is in an encoding, which nobody asked for: what
+// encoded says that an answer is in an encoding that this client did not ask for: what
 // it unpacks to would not be what was hashed, and has no bounds.
 func encoded(resp *http.Response) error {
 	if enc := resp.Header.Get("Content-Encoding"); resp.Uncompressed || enc != "" && !strings.EqualFold(enc, "identity") {
@@ -352,28 +352,6 @@ func redirect(method string, from *url.URL, resp *http.Response) (*url.URL, erro
 		return nil, fmt.Errorf("from https to plain http at %s", quote(to.Host))
 	}
 	return to, nil
-}
-
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		// url.Error repeats the whole URL, with whatever secret is in it.
-		return nil, errors.New("not a URL")
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, checkURL(u)
-}
-
-func checkURL(u *url.URL) error {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("scheme %s; only http and https are spoken", quote(u.Scheme))
-	case u.Opaque != "" || u.Hostname() == "":
-		return errors.New("a URL without a host")
-	case u.User != nil:
-		return errors.New("a URL that holds a user or a password")
-	}
-	return nil
 }
 
 // hostPort is the host in lower case with its port, given or implied, and the

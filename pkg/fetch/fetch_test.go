@@ -114,7 +114,7 @@ func hostile(w http.ResponseWriter, r *http.Request) {
 func TestKinds(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(hostile))
 	defer s.Close()
-	c := &fetch.Client{Transport: fetch.NewTransport(fetch.Options{Stall: 50 * time.Millisecond})}
+	c := &fetch.Client{Transport: fetch.NewTransport(fetch.Options{StallTimeout: 50 * time.Millisecond})}
 	for _, tt := range []struct {
 		path string
 		kind fetch.Kind
@@ -193,7 +193,7 @@ func TestLengthsOfOtherTransports(t *testing.T) {
 		}
 	}
 	none := roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil })
-	for _, c := range []*fetch.Client{{}, {Transport: none}, {Transport: &fetch.Split{}}} {
+	for _, c := range []*fetch.Client{{}, {Transport: none}, {Transport: &fetch.ByHost{}}} {
 		if _, err := c.Get(t.Context(), "https://dl.k8s.io/x", 10); !fetch.Is(err, fetch.Unreachable) {
 			t.Errorf("no transport: %v", err)
 		}

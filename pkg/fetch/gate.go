@@ -44,7 +44,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 		// The server did nothing with it. A stream is free when another request has
-		// ended, or when whoever dials has done so.
+		// ended, or when the dialling request has done so.
 		if err := g.waitTurn(req.Context(), h, seen); err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (g *gate) host(u *url.URL) *gateHost {
 	return h
 }
 
-// once sends the request when nobody else is making the first connection.
+// once sends the request when no other request is making the first connection.
 func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
 	g.mu.Lock()
 	var mine, wait chan struct{}
@@ -109,7 +109,7 @@ func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
 	g.mu.Unlock()
 	if wait != nil {
 		// However that ends, this request goes next: if the connection could
-		// not be made, everybody finds out for himself, side by side.
+		// not be made, each request finds out for itself, side by side.
 		select {
 		case <-wait:
 		case <-req.Context().Done():
@@ -121,7 +121,7 @@ func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{
 		ConnectStart: func(string, string) {
 			// The shared connection has gone: those that come later wait. A
-			// dial may outlive its request, and then must hold nobody.
+			// dial may outlive its request, and then must hold no other.
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			if under && h.connecting == nil && !h.http1 && h.busy == 0 {

@@ -32,12 +32,12 @@ const (
 // of a file the next run has already.
 func (e *Error) hint() string {
 	switch hint := e.cure(); {
-	case e.Kept == 0:
+	case e.KeptBytes == 0:
 		return hint
 	case e.Kind == Truncated || hint == "":
-		return fmt.Sprintf("%d bytes are kept: try again, and the download continues from there", e.Kept)
+		return fmt.Sprintf("%d bytes are kept: try again, and the download continues from there", e.KeptBytes)
 	default:
-		return fmt.Sprintf("%s; %d bytes are kept, and the next run continues from there", hint, e.Kept)
+		return fmt.Sprintf("%s; %d bytes are kept, and the next run continues from there", hint, e.KeptBytes)
 	}
 }
 

@@ -151,7 +151,7 @@ func (h *host) release() {
 	h.pump()
 }
 
-// pump lets go whoever may go now, and sets the clock for the next.
+// pump lets the requests go that may go now, and sets the clock for the next.
 func (h *host) pump() {
 	for len(h.waiting) > 0 && h.flying < max(1, int(h.budget)) {
 		now := time.Now()
@@ -166,7 +166,7 @@ func (h *host) pump() {
 			}
 			return
 		}
-		h.depart(now)
+		h.noteSent(now)
 		h.waiting[0] <- now
 		h.waiting = h.waiting[1:]
 	}

@@ -34,16 +34,16 @@ type LiveOptions struct {
 	// TLS state is that of a connection whose certificate was verified.
 	Network http.RoundTripper
 
-	// Ahead has the hosts to connect to before they are asked; nil means
+	// Preconnect has the hosts to connect to before they are asked; nil means
 	// [FollowingHosts], and an empty map none. A host that something stands in for is
 	// not connected to.
-	Ahead map[string][]string
+	Preconnect map[string][]string
 }
 
 // Live is a polite transport to the network, made by [NewLive].
 type Live struct {
 	top   http.RoundTripper
-	ahead *Ahead // nil connects nowhere ahead
+	ahead *Preconnect // nil connects nowhere ahead
 }
 
 // NewLive makes the transport of a live run. It keeps the manners that the
@@ -57,7 +57,7 @@ func NewLive(o LiveOptions) *Live {
 	bottom := networkOf(o, named)
 	live := &Live{}
 	if hosts := aheadOf(o); len(hosts) > 0 {
-		live.ahead = &Ahead{Next: bottom, Hosts: hosts}
+		live.ahead = &Preconnect{Next: bottom, Hosts: hosts}
 		bottom = live.ahead
 	}
 	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: PublishedBudgets()}}}
@@ -90,7 +90,7 @@ func networkOf(o LiveOptions, named []string) http.RoundTripper {
 		return all
 	}
 	known := NewTransport(own)
-	split := &Split{Hosts: map[string]http.RoundTripper{}, Else: all}
+	split := &ByHost{Hosts: map[string]http.RoundTripper{}, Else: all}
 	for _, host := range named {
 		if !PublishedHost(host) {
 			split.Hosts[strings.ToLower(host)] = known
@@ -100,7 +100,7 @@ func networkOf(o LiveOptions, named []string) http.RoundTripper {
 }
 
 func aheadOf(o LiveOptions) map[string][]string {
-	hosts := o.Ahead
+	hosts := o.Preconnect
 	if hosts == nil {
 		hosts = FollowingHosts()
 	}

@@ -34,7 +34,7 @@ func TestLiveAsksStandIns(t *testing.T) {
 	live := fetch.NewLive(fetch.LiveOptions{
 		Attempts:    1,
 		Endpoints:   map[string]*url.URL{"dl.k8s.io": {Scheme: "http", Host: "standin.example"}},
-		Ahead:       map[string][]string{"sbom.k8s.io": {"dl.k8s.io"}},
+		Preconnect:  map[string][]string{"sbom.k8s.io": {"dl.k8s.io"}},
 		Connections: fetch.Options{Dial: d.dial, Proxy: noProxy},
 	})
 	c := &fetch.Client{Transport: live}
@@ -64,7 +64,7 @@ func TestLiveOverAnotherNetwork(t *testing.T) {
 	var d dials
 	var s stub
 	c := &fetch.Client{Transport: fetch.NewLive(fetch.LiveOptions{
-		Attempts: 1, Network: &s, Ahead: map[string][]string{}, Connections: fetch.Options{Dial: d.dial},
+		Attempts: 1, Network: &s, Preconnect: map[string][]string{}, Connections: fetch.Options{Dial: d.dial},
 	})}
 	if _, err := c.Get(t.Context(), "https://dl.k8s.io/a", 0); !fetch.Is(err, fetch.Unreachable) {
 		t.Errorf("%v", err)

@@ -37,7 +37,7 @@ var (
 	errNoReader = errors.New("a pipe that no program reads from")
 )
 
-// OpenDir opens a directory. What is none is refused at once, a pipe too.
+// OpenDir opens a directory. It refuses anything else at once, a pipe too.
 func OpenDir(path string) (*os.Root, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
@@ -72,7 +72,7 @@ func openRegular(root *os.Root, name string, flag int) (*os.File, error) {
 	if !before.Mode().IsRegular() {
 		return nil, notRegular(before.Mode())
 	}
-	// Should a pipe have come in between, nobody waits for its other end.
+	// Should a pipe have come in between, this does not wait for its other end.
 	f, err := root.OpenFile(name, flag|syscall.O_NONBLOCK|noFollow, 0)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func KindOf(m fs.FileMode) string {
 }
 
 // OpenFile opens the regular file that a path leads to, over links too, to be
-// read. What is no regular file is [ErrNotRegular].
+// read. Anything but a regular file is [ErrNotRegular].
 func OpenFile(path string) (*os.File, error) {
 	return openPath(path, os.O_RDONLY, fs.FileMode.IsRegular)
 }
@@ -127,7 +127,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 }
 
 // OpenInput opens a file, over links too, or a pipe, such as a shell gives for
-// "<(command)". Reading ends with the context; a pipe that nobody writes to is
+// "<(command)". Reading ends with the context; a pipe that no process writes to is
 // an error after a second. Devices, sockets and directories are [ErrNotRegular].
 func OpenInput(ctx context.Context, path string) (io.ReadCloser, error) {
 	f, err := openPath(path, os.O_RDONLY, func(m fs.FileMode) bool { return m.IsRegular() || m&fs.ModeNamedPipe != 0 })
@@ -247,7 +247,7 @@ func (in *input) isPipe() bool {
 
 // OpenOutput opens what stands there and is neither a file nor a directory to
 // be written to: a pipe, such as a shell gives for ">(command)", or a device,
-// such as /dev/null. A pipe that nobody opens or reads is an error, after one
+// such as /dev/null. A pipe that no process opens or reads is an error, after one
 // second and ten.
 func OpenOutput(path string) (io.WriteCloser, error) {
 	may := func(m fs.FileMode) bool { return !m.IsRegular() && !m.IsDir() }
@@ -256,7 +256,7 @@ func OpenOutput(path string) (io.WriteCloser, error) {
 		switch {
 		case err == nil:
 			return &outlet{f}, nil
-		case !errors.Is(err, syscall.ENXIO): // what opening a pipe gives that nobody reads
+		case !errors.Is(err, syscall.ENXIO): // what opening a pipe gives that no process reads
 			return nil, err
 		case time.Since(begun) > pipeGrace:
 			return nil, errNoReader

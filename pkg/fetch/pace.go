@@ -1,7 +1,10 @@
 package fetch
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,7 +20,7 @@ const (
 	// maxCredit caps how much of a pause is made up for at once.
 	maxCredit = time.Second
 	// idleGap ends the time over which accepted requests are counted: a pause
-	// that nobody asked for says nothing of what the host accepts.
+	// without a request says nothing of what the host accepts.
 	idleGap = 2 * time.Second
 )
 
@@ -37,8 +40,8 @@ func (h *host) delay(now time.Time) time.Duration {
 	return at.Sub(now)
 }
 
-// depart books a request that leaves now.
-func (h *host) depart(now time.Time) {
+// noteSent books a request that leaves now.
+func (h *host) noteSent(now time.Time) {
 	h.flying++
 	if h.since.IsZero() {
 		h.since = now
@@ -67,7 +70,7 @@ func (h *host) learn(sent time.Time, resp *http.Response) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.refused(sent, now, resp)
 	default:
-		h.welcome(sent, now)
+		h.noteSuccess(sent, now)
 	}
 }
 
@@ -102,7 +105,7 @@ func (h *host) refused(sent, now time.Time, resp *http.Response) {
 	} else {
 		h.pace = max(minPace, min(0.9*h.pace, float64(h.accepted)/span))
 	}
-	// A bucket fills while nobody asks: most of the pause may be made up for,
+	// A bucket fills while no request is sent: most of the pause may be made up for,
 	// unless this host has shown that it counts in another way.
 	h.credit = 0
 	if h.strict = h.strict || spent; !h.strict {
@@ -112,7 +115,7 @@ func (h *host) refused(sent, now time.Time, resp *http.Response) {
 	h.since, h.accepted = h.paused, 0
 }
 
-func (h *host) welcome(sent, now time.Time) {
+func (h *host) noteSuccess(sent, now time.Time) {
 	if h.flying <= 1 && len(h.waiting) == 0 && now.Sub(h.since) > idleGap && h.pace == 0 {
 		h.since, h.accepted = now, 0
 	}
@@ -123,10 +126,32 @@ func (h *host) welcome(sent, now time.Time) {
 	case !sent.After(h.cut):
 		h.pace += h.gain // accepted before the refusal, only heard of later
 	case len(h.waiting) == 0:
-		// Nobody waits for the pace: nothing is learnt of it.
+		// No request waits for the pace: nothing is learnt of it.
 	case now.Sub(h.cut) < 10*time.Second && h.gain == 0:
 		h.pace += 0.01 // one percent a second while a refusal is fresh
 	default:
 		h.pace += 0.05 // a first measure is a low guess: a slow host and a fast one with a small bucket look alike
 	}
+}
+
+// MaxRetryAfter caps what a server may ask for in Retry-After. The longest
+// window in use is registry.k8s.io's, of 30 seconds.
+const MaxRetryAfter = 30 * time.Second
+
+// RetryAfter reads the header of that name in both of its forms, seconds and
+// a date (RFC 9110, 10.2.3), capped to [MaxRetryAfter].
+func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0, false
+	}
+	var d time.Duration
+	if n, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		d = time.Duration(min(n, uint64(MaxRetryAfter/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(v); err == nil {
+		d = at.Sub(now)
+	} else {
+		return 0, false
+	}
+	return max(0, min(d, MaxRetryAfter)), true
 }

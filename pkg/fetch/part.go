@@ -25,7 +25,7 @@ const (
 )
 
 // Part is a file on its way: its bytes are on disk under a private name, and
-// hashed. It gets its final name by [Part.Commit], once somebody has judged
+// hashed. It gets its final name by [Part.Commit], once the caller has judged
 // the hashes, and never by itself.
 //
 // A part is a regular file of mode 0600 that was opened without following a
@@ -144,7 +144,7 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		_ = f.Close()
 		return nil, busy
 	}
-	// Whoever had it before may have given it its final name by now: then this
+	// The process that had it before may have given it its final name by now: then this
 	// is that file, and is not touched.
 	if there, err := root.Lstat(p.part); err != nil || !sameFile(f, there) {
 		_ = f.Close()
@@ -154,7 +154,7 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		_ = f.Close()
 		return nil, &FileError{Name: p.part, Err: bare(err), Hint: "remove it"}
 	}
-	p.forget()
+	p.resetHashes()
 	return p, nil
 }
 
@@ -199,15 +199,15 @@ func bare(err error) error {
 	return err
 }
 
-// forget begins the hashes anew.
-func (p *Part) forget() {
+// resetHashes begins the hashes anew.
+func (p *Part) resetHashes() {
 	p.h256, p.h512 = sha256.New(), sha512.New()
 	p.Size, p.Resumed, p.origin = 0, 0, true
 }
 
 // restart empties the part.
 func (p *Part) restart() error {
-	p.forget()
+	p.resetHashes()
 	p.state = state{}
 	if err := p.file.Truncate(0); err != nil {
 		return p.local(err)
@@ -218,8 +218,8 @@ func (p *Part) restart() error {
 	return nil
 }
 
-// recall hashes what an earlier run left of the same URL.
-func (p *Part) recall(url string, t *Transfer) error {
+// resume hashes what an earlier run left of the same URL.
+func (p *Part) resume(url string, t *Transfer) error {
 	info, err := p.file.Stat()
 	if err != nil {
 		return p.local(err)
@@ -235,7 +235,7 @@ func (p *Part) recall(url string, t *Transfer) error {
 		// whether this is still its file.
 		size--
 	}
-	t.begin(s.Length)
+	t.start(s.Length)
 	n, err := p.pump(io.NewSectionReader(p.file, 0, size), nil, t)
 	if err != nil || n != size {
 		return p.restart()
@@ -263,7 +263,7 @@ func (p *Part) readState() (s state, ok bool) {
 	if err != nil || json.Unmarshal(text, &s) != nil {
 		return state{}, false
 	}
-	// A validator that cannot be sent is none (RFC 9110, 5.5): no server gave it.
+	// A validator that cannot be sent is invalid (RFC 9110, 5.5): no server gave it.
 	if !sendable(s.ETag) {
 		s.ETag = ""
 	}

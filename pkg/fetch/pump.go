@@ -38,7 +38,7 @@ func (t *Transfer) Counts() (done, total int64) { return t.done.Load(), t.total.
 func (t *Transfer) Fetched() int64 { return t.fetched.Load() }
 
 // Begin says how many bytes there will be.
-func (t *Transfer) Begin(total int64) { t.begin(total) }
+func (t *Transfer) Begin(total int64) { t.start(total) }
 
 // Watch counts what is read through it.
 func (t *Transfer) Watch(r io.Reader) io.Reader { return tallied{t, r} }
@@ -54,7 +54,7 @@ func (c tallied) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *Transfer) begin(total int64) {
+func (t *Transfer) start(total int64) {
 	if t != nil {
 		t.done.Store(0)
 		t.total.Store(max(0, total))
@@ -182,7 +182,7 @@ func HashFile(ctx context.Context, root *os.Root, name string, t *Transfer) (Sum
 	return hashFile(ctx, root, name, t, func(fs.FileInfo) error { return nil })
 }
 
-// HashOwn is HashFile of a file that nobody but this user can change as far as
+// HashOwn is HashFile of a file that only this user can change, as far as
 // its owner and its number of names tell; of any other the error wraps
 // [ErrNotAlone].
 func HashOwn(ctx context.Context, root *os.Root, name string, t *Transfer) (Sums, error) {
@@ -209,7 +209,7 @@ func hashFile(ctx context.Context, root *os.Root, name string, t *Transfer, may 
 	if info.Size() > MaxFile {
 		return fail(tooBig, "name another file")
 	}
-	t.begin(info.Size())
+	t.start(info.Size())
 	p := &Part{part: name, h256: sha256.New(), h512: sha512.New()}
 	n, err := p.pump(untilDone{ctx, io.LimitReader(f, MaxFile+1)}, nil, t)
 	switch {

@@ -86,13 +86,13 @@ func TestSplit(t *testing.T) {
 	name := func(s string) roundTrip {
 		return func(*http.Request) (*http.Response, error) { return answer(200, strings.NewReader(s), -1), nil }
 	}
-	c := &fetch.Client{Transport: &fetch.Split{Hosts: map[string]http.RoundTripper{"a.example": name("a"), "b.example:8080": name("b")}, Else: name("else")}}
+	c := &fetch.Client{Transport: &fetch.ByHost{Hosts: map[string]http.RoundTripper{"a.example": name("a"), "b.example:8080": name("b")}, Else: name("else")}}
 	for u, want := range map[string]string{"https://A.example/": "a", "http://b.example:8080/": "b", "http://b.example/": "else", "https://c.example/": "else"} {
 		if resp, err := c.Get(t.Context(), u, 10); err != nil || string(resp.Body) != want {
 			t.Errorf("%s: %v %v", u, resp, err)
 		}
 	}
-	c.Transport = &fetch.Split{Hosts: map[string]http.RoundTripper{"a.example": name("a")}}
+	c.Transport = &fetch.ByHost{Hosts: map[string]http.RoundTripper{"a.example": name("a")}}
 	if _, err := c.Get(t.Context(), "https://c.example/", 10); !fetch.Is(err, fetch.Unreachable) || !strings.Contains(err.Error(), "c.example") {
 		t.Error(err)
 	}

@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -18,10 +16,6 @@ const (
 	// DefaultAttempts is how often a request is sent at most: often enough for
 	// a server that restarts, seldom enough for one that is down.
 	DefaultAttempts = 4
-
-	// MaxRetryAfter caps what a server may ask for in Retry-After. The longest
-	// window in use is registry.k8s.io's, of 30 seconds.
-	MaxRetryAfter = 30 * time.Second
 
 	// peekLimit is how much of a body Retry reads before it hands an answer
 	// over, so that a cut within it can still be mended. All documents fit.
@@ -173,24 +167,6 @@ func again(ctx context.Context, resp *http.Response, err error, cut bool) bool {
 		return false
 	}
 	return true
-}
-
-// RetryAfter reads the header of that name in both of its forms, seconds and
-// a date (RFC 9110, 10.2.3), capped to [MaxRetryAfter].
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v == "" {
-		return 0, false
-	}
-	var d time.Duration
-	if n, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		d = time.Duration(min(n, uint64(MaxRetryAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(v); err == nil {
-		d = at.Sub(now)
-	} else {
-		return 0, false
-	}
-	return max(0, min(d, MaxRetryAfter)), true
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

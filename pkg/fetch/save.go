@@ -18,7 +18,7 @@ const (
 	// before it was split, is some 1.5 GB.
 	MaxFile = 4 << 30
 	// maxUnannounced caps a file whose length the server does not say, which no
-	// publisher's server omits: nobody can tell such a body from an endless one.
+	// publisher's server omits: a client cannot tell such a body from an endless one.
 	maxUnannounced = 256 << 20
 	// progress is what an attempt must bring for the attempts to be counted anew.
 	progress = 1 << 20
@@ -37,12 +37,12 @@ type SaveRequest struct {
 	Wait     time.Duration // before the second attempt, with jitter; zero is 200 ms
 	Fresh    bool          // begin from zero, whatever is on disk
 
-	Space    *Space    // nil checks only this file's own need
-	Progress *Transfer // nil counts nothing
+	Reserve  *DiskReserve // nil checks only this file's own need
+	Progress *Transfer    // nil counts nothing
 }
 
 // Save streams a file into its part and returns the part, complete and
-// hashed. What an earlier run left of it is hashed again and gone on from,
+// hashed. What an earlier run left of it is hashed again and continued,
 // unless the server says by ETag, Last-Modified or length that it now has
 // another file.
 //
@@ -63,11 +63,11 @@ func (c *Client) Save(ctx context.Context, r SaveRequest) (*Part, error) {
 	if r.Fresh {
 		err = p.restart()
 	} else {
-		err = p.recall(r.URL, r.Progress)
+		err = p.resume(r.URL, r.Progress)
 	}
 	for n := 1; err == nil; n++ {
 		before := p.Size
-		if err = p.take(ctx, c, r); err == nil {
+		if err = p.fetchMissing(ctx, c, r); err == nil {
 			p.sum()
 			if p.origin && p.Resumed == 0 {
 				p.Origin = Published
@@ -97,7 +97,7 @@ func (c *Client) Save(ctx context.Context, r SaveRequest) (*Part, error) {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		e.Kept = p.Size
+		e.KeptBytes = p.Size
 	}
 	return nil, errors.Join(err, p.Close())
 }
@@ -107,8 +107,8 @@ type brokenError struct{ Err error }
 
 func (e *brokenError) Error() string { return e.Err.Error() }
 
-// take asks for what is missing and adds it to the part.
-func (p *Part) take(ctx context.Context, c *Client, r SaveRequest) error {
+// fetchMissing asks for what is missing and adds it to the part.
+func (p *Part) fetchMissing(ctx context.Context, c *Client, r SaveRequest) error {
 	req := Request{URL: r.URL, Header: r.Header.Clone()}
 	if req.Header == nil {
 		req.Header = http.Header{}
@@ -130,11 +130,11 @@ func (p *Part) take(ctx context.Context, c *Client, r SaveRequest) error {
 	}
 	defer resp.Body.Close()
 	p.FinalURL = e.FinalURL
-	if err := p.meet(resp, e, r); err != nil {
+	if err := p.checkAnswer(resp, e, r); err != nil {
 		return err
 	}
 	p.origin = p.origin && published
-	release, err := r.Space.reserve(p)
+	release, err := r.Reserve.reserve(p)
 	if err != nil {
 		return err
 	}
@@ -142,15 +142,15 @@ func (p *Part) take(ctx context.Context, c *Client, r SaveRequest) error {
 	return p.receive(ctx, resp, e, r)
 }
 
-// meet holds an answer's header against what is on disk, and decides whether
+// checkAnswer holds an answer's header against what is on disk, and decides whether
 // the body goes on from there or begins anew.
-func (p *Part) meet(resp *http.Response, e *Error, r SaveRequest) error {
+func (p *Part) checkAnswer(resp *http.Response, e *Error, r SaveRequest) error {
 	now := state{URL: r.URL, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Length: resp.ContentLength}
 	anew := func() error {
 		if err := p.restart(); err != nil {
 			return err
 		}
-		r.Progress.begin(now.Length)
+		r.Progress.start(now.Length)
 		return nil
 	}
 	switch {
@@ -202,7 +202,7 @@ func (p *Part) meet(resp *http.Response, e *Error, r SaveRequest) error {
 	}
 	if p.Size == 0 {
 		p.state = now
-		r.Progress.begin(now.Length)
+		r.Progress.start(now.Length)
 		return p.writeState()
 	}
 	return nil

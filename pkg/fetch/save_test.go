@@ -78,7 +78,7 @@ func through(t *testing.T, s http.Handler) (*fetch.Client, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := fetch.NewTransport(fetch.Options{Stall: 300 * time.Millisecond})
+	transport := fetch.NewTransport(fetch.Options{StallTimeout: 300 * time.Millisecond})
 	return &fetch.Client{Transport: &fetch.Endpoints{Next: transport, Hosts: map[string]*url.URL{"files.test": base}}}, "http://files.test/f"
 }
 

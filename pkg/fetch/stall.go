@@ -19,12 +19,12 @@ var ErrStalled = errors.New("the server stalled in mid-answer")
 var errNoStream = errors.New("the server let no request begin on its connection")
 
 // stallQuota is how many bytes must come within each period: a server that
-// drips a byte at a time holds nobody. Any real link does better by far.
+// drips a byte at a time holds no caller. Any real link does better by far.
 const stallQuota = 1 << 10
 
-// Stall ends a response whose body stops coming, and an upload whose body is
+// StallGuard ends a response whose body stops coming, and an upload whose body is
 // not taken, and a request that cannot begin on the connection that it has.
-type Stall struct {
+type StallGuard struct {
 	Next http.RoundTripper
 	// Timeout is the longest time in which less than 1 KiB may come, or nothing
 	// of an upload be taken, or no request begin; zero is 30 seconds.
@@ -32,7 +32,7 @@ type Stall struct {
 }
 
 // RoundTrip sends the request and watches over its body.
-func (s *Stall) RoundTrip(req *http.Request) (*http.Response, error) {
+func (s *StallGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	timeout := s.Timeout
 	if timeout <= 0 {
 		timeout = 30 * time.Second
@@ -42,7 +42,7 @@ func (s *Stall) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		up := &upload{ReadCloser: req.Body, timeout: timeout}
 		up.timer = time.AfterFunc(timeout, func() { cancel(ErrStalled) })
-		defer up.stop() // whatever is still read of it, nobody waits for
+		defer up.stop() // no caller waits for what is still read of it
 		out.Body = up
 	}
 	begin := &starting{timeout: timeout, give: func() { cancel(errNoStream) }}

@@ -16,7 +16,7 @@ import (
 const maxShared = 8
 
 // lookAgain is how long a request waits for word of a free stream before it
-// tries by itself: a stream may be freed where nobody saw it.
+// tries by itself: a stream may be freed without a sign of it here.
 const lookAgain = 250 * time.Millisecond
 
 // errFull says that a request was not sent: the host's connections take no more
@@ -40,7 +40,7 @@ type streams struct {
 
 // mayDial says whether one more connection may be made, and counts it. Nobody
 // waits for a host that is not known to speak HTTP/2, nor after a dial that
-// failed: then everybody finds out for himself.
+// failed: then each request finds out for itself.
 func (s *streams) mayDial() (ok, counted bool) {
 	switch {
 	case !s.h2 || s.failed:
@@ -213,7 +213,7 @@ func (u *use) answered() {
 	}
 }
 
-// below gives the connection that is under all TLS; nil if it is none of ours.
+// below gives the connection that is under all TLS; nil if this package did not make it.
 func below(conn net.Conn) *shared {
 	for {
 		t, ok := conn.(*tls.Conn)

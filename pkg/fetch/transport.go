@@ -44,9 +44,9 @@ type Options struct {
 	// Header bounds the time from the request to the answer's header; zero is
 	// 30 s.
 	Header time.Duration
-	// Stall bounds the time in which an answer's body makes no progress; zero
+	// StallTimeout bounds the time in which an answer's body makes no progress; zero
 	// is 30 s.
-	Stall time.Duration
+	StallTimeout time.Duration
 }
 
 // quietProxy chooses as choose does, and repeats nothing of an address that
@@ -128,12 +128,12 @@ func NewTransport(o Options) http.RoundTripper {
 			// A connection that died without a word is found out.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     10 * time.Second,
-			// One that takes nothing more holds up nobody who wants to begin.
+			// A connection that takes nothing more holds up no request that wants to begin.
 			WriteByteTimeout: o.Header,
 		},
 	}
 	g.next = base
-	live := &Stall{Next: g, Timeout: o.Stall}
+	live := &StallGuard{Next: g, Timeout: o.StallTimeout}
 	if len(o.CAs) > 0 {
 		return &ownCA{next: live}
 	}

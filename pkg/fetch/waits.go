@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Waits says for which hosts requests wait, to whoever watches a run. The zero value is
+// Waits tells the observer of a run for which hosts requests wait. The zero value is
 // ready, and may be used by many goroutines.
 type Waits struct {
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ func (w Wait) String() string {
 	return fmt.Sprintf("%s answered %d", w.Host, w.Status)
 }
 
-// long is the shortest wait that somebody should be told of.
+// long is the shortest wait that a user should be told of.
 const long = time.Second
 
 // note remembers that requests to a host wait, if they do for long. A nil Waits forgets it.

@@ -26,7 +26,7 @@ func TestACutTransferSaysWhatIsKept(t *testing.T) {
 	root, _ := dirRoot(t)
 	_, err := save(t, s, root, "f", func(r *fetch.SaveRequest) { r.Attempts = 1 })
 	var e *fetch.Error
-	if !errors.As(err, &e) || e.Kept != 600 || strings.Contains(err.Error(), "nothing was kept") || !strings.Contains(err.Error(), "600 bytes are kept") {
+	if !errors.As(err, &e) || e.KeptBytes != 600 || strings.Contains(err.Error(), "nothing was kept") || !strings.Contains(err.Error(), "600 bytes are kept") {
 		t.Fatalf("%v", err)
 	}
 	cut = false

@@ -30,7 +30,7 @@ const (
 // The private names follow from the name, so that what a run that was killed has
 // left is known to the next one, which removes it. A lock tells it from what
 // another run is still writing. Where private names cannot be had, because they
-// are all in use or belong to somebody else, the file gets a random one.
+// are all in use or belong to another user, the file gets a random one.
 type NewFile struct {
 	// Quick leaves out what makes a file outlast a power cut: for what is hashed
 	// before it is used.
@@ -89,7 +89,7 @@ func newName(base string, n int) string {
 	return "." + base + tail
 }
 
-// errInUse is met where a private name is somebody's.
+// errInUse is met where another process or user has a private name.
 var errInUse = errors.New("another run is writing it")
 
 // createNew makes the file of a private name, exclusively: neither a link nor
@@ -107,7 +107,7 @@ func createNew(root *os.Root, temp string, mode fs.FileMode) (*os.File, error) {
 			return nil, err
 		}
 		if lock(f) == nil {
-			// Whoever looked at it before it was locked may have taken it for left over.
+			// A process that looked at it before it was locked may have taken it for left over.
 			if there, err := root.Lstat(temp); err == nil && sameFile(f, there) {
 				return f, nil
 			}
@@ -117,7 +117,7 @@ func createNew(root *os.Root, temp string, mode fs.FileMode) (*os.File, error) {
 	return nil, errInUse
 }
 
-// clearName removes what stands under a private name unless somebody is writing it,
+// clearName removes what stands under a private name unless a process is writing it,
 // and says whether it is gone. Who removes it has it locked, so that nobody
 // removes what was made in its place meanwhile.
 func clearName(root *os.Root, temp string) bool {

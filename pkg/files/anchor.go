@@ -8,7 +8,7 @@ import (
 )
 
 // anchored holds the release's SBOM against the images that it lists, once:
-// whoever signs files signs mock releases too, but not images (rule 9).
+// the identity that signs files signs mock releases too, but not images (rule 9).
 func (f *Verifier) anchored(ctx context.Context) report.Check {
 	f.anchorOnce.Do(func() {
 		f.Load(ctx)

@@ -30,13 +30,13 @@ type Target struct {
 	Name string // in the directory, slash-separated
 	Mode fs.FileMode
 
-	Origin   *fetch.Origin   // set to where the bytes came from, if not nil; what was there already leaves it
-	Outside  string          // where what could not be proved goes; empty keeps it as a part
-	Beside   bool            // keep checksums, signature and certificate beside it too
-	Patient  bool            // wait for another process that fetches the same file
-	Attempts int             // see [fetch.SaveRequest]
-	Space    *fetch.Space    // shared by all targets of a run
-	Progress *fetch.Transfer // nil counts nothing
+	Origin       *fetch.Origin      // set to where the bytes came from, if not nil; what was there already leaves it
+	QuarantineAs string             // where what could not be proved goes; empty keeps it as a part
+	Sidecars     bool               // keep checksums, signature and certificate beside it too
+	WaitIfBusy   bool               // wait for another process that fetches the same file
+	Attempts     int                // see [fetch.SaveRequest]
+	Reserve      *fetch.DiskReserve // shared by all targets of a run
+	Progress     *fetch.Transfer    // nil counts nothing
 
 	// Write is given everything that shall lie beside the file, each time, also
 	// what lies there already, which may then stay as it is. Nil writes to the directory.
@@ -63,11 +63,11 @@ func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (repor
 	if res, done, err := f.present(ctx, root, t); done || err != nil {
 		return res, err
 	}
-	var b *beside
+	var b *sidecars
 	for fresh := false; ; {
 		req := fetch.SaveRequest{
 			URL: f.Version.FileURL(t.Path), Root: root, Name: t.Name, Attempts: t.Attempts,
-			Fresh: fresh, Space: t.Space, Progress: t.Progress,
+			Fresh: fresh, Reserve: t.Reserve, Progress: t.Progress,
 		}
 		var part *fetch.Part
 		var err error
@@ -75,11 +75,11 @@ func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (repor
 			func() { part, err = f.session.Fetch.Save(ctx, req) },
 			func() {
 				if b == nil {
-					b = f.ask(ctx, t.Path)
+					b = f.readSidecars(ctx, t.Path)
 				}
 			},
 		)
-		if t.Patient && errors.Is(err, fetch.ErrBusy) {
+		if t.WaitIfBusy && errors.Is(err, fetch.ErrBusy) {
 			if err := await(ctx); err != nil {
 				return report.Result{}, err
 			}
@@ -94,10 +94,10 @@ func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (repor
 		if t.Origin != nil {
 			*t.Origin = part.Origin
 		}
-		judged := f.judge(ctx, t.Path, fetch.Sums{SHA256: part.SHA256, SHA512: part.SHA512, Size: part.Size}, b)
+		judged := f.judgeBytes(ctx, t.Path, fetch.Sums{SHA256: part.SHA256, SHA512: part.SHA512, Size: part.Size}, b)
 		switch judged.Result.Verdict() {
 		case report.Verified:
-			return judged.Result, f.keep(root, t, part, judged)
+			return judged.Result, f.saveWithBundle(root, t, part, judged)
 		case report.Refuted:
 			if err := part.Discard(); err != nil {
 				judged.Result.Notes = append(judged.Result.Notes, fmt.Sprintf("what was fetched could not be removed: %v", err))
@@ -108,11 +108,11 @@ func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (repor
 			}
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved")
 		default:
-			if t.Outside != "" && ctx.Err() == nil {
-				if err := part.CommitAs(t.Outside, t.Mode); err != nil {
+			if t.QuarantineAs != "" && ctx.Err() == nil {
+				if err := part.CommitAs(t.QuarantineAs, t.Mode); err != nil {
 					return judged.Result, errors.Join(err, part.Close())
 				}
-				judged.Result.SeenAs = append(judged.Result.SeenAs, t.Outside)
+				judged.Result.SeenAs = append(judged.Result.SeenAs, t.QuarantineAs)
 				return judged.Result, nil
 			}
 			_ = part.Close()
@@ -135,8 +135,8 @@ func await(ctx context.Context) error {
 	}
 }
 
-// keep writes the bundle and then gives the file its name.
-func (f *Verifier) keep(root *os.Root, t Target, part *fetch.Part, judged Judged) error {
+// saveWithBundle writes the bundle and then gives the file its name.
+func (f *Verifier) saveWithBundle(root *os.Root, t Target, part *fetch.Part, judged FileVerdict) error {
 	if err := f.keepBundle(root, t, judged); err != nil {
 		return errors.Join(err, part.Close())
 	}
@@ -146,14 +146,14 @@ func (f *Verifier) keep(root *os.Root, t Target, part *fetch.Part, judged Judged
 	return nil
 }
 
-func (f *Verifier) keepBundle(root *os.Root, t Target, judged Judged) error {
+func (f *Verifier) keepBundle(root *os.Root, t Target, judged FileVerdict) error {
 	write := t.Write
 	if write == nil {
 		write = func(name string, text []byte) error { return writeUnless(root, name, text) }
 	}
-	if t.Beside {
-		for _, suffix := range slices.Sorted(maps.Keys(judged.Beside)) {
-			if text := judged.Beside[suffix]; len(text) > 0 {
+	if t.Sidecars {
+		for _, suffix := range slices.Sorted(maps.Keys(judged.Sidecars)) {
+			if text := judged.Sidecars[suffix]; len(text) > 0 {
 				if err := write(t.Name+suffix, text); err != nil {
 					return err
 				}
@@ -187,7 +187,7 @@ func (f *Verifier) present(ctx context.Context, root *os.Root, t Target) (res re
 	if errors.Is(err, fetch.ErrNotAlone) {
 		return res, false, nil // others may change this one (rule 25): a file of our own takes its name
 	}
-	if t.Patient && errors.Is(err, fetch.ErrNotRegular) {
+	if t.WaitIfBusy && errors.Is(err, fetch.ErrNotRegular) {
 		return res, false, nil // another run is giving it its name
 	}
 	if err != nil {
@@ -246,12 +246,7 @@ func (f *Verifier) proves(text []byte, sums fetch.Sums) bool {
 // notSaved is the result of a file that could not be fetched or written.
 func (f *Verifier) notSaved(t Target, err error) report.Result {
 	res := f.result(t.Path)
-	c := f.session.Failed(report.Digest, err)
-	var local *fetch.FileError
-	if errors.As(err, &local) {
-		c.Reason = report.Incomplete
-	}
-	res.Checks = []report.Check{c}
+	res.Checks = []report.Check{f.session.Failed(report.Digest, err)}
 	res.Notes = []string{"nothing was saved under its name"}
 	return res
 }

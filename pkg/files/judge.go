@@ -21,9 +21,9 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// beside is what is published next to a file, and what could be concluded from
+// sidecars is what is published next to a file, and what could be concluded from
 // it before the file's bytes are known.
-type beside struct {
+type sidecars struct {
 	claims   []claims.Claim
 	sums     map[string][]byte // the checksums as they came, by suffix
 	errs     []error
@@ -34,10 +34,10 @@ type beside struct {
 	bundle    []byte
 }
 
-// ask reads what lies beside a file, and verifies its signature for the bytes
+// readSidecars reads what lies beside a file, and verifies its signature for the bytes
 // that the documents let expect. All of it travels while the file does.
-func (f *Verifier) ask(ctx context.Context, p string) *beside {
-	b := &beside{sums: map[string][]byte{}}
+func (f *Verifier) readSidecars(ctx context.Context, p string) *sidecars {
+	b := &sidecars{sums: map[string][]byte{}}
 	url := f.Version.FileURL(p)
 	sums, raw := [2]claims.Claim{}, [2][]byte{}
 	errs := [2]error{}
@@ -97,38 +97,38 @@ func (f *Verifier) checksum(ctx context.Context, p, algorithm string, digits int
 	}, Strength: session.Strength(resp.Origin)}, resp.Body, nil
 }
 
-// Judged is the verdict on the bytes of one file.
-type Judged struct {
+// FileVerdict is the verdict on the bytes of one file.
+type FileVerdict struct {
 	Result report.Result
 	// Bundle is a Sigstore bundle, in JSON, with the signature, the certificate
 	// and the log entry, if the signature verified: any Sigstore client verifies
 	// it offline. https://docs.sigstore.dev/about/bundle/
 	Bundle []byte
-	// Beside is what was read beside the file, by suffix: ".sha256", ".sha512",
+	// Sidecars is what was read beside the file, by suffix: ".sha256", ".sha512",
 	// ".sig", ".cert".
-	Beside map[string][]byte
+	Sidecars map[string][]byte
 }
 
 // Judge gives the verdict on bytes of the given hashes as the release's file of
 // that path, such as "bin/linux/amd64/kubectl".
-func (f *Verifier) Judge(ctx context.Context, p string, sums fetch.Sums) Judged {
-	return f.judge(ctx, p, sums, f.ask(ctx, p))
+func (f *Verifier) Judge(ctx context.Context, p string, sums fetch.Sums) FileVerdict {
+	return f.judgeBytes(ctx, p, sums, f.readSidecars(ctx, p))
 }
 
-func (f *Verifier) judge(ctx context.Context, p string, sums fetch.Sums, b *beside) Judged {
+func (f *Verifier) judgeBytes(ctx context.Context, p string, sums fetch.Sums, b *sidecars) FileVerdict {
 	f.Load(ctx)
-	out := Judged{Result: f.result(p)}
+	out := FileVerdict{Result: f.result(p)}
 	url := f.Version.FileURL(p)
 	out.Result.Digest = string(sums.Digest())
-	out.Beside = map[string][]byte{".sig": b.detached.Sig, ".cert": b.detached.Cert}
-	maps.Copy(out.Beside, b.sums)
+	out.Sidecars = map[string][]byte{".sig": b.detached.Sig, ".cert": b.detached.Cert}
+	maps.Copy(out.Sidecars, b.sums)
 	signature, bundle := b.signature, b.bundle
 	if b.expected != sums.SHA256 {
 		signature, bundle = f.sign(ctx, url, sums.SHA256, b.detached)
 	}
 	digest := f.digest(p, sums, b)
 	if digest.Verdict == report.Verified && signature.Verdict == report.Refuted && signature.Reason == report.Mismatch {
-		// Told apart from tampering: whoever changes a file in transit does not
+		// Told apart from tampering: an attacker who changes a file in transit does not
 		// reach the CHANGELOG and the signed SBOM.
 		signature.Reason = report.OtherBytes
 		signature.Detail = fmt.Sprintf("the signature by %s is for other bytes, while all %d claims agree on these: the release was signed wrongly, or the signature is another build's; see \"kverify help incidents\"",
@@ -165,8 +165,8 @@ func (f *Verifier) result(p string) report.Result {
 }
 
 // digest holds the bytes against every claim that there is. One that differs
-// refutes, whoever made it; one that exists and cannot be read leaves it open.
-func (f *Verifier) digest(p string, sums fetch.Sums, b *beside) report.Check {
+// refutes, whichever document made it; one that exists and cannot be read leaves it open.
+func (f *Verifier) digest(p string, sums fetch.Sums, b *sidecars) report.Check {
 	have := map[string]string{"sha256": sums.SHA256, "sha512": sums.SHA512}
 	all := append(slices.Clone(f.items[p].Claims), b.claims...)
 	var differ []string

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -81,7 +80,7 @@ func VerifyLocal(ctx context.Context, of func(release.Version) (*Verifier, error
 	}
 	for i := range list {
 		if dropped[i] && len(hints[i]) == 0 {
-			errs[i] = errManyReleases
+			errs[i] = &manyReleasesError{}
 		}
 	}
 	results := make([]report.Result, len(list))
@@ -109,7 +108,17 @@ func VerifyLocal(ctx context.Context, of func(release.Version) (*Verifier, error
 	return first.session.Report(ctx, report.Scope{Subjects: subjects}, versions, all), nil
 }
 
-var errManyReleases = fmt.Errorf("these files speak of more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+// manyReleasesError says that a file's release was left out, as the files name too many.
+type manyReleasesError struct{}
+
+func (*manyReleasesError) Error() string {
+	return fmt.Sprintf("these files name more than %d releases, and this one's was not asked; name it with --release VERSION", maxReleases)
+}
+
+// Classify says that a limit was met.
+func (*manyReleasesError) Classify() (report.Verdict, report.Reason) {
+	return report.Unknown, report.Limit
+}
 
 // fewReleases leaves of all files' hints the releases that most of them speak of, no
 // more than maxReleases, and says of each file whether it lost one.
@@ -141,17 +150,14 @@ func fewReleases(hints [][]release.Version) (dropped []bool) {
 
 // localRun is what the judging of local files shares.
 type localRun struct {
-	first *Verifier // of any release: judges what is of none
-	known map[release.Version]*Verifier
-	named bool // the caller says which release it is
+	first        *Verifier // of any release: judges what is of none
+	known        map[release.Version]*Verifier
+	releaseGiven bool // the caller says which release it is
 }
 
 func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err error, hints []release.Version) (report.Result, release.Version) {
 	say := func(c report.Check) (report.Result, release.Version) {
 		return l.result(sums, c), release.Version{}
-	}
-	if errors.Is(err, errManyReleases) {
-		return say(r.first.session.Check(report.Digest, report.Unknown, report.Limit, "%v", err))
 	}
 	if err != nil {
 		return say(r.first.session.Failed(report.Digest, err))
@@ -168,7 +174,7 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 	}
 	v := hints[0]
 	f := r.known[v]
-	if f.Load(ctx); r.named {
+	if f.Load(ctx); r.releaseGiven {
 		if res, ok := f.otherBytes(l, sums); ok {
 			return res, v
 		}
@@ -200,7 +206,7 @@ func (l LocalFile) result(sums fetch.Sums, checks ...report.Check) report.Result
 func (f *Verifier) local(ctx context.Context, l LocalFile, sums fetch.Sums, found []string) report.Result {
 	chosen := found
 	for _, local := range l.paths() {
-		list, _ := meant(f.named[strings.ToLower(path.Base(local))], local)
+		list, _ := meant(f.pathsByName[strings.ToLower(path.Base(local))], local)
 		if len(list) == 0 {
 			continue
 		}
@@ -225,7 +231,7 @@ func (f *Verifier) local(ctx context.Context, l LocalFile, sums fetch.Sums, foun
 // one, if the hash of every file that it may mean was read.
 func (f *Verifier) otherBytes(l LocalFile, sums fetch.Sums) (report.Result, bool) {
 	for _, local := range l.paths() {
-		list, whole := meant(f.named[strings.ToLower(path.Base(local))], local)
+		list, whole := meant(f.pathsByName[strings.ToLower(path.Base(local))], local)
 		unclaimed := slices.ContainsFunc(list, func(p string) bool {
 			return !slices.ContainsFunc(f.items[p].Claims, func(c claims.Claim) bool {
 				return c.Digest.Validate() == nil

@@ -24,12 +24,12 @@ import (
 type Verifier struct {
 	Version release.Version
 
-	session *session.Session
-	once    par.Once
-	docs    *claims.Documents
-	listing *claims.Listing
-	items   map[string]claims.Entry
-	named   map[string][]string // paths of what can be judged, by last element in lower case
+	session     *session.Session
+	once        par.Once
+	docs        *claims.Documents
+	listing     *claims.Listing
+	items       map[string]claims.Entry
+	pathsByName map[string][]string // paths of what can be judged, by last element in lower case
 
 	findAnchor func(context.Context, *claims.Documents) report.Check
 	anchorOnce par.Once
@@ -66,13 +66,13 @@ func (f *Verifier) Load(ctx context.Context) *claims.Listing {
 
 func (f *Verifier) learn(docs *claims.Documents) {
 	f.docs, f.listing = docs, docs.Listing()
-	f.items, f.named = map[string]claims.Entry{}, map[string][]string{}
+	f.items, f.pathsByName = map[string]claims.Entry{}, map[string][]string{}
 	for _, it := range f.listing.Items {
 		if !it.Image {
 			f.items[it.Subject] = it
 			if claims.IsSubject(it.Subject) {
 				base := strings.ToLower(path.Base(it.Subject))
-				f.named[base] = append(f.named[base], it.Subject)
+				f.pathsByName[base] = append(f.pathsByName[base], it.Subject)
 			}
 		}
 	}

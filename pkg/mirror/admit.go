@@ -15,7 +15,7 @@ import (
 
 // Images lists the tags of images that the mirror holds, in order; those of
 // signatures and the like are not among them.
-func (d *Dir) Images() (list []registry.Ref) {
+func (d *Mirror) Images() (list []registry.Ref) {
 	for _, r := range d.repos {
 		for _, n := range r.Names {
 			if n.Tag != "" && layout.SubjectOfTag(n.Tag) == "" {
@@ -29,9 +29,9 @@ func (d *Dir) Images() (list []registry.Ref) {
 
 // Judge verifies the images that the mirror holds of some releases, or of all
 // if none is named, with the images of no release that were carried with them.
-// v's transport must be this Dir. Layers are left for whoever reads them, since
-// nobody can read them unhashed; [Dir.Verify] examines everything.
-func (d *Dir) Judge(ctx context.Context, v *verify.Verifier, only []release.Version) (report.Report, error) {
+// v's transport must be this Mirror. Layers are left for their readers, since
+// no reader can have them unhashed; [Mirror.Verify] examines everything.
+func (d *Mirror) Judge(ctx context.Context, v *verify.Verifier, only []release.Version) (report.Report, error) {
 	var results []report.Result
 	var versions []release.Version
 	for _, s := range d.scopes() {
@@ -51,7 +51,7 @@ func (d *Dir) Judge(ctx context.Context, v *verify.Verifier, only []release.Vers
 // Verified says of the mirror's images whether a report about the mirror proves
 // them: the very digest that the mirror gives the tag, and of an index every
 // platform that the mirror holds.
-func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
+func (d *Mirror) Verified(r report.Report) func(registry.Ref) bool {
 	proved, doubted := map[string]bool{}, map[string]bool{}
 	for _, res := range r.Results {
 		if res.Kind != "image" {
@@ -80,7 +80,7 @@ func (d *Dir) Verified(r report.Report) func(registry.Ref) bool {
 }
 
 // target is the digest that the mirror gives a tag; empty if it has none.
-func (d *Dir) target(ref registry.Ref) string {
+func (d *Mirror) target(ref registry.Ref) string {
 	if r := d.repos[ref.Host+"/"+ref.Repository]; r != nil {
 		return string(r.Tags[ref.Tag].Digest)
 	}

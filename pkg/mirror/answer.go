@@ -86,7 +86,7 @@ func Fail(req *http.Request, status int, code, message string) *Answer {
 }
 
 // Refuse answers for what is damaged or contradicts the mirror's own lists.
-func (d *Dir) Refuse(req *http.Request, err error) *Answer {
+func (d *Mirror) Refuse(req *http.Request, err error) *Answer {
 	refused := &RefusedError{Dir: d.path, Err: err}
 	a := Fail(req, http.StatusInternalServerError, layout.CodeRefused, refused.Error())
 	a.Err = refused
@@ -94,7 +94,7 @@ func (d *Dir) Refuse(req *http.Request, err error) *Answer {
 }
 
 // refuse answers for what is damaged or contradicts the mirror's own lists.
-func (d *Dir) refuse(err error) *Answer {
+func (d *Mirror) refuse(err error) *Answer {
 	refused := &RefusedError{Dir: d.path, Err: err}
 	a := plain(http.StatusInternalServerError, refused.Error())
 	a.Err = refused
@@ -102,7 +102,7 @@ func (d *Dir) refuse(err error) *Answer {
 }
 
 // ociRefuse is refuse for /v2/.
-func (d *Dir) ociRefuse(err error) *Answer {
+func (d *Mirror) ociRefuse(err error) *Answer {
 	refused := &RefusedError{Dir: d.path, Err: err}
 	a := ociError(http.StatusInternalServerError, layout.CodeRefused, refused.Error())
 	a.Err = refused

@@ -36,7 +36,7 @@ type finding struct {
 
 // audit is one examination of a mirror's bytes.
 type audit struct {
-	dir      *Dir
+	dir      *Mirror
 	sizes    map[string]int64 // regular files, by path
 	listed   map[string]bool  // paths that something accounts for
 	findings []finding
@@ -49,6 +49,23 @@ type audit struct {
 
 func (a *audit) note(what string, v report.Verdict, reason report.Reason, format string, args ...any) {
 	a.findings = append(a.findings, finding{what, v, reason, fmt.Sprintf(format, args...)})
+}
+
+// failed notes an error as the table of errors judges it.
+func (a *audit) failed(what string, err error) {
+	v, reason := session.Classify(err)
+	a.note(what, v, reason, "%s", failure(err))
+}
+
+// failure says why what MANIFEST.json lists could not be examined.
+func failure(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "MANIFEST.json lists it, and it is missing"
+	case errors.Is(err, context.Canceled):
+		return "it was not looked at"
+	}
+	return err.Error()
 }
 
 // walk looks at every name in the mirror.
@@ -95,8 +112,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 		}
 		all := r.Reach()
 		if all.Damage != nil {
-			v, _ := session.Classify(all.Damage)
-			a.note(key, v, report.Mismatch, "%v", all.Damage)
+			a.failed(key, all.Damage)
 		}
 		for digest, n := range all.Nodes {
 			if n.Conflict {
@@ -135,8 +151,7 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 	}, func(i int) { errs[i] = context.Canceled })
 	for i, err := range errs {
 		if err != nil {
-			v, reason := session.Classify(err)
-			a.note(layout.BlobPath(list[i].digest), v, reason, "%v", err)
+			a.failed(layout.BlobPath(list[i].digest), err)
 		}
 	}
 }
@@ -153,7 +168,7 @@ func (a *audit) image(repo string, n *layout.Node, layer func(oci.Digest, layout
 	}
 	index, img, err := registry.ParseManifest(n.MediaType, body)
 	if err != nil {
-		a.note(repo+"@"+string(n.Digest), report.Unknown, report.Malformed, "%v", err)
+		a.failed(repo+"@"+string(n.Digest), err)
 		return
 	}
 	if index != nil {
@@ -184,7 +199,7 @@ func (a *audit) image(repo string, n *layout.Node, layer func(oci.Digest, layout
 		layers, err = layout.LayersOf(img, config)
 	}
 	if err != nil {
-		a.note(repo+"@"+string(n.Digest), report.Unknown, report.Malformed, "config: %v", err)
+		a.failed(repo+"@"+string(n.Digest), fmt.Errorf("config: %w", err))
 		return
 	}
 	for digest, u := range layers {
@@ -233,33 +248,21 @@ func (a *audit) files(ctx context.Context, p *verify.Progress, judged map[string
 		if size, there := a.sizes[name]; there {
 			a.bytes += size
 		}
-		switch err := errs[i]; {
-		case err == nil:
-		case errors.Is(err, fs.ErrNotExist):
-			a.note(name, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
-		case layout.IsCorrupt(err):
-			a.note(name, report.Refuted, report.Mismatch, "%v", err)
-		case errors.Is(err, context.Canceled):
-			a.note(name, report.Unknown, report.Interrupted, "it was not looked at")
-		default:
-			a.note(name, report.Unknown, report.Malformed, "%v", err)
+		if errs[i] != nil {
+			a.failed(name, errs[i])
 		}
 	}
 	for _, u := range d.manifest.Manifest.Unknown {
 		if u.Path != "" {
 			a.listed[u.Path] = true
 			f, _, err := layout.OpenFile(d.fsys, u.Path)
-			if errors.Is(err, fs.ErrNotExist) {
-				a.note(u.Path, report.Unknown, report.Incomplete, "MANIFEST.json lists it, and it is missing")
-				continue
-			}
 			var sum oci.Digest
 			if err == nil {
 				sum, err = layout.HashLayer(layout.WithContext(ctx, f), u.Digest, layout.Unpacked{})
 				_ = f.Close()
 			}
 			if err != nil {
-				a.note(u.Path, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+				a.failed(u.Path, err)
 			} else if sum != u.Digest {
 				a.note(u.Path, report.Refuted, report.Mismatch, "it is %s, not %s as MANIFEST.json says", sum, u.Digest)
 			}
@@ -321,11 +324,8 @@ func (a *audit) unknownBlob(name string) bool {
 	for _, u := range a.dir.manifest.Manifest.Unknown {
 		if u.Path == "" && u.Digest != "" && layout.BlobsBelow(a.dir.fsys, u.Digest, 0)[name] {
 			digest := oci.FromHex(path.Base(name))
-			switch err := a.hash(context.Background(), digest, layout.Unpacked{}); {
-			case layout.IsCorrupt(err):
-				a.note(name, report.Refuted, report.Mismatch, "%v", err)
-			case err != nil:
-				a.note(name, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+			if err := a.hash(context.Background(), digest, layout.Unpacked{}); err != nil {
+				a.failed(name, err)
 			}
 			return true
 		}

@@ -2,7 +2,7 @@ package mirror
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
@@ -16,7 +16,7 @@ func (a *audit) lists() {
 	d := a.dir
 	for _, half := range []string{layout.ManifestFile, "oci"} {
 		if err := d.broken[half]; err != nil {
-			a.note(half, report.Unknown, report.Malformed, "%v", err)
+			a.failed(half, err)
 		}
 	}
 	texts, unread := map[string][]byte{}, map[string]bool{}
@@ -25,11 +25,7 @@ func (a *audit) lists() {
 		switch {
 		case err != nil:
 			unread[name] = true
-			reason := report.Malformed
-			if errors.Is(err, layout.ErrTooLarge) {
-				reason = report.Limit
-			}
-			a.note(name, report.Unknown, reason, "it cannot be read: %v", err)
+			a.failed(name, fmt.Errorf("it cannot be read: %w", err))
 			a.listed[name] = true
 		case body != nil:
 			texts[name], a.listed[name] = body, true
@@ -48,7 +44,7 @@ func (a *audit) lists() {
 	said, err := layout.ReadIfThere(d.fsys, layout.SumsFile, layout.MaxBundle)
 	switch {
 	case err != nil:
-		a.note(layout.SumsFile, report.Unknown, report.Malformed, "it cannot be read: %v", err)
+		a.failed(layout.SumsFile, fmt.Errorf("it cannot be read: %w", err))
 	case said == nil:
 		a.note(layout.SumsFile, report.Unknown, report.Incomplete, "it is missing")
 	default:

@@ -14,11 +14,11 @@ import (
 
 // Contents is what a mirror holds, by its lists. It is not a verdict.
 type Contents struct {
-	Versions []release.Version // newest first
-	Files    []HeldFile        // by URL
-	Images   []HeldImage       // by name
-	Damage   []string          // why a list, or a part of one, is refused
-	Listed   bool              // there is a MANIFEST.json, and it can be read
+	Versions    []release.Version // newest first
+	Files       []HeldFile        // by URL
+	Images      []HeldImage       // by name
+	Damage      []string          // why a list, or a part of one, is refused
+	HasManifest bool              // there is a MANIFEST.json, and it can be read
 }
 
 // HeldFile is a file or document of the mirror.
@@ -58,8 +58,8 @@ const maxWalked = 1_000_000
 
 // Contents lists what the mirror holds. A directory that has no MANIFEST.json
 // is walked.
-func (d *Dir) Contents() Contents {
-	c := Contents{Listed: d.manifest != nil && d.broken[layout.ManifestFile] == nil}
+func (d *Mirror) Contents() Contents {
+	c := Contents{HasManifest: d.manifest != nil && d.broken[layout.ManifestFile] == nil}
 	for _, half := range slices.Sorted(maps.Keys(d.broken)) {
 		c.Damage = append(c.Damage, half+": "+d.broken[half].Error())
 	}
@@ -90,7 +90,7 @@ func (d *Dir) Contents() Contents {
 	return c
 }
 
-func (d *Dir) heldFiles(c *Contents) {
+func (d *Mirror) heldFiles(c *Contents) {
 	if d.broken["MANIFEST.json"] != nil {
 		return
 	}

@@ -114,7 +114,7 @@ func (a *audit) unaccountedFiles(k *accounted, versions []release.Version) {
 // checksNotRun finds checks of images that the caller demands, and that no image
 // of the mirror was put to, since it has none.
 func (a *audit) checksNotRun(v *verify.Verifier, results []report.Result) {
-	of := v.OfFiles().Require
+	of := v.WithFileChecks().Require
 	for _, name := range v.Require {
 		if !slices.Contains(of, name) && !slices.ContainsFunc(results, func(r report.Result) bool {
 			_, made := r.Check(name)

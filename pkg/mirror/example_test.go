@@ -39,7 +39,7 @@ func Example() {
 }
 
 // A whole mirror, judged again from its bytes, offline.
-func ExampleDir_Verify() {
+func ExampleMirror_Verify() {
 	dir, err := mirror.Open("../../testdata/sample/mirror")
 	if err != nil {
 		fmt.Println(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // answerFile answers for files/<host>/<path>.
-func (d *Dir) answerFile(req *http.Request, host string) *Answer {
+func (d *Mirror) answerFile(req *http.Request, host string) *Answer {
 	url := "https://" + host + req.URL.Path
 	missing := func() *Answer {
 		return plain(http.StatusNotFound, fmt.Sprintf("%s is not in the mirror %s", url, d.path))
@@ -22,7 +22,7 @@ func (d *Dir) answerFile(req *http.Request, host string) *Answer {
 	if !layout.IsClean(req.URL.Path) {
 		return missing()
 	}
-	w, listed := d.manifest.Listed(url)
+	w, listed := d.manifest.Lookup(url)
 	body, size, err := layout.OpenChecked(req.Context(), d.fsys, "files/"+host+req.URL.Path, w)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,6 +1,6 @@
 // Package mirror reads a directory that holds a release the way the outside
-// world serves it, and answers for that world: [Dir] is an
-// [http.RoundTripper]. Whoever holds a Dir in place of a network transport is
+// world serves it, and answers for that world: [Mirror] is an
+// [http.RoundTripper]. A program that uses a Mirror in place of a network transport is
 // offline, and needs no other code path for it.
 //
 // # Layout
@@ -27,7 +27,7 @@
 // answered only in a repository where a name of oci/index.json reaches it.
 //
 // MANIFEST.json can make a read fail, and never makes anything verified by
-// itself. If an operator signed it (MANIFEST.json.sigstore.json), and whoever
+// itself. If an operator signed it (MANIFEST.json.sigstore.json), and the user who
 // reads the mirror names the key, it lifts what it recorded as published when
 // the mirror was made, and nothing else (rule 24 of docs/trust.md). Responses have no TLS state, so nothing read here can pass for
 // what a publisher's own host said.
@@ -52,9 +52,9 @@ import (
 // mirror, or no directory at all.
 var ErrNotMirror = errors.New("not a mirror")
 
-// Dir is an opened mirror. It reads its two lists once, when it is opened, and
+// Mirror is an opened mirror. It reads its two lists once, when it is opened, and
 // everything else when it is asked. It is safe for use by many goroutines.
-type Dir struct {
+type Mirror struct {
 	path   string // as given, for messages
 	file   io.Closer
 	fsys   fs.FS
@@ -74,8 +74,8 @@ type Dir struct {
 // It fails only if that is not a mirror ([ErrNotMirror]); a mirror whose lists are
 // damaged opens, and refuses the requests that depend on the damaged list, each
 // with the reason ([RefusedError]).
-func Open(dir string) (*Dir, error) {
-	d := &Dir{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}}
+func Open(dir string) (*Mirror, error) {
+	d := &Mirror{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}}
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
 		if err := d.openTar(dir, info.Size()); err != nil {
 			return nil, err
@@ -99,7 +99,7 @@ func Open(dir string) (*Dir, error) {
 }
 
 // openTar opens an archive, whole or in parts.
-func (d *Dir) openTar(path string, size int64) error {
+func (d *Mirror) openTar(path string, size int64) error {
 	var file interface {
 		io.ReaderAt
 		io.Closer
@@ -134,7 +134,7 @@ func fileThere(path string) bool {
 }
 
 // readLists reads what the mirror says it holds.
-func (d *Dir) readLists() (err error) {
+func (d *Mirror) readLists() (err error) {
 	d.log = sync.OnceValues(func() (*keptLog, error) {
 		if err := d.broken[layout.ManifestFile]; err != nil {
 			return nil, err
@@ -171,19 +171,19 @@ func (d *Dir) readLists() (err error) {
 }
 
 // Path is the mirror's directory or archive, as it was given to [Open].
-func (d *Dir) Path() string { return d.path }
+func (d *Mirror) Path() string { return d.path }
 
 // FS is what the mirror holds, as it is: nothing of it is compared with a digest
 // before it is read. Where a run was killed while it changed the lists, the new
 // ones are read.
-func (d *Dir) FS() fs.FS { return d.fsys }
+func (d *Mirror) FS() fs.FS { return d.fsys }
 
 // Hosts are the hosts of which the mirror holds something.
-func (d *Dir) Hosts() []string { return slices.Clone(d.hosts) }
+func (d *Mirror) Hosts() []string { return slices.Clone(d.hosts) }
 
 // Readable is nil if both lists of the mirror could be read, and else a
 // [*RefusedError].
-func (d *Dir) Readable() error {
+func (d *Mirror) Readable() error {
 	for _, half := range []string{layout.ManifestFile, "oci"} {
 		if err := d.broken[half]; err != nil {
 			return &RefusedError{Dir: d.path, Err: err}
@@ -194,31 +194,31 @@ func (d *Dir) Readable() error {
 
 // Listing is MANIFEST.json; nil if there is none. The error says why it cannot
 // be read.
-func (d *Dir) Listing() (*layout.Listing, error) { return d.manifest, d.broken[layout.ManifestFile] }
+func (d *Mirror) Listing() (*layout.Listing, error) { return d.manifest, d.broken[layout.ManifestFile] }
 
 // Repositories are those of oci/index.json, by "host/path".
-func (d *Dir) Repositories() map[string]*layout.Repository { return d.repos }
+func (d *Mirror) Repositories() map[string]*layout.Repository { return d.repos }
 
 // Archived says whether the mirror is a tar archive of one.
-func (d *Dir) Archived() bool { return d.packed }
+func (d *Mirror) Archived() bool { return d.packed }
 
 // Base is the digest ("sha256:<hex>") of the MANIFEST.json of the mirror that this archive
 // says it must be unpacked over, since it leaves out what that has; empty for a whole one.
-func (d *Dir) Base() string { return d.base }
+func (d *Mirror) Base() string { return d.base }
 
 // Unfinished is the change of the lists that a run was killed in; nil if there is none.
-func (d *Dir) Unfinished() *layout.Change { return d.change }
+func (d *Mirror) Unfinished() *layout.Change { return d.change }
 
 // Holds says whether the mirror has anything of a host, or cannot tell because its
 // list of images is damaged.
-func (d *Dir) Holds(host string) bool {
+func (d *Mirror) Holds(host string) bool {
 	_, unread := d.broken["oci"]
 	return unread || slices.Contains(d.hosts, host)
 }
 
 // Close releases the directory. Bodies that are still open stay readable,
 // those of an archive do not.
-func (d *Dir) Close() error { return d.file.Close() }
+func (d *Mirror) Close() error { return d.file.Close() }
 
 func notMirror(dir, what string) error {
 	return fmt.Errorf("%s: %w: %s; give the directory that holds oci/ and files/, or a tar archive of it", dir, ErrNotMirror, what)
@@ -261,12 +261,12 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Complete says whether this can be nothing but a mirror: it has a MANIFEST.json
 // or an image layout, and not only a directory of files.
-func (d *Dir) Complete() bool {
+func (d *Mirror) Complete() bool {
 	return layout.IsKind(d.fsys, layout.ManifestFile, fs.FileMode.IsRegular) || layout.IsKind(d.fsys, layout.LayoutFile, fs.FileMode.IsRegular)
 }
 
 // readIndex fills d.repos from the layout.
-func (d *Dir) readIndex() error {
+func (d *Mirror) readIndex() error {
 	if body, err := layout.ReadFile(d.fsys, "oci/oci-layout", layout.Want{}, 4096); err != nil {
 		return err
 	} else if !json.Valid(body) || !strings.Contains(string(body), `"imageLayoutVersion"`) {
@@ -305,16 +305,16 @@ func (d *Dir) readIndex() error {
 }
 
 // Manifest returns MANIFEST.json, or nil if there is none that can be read.
-func (d *Dir) Manifest() *layout.Manifest {
+func (d *Mirror) Manifest() *layout.Manifest {
 	if d.manifest == nil {
 		return nil
 	}
 	return d.manifest.Manifest
 }
 
-// Vouch returns the bytes of MANIFEST.json and of its signature, either nil if
+// ManifestAndSignature returns the bytes of MANIFEST.json and of its signature, either nil if
 // it is not there, for [vouch.Read].
-func (d *Dir) Vouch() (manifest, signature []byte, err error) {
+func (d *Mirror) ManifestAndSignature() (manifest, signature []byte, err error) {
 	if manifest, err = layout.ReadIfThere(d.fsys, layout.ManifestFile, layout.MaxManifestFile); err == nil {
 		signature, err = layout.ReadIfThere(d.fsys, layout.SignatureFile, layout.MaxBundle)
 	}

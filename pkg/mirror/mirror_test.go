@@ -76,7 +76,7 @@ func (t tree) write(tb testing.TB) string {
 	return dir
 }
 
-func (t tree) open(tb testing.TB) *Dir {
+func (t tree) open(tb testing.TB) *Mirror {
 	tb.Helper()
 	d, err := Open(t.write(tb))
 	if err != nil {
@@ -86,7 +86,7 @@ func (t tree) open(tb testing.TB) *Dir {
 	return d
 }
 
-func do(tb testing.TB, d *Dir, method, url, body string) (*http.Response, string, error) {
+func do(tb testing.TB, d *Mirror, method, url, body string) (*http.Response, string, error) {
 	tb.Helper()
 	var r io.Reader
 	if body != "" {

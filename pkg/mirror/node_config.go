@@ -23,13 +23,13 @@ type NodeConfig struct {
 
 	// Version is what kubeadm is to install; zero leaves it out.
 	Version release.Version
-	// Images are tags that the registry holds, as [Dir.Images] lists them; none
+	// Images are tags that the registry holds, as [Mirror.Images] lists them; none
 	// if that is not known.
 	Images []registry.Ref
 }
 
-// place is "HOST[/PREFIX]".
-func (n NodeConfig) place() string { return n.Registry.Host + n.Registry.Path }
+// hostAndPrefix is "HOST[/PREFIX]".
+func (n NodeConfig) hostAndPrefix() string { return n.Registry.Host + n.Registry.Path }
 
 func (n NodeConfig) plain() bool { return n.Registry.Scheme == "http" }
 
@@ -100,7 +100,7 @@ func (n NodeConfig) crio() string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "[[registry]]\nprefix = %q\nlocation = %q\n", host, n.place())
+		fmt.Fprintf(&b, "[[registry]]\nprefix = %q\nlocation = %q\n", host, n.hostAndPrefix())
 		if n.plain() {
 			b.WriteString("insecure = true\n")
 		}
@@ -126,7 +126,7 @@ func (n NodeConfig) kubeadm() string {
 	if !n.Version.IsZero() {
 		fmt.Fprintf(&b, "kubernetesVersion: %s\n", n.Version)
 	}
-	fmt.Fprintf(&b, "imageRepository: %q\ndns:\n  imageRepository: %q\n", n.place(), n.place()+"/coredns")
+	fmt.Fprintf(&b, "imageRepository: %q\ndns:\n  imageRepository: %q\n", n.hostAndPrefix(), n.hostAndPrefix()+"/coredns")
 	return b.String()
 }
 
@@ -157,11 +157,11 @@ func (n NodeConfig) docker() string {
 		if slices.ContainsFunc(release.Arches, func(a string) bool { return strings.HasSuffix(ref.Repository, "-"+a) }) {
 			continue // the index serves every architecture
 		}
-		fmt.Fprintf(&b, "docker pull %s/%s:%s\ndocker tag %s/%s:%s %s\n", n.place(), ref.Repository, ref.Tag, n.place(), ref.Repository, ref.Tag, ref)
+		fmt.Fprintf(&b, "docker pull %s/%s:%s\ndocker tag %s/%s:%s %s\n", n.hostAndPrefix(), ref.Repository, ref.Tag, n.hostAndPrefix(), ref.Repository, ref.Tag, ref)
 		lines++
 	}
 	if lines == 0 {
-		fmt.Fprintf(&b, "image=${1:?name an image, such as kube-proxy:v1.27.2}\ndocker pull \"%s/$image\"\ndocker tag \"%s/$image\" \"registry.k8s.io/$image\"\n", n.place(), n.place())
+		fmt.Fprintf(&b, "image=${1:?name an image, such as kube-proxy:v1.27.2}\ndocker pull \"%s/$image\"\ndocker tag \"%s/$image\" \"registry.k8s.io/$image\"\n", n.hostAndPrefix(), n.hostAndPrefix())
 	}
 	return b.String()
 }

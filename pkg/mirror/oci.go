@@ -13,7 +13,7 @@ import (
 )
 
 // answerOCI answers the read half of the distribution specification.
-func (d *Dir) answerOCI(req *http.Request, host string) *Answer {
+func (d *Mirror) answerOCI(req *http.Request, host string) *Answer {
 	for _, half := range []string{"MANIFEST.json", "oci"} {
 		if err := d.broken[half]; err != nil {
 			return d.ociRefuse(err)
@@ -49,7 +49,7 @@ func (d *Dir) answerOCI(req *http.Request, host string) *Answer {
 	return ociError(http.StatusNotFound, layout.CodeName, "no such address")
 }
 
-func (d *Dir) answerManifest(r *layout.Repository, name, ref string) *Answer {
+func (d *Mirror) answerManifest(r *layout.Repository, name, ref string) *Answer {
 	var target layout.Descriptor
 	if oci.Digest(ref).IsSHA256() {
 		n, a := d.find(r, name, oci.Digest(ref))
@@ -93,7 +93,7 @@ func isManifestType(mediaType string) bool {
 	}, mediaType)
 }
 
-func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *Answer {
+func (d *Mirror) answerBlob(req *http.Request, r *layout.Repository, name, ref string) *Answer {
 	if !oci.Digest(ref).IsSHA256() {
 		return ociError(http.StatusNotFound, layout.CodeBlob, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
@@ -114,7 +114,7 @@ func (d *Dir) answerBlob(req *http.Request, r *layout.Repository, name, ref stri
 }
 
 // find looks a digest up among what the names of r reach.
-func (d *Dir) find(r *layout.Repository, name string, digest oci.Digest) (*layout.Node, *Answer) {
+func (d *Mirror) find(r *layout.Repository, name string, digest oci.Digest) (*layout.Node, *Answer) {
 	all := r.Reach()
 	n := all.Nodes[digest]
 	switch {
@@ -129,7 +129,7 @@ func (d *Dir) find(r *layout.Repository, name string, digest oci.Digest) (*layou
 	return n, nil
 }
 
-func (d *Dir) ociFailure(code, what string, err error) *Answer {
+func (d *Mirror) ociFailure(code, what string, err error) *Answer {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ociError(http.StatusNotFound, code, fmt.Sprintf("%s is not in the mirror %s", what, d.path))
 	}

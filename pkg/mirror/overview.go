@@ -22,7 +22,7 @@ type Overview struct {
 	SchemaVersion int    `json:"schemaVersion"` // 1
 	Path          string `json:"path"`
 	Archive       bool   `json:"archive"`
-	Base          string `json:"base,omitempty"` // see [Dir.Base]
+	Base          string `json:"base,omitempty"` // see [Mirror.Base]
 	Bytes         int64  `json:"bytes"`          // of all that lies there
 	Blobs         Amount `json:"blobs"`
 	Files         Amount `json:"files"`
@@ -51,7 +51,7 @@ func (a *Amount) add(size int64) { a.Count, a.Bytes = a.Count+1, a.Bytes+size }
 // Signature says what is known of the operator's signature beside MANIFEST.json:
 // whether one is there, and once it was held under a key whether it is by that key.
 type Signature struct {
-	There   bool   `json:"there"`
+	Present bool   `json:"there"`
 	Checked bool   `json:"checked"`
 	By      string `json:"by,omitempty"`  // the key, if the signature is by it
 	Why     string `json:"why,omitempty"` // why it is not
@@ -72,7 +72,7 @@ type ReleaseOverview struct {
 type FilesOverview struct {
 	Amount
 	Programs []string `json:"programs,omitempty"`
-	Kinds    []string `json:"kinds,omitempty"` // of what is no program: see [release.FileInfo]
+	Kinds    []string `json:"kinds,omitempty"` // of files that are not programs: see [release.FileInfo]
 	Systems  []string `json:"systems,omitempty"`
 }
 
@@ -95,7 +95,7 @@ const (
 
 // Overview lists what the mirror holds without hashing a layer or a file, in the time
 // that it takes to list the directory.
-func (d *Dir) Overview() Overview {
+func (d *Mirror) Overview() Overview {
 	s := survey{dir: d, sizes: map[oci.Digest]int64{}, budget: maxSurvey, counted: map[oci.Digest]bool{}, lost: map[oci.Digest]bool{}}
 	held := d.Contents()
 	s.out = Overview{SchemaVersion: 1, Path: d.path, Archive: d.packed, Base: d.base, Damage: held.Damage}
@@ -106,14 +106,14 @@ func (d *Dir) Overview() Overview {
 			s.out.Unknown = append(s.out.Unknown, u.Name)
 		}
 	}
-	s.out.Signed.There = layout.IsKind(d.fsys, layout.SignatureFile, fs.FileMode.IsRegular)
+	s.out.Signed.Present = layout.IsKind(d.fsys, layout.SignatureFile, fs.FileMode.IsRegular)
 	s.releases(held)
 	return s.out
 }
 
 // survey is an overview in the making.
 type survey struct {
-	dir     *Dir
+	dir     *Mirror
 	out     Overview
 	sizes   map[oci.Digest]int64 // blobs that lie there
 	budget  int64                // bytes of manifests that may still be read
@@ -202,7 +202,7 @@ func (s *survey) releases(held Contents) {
 // without are the images that a release has at least and that are not among these.
 // Of one with none at all nothing is said: its files were wanted.
 func without(v release.Version, have []ImageOverview) (list []string) {
-	least, _, _ := trust.EmbeddedPolicy().Least(v.Minor)
+	least, _, _ := trust.EmbeddedPolicy().MinimumImages(v.Minor)
 	for _, name := range least {
 		if len(have) > 0 && !slices.ContainsFunc(have, func(i ImageOverview) bool {
 			return release.DescribeImage(i.Name).Component == name

@@ -58,7 +58,7 @@ func TestOverviewIsBounded(t *testing.T) {
 	if im, _ = s.image(HeldImage{Digest: oci.Digest(index)}); s.out.Partial == "" || len(im.Platforms) > 0 {
 		t.Errorf("the budget does not count: %+v", im)
 	}
-	s = survey{dir: &Dir{fsys: fstest.MapFS{"files/x/.kubectl.kverify-part": {Data: []byte("zz")}}}}
+	s = survey{dir: &Mirror{fsys: fstest.MapFS{"files/x/.kubectl.kverify-part": {Data: []byte("zz")}}}}
 	s.amounts()
 	if s.out.Other != (Amount{1, 2}) || s.out.Files.Count != 0 {
 		t.Errorf("a part of a file counts as one: %+v", s.out)

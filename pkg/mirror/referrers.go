@@ -21,7 +21,7 @@ const maxReferrers = 1000
 
 // answerReferrers lists the manifests of the repository whose subject is ref:
 // those that a name of the mirror reaches, whichever way they came in.
-func (d *Dir) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
+func (d *Mirror) answerReferrers(req *http.Request, r *layout.Repository, ref string) *Answer {
 	if !oci.Digest(ref).IsSHA256() {
 		return ociError(http.StatusBadRequest, layout.CodeDigest, fmt.Sprintf("%q is not a sha256 digest", ref))
 	}
@@ -70,7 +70,7 @@ func answerTags(req *http.Request, repo string, r *layout.Repository) *Answer {
 }
 
 // answerCatalog lists the repositories of a host.
-func (d *Dir) answerCatalog(req *http.Request, host string) *Answer {
+func (d *Mirror) answerCatalog(req *http.Request, host string) *Answer {
 	repos := []string{}
 	for key := range d.repos {
 		if repo, ok := strings.CutPrefix(key, host+"/"); ok {

@@ -174,7 +174,7 @@ func readLog(fsys fs.FS, m *layout.Listing) (*keptLog, error) {
 }
 
 func (l *keptLog) add(fsys fs.FS, m *layout.Listing, name string) error {
-	w, ok := m.Listed("https://" + strings.TrimPrefix(name, "files/"))
+	w, ok := m.Lookup("https://" + strings.TrimPrefix(name, "files/"))
 	if !ok {
 		return errors.New("the file is there, but MANIFEST.json does not list it")
 	}

@@ -24,7 +24,7 @@ import (
 //
 // An empty list says that the mirror keeps none. To a question that is not
 // understood whole, the answer is a status of 4xx, never an empty list.
-func (d *Dir) answerLog(req *http.Request) *Answer {
+func (d *Mirror) answerLog(req *http.Request) *Answer {
 	const all = "/api/v1/log/entries"
 	method := http.MethodPost
 	var look func() *Answer
@@ -46,7 +46,7 @@ func (d *Dir) answerLog(req *http.Request) *Answer {
 	return look()
 }
 
-func (d *Dir) searchIndex(req *http.Request) *Answer {
+func (d *Mirror) searchIndex(req *http.Request) *Answer {
 	var q struct {
 		Hash string `json:"hash"`
 	}
@@ -70,7 +70,7 @@ type wanted struct {
 	leaf string
 }
 
-func (d *Dir) searchLog(req *http.Request) *Answer {
+func (d *Mirror) searchLog(req *http.Request) *Answer {
 	var q struct {
 		Entries []json.RawMessage `json:"entries"`
 		UUIDs   []string          `json:"entryUUIDs"`
@@ -129,7 +129,7 @@ func (l *keptLog) at(index int64) (key string, e logEntry, ok bool) {
 	return "", logEntry{}, false
 }
 
-func (d *Dir) entryAt(text string) *Answer {
+func (d *Mirror) entryAt(text string) *Answer {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
 		return plain(http.StatusUnprocessableEntity, "want ?logIndex=NUMBER")
@@ -137,7 +137,7 @@ func (d *Dir) entryAt(text string) *Answer {
 	return d.one(func(l *keptLog) (string, logEntry, bool) { return l.at(n) })
 }
 
-func (d *Dir) entryOf(id string) *Answer {
+func (d *Mirror) entryOf(id string) *Answer {
 	w, err := byUUID(id)
 	if err != nil {
 		return plain(http.StatusBadRequest, err.Error())
@@ -152,7 +152,7 @@ func (d *Dir) entryOf(id string) *Answer {
 }
 
 // one answers with a single entry, or with 404.
-func (d *Dir) one(find func(*keptLog) (string, logEntry, bool)) *Answer {
+func (d *Mirror) one(find func(*keptLog) (string, logEntry, bool)) *Answer {
 	missing := false
 	a := d.fromLog(func(l *keptLog) (any, bool) {
 		key, e, ok := find(l)
@@ -230,7 +230,7 @@ func canonicalEntry(proposed []byte) ([]byte, error) {
 
 // fromLog answers with what look gives. A look-up that comes back without what
 // it asked for says so only if no kept bundle was unreadable.
-func (d *Dir) fromLog(look func(*keptLog) (v any, found bool)) *Answer {
+func (d *Mirror) fromLog(look func(*keptLog) (v any, found bool)) *Answer {
 	l, err := d.log()
 	if err != nil {
 		return d.refuse(err)

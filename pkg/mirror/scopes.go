@@ -13,16 +13,16 @@ import (
 // Sparse is what the mirror says that it was made for: what [verify.Verifier]
 // takes for it. Its list may narrow the architectures of an image, and nothing
 // else (rule 2).
-func (d *Dir) Sparse() (out []verify.Held) {
+func (d *Mirror) Sparse() (out []verify.MirrorScope) {
 	for _, s := range d.scopes() {
-		out = append(out, verify.Held{Release: s.Release, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Also: s.Also})
+		out = append(out, verify.MirrorScope{Release: s.Release, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Also: s.Also})
 	}
 	return out
 }
 
 // scopes are what the mirror must hold. A mirror that does not say, because it
 // was made by hand, must hold the platforms and images that it names.
-func (d *Dir) scopes() []layout.Scope {
+func (d *Mirror) scopes() []layout.Scope {
 	if d.manifest != nil && len(d.manifest.Manifest.Scope) > 0 {
 		return joined(d.manifest.Manifest.Scope)
 	}

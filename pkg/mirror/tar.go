@@ -33,7 +33,7 @@ type tarFS struct {
 	data    io.ReaderAt
 	files   map[string]tarEntry
 	folders map[string][]string // children, sorted once they are all there
-	base    string              // what it is laid over, as its first header says; see [Dir.Base]
+	base    string              // what it is laid over, as its first header says; see [Mirror.Base]
 }
 
 type tarEntry struct{ offset, size int64 }

@@ -14,7 +14,7 @@ import (
 // no response, as a connection that breaks; a host of which it holds nothing
 // is a [*HostError]. Bodies of /v2/ follow the OCI distribution specification,
 // errors included.
-func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
+func (d *Mirror) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}
@@ -34,7 +34,7 @@ func (d *Dir) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Answer says what the outside world would answer to req, whose URL names a host
 // of it. The error is a [*HostError].
-func (d *Dir) Answer(req *http.Request) (*Answer, error) {
+func (d *Mirror) Answer(req *http.Request) (*Answer, error) {
 	host := strings.TrimSuffix(strings.ToLower(req.URL.Host), ":443")
 	switch host {
 	case layout.HostRekor:

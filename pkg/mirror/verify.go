@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/internal/par"
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -25,11 +25,11 @@ import (
 
 // Verify examines a whole mirror again from its bytes: that it holds exactly
 // what its lists say, every blob and every layer, and every image and file of
-// every release as [verify.Verifier] does, whose transport must be this Dir.
+// every release as [verify.Verifier] does, whose transport must be this Mirror.
 //
 // What was asked for when the mirror was made is what must be there. Nobody
 // else's word is taken for that, and the report's scope says it.
-func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, error) {
+func (d *Mirror) Verify(ctx context.Context, v *verify.Verifier) (report.Report, error) {
 	a := &audit{dir: d, sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
 	a.walk(ctx)
 	a.lists()
@@ -46,7 +46,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 		var wrong *scopeError
 		switch {
 		case errors.As(err, &wrong):
-			a.note(layout.ManifestFile, report.Unknown, report.Malformed, "%v", err)
+			a.failed(layout.ManifestFile, err)
 		case err != nil:
 			return report.Report{}, err
 		}
@@ -82,7 +82,7 @@ func (d *Dir) Verify(ctx context.Context, v *verify.Verifier) (report.Report, er
 
 // verifyDelta examines an archive that leaves out what another mirror has. What is there can
 // contradict its digests; more is not known of it before it lies over that mirror.
-func (d *Dir) verifyDelta(ctx context.Context, v *verify.Verifier, a *audit) (report.Report, error) {
+func (d *Mirror) verifyDelta(ctx context.Context, v *verify.Verifier, a *audit) (report.Report, error) {
 	a.files(ctx, v.Progress, nil)
 	a.findings = slices.DeleteFunc(a.findings, func(f finding) bool { return f.verdict != report.Refuted })
 	results := a.results()
@@ -127,11 +127,11 @@ type scopeError struct{ error }
 
 // judgeScope verifies the images and documents of one release, as far as they
 // were asked for, and if need be what refers to the images.
-func (d *Dir) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Admitted, err error) {
+func (d *Mirror) judgeScope(ctx context.Context, v *verify.Verifier, s layout.Scope, referrers bool) (version release.Version, carried *verify.Admitted, err error) {
 	if version, err = release.ParseVersion(s.Release); err != nil {
 		return release.Version{}, nil, &scopeError{err}
 	}
-	c := verify.AdmitRequest{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers, Held: true}
+	c := verify.AdmitRequest{Version: version, Images: s.Images, Names: s.Names, Arches: s.Arches, OSes: s.OSes, Referrers: referrers, FromMirror: true}
 	var damaged error
 	for _, name := range s.Also {
 		ref, err := registry.ParseRef(name)
@@ -191,7 +191,7 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	files, err := v.OfFiles().Files(version)
+	files, err := v.WithFileChecks().Files(version)
 	if err != nil {
 		return nil, err
 	}
@@ -204,10 +204,10 @@ func (a *audit) judgeFiles(ctx context.Context, v *verify.Verifier, version rele
 	return results, nil
 }
 
-func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
+func (d *Mirror) judgeFile(ctx context.Context, files *verify.Files, p string) report.Result {
 	url := files.Version.FileURL(p)
 	name := layout.FilePath(url)
-	w, _ := d.manifest.Listed(url)
+	w, _ := d.manifest.Lookup(url)
 	sums, err := d.sums(ctx, name)
 	if err == nil {
 		raw, _ := hex.DecodeString(sums.SHA256)
@@ -218,18 +218,13 @@ func (d *Dir) judgeFile(ctx context.Context, files *verify.Files, p string) repo
 	}
 	res := files.Skipped(p)
 	c := &res.Checks[0]
-	c.Reason, c.Detail = report.Malformed, err.Error()
-	switch {
-	case layout.IsCorrupt(err):
-		c.Verdict, c.Reason = report.Refuted, report.Mismatch
-	case errors.Is(err, fs.ErrNotExist):
-		c.Reason, c.Detail = report.Incomplete, "MANIFEST.json lists it, and it is missing"
-	}
+	c.Verdict, c.Reason = session.Classify(err)
+	c.Detail = failure(err)
 	return res
 }
 
 // sums hashes a file both ways.
-func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
+func (d *Mirror) sums(ctx context.Context, name string) (fetch.Sums, error) {
 	f, _, err := layout.OpenFile(d.fsys, name)
 	if err != nil {
 		return fetch.Sums{}, err
@@ -243,7 +238,7 @@ func (d *Dir) sums(ctx context.Context, name string) (fetch.Sums, error) {
 
 // keptOutside reports what is kept outside of everything that is served, because it
 // could not be proved when the mirror was made.
-func (d *Dir) keptOutside() (out []report.Result) {
+func (d *Mirror) keptOutside() (out []report.Result) {
 	if d.manifest == nil {
 		return nil
 	}
@@ -318,7 +313,7 @@ func (a *audit) remarks() (notes []string) {
 	if m.Manifest.Sums == "" {
 		notes = append(notes, "its lists have no checksums of their own (MANIFEST.sha256)")
 	}
-	for _, s := range a.dir.scopes() { // what nobody else's word is taken for
+	for _, s := range a.dir.scopes() { // the mirror's own word, which the report's reader must judge
 		what := "no images"
 		switch {
 		case s.Images && len(s.Names) > 0:

@@ -42,7 +42,7 @@ func vouches(t testing.TB, dir string, key []byte) (*vouch.Word, error) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	list, signature, err := d.Vouch()
+	list, signature, err := d.ManifestAndSignature()
 	if err != nil {
 		t.Fatal(err)
 	}

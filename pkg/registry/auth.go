@@ -2,11 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,23 +27,11 @@ func (e *AuthError) Error() string {
 // Unwrap gives the cause.
 func (e *AuthError) Unwrap() error { return e.Err }
 
-func oneLine(err error) string { return quoted(err.Error()) }
-
-// quoted escapes words from outside for a terminal, and clips them.
-func quoted(s string) string {
-	const most = 400
-	if len(s) > most {
-		s = s[:most] + "..."
-	}
-	s = strconv.QuoteToASCII(s)
-	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
-}
-
 // authorizer knows how each registry wants to be asked, once it has said so.
 // Tokens are kept in the Client's memo, one for each registry and scope.
 type authorizer struct {
-	mu   sync.Mutex
-	said map[string]offer // by place.root
+	mu         sync.Mutex
+	challenges map[string]offer // by place.root
 }
 
 // offer is what a registry asked for, and from where.
@@ -59,9 +47,9 @@ type token struct {
 
 // known gives the Authorization header to begin with: none, until the registry
 // has asked for one before.
-func (a *authorizer) known(ctx context.Context, c *Client, at place, scopes string) (string, error) {
+func (a *authorizer) known(ctx context.Context, c *Client, at location, scopes string) (string, error) {
 	a.mu.Lock()
-	ch, ok := a.said[at.root]
+	ch, ok := a.challenges[at.root]
 	a.mu.Unlock()
 	if !ok {
 		return "", nil
@@ -73,7 +61,7 @@ func (a *authorizer) known(ctx context.Context, c *Client, at place, scopes stri
 // answer gives the header that the registry asked for with status 401. refused
 // is the one that it was just given, which is no good any more; scopes are what
 // the request was foreseen to need.
-func (a *authorizer) answer(ctx context.Context, c *Client, at place, scopes string, e *fetch.Error, refused string) (string, error) {
+func (a *authorizer) answer(ctx context.Context, c *Client, at location, scopes string, e *fetch.Error, refused string) (string, error) {
 	ch, ok := challenge(e.Header, at.plain)
 	if !ok {
 		return "", nil
@@ -84,10 +72,10 @@ func (a *authorizer) answer(ctx context.Context, c *Client, at place, scopes str
 		scope = scopes
 		// The next repository's scope can be foreseen: no 401 is needed.
 		a.mu.Lock()
-		if a.said == nil {
-			a.said = map[string]offer{}
+		if a.challenges == nil {
+			a.challenges = map[string]offer{}
 		}
-		a.said[at.root] = offer{ch, at.remote}
+		a.challenges[at.root] = offer{ch, at.remote}
 		a.mu.Unlock()
 	}
 	return c.authorize(ctx, at, ch, scope, refused)
@@ -125,13 +113,13 @@ func sameScopes(a, b string) bool {
 
 // authorize turns a challenge into a header, by Basic credentials or by a
 // token, which is fetched once for each scope and repository.
-func (c *Client) authorize(ctx context.Context, at place, ch challengeOf, scope, refused string) (string, error) {
+func (c *Client) authorize(ctx context.Context, at location, ch challengeOf, scope, refused string) (string, error) {
 	// The repository, too: credentials are of a part of a registry, and a scope is
 	// the registry's word.
 	key := strings.Join([]string{"token", at.root, at.repo, ch.scheme, ch.params["realm"], ch.params["service"], scope}, "\n")
 	if kept, ok := c.memo.get(key); ok {
 		if t := kept.(token); t.header == refused || time.Now().After(t.until) {
-			c.memo.forget(key)
+			c.memo.drop(key)
 		}
 	}
 	got, err := c.memo.do(ctx, key, func() (any, error) {
@@ -143,14 +131,14 @@ func (c *Client) authorize(ctx context.Context, at place, ch challengeOf, scope,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", waited(ctx, "token", at.host, ctx.Err())
+			return "", cutShort(ctx, "token", at.host, ctx.Err())
 		}
 		return "", &AuthError{Registry: at.host, Err: err}
 	}
 	return got.(token).header, nil
 }
 
-func (c *Client) newToken(ctx context.Context, at place, ch challengeOf, scope string) (token, error) {
+func (c *Client) newToken(ctx context.Context, at location, ch challengeOf, scope string) (token, error) {
 	var creds Credentials
 	if c.Keychain != nil {
 		var err error
@@ -174,7 +162,7 @@ func (c *Client) newToken(ctx context.Context, at place, ch challengeOf, scope s
 }
 
 // target is what credentials are looked up for.
-func (p place) target() Target {
+func (p location) target() Target {
 	return Target{Host: p.host, Repository: strings.TrimPrefix(p.below+"/"+p.repo, "/"), Plain: p.plain}
 }
 
@@ -182,4 +170,28 @@ func basic(c Credentials) string {
 	r := &http.Request{Header: http.Header{}}
 	r.SetBasicAuth(c.Username, c.Password)
 	return r.Header.Get("Authorization")
+}
+
+// denied adds to a refusal for want of credentials where none were found.
+func (c *Client) denied(at location, err error) error {
+	err = refused(err)
+	var e *fetch.Error
+	if !errors.As(err, &e) || e.Status != 401 {
+		return err
+	}
+	looker, ok := c.Keychain.(interface{ Looked() []string })
+	if !ok {
+		return err
+	}
+	note := "no file of credentials was found: log in to it (docker login), or see kverify help environment"
+	if names := looker.Looked(); len(names) > 0 {
+		note = fmt.Sprintf("credentials were looked for in %s, for %s/%s", quoted(strings.Join(names, ", ")), at.host, at.repo)
+	}
+	var r *RefusedError
+	if errors.As(err, &r) {
+		again := *r
+		again.Note = note
+		return &again
+	}
+	return &RefusedError{Err: err, Note: note}
 }

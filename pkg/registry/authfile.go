@@ -340,9 +340,6 @@ func (e authJSONEntry) credentials() (Credentials, error) {
 	return c, nil
 }
 
-// tokenUser is the name under which docker keeps a refresh token.
-const tokenUser = "<token>"
-
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -64,14 +64,14 @@ var signatureTag = lazily(`^sha256-[0-9a-f]{64}\.sig$`)
 
 // cacheKey names what may be kept, and is empty for what may not: a tag. It
 // has the place in it, so that a stand-in never speaks for the registry.
-func cacheKey(at place, ref Ref) string {
+func cacheKey(at location, ref Ref) string {
 	if ref.Digest == "" && !signatureTag().MatchString(ref.Tag) {
 		return ""
 	}
 	return "manifest " + at.base + ref.identifier()
 }
 
-func blobKey(at place, digest oci.Digest) string { return "blob " + at.base + string(digest) }
+func blobKey(at location, digest oci.Digest) string { return "blob " + at.base + string(digest) }
 
 // cacheFile is where an entry lies: a line each of cacheMagic, the key, the
 // media type and the digest, and then the bytes.
@@ -235,14 +235,14 @@ func evict(root *os.Root, limit int64) (total int64) {
 	return total
 }
 
-// kept makes a manifest of what the cache holds for ref.
-func (c *Client) kept(cache *Cache, at place, ref Ref) *Manifest {
+// fromCache makes a manifest of what the cache holds for ref.
+func (c *Client) fromCache(cache *Cache, at location, ref Ref) *Manifest {
 	media, body, ok := cache.get(cacheKey(at, ref))
 	if !ok {
 		return nil
 	}
-	m := &Manifest{Ref: ref, Digest: oci.DigestOf(body), MediaType: media, Body: body, Origin: fetch.Carried, Kept: true, doc: &document{}}
-	if ref.Digest != "" && m.Digest != ref.Digest || m.read().err != nil {
+	m := &Manifest{Ref: ref, Digest: oci.DigestOf(body), MediaType: media, Body: body, Origin: fetch.Carried, FromCache: true, doc: &document{}}
+	if ref.Digest != "" && m.Digest != ref.Digest || m.parsed().err != nil {
 		return nil
 	}
 	return m

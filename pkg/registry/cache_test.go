@@ -43,11 +43,11 @@ func TestCacheKeepsWhatADigestNames(t *testing.T) {
 	cached := func() *Client { c := client(h); c.Cache = NewCache(dir, 0); return c }
 
 	first, err := ask(t, cached(), sigTag)
-	if err != nil || first.Kept {
+	if err != nil || first.FromCache {
 		t.Fatal(first, err)
 	}
 	second, err := ask(t, cached(), sigTag)
-	if err != nil || !second.Kept || second.Origin != fetch.Carried || !bytes.Equal(second.Body, body) || second.Digest != first.Digest {
+	if err != nil || !second.FromCache || second.Origin != fetch.Carried || !bytes.Equal(second.Body, body) || second.Digest != first.Digest {
 		t.Fatalf("%+v %v", second, err)
 	}
 	byDigest := Ref{Host: "registry.k8s.io", Repository: "pause", Digest: first.Digest}
@@ -66,7 +66,7 @@ func TestCacheKeepsWhatADigestNames(t *testing.T) {
 		t.Error("a stand-in answered out of the registry's cache")
 	}
 	for range 2 {
-		if m, err := ask(t, cached(), "3.9"); err != nil || m.Kept {
+		if m, err := ask(t, cached(), "3.9"); err != nil || m.FromCache {
 			t.Error("a tag was kept", err)
 		}
 	}
@@ -78,10 +78,10 @@ func TestCacheKeepsWhatADigestNames(t *testing.T) {
 		t.Fatal(m, err)
 	}
 	again, err := c.Refresh(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause", Tag: sigTag})
-	if err != nil || again.Kept || !bytes.Equal(again.Body, body) {
+	if err != nil || again.FromCache || !bytes.Equal(again.Body, body) {
 		t.Fatal(again, err)
 	}
-	if m, err := ask(t, cached(), sigTag); err != nil || !m.Kept || !bytes.Equal(m.Body, body) {
+	if m, err := ask(t, cached(), sigTag); err != nil || !m.FromCache || !bytes.Equal(m.Body, body) {
 		t.Fatal(m, err)
 	}
 
@@ -132,7 +132,7 @@ func TestCacheIsNotBelieved(t *testing.T) {
 			c = client(h)
 			c.Cache = NewCache(dir, 0)
 			m, err := ask(t, c, sigTag)
-			if err != nil || m.Kept || !bytes.Equal(m.Body, body) || len(h.asked) != 2 {
+			if err != nil || m.FromCache || !bytes.Equal(m.Body, body) || len(h.asked) != 2 {
 				t.Errorf("%+v %v, %d requests", m, err, len(h.asked))
 			}
 		})

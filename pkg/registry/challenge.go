@@ -1,8 +1,13 @@
 package registry
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
+
+	"github.com/kverify/kverify/pkg/fetch"
 )
 
 const (
@@ -119,7 +124,7 @@ func skipToken68(s string) string {
 }
 
 // cutValue takes a token or a quoted string off the front. A string without an
-// end is none.
+// end is invalid.
 func cutValue(s string) (val, rest string, ok bool) {
 	s = strings.TrimLeft(s, " \t")
 	if !strings.HasPrefix(s, `"`) {
@@ -140,4 +145,17 @@ func cutValue(s string) (val, rest string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// checkRealm refuses a token server that credentials must not be sent to: one
+// without TLS, unless the registry itself has none.
+func checkRealm(realm string, plain bool) error {
+	u, err := url.Parse(realm)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Opaque != "":
+		return errors.New("it names a token server that is not a URL")
+	case u.Scheme == "https" || u.Scheme == "http" && plain:
+		return nil
+	}
+	return fmt.Errorf("it names the token server %s, which is not https; have it name its own https address", fetch.Redact(realm))
 }

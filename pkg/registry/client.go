@@ -75,8 +75,8 @@ func (c *Client) Manifest(ctx context.Context, ref Ref) (*Manifest, error) {
 // did not serve. What it gives takes the place of what was kept.
 func (c *Client) Refresh(ctx context.Context, ref Ref) (*Manifest, error) {
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
-	if old, ok := c.memo.get(key); ok && old.(*Manifest).Kept {
-		c.memo.forget(key)
+	if old, ok := c.memo.get(key); ok && old.(*Manifest).FromCache {
+		c.memo.drop(key)
 	}
 	return c.manifestFrom(ctx, ref, nil)
 }
@@ -98,7 +98,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())
 	got, err := c.memo.do(ctx, key, func() (any, error) {
-		m := c.kept(cache, at, ref)
+		m := c.fromCache(cache, at, ref)
 		if m == nil {
 			var err error
 			if m, err = c.manifest(ctx, at, ref); err != nil {
@@ -114,7 +114,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 		return m, nil
 	})
 	if err != nil {
-		return nil, waited(ctx, "manifest", ref.String(), err)
+		return nil, cutShort(ctx, "manifest", ref.String(), err)
 	}
 	m := *got.(*Manifest)
 	m.Ref = ref
@@ -122,12 +122,12 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 }
 
 // StandsIn reports whether an endpoint stands in for a host: what is read of it
-// is then somebody's copy.
+// is then the copy of whoever runs that registry.
 func (c *Client) StandsIn(host string) bool { return c.Endpoints[host] != "" }
 
 func manifestKey(host, repo, id string) string { return "manifest " + host + "/" + repo + " " + id }
 
-func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, error) {
+func (c *Client) manifest(ctx context.Context, at location, ref Ref) (*Manifest, error) {
 	resp, done, err := c.get(ctx, at, "manifests/"+ref.identifier(), ManifestLimit, DockerIndex, OCIIndex, DockerManifest, OCIManifest)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
@@ -146,7 +146,7 @@ func (c *Client) manifest(ctx context.Context, at place, ref Ref) (*Manifest, er
 		}
 		return nil, &DigestError{Subject: ref.String(), Want: said, Got: string(m.Digest), Claim: "the header Docker-Content-Digest"}
 	}
-	if d := m.read(); d.err != nil {
+	if d := m.parsed(); d.err != nil {
 		return nil, d.err
 	}
 	return m, nil
@@ -196,7 +196,7 @@ func (c *Client) Blob(ctx context.Context, ref Ref, limit int64) ([]byte, error)
 		return resp.Body, nil
 	})
 	if err != nil {
-		return nil, waited(ctx, "blob", name, err)
+		return nil, cutShort(ctx, "blob", name, err)
 	}
 	return got.([]byte), nil
 }
@@ -204,7 +204,7 @@ func (c *Client) Blob(ctx context.Context, ref Ref, limit int64) ([]byte, error)
 // Referrers lists what refers to ref's digest: by the referrers API, and where
 // the registry has none, by the tag that stands in for it
 // (opencontainers/distribution-spec, "Referrers tag schema"). No error and no
-// descriptor means that the registry answered, and that there is none. An
+// descriptor means that the registry answered that it has none. An
 // answer of 404 or 403 is an error: such a registry has not said so.
 func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
 	at, err := c.locate(ref.Host, ref.Repository)
@@ -238,12 +238,12 @@ func (c *Client) Referrers(ctx context.Context, ref Ref) ([]Descriptor, error) {
 		return list, nil
 	})
 	if err != nil {
-		return nil, waited(ctx, "referrers", ref.String(), err)
+		return nil, cutShort(ctx, "referrers", ref.String(), err)
 	}
 	return got.([]Descriptor), nil
 }
 
-func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor, error) {
+func (c *Client) referrers(ctx context.Context, at location, ref Ref) ([]Descriptor, error) {
 	var all []Descriptor
 	path := "referrers/" + string(ref.Digest)
 	for range maxPages {
@@ -261,7 +261,7 @@ func (c *Client) referrers(ctx context.Context, at place, ref Ref) ([]Descriptor
 }
 
 // referrersPage reads one page of the list, and the query of the next.
-func (c *Client) referrersPage(ctx context.Context, at place, ref Ref, path string) ([]Descriptor, string, error) {
+func (c *Client) referrersPage(ctx context.Context, at location, ref Ref, path string) ([]Descriptor, string, error) {
 	resp, done, err := c.get(ctx, at, path, ManifestLimit, OCIIndex)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", ref, err)
@@ -313,12 +313,12 @@ func lacksAPI(err error) bool {
 // get sends one request, and once more if the registry wants a token. What is larger
 // than genuine answers are is asked for again in the lane, which done leaves: call it
 // once the answer was parsed.
-func (c *Client) get(ctx context.Context, at place, path string, limit int64, accept ...string) (_ *fetch.Response, done func(), _ error) {
+func (c *Client) get(ctx context.Context, at location, path string, limit int64, accept ...string) (_ *fetch.Response, done func(), _ error) {
 	req := fetch.Request{URL: at.base + path, Limit: min(limit, ordinary), AllowHTML: true, Header: http.Header{}}
 	if len(accept) > 0 {
 		req.Header.Set("Accept", strings.Join(accept, ", "))
 	}
-	resp, err := c.ask(ctx, at, req, pullScope(at.repo))
+	resp, err := c.send(ctx, at, req, pullScope(at.repo))
 	if limit <= ordinary || !fetch.Is(err, fetch.TooLarge) || errors.Is(err, fetch.ErrFull) {
 		return resp, func() {}, err
 	}
@@ -326,18 +326,18 @@ func (c *Client) get(ctx context.Context, at place, path string, limit int64, ac
 		return nil, nil, err
 	}
 	req.Limit = limit
-	if resp, err = c.ask(ctx, at, req, pullScope(at.repo)); err != nil {
+	if resp, err = c.send(ctx, at, req, pullScope(at.repo)); err != nil {
 		done()
 		return nil, nil, err
 	}
 	return resp, done, nil
 }
 
-// ask sends one request with the credentials that it needs, and once more if
+// send sends one request with the credentials that it needs, and once more if
 // the registry wants others. An upload is not sent again: its error stands, and
 // the next request has the right ones. What is asked of another host than the
 // registry's is asked without any.
-func (c *Client) ask(ctx context.Context, at place, req fetch.Request, scopes string) (*fetch.Response, error) {
+func (c *Client) send(ctx context.Context, at location, req fetch.Request, scopes string) (*fetch.Response, error) {
 	if c.Fetch == nil {
 		return nil, errors.New("registry: this client was given no Fetch")
 	}
@@ -391,9 +391,9 @@ func mediaType(resp *fetch.Response) string {
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
-// waited makes a context's end, met while waiting for another caller's
+// cutShort makes a context's end, met while waiting for another caller's
 // request, look as it would have in a request of one's own.
-func waited(ctx context.Context, what, name string, err error) error {
+func cutShort(ctx context.Context, what, name string, err error) error {
 	var e *fetch.Error
 	if ctx.Err() == nil || errors.As(err, &e) {
 		return err

@@ -38,7 +38,7 @@ func (e *DigestError) Error() string {
 // claimSent is what a registry is held to that was written to.
 const claimSent = "what was sent"
 
-func badf(format string, args ...any) *FormatError {
+func formatErrorf(format string, args ...any) *FormatError {
 	return &FormatError{Subject: "document", Why: fmt.Sprintf(format, args...)}
 }
 
@@ -132,28 +132,4 @@ func detail(raw json.RawMessage) string {
 		}
 	}
 	return ""
-}
-
-// denied adds to a refusal for want of credentials where none were found.
-func (c *Client) denied(at place, err error) error {
-	err = refused(err)
-	var e *fetch.Error
-	if !errors.As(err, &e) || e.Status != 401 {
-		return err
-	}
-	looker, ok := c.Keychain.(interface{ Looked() []string })
-	if !ok {
-		return err
-	}
-	note := "no file of credentials was found: log in to it (docker login), or see kverify help environment"
-	if names := looker.Looked(); len(names) > 0 {
-		note = fmt.Sprintf("credentials were looked for in %s, for %s/%s", quoted(strings.Join(names, ", ")), at.host, at.repo)
-	}
-	var r *RefusedError
-	if errors.As(err, &r) {
-		again := *r
-		again.Note = note
-		return &again
-	}
-	return &RefusedError{Err: err, Note: note}
 }

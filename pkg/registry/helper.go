@@ -78,3 +78,6 @@ func (c *capped) Write(p []byte) (int, error) {
 	}
 	return c.buf.Write(p)
 }
+
+// tokenUser is the name under which docker keeps a refresh token.
+const tokenUser = "<token>"

@@ -24,7 +24,7 @@ const (
 var parsing = make(chan struct{}, 2)
 
 // lane is where answers are read that are larger than ordinary. Who is in it waits
-// for the network alone, and for nobody who waits for it.
+// for the network alone, and for no caller that waits for it.
 type lane struct {
 	once sync.Once
 	free chan struct{}

@@ -16,10 +16,10 @@ func referrersTag(subject Ref) Ref {
 	return Ref{Host: subject.Host, Repository: subject.Repository, Tag: subject.Digest.Tag()}
 }
 
-// Listed lists what refers to a digest in a registry that is written to: as
+// ReferrersOrNone lists what refers to a digest in a registry that is written to: as
 // [Client.Referrers] does, but an answer that there is no such thing means that
 // nothing refers to it yet.
-func (c *Client) Listed(ctx context.Context, subject Ref) ([]Descriptor, error) {
+func (c *Client) ReferrersOrNone(ctx context.Context, subject Ref) ([]Descriptor, error) {
 	at, err := c.locate(subject.Host, subject.Repository)
 	if err != nil {
 		return nil, err
@@ -50,12 +50,12 @@ func (c *Client) Listed(ctx context.Context, subject Ref) ([]Descriptor, error) 
 	return x.Manifests, nil
 }
 
-// ListReferrer adds a manifest to the tag that stands in for the list of
+// AddReferrerTag adds a manifest to the tag that stands in for the list of
 // referrers of its subject, as a client must where [Client.PutManifest] says
 // that the registry has not taken note of it. What others have put there
 // stays. The registry offers nothing against two who do so at the same time:
 // let each subject have one writer.
-func (c *Client) ListReferrer(ctx context.Context, subject Ref, mediaType string, body []byte) error {
+func (c *Client) AddReferrerTag(ctx context.Context, subject Ref, mediaType string, body []byte) error {
 	ref := referrersTag(subject)
 	list := struct {
 		SchemaVersion int               `json:"schemaVersion"`

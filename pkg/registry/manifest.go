@@ -27,7 +27,7 @@ type Manifest struct {
 	MediaType string     // as served; the document agrees if it names one
 	Body      []byte
 	Origin    fetch.Origin
-	Kept      bool // out of the Cache, and not asked for in this run: see Client.Refresh
+	FromCache bool // out of the Cache, and not asked for in this run: see Client.Refresh
 
 	doc *document // read once; nil in a Manifest that a caller made
 }
@@ -92,7 +92,7 @@ func (m *Manifest) IsIndex() bool { return m.MediaType == DockerIndex || m.Media
 
 // Index reads the manifest as an index, or gives a [*FormatError].
 func (m *Manifest) Index() (*Index, error) {
-	d := m.read()
+	d := m.parsed()
 	if d.err == nil && d.index == nil {
 		return nil, &FormatError{Subject: m.Ref.String(), Why: "an image where an index of platforms was expected"}
 	}
@@ -101,14 +101,14 @@ func (m *Manifest) Index() (*Index, error) {
 
 // Image reads the manifest as that of one image, or gives a [*FormatError].
 func (m *Manifest) Image() (*Image, error) {
-	d := m.read()
+	d := m.parsed()
 	if d.err == nil && d.image == nil {
 		return nil, &FormatError{Subject: m.Ref.String(), Why: "an index where one image was expected"}
 	}
 	return d.image, d.err
 }
 
-func (m *Manifest) read() *document {
+func (m *Manifest) parsed() *document {
 	d := m.doc
 	if d == nil {
 		d = &document{}
@@ -132,7 +132,7 @@ func (m *Manifest) read() *document {
 func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	served, _, err := mime.ParseMediaType(mediaType)
 	if err != nil {
-		return nil, nil, badf("Content-Type %s is not a media type", strconv.QuoteToASCII(clip(mediaType)))
+		return nil, nil, formatErrorf("Content-Type %s is not a media type", strconv.QuoteToASCII(clip(mediaType)))
 	}
 	if len(body) > small {
 		parsing <- struct{}{}
@@ -142,9 +142,9 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &reader{}
+	r := &memberReader{}
 	if v.kind != kindObject {
-		return nil, nil, badf("JSON, but not an object")
+		return nil, nil, formatErrorf("JSON, but not an object")
 	}
 	version := r.number(v, "schemaVersion")
 	own := r.str(v, "mediaType", false)
@@ -158,23 +158,23 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	case r.err != nil:
 		return nil, nil, r.err
 	case version != 2:
-		return nil, nil, badf("manifest schema version %d, want 2", version)
+		return nil, nil, formatErrorf("manifest schema version %d, want 2", version)
 	case own != "" && own != served:
-		return nil, nil, badf("served as %s, but it says that it is %s", served, strconv.QuoteToASCII(clip(own)))
+		return nil, nil, formatErrorf("served as %s, but it says that it is %s", served, strconv.QuoteToASCII(clip(own)))
 	case isIndex && isImage:
-		return nil, nil, badf("both an index and an image manifest")
+		return nil, nil, formatErrorf("both an index and an image manifest")
 	}
 	switch served {
 	case DockerIndex, OCIIndex:
 		if !isIndex {
-			return nil, nil, badf("an index without manifests")
+			return nil, nil, formatErrorf("an index without manifests")
 		}
 		x := &Index{MediaType: served, ArtifactType: r.str(v, "artifactType", false), Annotations: r.strings(v, "annotations")}
 		x.Manifests = r.descriptors(v, "manifests")
 		return x, nil, r.err
 	case DockerManifest, OCIManifest:
 		if isIndex {
-			return nil, nil, badf("an image manifest that holds manifests")
+			return nil, nil, formatErrorf("an image manifest that holds manifests")
 		}
 		m := &Image{MediaType: served, ArtifactType: r.str(v, "artifactType", false), Annotations: r.strings(v, "annotations")}
 		if config, ok := v.get("config"); ok {
@@ -189,7 +189,7 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 		}
 		return nil, m, r.err
 	}
-	return nil, nil, badf("Content-Type %s is not that of a manifest", strconv.QuoteToASCII(clip(served)))
+	return nil, nil, formatErrorf("Content-Type %s is not that of a manifest", strconv.QuoteToASCII(clip(served)))
 }
 
 // Config is what an image's configuration says of platform and contents.
@@ -215,7 +215,7 @@ func ParseConfig(body []byte) (*Config, error) {
 			return target
 		}().Why}
 	}
-	r := &reader{}
+	r := &memberReader{}
 	if v.kind != kindObject {
 		r.fail("JSON, but not an object")
 	}
@@ -253,16 +253,16 @@ func ParseConfig(body []byte) (*Config, error) {
 	return c, nil
 }
 
-// reader takes members out of objects and keeps the first thing that is wrong.
-type reader struct{ err error }
+// memberReader takes members out of objects and keeps the first thing that is wrong.
+type memberReader struct{ err error }
 
-func (r *reader) fail(format string, args ...any) {
+func (r *memberReader) fail(format string, args ...any) {
 	if r.err == nil {
-		r.err = badf(format, args...)
+		r.err = formatErrorf(format, args...)
 	}
 }
 
-func (r *reader) str(v *value, key string, needed bool) string {
+func (r *memberReader) str(v *value, key string, needed bool) string {
 	m, ok := v.get(key)
 	switch {
 	case !ok || m.kind == kindNull: // null is how some encoders write "absent"
@@ -277,7 +277,7 @@ func (r *reader) str(v *value, key string, needed bool) string {
 	return strings.Clone(m.text) // not a piece of the whole text, which would be held for its sake
 }
 
-func (r *reader) number(v *value, key string) int64 {
+func (r *memberReader) number(v *value, key string) int64 {
 	m, ok := v.get(key)
 	if !ok || m.kind != kindNumber {
 		r.fail("%s is missing or no number", key)
@@ -290,7 +290,7 @@ func (r *reader) number(v *value, key string) int64 {
 	return n
 }
 
-func (r *reader) strings(v *value, key string) map[string]string {
+func (r *memberReader) strings(v *value, key string) map[string]string {
 	m, ok := v.get(key)
 	if !ok || m.kind == kindNull {
 		return nil
@@ -309,7 +309,7 @@ func (r *reader) strings(v *value, key string) map[string]string {
 	return out
 }
 
-func (r *reader) descriptors(v *value, key string) []Descriptor {
+func (r *memberReader) descriptors(v *value, key string) []Descriptor {
 	list, ok := v.get(key)
 	if ok && list.kind == kindNull {
 		return nil
@@ -325,7 +325,7 @@ func (r *reader) descriptors(v *value, key string) []Descriptor {
 	return out
 }
 
-func (r *reader) descriptor(v *value) Descriptor {
+func (r *memberReader) descriptor(v *value) Descriptor {
 	if v.kind != kindObject {
 		r.fail("a descriptor that is not an object")
 		return Descriptor{}

@@ -78,7 +78,7 @@ func (m *memo) put(key string, val any, size int64) {
 	}
 }
 
-func (m *memo) forget(key string) {
+func (m *memo) drop(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, ok := m.kept[key]; ok {

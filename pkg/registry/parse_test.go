@@ -360,7 +360,7 @@ func FuzzParseManifest(f *testing.F) {
 			if err != nil {
 				return // annotations in two cases of one key cannot be: they were refused
 			}
-			r := &reader{}
+			r := &memberReader{}
 			if d2 := r.descriptor(v); r.err != nil || d2.Digest != d.Digest || d2.Size != d.Size || len(d2.Annotations) != len(d.Annotations) {
 				t.Errorf("%+v is read again as %+v, %v", d, d2, r.err)
 			}

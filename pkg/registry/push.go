@@ -29,17 +29,17 @@ type Blob struct {
 	Sent *atomic.Int64
 }
 
-// Way is how a blob came to be in a repository.
-type Way uint8
+// PutOutcome is how a blob came to be in a repository.
+type PutOutcome uint8
 
 const (
-	Present Way = iota // it was there
-	Mounted            // the registry took it over from another of its repositories
-	Sent               // its bytes were sent
+	Present PutOutcome = iota // it was there
+	Mounted                   // the registry took it over from another of its repositories
+	Sent                      // its bytes were sent
 )
 
 // String returns "present", "mounted" or "sent".
-func (w Way) String() string {
+func (w PutOutcome) String() string {
 	switch w {
 	case Mounted:
 		return "mounted"
@@ -55,8 +55,8 @@ func (w Way) String() string {
 // [*DigestError], and the upload breaks off before its last byte.
 //
 // attempts is how often an upload is begun at most. Each is a new one, since
-// nobody knows how much of a broken one the registry kept.
-func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attempts int) (Way, error) {
+// the client cannot know how much of a broken one the registry kept.
+func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attempts int) (PutOutcome, error) {
 	at, err := c.locate(in.Host, in.Repository)
 	if err != nil {
 		return Present, err
@@ -89,7 +89,7 @@ func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attem
 	}
 }
 
-func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, attempt int) (Way, error) {
+func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, attempt int) (PutOutcome, error) {
 	// A mount answers the question too. After an answer that was lost the blob
 	// may be there.
 	if from == "" || attempt > 1 {
@@ -100,18 +100,18 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 	}
 	scopes := pushScope(at.repo, from)
 	begin := func(query string) (*fetch.Response, error) {
-		return c.ask(ctx, at, fetch.Request{Method: http.MethodPost, URL: at.base + "blobs/uploads/" + query, AllowHTML: true, Repeatable: true}, scopes)
+		return c.send(ctx, at, fetch.Request{Method: http.MethodPost, URL: at.base + "blobs/uploads/" + query, AllowHTML: true, Repeatable: true}, scopes)
 	}
 	var resp *fetch.Response
 	var err error
 	if from != "" {
 		resp, err = begin("?mount=" + url.QueryEscape(string(b.Digest)) + "&from=" + url.QueryEscape(from))
 		if err == nil && resp.Status == http.StatusCreated {
-			return Mounted, said(at, resp, b.Digest)
+			return Mounted, checkDigestHeader(at, resp, b.Digest)
 		}
 	}
 	if from == "" || err != nil && !passing(err) && ctx.Err() == nil {
-		scopes = pushScope(at.repo, "") // not every registry mounts, nor lets everybody
+		scopes = pushScope(at.repo, "") // not every registry mounts, nor lets every user
 		resp, err = begin("")
 	}
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 		sep = "&"
 	}
 	var failed atomic.Pointer[error]
-	resp, err = c.ask(ctx, at, fetch.Request{
+	resp, err = c.send(ctx, at, fetch.Request{
 		Method: http.MethodPut, URL: to + sep + "digest=" + url.QueryEscape(string(b.Digest)),
 		Header: http.Header{"Content-Type": {"application/octet-stream"}},
 		Open: func() (io.ReadCloser, error) {
@@ -147,21 +147,21 @@ func (c *Client) putBlob(ctx context.Context, at place, b Blob, from string, att
 	if resp.Status != http.StatusCreated && resp.Status != http.StatusNoContent {
 		return Present, &FormatError{Subject: at.host + "/" + at.repo + "@" + string(b.Digest), Why: fmt.Sprintf("status %d at the end of an upload", resp.Status)}
 	}
-	return Sent, said(at, resp, b.Digest)
+	return Sent, checkDigestHeader(at, resp, b.Digest)
 }
 
 // hasBlob asks whether a blob is there, with its size.
-func (c *Client) hasBlob(ctx context.Context, at place, b Blob) (bool, error) {
-	resp, err := c.ask(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + string(b.Digest), AllowHTML: true}, pushScope(at.repo, ""))
+func (c *Client) hasBlob(ctx context.Context, at location, b Blob) (bool, error) {
+	resp, err := c.send(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + string(b.Digest), AllowHTML: true}, pushScope(at.repo, ""))
 	if err != nil {
 		return false, err // not found, or nothing that an upload would not find out too
 	}
 	n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
-	return (err != nil || n == b.Size) && said(at, resp, b.Digest) == nil, nil
+	return (err != nil || n == b.Size) && checkDigestHeader(at, resp, b.Digest) == nil, nil
 }
 
-// said compares what the registry announces with what was meant.
-func said(at place, resp *fetch.Response, digest oci.Digest) error {
+// checkDigestHeader compares what the registry announces with what was meant.
+func checkDigestHeader(at location, resp *fetch.Response, digest oci.Digest) error {
 	if got := oci.Digest(resp.Header.Get("Docker-Content-Digest")); got != "" && got != digest {
 		if !got.IsSHA256() {
 			got = "something else"
@@ -173,7 +173,7 @@ func said(at place, resp *fetch.Response, digest oci.Digest) error {
 
 // uploadURL reads where an upload goes. Another host gets no credentials (see
 // ask); one that would be spoken to in the clear gets nothing at all.
-func uploadURL(at place, resp *fetch.Response) (string, error) {
+func uploadURL(at location, resp *fetch.Response) (string, error) {
 	bad := func(why string) (string, error) {
 		return "", &FormatError{Subject: at.host + "/" + at.repo, Why: why}
 	}
@@ -266,16 +266,16 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 			return false, &RefError{Input: ref.String(), Why: "its tag is invalid", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 		}
 	}
-	c.memo.forget(manifestKey(ref.Host, ref.Repository, id))
-	c.memo.forget(manifestKey(ref.Host, ref.Repository, string(digest))) // what is asked for next is asked of the registry
-	resp, err := c.ask(ctx, at, fetch.Request{
+	c.memo.drop(manifestKey(ref.Host, ref.Repository, id))
+	c.memo.drop(manifestKey(ref.Host, ref.Repository, string(digest))) // what is asked for next is asked of the registry
+	resp, err := c.send(ctx, at, fetch.Request{
 		Method: http.MethodPut, URL: at.base + "manifests/" + id, Body: body,
 		Header: http.Header{"Content-Type": {mediaType}}, AllowHTML: true, Repeatable: true,
 	}, pushScope(at.repo, ""))
 	if err != nil {
 		return false, fmt.Errorf("%s/%s: %w", at.host, at.repo, err)
 	}
-	return resp.Header.Get("OCI-Subject") != "", said(at, resp, digest)
+	return resp.Header.Get("OCI-Subject") != "", checkDigestHeader(at, resp, digest)
 }
 
 // CheckBlob reads a blob of in's repository, keeps nothing of it, and gives a
@@ -288,7 +288,7 @@ func (c *Client) CheckBlob(ctx context.Context, in Ref, d Descriptor, attempts i
 	}
 	for n := 1; ; n++ {
 		sum := sha256.New()
-		_, err := c.ask(ctx, at, fetch.Request{URL: at.base + "blobs/" + string(d.Digest), Limit: max(1, d.Size), AllowHTML: true, Into: sum}, pullScope(at.repo))
+		_, err := c.send(ctx, at, fetch.Request{URL: at.base + "blobs/" + string(d.Digest), Limit: max(1, d.Size), AllowHTML: true, Into: sum}, pullScope(at.repo))
 		if err == nil {
 			if got := oci.FromHash(sum); got != d.Digest {
 				return &DigestError{Subject: at.host + "/" + at.repo, Want: string(d.Digest), Got: string(got), Claim: "the name of the blob"}

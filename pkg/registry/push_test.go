@@ -289,7 +289,7 @@ func TestListReferrer(t *testing.T) {
 		h := &hosts{handlers: map[string]http.Handler{writable: emptyRegistry(memory.WithReferrersSupport(api))}}
 		c := client(h)
 		subject := Ref{Host: "registry.k8s.io", Repository: "pause", Digest: oci.DigestOf([]byte("subject"))}
-		if list, err := c.Listed(t.Context(), subject); err != nil || len(list) != 0 {
+		if list, err := c.ReferrersOrNone(t.Context(), subject); err != nil || len(list) != 0 {
 			t.Fatalf("%v %v", list, err)
 		}
 		body := func(n int) []byte {
@@ -304,7 +304,7 @@ func TestListReferrer(t *testing.T) {
 			}
 		}
 		if api {
-			if list, err := c.Listed(t.Context(), subject); err != nil || len(list) != 3 || h.count("/manifests/sha256-") != 0 {
+			if list, err := c.ReferrersOrNone(t.Context(), subject); err != nil || len(list) != 3 || h.count("/manifests/sha256-") != 0 {
 				t.Errorf("%v %v", list, err)
 			}
 			continue
@@ -313,11 +313,11 @@ func TestListReferrer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, n := range []int{0, 1, 0} {
-			if err := c.ListReferrer(t.Context(), subject, OCIManifest, body(n)); err != nil {
+			if err := c.AddReferrerTag(t.Context(), subject, OCIManifest, body(n)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		list, err := c.Listed(t.Context(), subject)
+		list, err := c.ReferrersOrNone(t.Context(), subject)
 		if err != nil || len(list) != 3 || list[2].ArtifactType != "a/b" || list[2].Annotations["n"] != "1" || list[2].Digest != oci.DigestOf(body(1)) {
 			t.Errorf("%+v %v", list, err)
 		}
@@ -344,7 +344,7 @@ func TestUploadStalls(t *testing.T) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	})
-	c := &Client{Fetch: &fetch.Client{Transport: &fetch.Stall{Next: stuck, Timeout: 50 * time.Millisecond}}}
+	c := &Client{Fetch: &fetch.Client{Transport: &fetch.StallGuard{Next: stuck, Timeout: 50 * time.Millisecond}}}
 	_, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, blobOf("a layer"), "kube-proxy", 1)
 	if !fetch.Is(err, fetch.Unreachable) || !errors.Is(err, fetch.ErrStalled) {
 		t.Error(err)

@@ -14,7 +14,7 @@ import (
 // SaveBlob streams a blob of in's repository into a part of a file, which the caller commits. The
 // part has the digest and the size that were asked for; other bytes are a
 // [*DigestError], and the part is then removed. What an earlier run left of
-// the blob is gone on from, and if the whole is then wrong, fetched once more
+// the blob is continued, and if the whole is then wrong, fetched once more
 // from zero before that is said.
 //
 // The request's URL and header are set here.
@@ -52,7 +52,7 @@ func (c *Client) SaveBlob(ctx context.Context, in Ref, d Descriptor, req fetch.S
 }
 
 // saveBlob sends the request, and once more if the registry wants a token.
-func (c *Client) saveBlob(ctx context.Context, at place, req fetch.SaveRequest) (*fetch.Part, error) {
+func (c *Client) saveBlob(ctx context.Context, at location, req fetch.SaveRequest) (*fetch.Part, error) {
 	req.Header = http.Header{}
 	used, err := c.auth.known(ctx, c, at, pullScope(at.repo))
 	if err != nil {

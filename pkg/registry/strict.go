@@ -67,13 +67,13 @@ func parseJSON(data []byte) (*value, error) { return readJSON(data, &parser{left
 
 func readJSON(data []byte, p *parser) (*value, error) {
 	if !utf8.Valid(data) {
-		return nil, badf("not UTF-8")
+		return nil, formatErrorf("not UTF-8")
 	}
 	p.s = string(data)
 	v, err := p.value(0)
 	if err == nil {
 		if p.space(); p.i < len(p.s) {
-			err = badf("more data after the JSON value, at byte %d", p.i)
+			err = formatErrorf("more data after the JSON value, at byte %d", p.i)
 		}
 	}
 	if err != nil {
@@ -97,12 +97,12 @@ func (p *parser) space() {
 
 func (p *parser) bad() error {
 	if p.i >= len(p.s) {
-		return badf("JSON that ends too early, after %d bytes", len(p.s))
+		return formatErrorf("JSON that ends too early, after %d bytes", len(p.s))
 	}
-	return badf("not JSON at byte %d", p.i)
+	return formatErrorf("not JSON at byte %d", p.i)
 }
 
-func (p *parser) take(c byte) bool {
+func (p *parser) accept(c byte) bool {
 	if p.i < len(p.s) && p.s[p.i] == c {
 		p.i++
 		return true
@@ -112,10 +112,10 @@ func (p *parser) take(c byte) bool {
 
 func (p *parser) value(depth int) (value, error) {
 	if depth > maxDepth {
-		return value{}, badf("JSON nested more than %d deep", maxDepth)
+		return value{}, formatErrorf("JSON nested more than %d deep", maxDepth)
 	}
 	if p.left--; p.left < 0 {
-		return value{}, badf("JSON of too many values: more than any genuine document has")
+		return value{}, formatErrorf("JSON of too many values: more than any genuine document has")
 	}
 	p.space()
 	if p.i >= len(p.s) {
@@ -145,8 +145,8 @@ func (p *parser) object(depth int) (value, error) {
 	v := value{kind: kindObject}
 	var seen map[string]bool // made only for an object too large to look through
 	p.i++
-	for p.space(); !p.take('}'); p.space() {
-		if len(v.keys) > 0 && !p.take(',') {
+	for p.space(); !p.accept('}'); p.space() {
+		if len(v.keys) > 0 && !p.accept(',') {
 			return v, p.bad()
 		}
 		p.space()
@@ -173,9 +173,9 @@ func (p *parser) object(depth int) (value, error) {
 			seen[fold(key)] = true
 		}
 		if twice {
-			return v, badf("the JSON key %s appears twice in one object", strconv.QuoteToASCII(clip(key)))
+			return v, formatErrorf("the JSON key %s appears twice in one object", strconv.QuoteToASCII(clip(key)))
 		}
-		if p.space(); !p.take(':') {
+		if p.space(); !p.accept(':') {
 			return v, p.bad()
 		}
 		item, err := p.value(depth + 1)
@@ -194,8 +194,8 @@ func (p *parser) array(depth int) (value, error) {
 	v := value{kind: kindArray}
 	p.i++
 	first := true
-	for p.space(); !p.take(']'); p.space() {
-		if !first && !p.take(',') {
+	for p.space(); !p.accept(']'); p.space() {
+		if !first && !p.accept(',') {
 			return v, p.bad()
 		}
 		item, err := p.value(depth + 1)
@@ -222,7 +222,7 @@ func (p *parser) str() (string, error) {
 			}
 			var out string
 			if err := json.Unmarshal([]byte(p.s[start:p.i]), &out); err != nil {
-				return "", badf("a bad JSON string at byte %d", start)
+				return "", formatErrorf("a bad JSON string at byte %d", start)
 			}
 			return out, nil
 		case c == '\\':
@@ -237,16 +237,16 @@ func (p *parser) str() (string, error) {
 
 func (p *parser) number() (value, error) {
 	start := p.i
-	p.take('-')
-	if !p.take('0') && !p.digits() {
+	p.accept('-')
+	if !p.accept('0') && !p.digits() {
 		return value{}, p.bad()
 	}
-	if p.take('.') && !p.digits() {
+	if p.accept('.') && !p.digits() {
 		return value{}, p.bad()
 	}
-	if p.take('e') || p.take('E') {
-		if !p.take('+') {
-			p.take('-')
+	if p.accept('e') || p.accept('E') {
+		if !p.accept('+') {
+			p.accept('-')
 		}
 		if !p.digits() {
 			return value{}, p.bad()

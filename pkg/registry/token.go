@@ -23,7 +23,7 @@ const maxToken = 64 << 10
 // GET with Basic credentials, or the form of its "OAuth2" page where there is a
 // refresh token. It goes over the same stack as everything else: that is where
 // proxies, retries and budgets are.
-func (c *Client) exchange(ctx context.Context, at place, ch challengeOf, scope string, creds Credentials) (token, error) {
+func (c *Client) exchange(ctx context.Context, at location, ch challengeOf, scope string, creds Credentials) (token, error) {
 	realm := ch.params["realm"]
 	if err := at.allowRealm(realm); err != nil {
 		return token{}, err
@@ -60,7 +60,7 @@ func (c *Client) exchange(ctx context.Context, at place, ch challengeOf, scope s
 }
 
 // refresh sends the refresh token, and to no other host than the realm's.
-func (c *Client) refresh(ctx context.Context, at place, ch challengeOf, scope, identity string) (token, error) {
+func (c *Client) refresh(ctx context.Context, at location, ch challengeOf, scope, identity string) (token, error) {
 	realm := ch.params["realm"]
 	u, err := url.Parse(realm)
 	if err != nil {
@@ -141,26 +141,13 @@ func (e *tokenStatus) Error() string {
 	return fmt.Sprintf("the token server %s answered %d", e.where, e.status)
 }
 
-// checkRealm refuses a token server that credentials must not be sent to: one
-// without TLS, unless the registry itself has none.
-func checkRealm(realm string, plain bool) error {
-	u, err := url.Parse(realm)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Opaque != "":
-		return errors.New("it names a token server that is not a URL")
-	case u.Scheme == "https" || u.Scheme == "http" && plain:
-		return nil
-	}
-	return fmt.Errorf("it names the token server %s, which is not https; have it name its own https address", fetch.Redact(realm))
-}
-
 // allowRealm says whether a token server may be asked at all. A registry chooses
 // it, and could have us ask what only we can reach: the metadata service of a
 // cloud, or a machine of this network. So a link-local address is refused
 // always, and a private one unless the registry is private itself. Either is
 // allowed where it is the registry's own host and port. What a name resolves to
 // is not looked at.
-func (p place) allowRealm(realm string) error {
+func (p location) allowRealm(realm string) error {
 	if err := checkRealm(realm, p.plain); err != nil {
 		return err
 	}
@@ -171,7 +158,7 @@ func (p place) allowRealm(realm string) error {
 	return p.allowHost(u)
 }
 
-func (p place) allowHost(u *url.URL) error {
+func (p location) allowHost(u *url.URL) error {
 	own := withoutPort(strings.ToLower(u.Host), u.Scheme == "http") == withoutPort(strings.ToLower(p.host), p.plain)
 	if own {
 		return nil
@@ -190,7 +177,7 @@ func (p place) allowHost(u *url.URL) error {
 
 // follow is asked before each redirect of a request for a token. What carries a
 // refresh token in its body stays with its host.
-func (p place) follow(from *url.URL, secret bool) func(*url.URL) error {
+func (p location) follow(from *url.URL, secret bool) func(*url.URL) error {
 	return func(to *url.URL) error {
 		if secret && (!strings.EqualFold(to.Host, from.Host) || to.Scheme != from.Scheme) {
 			return errors.New("a refresh token is sent to no other host")
@@ -202,7 +189,7 @@ func (p place) follow(from *url.URL, secret bool) func(*url.URL) error {
 // private says whether the registry itself is known to lie in a private network:
 // by the address or name that it is spoken to by, or by the address that
 // answered where no proxy stood between.
-func (p place) private() bool {
+func (p location) private() bool {
 	if p.remote.IsValid() && reachOf(p.remote) != public {
 		return true
 	}

@@ -126,7 +126,7 @@ func (c *Changelog) addTable(rows []tableRow) error {
 		case namesImage(row):
 			err = c.oddImage(row, "its table is headed "+quote(header.cells[0].text)+", not name and architectures")
 		case row.hasHash():
-			err = c.odd(row, "its table is headed "+quote(header.cells[0].text)+", not filename")
+			err = c.leaveOutFile(row, "its table is headed "+quote(header.cells[0].text)+", not filename")
 		}
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (f *FileRow) hash(algorithm string) *string {
 func (c *Changelog) addFile(header []cell, row tableRow) error {
 	name := row.cells[0].text
 	if err := CheckPath(name); err != nil || strings.Contains(name, "/") || isHash(name) {
-		return c.odd(row, "file name "+quote(name)+" is invalid")
+		return c.leaveOutFile(row, "file name "+quote(name)+" is invalid")
 	}
 	if why, err := c.checkLink(name, row.cells[0].link); err != nil || why != "" {
 		return c.oddOr(err, row, why)

@@ -103,7 +103,7 @@ func Load(ctx context.Context, c *fetch.Client, v Version, o Options) *Release {
 	})
 	want(DocChangelog, func() {
 		resp, err := o.Shared.document(ctx, c, v.ChangelogURL(), maxChangelog)
-		r.Changelog = read(v.ChangelogURL(), resp, err, forVersion(v, ParseChangelog))
+		r.Changelog = newSource(v.ChangelogURL(), resp, err, forVersion(v, ParseChangelog))
 	})
 	want(DocPromotion, func() { r.Promotion = o.Shared.LoadPromotion(ctx, c, "kube-apiserver") })
 	want(DocSHA256SUMS, func() {
@@ -151,11 +151,11 @@ func sums(v Version, algorithm string) func([]byte) (*Checksums, error) {
 // load reads one document.
 func load[T any](ctx context.Context, c *fetch.Client, url string, limit int64, parse func([]byte) (T, error)) Source[T] {
 	resp, err := c.Get(ctx, url, limit)
-	return read(url, resp, err, parse)
+	return newSource(url, resp, err, parse)
 }
 
-// read makes a Source of an answer.
-func read[T any](url string, resp *fetch.Response, err error, parse func([]byte) (T, error)) Source[T] {
+// newSource makes a Source of an answer.
+func newSource[T any](url string, resp *fetch.Response, err error, parse func([]byte) (T, error)) Source[T] {
 	s := Source[T]{URL: url}
 	if err != nil {
 		s.Err = err
@@ -173,7 +173,7 @@ func read[T any](url string, resp *fetch.Response, err error, parse func([]byte)
 }
 
 // guard turns a panic of a parser, or of a library below it, into that
-// document's error: it runs where nobody else could recover.
+// document's error: it runs in a goroutine in which no caller could recover.
 func guard[T any](url string, body []byte, parse func([]byte) (T, error)) (value T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

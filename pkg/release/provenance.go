@@ -103,7 +103,7 @@ func ParseProvenance(data []byte, v Version, buckets ...string) (*Provenance, er
 	}
 	p.PredicateType = doc.PredicateType
 	p.Builder, p.BuildType = builtBy(doc.PredicateType, doc.Predicate)
-	if err := p.place(doc.Subject, v, buckets); err != nil {
+	if err := p.assignPaths(doc.Subject, v, buckets); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -128,7 +128,7 @@ type inTotoSubject struct {
 }
 
 // unwrap returns what an envelope holds: a Sigstore bundle's, or one by itself
-// (github.com/secure-systems-lab/dsse); nil for what is none. It refuses keys
+// (github.com/secure-systems-lab/dsse); nil for anything else. It refuses keys
 // that appear twice in either.
 func unwrap(data []byte) ([]byte, error) {
 	type envelope struct {
@@ -189,8 +189,8 @@ func builtBy(predicateType string, predicate json.RawMessage) (builder, buildTyp
 	return "", ""
 }
 
-// place finds the path of each subject, and joins those of one path.
-func (p *Provenance) place(subjects []inTotoSubject, v Version, buckets []string) error {
+// assignPaths finds the path of each subject, and joins those of one path.
+func (p *Provenance) assignPaths(subjects []inTotoSubject, v Version, buckets []string) error {
 	seen := map[string]*pathClaim{}
 	for _, s := range subjects {
 		path, released, err := subjectPath(s.Name, v, buckets)
@@ -198,7 +198,7 @@ func (p *Provenance) place(subjects []inTotoSubject, v Version, buckets []string
 			return err
 		}
 		sums := sbom.Checksums{SHA1: s.Digest["sha1"], SHA256: s.Digest["sha256"], SHA512: s.Digest["sha512"]}
-		// What is no file of a release, such as a commit, claims nothing of one.
+		// A subject that is not a file of a release, such as a commit, claims nothing of one.
 		if path != "" && sums.SHA256 == "" && sums.SHA512 == "" {
 			return noProvenance("subject %s has neither sha256 nor sha512", quote(s.Name))
 		}

@@ -21,7 +21,7 @@ func IsRange(spec string) bool { return strings.Contains(spec, "..") }
 
 // Range lists the releases of a range, oldest first: "v1.24..v1.27" is every
 // patch of those minors, and an end such as v1.27.4 ends there. Which patches
-// are out is what [Snapshot] knows, and nobody is asked; there is no
+// are out is what [Snapshot] knows, and no request is made; there is no
 // pre-release among them. The error is a [*RangeError].
 func Range(spec string) ([]Version, error) {
 	fail := func(format string, args ...any) ([]Version, error) {

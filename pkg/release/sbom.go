@@ -53,7 +53,7 @@ func imageID(v Version, image, arch string) string {
 // one id that differ, are an [*AmbiguousError].
 func CheckSBOM(doc *sbom.Document, v Version) error {
 	if doc == nil {
-		return &FormatError{Document: sbomName, Why: "there is none"}
+		return &FormatError{Document: sbomName, Why: "it is missing"}
 	}
 	const namePrefix = "Kubernetes Release "
 	if doc.Name != namePrefix+v.String() {

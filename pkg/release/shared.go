@@ -18,7 +18,7 @@ type Shared struct {
 	promotions map[string]func() Source[*Promotion]
 }
 
-// document gets a URL, or what somebody got there before.
+// document gets a URL, or what an earlier caller got there.
 func (s *Shared) document(ctx context.Context, c *fetch.Client, url string, limit int64) (*fetch.Response, error) {
 	if s == nil {
 		return c.Get(ctx, url, limit)

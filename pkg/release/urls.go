@@ -70,7 +70,7 @@ func PromotionPath(image string) string {
 
 // PromotionAt returns where the promotion manifest that lists the image is
 // published as it was at a commit of 40 hex digits. GitHub serves commits of
-// forks there too, so that somebody must vouch for the commit.
+// forks there too, so that a source must vouch for the commit.
 func PromotionAt(image, commit string) string {
 	return k8sRepository + commit + "/" + PromotionPath(image)
 }

@@ -89,7 +89,7 @@ func versionError(s, why string) *VersionError {
 	return e
 }
 
-// maxForeign bounds what somebody added to a version; clusters add some twenty
+// maxForeign bounds what a vendor added to a version; clusters add some twenty
 // bytes.
 const maxForeign = 128
 

@@ -125,8 +125,8 @@ func ReadLock(name string, r io.Reader) (Lock, error) {
 	return l, nil
 }
 
-// Held says how a report stood to a lock.
-type Held struct {
+// LockOutcome says how a report stood to a lock.
+type LockOutcome struct {
 	Moved int // subjects that have another digest than the lock says
 	Equal int
 	New   int // subjects with a digest that the lock does not have, which were not compared
@@ -134,7 +134,7 @@ type Held struct {
 
 // Hold holds a report against the lock: what has another digest than it had is refuted, as
 // moved since it was locked. Nothing else changes.
-func (l Lock) Hold(r *Report) (h Held) {
+func (l Lock) Hold(r *Report) (h LockOutcome) {
 	was := map[[2]string]string{}
 	for _, e := range l.Entries {
 		was[[2]string{e.Subject, e.Platform}] = e.Digest

@@ -103,7 +103,7 @@ func (p *pool) check(c *Check) {
 	c.Evidence = slices.Clone(c.Evidence)
 }
 
-// same is the set of fields, or an equal one that was kept before. Nobody writes to
+// same is the set of fields, or an equal one that was kept before. No caller writes to
 // the fields of a report that was read.
 func (p *pool) same(fields map[string]string) map[string]string {
 	if len(fields) == 0 {

@@ -49,7 +49,7 @@ func Read(name string, r io.Reader) (*File, error) {
 	s := &savedReader{pool: newPool()}
 	s.leash = &leash{r: io.TeeReader(io.MultiReader(bytes.NewReader(first), r), sum)}
 	s.dec = json.NewDecoder(s.leash)
-	if err := s.read(); err != nil {
+	if err := s.readObject(); err != nil {
 		return nil, &FileError{name, err}
 	}
 	var said struct {
@@ -66,8 +66,8 @@ func Read(name string, r io.Reader) (*File, error) {
 		return fail("of schema version %d, and this kverify reads %d", rep.SchemaVersion, SchemaVersion)
 	}
 	for i, res := range rep.Results {
-		if v := res.Verdict(); v != s.said[i] {
-			return fail("%s is said to be %s, but its checks make it %s", res.Subject, s.said[i], v)
+		if v := res.Verdict(); v != s.stated[i] {
+			return fail("%s is said to be %s, but its checks make it %s", res.Subject, s.stated[i], v)
 		}
 		if err := rep.Scope.whole(res); err != nil {
 			return nil, &FileError{name, err}
@@ -87,21 +87,21 @@ func Read(name string, r io.Reader) (*File, error) {
 
 // savedReader reads a report member by member, and its results one by one.
 type savedReader struct {
-	dec     *json.Decoder
-	leash   *leash
-	pool    *pool
-	rest    bytes.Buffer // the members but for the results, each with a comma before it
-	results []Result
-	said    []Verdict // what the report says of each result
+	dec          *json.Decoder
+	leash        *leash
+	pool         *pool
+	otherMembers bytes.Buffer // the members but for the results, each with a comma before it
+	results      []Result
+	stated       []Verdict // what the report says of each result
 }
 
 // head is the report without its results.
 func (s *savedReader) head() []byte {
-	return append(append([]byte("{"), bytes.TrimPrefix(s.rest.Bytes(), []byte(","))...), '}')
+	return append(append([]byte("{"), bytes.TrimPrefix(s.otherMembers.Bytes(), []byte(","))...), '}')
 }
 
-// read reads exactly one object, of which no two members have names that fold to one.
-func (s *savedReader) read() error {
+// readObject reads exactly one object, of which no two members have names that fold to one.
+func (s *savedReader) readObject() error {
 	t, err := s.token()
 	if err != nil {
 		return err
@@ -149,17 +149,17 @@ func (s *savedReader) readMember(key string) error {
 	if err != nil {
 		return err
 	}
-	if s.rest.Len()+len(text) > maxMember {
+	if s.otherMembers.Len()+len(text) > maxMember {
 		return &bounds.Error{What: "bytes beside its results", Max: maxMember}
 	}
 	quoted, err := json.Marshal(key)
 	if err != nil {
 		return err
 	}
-	s.rest.WriteByte(',')
-	s.rest.Write(quoted)
-	s.rest.WriteByte(':')
-	s.rest.Write(text)
+	s.otherMembers.WriteByte(',')
+	s.otherMembers.Write(quoted)
+	s.otherMembers.WriteByte(':')
+	s.otherMembers.Write(text)
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (s *savedReader) readResults() error {
 		if err := json.Unmarshal(text, &one); err != nil {
 			return fmt.Errorf("not a report: result %d: %w", len(s.results)+1, strictjson.Plain(err))
 		}
-		s.results, s.said = append(s.results, s.pool.result(one.Result)), append(s.said, one.Verdict)
+		s.results, s.stated = append(s.results, s.pool.result(one.Result)), append(s.stated, one.Verdict)
 		if s.pool.cost > maxKept {
 			return &bounds.Error{What: "bytes of memory for its results", Max: maxKept}
 		}

@@ -180,9 +180,9 @@ type Result struct {
 	// Release is the version that the subject is examined as, such as "v1.27.2"; may be empty.
 	Release string `json:"release,omitempty"`
 	// Platform is "os/arch[/variant]", with ":os.version" after it where there is one;
-	// empty for an index, and for what is no image.
+	// empty for an index, and for what is not an image.
 	Platform string `json:"platform,omitempty"`
-	// Digest is "sha256:<hex>" of what was examined; empty if it could not be had.
+	// Digest is "sha256:<hex>" of what was examined; empty if it could not be fetched.
 	Digest string `json:"digest,omitempty"`
 	// SeenAs lists other names under which the same digest was seen.
 	SeenAs []string `json:"seenAs,omitempty"`

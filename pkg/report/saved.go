@@ -43,7 +43,7 @@ func (s Scope) credible() error {
 	for _, name := range s.Checks {
 		i := slices.Index(CheckNames, name)
 		if i < 0 {
-			return fmt.Errorf("it ran a check %.60q, and there is none of that name", name)
+			return fmt.Errorf("it ran a check %.60q, which kverify does not have", name)
 		}
 		if i <= last {
 			return fmt.Errorf("its list of checks has %s out of its place", name)
@@ -74,7 +74,7 @@ func (s Scope) credible() error {
 
 func (r Report) credibleResult(res Result) error {
 	if !slices.Contains(Kinds, res.Kind) {
-		return fmt.Errorf("a subject of kind %.40q, and there is none of that kind", res.Kind)
+		return fmt.Errorf("a subject of kind %.40q, which kverify does not have", res.Kind)
 	}
 	if res.Digest != "" && !isDigest(res.Digest) {
 		return fmt.Errorf("%.80q is not a digest", res.Digest)
@@ -82,7 +82,7 @@ func (r Report) credibleResult(res Result) error {
 	for i, c := range res.Checks {
 		switch {
 		case !slices.Contains(CheckNames, c.Name):
-			return fmt.Errorf("a check %.60q, and there is none of that name", c.Name)
+			return fmt.Errorf("a check %.60q, which kverify does not have", c.Name)
 		case slices.ContainsFunc(res.Checks[:i], func(o Check) bool { return o.Name == c.Name }):
 			return fmt.Errorf("the check %s stands twice", c.Name)
 		case c.Verdict == Verified && c.Reason != "":

@@ -27,7 +27,7 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	if len(data) > maxConvert {
 		return &LimitError{What: "bytes to convert", Max: maxConvert}
 	}
-	doc, err := read(data, keepAll, (maxMemory-3*len(data))/2) // read, written, and read back
+	doc, err := parseDocument(data, keepAll, (maxMemory-3*len(data))/2) // read, written, and read back
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Convert(w io.Writer, data []byte, to Format) error {
 	if err != nil {
 		return fmt.Errorf("written as %s it does not read back: %w", to, err)
 	}
-	again, err := read(out.Bytes(), keepAll, (maxMemory-3*out.Len())/2)
+	again, err := parseDocument(out.Bytes(), keepAll, (maxMemory-3*out.Len())/2)
 	if err != nil {
 		return fmt.Errorf("written as %s it does not read back: %w", to, err)
 	}

@@ -172,7 +172,7 @@ func Parse(data []byte) (*Document, error) {
 	if len(data) > maxJSON && Detect(data) == JSON {
 		return nil, &LimitError{What: "bytes of JSON", Max: maxJSON}
 	}
-	doc, err := read(data, skipFreeText, maxMemory-2*len(data))
+	doc, err := parseDocument(data, skipFreeText, maxMemory-2*len(data))
 	if err != nil {
 		return nil, err
 	}

@@ -72,10 +72,10 @@ func skipFreeText(tag string) bool { return !freeText[tag] }
 // keepAll is the keep function of Convert.
 func keepAll(string) bool { return true }
 
-// read turns bytes of either form into the library's model. keep chooses the
+// parseDocument turns bytes of either form into the library's model. keep chooses the
 // tags of tag-value text; JSON is always read whole. Its elements may cost most
 // bytes of memory.
-func read(data []byte, keep func(tag string) bool, most int) (doc *spdx.Document, err error) {
+func parseDocument(data []byte, keep func(tag string) bool, most int) (doc *spdx.Document, err error) {
 	if len(data) > MaxBytes {
 		return nil, &LimitError{What: "bytes", Max: MaxBytes}
 	}

@@ -25,7 +25,7 @@ func (s *run) catalogue() *trust.Catalogue {
 		return s.verifier.Catalogue
 	}
 	root := s.verifier.Root
-	if root == nil || root.Shares(trust.EmbeddedRoot()) {
+	if root == nil || root.SameInstance(trust.EmbeddedRoot()) {
 		return trust.EmbeddedCatalogue()
 	}
 	return nil

@@ -13,8 +13,8 @@ import (
 // key names the claim's table.
 func (c claim) key() string { return c.ref.String() }
 
-// named is the name as it was seen, with the platforms that were said beside it.
-func (c claim) named() string {
+// label is the name as it was seen, with the platforms that were said beside it.
+func (c claim) label() string {
 	return strings.Join(slices.DeleteFunc(append([]string{c.seen, c.platform}, c.listed...), func(s string) bool { return s == "" }), " ")
 }
 

@@ -56,7 +56,7 @@ func (s *run) contained(c Container) {
 
 // isBareTag says whether a list of a layout gives a tag alone, which is all that OCI's
 // ref.name need be and all that "oci:DIR:v1.27.2" and oras write: no repository is
-// named by it, and so nobody's.
+// named by it, and so have no owner.
 func isBareTag(list, name string, at standing) bool {
 	return list == "index.json" && !strings.ContainsAny(name, "/:@") && at.kind != sight.Alike && at.kind != sight.Ours
 }
@@ -136,7 +136,7 @@ func isVerified(list []finding) bool {
 }
 
 // unnamed judges a copy that no name of ours points at: it may be known by its
-// digests, and else it is somebody else's.
+// digests, and else it is another party's.
 func (s *run) unnamed(ctx context.Context, l ladder, g *group, c heldCopy) {
 	ref, ok := s.found(c.Root)
 	switch own := (claim{seen: strings.Join(c.Names, ", "), ref: ref}); {

@@ -77,7 +77,7 @@ func (s *run) wantNamesOf(ctx context.Context, digests []oci.Digest) (known bool
 
 // wantRelease asks for every image that a release and its kubeadm have.
 func (s *run) wantRelease(v release.Version) {
-	images, _, ok := s.policy.Least(v.Minor)
+	images, _, ok := s.policy.MinimumImages(v.Minor)
 	if !ok {
 		return
 	}

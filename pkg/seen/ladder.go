@@ -16,7 +16,7 @@ import (
 // holds decides (docs/trust.md, rules 28 to 30).
 type ladder struct {
 	run *run
-	// remote says that the copy lies in a registry: whoever pulls from one holds
+	// remote says that the copy lies in a registry: a runtime that pulls from one holds
 	// what a manifest names against its digests, so that nothing under a genuine one is read.
 	remote bool
 	// leave says which platforms of an index were not asked for; nil leaves out none.
@@ -45,7 +45,7 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 	case n.Bytes == nil && n.Err != nil:
 		return fail(unread("the index", n.Err))
 	case n.Bytes == nil:
-		return fail(unknown(report.Incomplete, "the index %s is named and does not lie there", n.Blob.Digest.Short()))
+		return fail(unknown(report.Incomplete, "the index %s is named and is not there", n.Blob.Digest.Short()))
 	case depth > maxNested:
 		return fail(unknown(report.Limit, "indexes name one another more than %d deep", maxNested))
 	}
@@ -88,7 +88,7 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 		self.reason, self.detail = report.Incomplete, "the index is genuine, and no platform of it lies there whole"
 	}
 	if missing := absentChildren(n); missing > 0 {
-		self.notes = append(self.notes, fmt.Sprintf("%d of the %d platforms that the index names do not lie there", missing, len(n.Children)))
+		self.notes = append(self.notes, fmt.Sprintf("%d of the %d platforms that the index names are not there", missing, len(n.Children)))
 	}
 	return append([]finding{self}, children...)
 }
@@ -168,17 +168,17 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 			}
 		}
 		if name, strength, ok := l.run.elsewhere(c, manifest); ok {
-			return contradicted(strength, "it is %s, under the name %s", name, c.named())
+			return contradicted(strength, "it is %s, under the name %s", name, c.label())
 		}
 		if n.Bytes == nil && n.Role == sight.Manifest {
-			return unknown(report.Incomplete, "the manifest %s is named and does not lie there", manifest.Short())
+			return unknown(report.Incomplete, "the manifest %s is named and is not there", manifest.Short())
 		}
 	}
 	if n.Err != nil {
 		return unread("what lies there", n.Err)
 	}
 	if n.ConfigBytes == nil {
-		return unknown(report.Incomplete, "its config does not lie there, which says of what image its layers are")
+		return unknown(report.Incomplete, "its config is not there, which says of what image its layers are")
 	}
 	got := oci.DigestOf(n.ConfigBytes)
 	if config != "" && config != got {
@@ -201,7 +201,7 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 		}
 	}
 	if name, strength, ok := l.run.elsewhere(c, got); ok {
-		return contradicted(strength, "its config is that of %s, under the name %s", name, c.named())
+		return contradicted(strength, "its config is that of %s, under the name %s", name, c.label())
 	}
 	return l.rewritten(ctx, c, n)
 }
@@ -218,13 +218,13 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 	case g.err != nil:
 		return end(unknown(report.Incomplete, "the genuine manifest was not read: %v", g.err))
 	case n.Err == nil && n.Bytes == nil:
-		return end(unknown(report.Incomplete, "the genuine manifest is named and does not lie there"))
-	case n.Err == nil && l.remote: // whoever pulls it checks the rest by its digests
-		return end(finding{verdict: report.Verified, detail: "its manifest is the genuine one; its layers were not read, since whoever pulls them holds them against it"})
+		return end(unknown(report.Incomplete, "the genuine manifest is named and is not there"))
+	case n.Err == nil && l.remote: // a runtime that pulls it checks the rest by its digests
+		return end(finding{verdict: report.Verified, detail: "its manifest is the genuine one; its layers were not read, since a runtime that pulls them checks them against it"})
 	case n.Err != nil:
 		return end(unread("its manifest is the genuine one, and what it names", n.Err))
 	case n.ConfigBytes == nil:
-		return end(unknown(report.Incomplete, "its manifest is the genuine one, and its config does not lie there"))
+		return end(unknown(report.Incomplete, "its manifest is the genuine one, and its config is not there"))
 	case oci.DigestOf(n.ConfigBytes) != g.image.Config.Digest:
 		return end(refuted("its manifest is the genuine one, and its config is not the one that the manifest names"))
 	case len(n.Layers) != len(g.image.Layers):
@@ -232,7 +232,7 @@ func (l ladder) genuineManifest(ctx context.Context, g *genuine, n sight.Node) f
 	}
 	for i, d := range g.image.Layers {
 		if n.Layers[i].Absent() {
-			return end(unknown(report.Incomplete, "layer %d of %d does not lie there", i+1, len(g.image.Layers)))
+			return end(unknown(report.Incomplete, "layer %d of %d is not there", i+1, len(g.image.Layers)))
 		}
 		content, err := n.Layers[i].Read(ctx)
 		if err != nil {
@@ -258,14 +258,14 @@ func (l ladder) layersOf(ctx context.Context, g *genuine, n sight.Node) finding 
 	for i, blob := range n.Layers {
 		what := fmt.Sprintf("layer %d of %d", i+1, len(want))
 		if blob.Absent() {
-			return unknown(report.Incomplete, "%s does not lie there", what)
+			return unknown(report.Incomplete, "%s is not there", what)
 		}
 		content, err := blob.Read(ctx)
 		switch {
 		case err != nil:
 			return unread(what, err)
 		case content.SecondTable:
-			return unknown(report.NoClaim, "%s has a second table of contents, by which some runtimes unpack it, and which nobody signed", what)
+			return unknown(report.NoClaim, "%s has a second table of contents, by which some runtimes unpack it, and which is not signed", what)
 		case content.Unpacked == "" && content.Joined != "" && content.Joined != want[i]:
 			return refuted("%s is not the bytes that the config names: unpacked they hash to %s", what, content.Joined.Short())
 		case content.Unpacked == "":
@@ -291,13 +291,13 @@ func unpacking(what string, c sight.Content) finding {
 func (l ladder) rewritten(ctx context.Context, c claim, n sight.Node) finding {
 	t := l.run.tables[c.key()]
 	if t == nil || len(t.platforms) == 0 {
-		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.named())
+		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.label())
 	}
 	var ids []oci.Digest
 	for i, blob := range n.Layers {
 		what := fmt.Sprintf("layer %d of %d", i+1, len(n.Layers))
 		if blob.Absent() {
-			return unknown(report.Incomplete, "its config is none that Kubernetes released, and %s does not lie there", what)
+			return unknown(report.Incomplete, "Kubernetes released no such config, and %s is not there", what)
 		}
 		content, err := blob.Read(ctx)
 		if err != nil {
@@ -314,7 +314,7 @@ func (l ladder) rewritten(ctx context.Context, c claim, n sight.Node) finding {
 		}
 	}
 	if !t.whole {
-		return unknown(report.Incomplete, "its config is none that was read of %s; to say more, every platform of that image must be verified, and %s was not", t.ref, t.lack())
+		return unknown(report.Incomplete, "its config is not one that was read of %s; to say more, every platform of that image must be verified, and %s was not", t.ref, t.lack())
 	}
 	most, of := nearest(t, ids)
 	return refuted("it is not %s: %s", t.ref, differ(most, of, len(ids)))

@@ -45,7 +45,7 @@ func ReadPackage(ctx context.Context, name string, r io.Reader) Package {
 func (s *run) packaged(ctx context.Context, list []Package) error {
 	known := map[release.Version]*verify.Files{}
 	for _, p := range list {
-		if why, ok := p.unjudged(); ok {
+		if why, ok := p.unknownAsWhole(); ok {
 			s.put(report.Result{
 				Subject: p.Name, Kind: report.KindFile, Places: []report.Place{{Source: p.Name}},
 				Checks: []report.Check{{Name: report.Digest, Verdict: why.verdict, Required: true, Reason: why.reason, Detail: why.detail}},
@@ -74,9 +74,9 @@ func (s *run) packaged(ctx context.Context, list []Package) error {
 	return nil
 }
 
-// unjudged says why a package as a whole is not known: it cannot be read, or it has the name
+// unknownAsWhole says why a package as a whole is not known: it cannot be read, or it has the name
 // of a program and does not have the program.
-func (p Package) unjudged() (why finding, ok bool) {
+func (p Package) unknownAsWhole() (why finding, ok bool) {
 	if p.Err != nil {
 		return unread("the package", p.Err), true
 	}
@@ -137,7 +137,7 @@ func (s *run) program(ctx context.Context, known map[release.Version]*verify.Fil
 	if unread := first.Load(ctx).Unread; len(unread) > 0 {
 		return say(report.Unknown, report.Unreachable, "no document of %s that could be read has these bytes, and some could not: %s", version, list(unread)), nil
 	}
-	return say(report.Unknown, report.NoClaim, "no file of %s has these bytes; it was rebuilt or stripped, or is somebody else's", version), nil
+	return say(report.Unknown, report.NoClaim, "no file of %s has these bytes; it was rebuilt or stripped, or is another party's", version), nil
 }
 
 func (s *run) addRelease(v release.Version) {

@@ -15,7 +15,7 @@ func (s *run) judgeReported() {
 	for _, g := range s.groups {
 		switch {
 		case g.fault != "":
-			s.emit(claim{seen: orElse(g.seen, orElse(string(g.digest()), place(g)))}, g, unknown(report.Malformed, "%s", g.fault))
+			s.emit(claim{seen: orElse(g.seen, orElse(string(g.digest()), placeOf(g)))}, g, unknown(report.Malformed, "%s", g.fault))
 		case g.claim == nil && g.seen == "" && len(g.digests) > 0:
 			s.nameless(g)
 		case g.claim == nil:
@@ -85,11 +85,11 @@ func (t *table) results() []report.Result {
 // beside it, as the id of the very bytes that run, is none of a table that is whole.
 func (s *run) reported(c claim, g *group) []finding {
 	if len(g.digests) == 0 {
-		return []finding{unknown(report.Absent, "whoever listed it says no digest: the container waits, or its image was imported without one")}
+		return []finding{unknown(report.Absent, "the list gives no digest: the container waits, or its image was imported without one")}
 	}
 	var in []hit
 	strange := oci.Digest("")
-	for i, d := range g.told() {
+	for i, d := range g.toldDigests() {
 		here := s.within(c, d)
 		if i < len(g.digests) {
 			in = append(in, here...)
@@ -98,7 +98,7 @@ func (s *run) reported(c claim, g *group) []finding {
 			continue
 		}
 		if name, strength, ok := s.elsewhere(c, d); ok {
-			f := contradicted(strength, "%s is %s, under the name %s", d.Short(), name, c.named())
+			f := contradicted(strength, "%s is %s, under the name %s", d.Short(), name, c.label())
 			f.digest, f.role = d, g.role
 			return []finding{f}
 		}
@@ -123,7 +123,7 @@ func (s *run) unpublished(c claim, g *group) finding {
 	t := s.tables[c.key()]
 	switch {
 	case t == nil || len(t.platforms) == 0:
-		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.named())
+		return unknown(report.NoClaim, "no release is known to have an image of the name %s", c.label())
 	case slices.ContainsFunc(g.digests, func(d oci.Digest) bool { return s.beyond[d] }):
 		return unknown(report.Limit, "it is none of %s, and more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", t.ref, maxLate)
 	case slices.ContainsFunc(t.platforms, func(p *genuine) bool { return p.err != nil }):
@@ -199,7 +199,7 @@ func (s *run) judgeOthers() {
 }
 
 // other is what became of an image that no name of ours points at. known says
-// that something of it is in a table: then it is a copy, under a name that nobody mapped.
+// that something of it is in a table: then it is a copy, under a name that no --as maps.
 func (s *run) other(g *group, c claim, at standing, known bool, f finding) {
 	say := func(format string, args ...any) {
 		v := unknown(report.NoClaim, format, args...)

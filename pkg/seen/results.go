@@ -50,7 +50,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	res.Notes = append(res.Notes, f.notes...)
 	check := report.Check{Name: report.Copy, Verdict: f.verdict, Reason: f.reason, Required: true, Detail: f.detail}
 	if f.digest != "" {
-		e := report.Evidence{What: f.role.String(), Source: place(g), Digest: string(f.digest)}
+		e := report.Evidence{What: f.role.String(), Source: placeOf(g), Digest: string(f.digest)}
 		if f.verdict == report.Verified {
 			f.strength = report.Signed // equal to bytes that a signed index leads to
 		}
@@ -75,7 +75,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	return res
 }
 
-func place(g *group) string {
+func placeOf(g *group) string {
 	if len(g.places) == 0 {
 		return ""
 	}

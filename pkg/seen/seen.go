@@ -1,6 +1,6 @@
 // Package seen judges what others hold: digests that a list or a cluster
 // reports, copies that other tools wrote into archives, layouts and private
-// registries. Nobody signs those. It verifies the image that Kubernetes released
+// registries. Those are not signed. It verifies the image that Kubernetes released
 // once, by the path that every image takes, and holds what was seen against the
 // digests that its signed index leads to. The rules are 27 to 31 of docs/trust.md.
 package seen
@@ -49,7 +49,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 		s.version(v.String())
 	}
 	for _, ref := range in.Refs {
-		s.named(ref)
+		s.addName(ref)
 	}
 	for _, digest := range in.Digests {
 		s.group(thing{digests: []oci.Digest{digest}})
@@ -146,8 +146,8 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 	return any
 }
 
-// named takes in a name that is to be fetched.
-func (s *run) named(ref registry.Ref) {
+// addName takes in a name that is to be fetched.
+func (s *run) addName(ref registry.Ref) {
 	name := ref.String()
 	t := thing{seen: name, at: s.classify(name)}
 	if ref.Digest != "" {
@@ -184,7 +184,7 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 	if err == nil && len(s.whole) > 0 {
 		var rep report.Report
 		if rep, err = s.verifier.Images(ctx, verify.Request{Versions: s.whole}); err == nil {
-			s.take(ctx, rep)
+			s.addReported(ctx, rep)
 			all = joined(all, rep)
 			for _, res := range rep.Results {
 				if res.Kind == report.KindImage {
@@ -204,7 +204,7 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 	if err == nil && len(s.wanted) > 0 {
 		var rep report.Report
 		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
-			s.take(ctx, rep)
+			s.addReported(ctx, rep)
 			all = joined(all, rep)
 		}
 	}
@@ -231,7 +231,7 @@ func union(a, b []string) []string {
 	return a
 }
 
-func (s *run) take(ctx context.Context, rep report.Report) {
+func (s *run) addReported(ctx context.Context, rep report.Report) {
 	for _, v := range rep.Releases {
 		if !slices.Contains(s.releases, v) {
 			s.releases = append(s.releases, v)
@@ -250,7 +250,7 @@ func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 		if g.claim == nil {
 			continue
 		}
-		for _, d := range g.told() {
+		for _, d := range g.toldDigests() {
 			if len(s.hits[d]) > 0 {
 				continue
 			}
@@ -272,7 +272,7 @@ func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 		return rep, nil
 	}
 	if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
-		s.take(ctx, rep)
+		s.addReported(ctx, rep)
 	}
 	return rep, err
 }

@@ -251,7 +251,7 @@ func TestCopies(t *testing.T) {
 		}), proxy), report.Unknown, "rewritten"},
 		{"a layer that is absent", archive(with(saved(t, honest, amd64), func(n *sight.Node) {
 			n.Layers[0] = sight.Blob{Digest: n.Layers[0].Digest}
-		}), proxy), report.Unknown, "does not lie there"},
+		}), proxy), report.Unknown, "is not there"},
 		{"a layer that cannot be read", archive(with(saved(t, honest, amd64), func(n *sight.Node) {
 			n.Layers[0].Read = func(context.Context) (sight.Content, error) { return sight.Content{}, io.ErrUnexpectedEOF }
 		}), proxy), report.Unknown, "unexpected EOF"},

@@ -55,7 +55,7 @@ func heldTraps(t *testing.T, w *world.World) []trap {
 		{number: 4, name: "two lists that disagree", in: twoLists(saved(t, w, amd64), label, []string{proxy}, nil), want: report.Refuted, says: "index.json another"},
 		{number: 5, name: "an index without most of its children", in: archive(sparse, proxy), want: report.Verified, says: "the index is the one"},
 		{number: 11, name: "a layer that stands once too often", in: archive(repeated, proxy), want: report.Refuted, says: "the genuine config names"},
-		{number: 13, name: "a foreign layer that is absent", in: archive(absent, proxy), want: report.Unknown, says: "does not lie there"},
+		{number: 13, name: "a foreign layer that is absent", in: archive(absent, proxy), want: report.Unknown, says: "is not there"},
 		{number: 14, name: "arm64 with the variant v8", in: archive(indexOf(variant), proxy), want: report.Verified},
 		{number: 15, name: "layers that were unpacked", in: archive(invented, private), want: report.Verified, says: "all"},
 		{number: 16, name: "a container that waits", in: pod(proxy, ""), want: report.Unknown, says: "no digest"},

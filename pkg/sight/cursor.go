@@ -14,11 +14,11 @@ type cursor interface {
 	// kind is '{' for an object, '[' for a list, '"' for text, and something else for the rest.
 	kind() byte
 	// object visits the members, with the cursor before each value, which visit
-	// goes past. None of those in guard may stand twice. What is no object is gone past.
+	// goes past. None of those in guard may stand twice. A value that is not an object is skipped.
 	object(guard nameSet, visit func(name string) error) error
 	// list does the same with a list.
 	list(visit func() error) error
-	// text gives a text, or its first [maxKept] bytes; empty for what is none.
+	// text gives a text, or its first [maxKept] bytes; empty for a value of another type.
 	text() (string, error)
 	skip() error
 	// line is that of the value, counted from 1; 0 in JSON.
@@ -36,7 +36,7 @@ var podLists = []struct{ spec, status, what string }{
 
 // looked are the names of members that any reader here looks at. Two members of
 // one object whose names fold to the same of them, such as "image" and "Image",
-// are refused: another reader might take the other one. Of what nobody looks at,
+// are refused: another reader might take the other one. In a member that is not read,
 // nothing can be shown.
 var looked = func() map[string]nameSet {
 	bits := map[string]nameSet{}

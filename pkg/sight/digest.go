@@ -69,7 +69,7 @@ func isHex(s string, n int) bool {
 }
 
 // isImport says whether a repository is what containerd calls an image that it
-// imported with --digests: "import-2026-11-26", which is nobody's name.
+// imported with --digests: "import-2026-11-26", which no publisher gave.
 func isImport(repository string) bool {
 	last := repository[strings.LastIndexByte(repository, '/')+1:]
 	date, ok := strings.CutPrefix(last, "import-")
@@ -84,7 +84,7 @@ func isImport(repository string) bool {
 	return true
 }
 
-// written is a reference as somebody wrote it, with the digest in it.
+// written is a reference as it stands in the input, with the digest in it.
 type written struct {
 	name   string
 	digest oci.Digest

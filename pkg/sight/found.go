@@ -54,7 +54,7 @@ func (e *ListError) Error() string {
 // Unwrap gives the cause.
 func (e *ListError) Unwrap() error { return e.Err }
 
-// errStopped ends a reading whose sightings nobody takes any more.
+// errStopped ends a reading when the caller has stopped taking sightings.
 var errStopped = errors.New("stopped")
 
 // found hands on what a reader finds, and counts what the notes tell.
@@ -98,8 +98,8 @@ func (s *Sighting) addName(name string) {
 	}
 }
 
-// reading is the place of what is read now.
-func reading(line int, entry string) report.Place { return report.Place{Line: line, Entry: entry} }
+// placeInList is the place of what is read now.
+func placeInList(line int, entry string) report.Place { return report.Place{Line: line, Entry: entry} }
 
 // countOne counts one of a kind, of which a hostile list may have many.
 func countOne(counts *map[string]int, name string) {
@@ -128,7 +128,7 @@ func (f *found) notes() []string {
 	}
 	kinds, total := counted(f.without)
 	say(total, "document holds no pod template ("+kinds+")", "documents hold no pod template ("+kinds+")")
-	say(f.odd, "value is none of the shapes of a list, and was passed over", "values are none of the shapes of a list, and were passed over")
+	say(f.odd, "value has no form that a list may have, and was skipped", "values have no form that a list may have, and were skipped")
 	say(f.imageless, "container names no image", "containers name no image")
 	say(f.nameless, "image has neither a name nor a digest", "images have neither a name nor a digest")
 	say(f.waiting, "container waits: the kubelet reports no image for it yet", "containers wait: the kubelet reports no image for them yet")

@@ -253,7 +253,7 @@ func (k *kube) emitContainer(f *found, e container, status *container) error {
 		f.imageless++
 		return nil
 	}
-	s := Sighting{Place: reading(e.line, k.place(e))}
+	s := Sighting{Place: placeInList(e.line, k.place(e))}
 	if e.image != "" {
 		w := readWritten(e.image)
 		s.Name, s.Digest, s.Fault = w.name, w.digest, w.fault
@@ -308,7 +308,7 @@ func (k *kube) emitNode(f *found, e nodeImage) error {
 			image.tags = append(image.tags, name)
 		}
 	}
-	return image.emit(f, reading(e.line, k.entry()))
+	return image.emit(f, placeInList(e.line, k.entry()))
 }
 
 // without counts an object that has no pod template.

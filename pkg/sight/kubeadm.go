@@ -78,7 +78,7 @@ func (a *kubeadm) emit(f *found) error {
 			name = "coredns/coredns"
 		}
 		w := readWritten(repository + "/" + name + ":" + i.tag)
-		if err := f.add(Sighting{Name: w.name, Digest: w.digest, Fault: w.fault, Version: a.version, Place: reading(i.line, "kubeadm ClusterConfiguration "+i.name)}); err != nil {
+		if err := f.add(Sighting{Name: w.name, Digest: w.digest, Fault: w.fault, Version: a.version, Place: placeInList(i.line, "kubeadm ClusterConfiguration "+i.name)}); err != nil {
 			return err
 		}
 	}

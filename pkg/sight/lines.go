@@ -57,7 +57,7 @@ func uncommented(line string) string {
 // oneLine reads one. The first that is nothing that a list has shows that it is
 // no list at all; a later one is a fault of its own, and the others still count.
 func (f *found) oneLine(text string, n int) error {
-	s := Sighting{Place: reading(n, "")}
+	s := Sighting{Place: placeInList(n, "")}
 	id := readID(text)
 	v, notVersion := release.ParseVersion(text)
 	switch {

@@ -35,7 +35,7 @@ func NewList(source string, r io.Reader) *List {
 
 // All yields what stands in the list, in its order. It can be ranged over once.
 // What is wrong with one entry is its [Sighting.Fault], and the others go on. An
-// error comes last, with a zero Sighting: a [*ListError] if the list is none, is
+// error comes last, with a zero Sighting: a [*ListError] if the list is not a list, is
 // broken or too large, else the reader's or the context's. What was yielded
 // before it was read well, and is not all.
 func (l *List) All(ctx context.Context) iter.Seq2[Sighting, error] {
@@ -47,7 +47,7 @@ func (l *List) All(ctx context.Context) iter.Seq2[Sighting, error] {
 	}
 }
 
-// Notes says, after All has ended, what is no result: documents without a pod
+// Notes says, after All has ended, what gave no result: documents without a pod
 // template, nodes whose list of images is cut off, versions that kubelets give
 // themselves. Each is a sentence without its full stop, and without control characters.
 func (l *List) Notes() []string { return l.found.notes() }

@@ -17,7 +17,7 @@ type Kind uint8
 const (
 	NoName  Kind = iota // no name, or no reference
 	Foreign             // nothing points at Kubernetes
-	Vendor              // alike, with a tag of somebody's own build
+	Vendor              // alike, with a tag of a vendor's own build
 	Alike               // at another host, with the last path element of one of the images
 	Ours                // at Kubernetes' own registry, or at a name that is mapped there
 )
@@ -150,7 +150,7 @@ func (n Names) byLast(repository string) (image, arch string) {
 	return "", ""
 }
 
-// vendors are the ends of tags that somebody gives to a build of their own: EKS
+// vendors are the ends of tags that vendors give to builds of their own: EKS
 // and EKS Distro, GKE, RKE2, K3s, and VMware. The list is closed: what it holds is
 // not judged.
 var vendors = sync.OnceValue(func() *regexp.Regexp {

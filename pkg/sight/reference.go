@@ -48,7 +48,7 @@ func lowerHost(host string) string {
 	}, host)
 }
 
-// quoted is what somebody wrote, for a message.
+// quoted is what stands in the input, for a message.
 func quoted(s string) string {
 	const most = 80
 	if len(s) > most {

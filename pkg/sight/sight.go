@@ -119,7 +119,7 @@ type Node struct {
 
 // Blob is one piece of content, and knows how to say what its bytes are.
 type Blob struct {
-	// Digest and Size are what whoever points at it says; may be empty and 0.
+	// Digest and Size are what the document that names it says; they may be empty and 0.
 	Digest      oci.Digest
 	Size        int64
 	MediaType   string

@@ -51,7 +51,7 @@ func (f *found) thing(c cursor, kind string, depth int) error {
 	case len(k.containers)+len(k.reported)+len(k.node) > 0 || k.kubelet != "":
 		return k.emit(f)
 	case t.image.isImage && !t.image.odd:
-		return t.image.emit(f, reading(t.image.line, ""))
+		return t.image.emit(f, placeInList(t.image.line, ""))
 	case k.kind == "ClusterConfiguration" && strings.HasPrefix(k.version, "kubeadm.k8s.io/"):
 		return t.adm.emit(f)
 	case t.items || t.images:
@@ -113,7 +113,7 @@ func (t *thing) readImages(f *found, c cursor) error {
 	n := 0
 	return c.list(func() error {
 		n++
-		at := reading(c.line(), fmt.Sprintf("image %d", n))
+		at := placeInList(c.line(), fmt.Sprintf("image %d", n))
 		if c.kind() == '"' {
 			s, err := c.text()
 			if err != nil {

@@ -75,7 +75,7 @@ func (s *DetachedSignature) UnknownAuthority(r *trust.Root) string {
 // LoggedBy says whether a log entry is of exactly this signature, certificate and
 // file. It reads the entry, and proves nothing.
 func (s *DetachedSignature) LoggedBy(e *LogEntry) bool {
-	return e.read() == nil && e.record.is(s.Digest(), s.text, s.cert) == nil
+	return e.readBody() == nil && e.record.is(s.Digest(), s.text, s.cert) == nil
 }
 
 // Proposal is the log entry, for encoding/json, as it would be sent to be logged: a
@@ -208,6 +208,6 @@ func EntryOf(raw []byte) (*LogEntry, error) {
 		}
 		out.Verification.InclusionProof = proof
 	}
-	err = out.read()
+	err = out.readBody()
 	return out, err
 }

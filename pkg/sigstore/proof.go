@@ -44,7 +44,7 @@ func (p *Proof) When() string {
 }
 
 // Undecidable says why the bundle can be neither proved nor refuted for a signer,
-// in a reason and words: signed by somebody else than who is asked for, or under an
+// in a reason and words: signed by another identity than the one asked for, or under an
 // authority or log that the trusted root does not know. Both are empty if
 // [Bundle.Verify] will decide.
 func (s *Bundle) Undecidable(r *trust.Root, who Signer) (report.Reason, string) {
@@ -85,7 +85,7 @@ func (s *Bundle) unknownTo(r *trust.Root) string {
 // unknownTimestamps counts the timestamps by authorities that the root does not know.
 func (s *Bundle) unknownTimestamps(r *trust.Root) (n int) {
 	for _, one := range s.timestamps {
-		if !one.knownTo(r) {
+		if !one.namesAuthorityOf(r) {
 			n++
 		}
 	}
@@ -205,7 +205,7 @@ func (s *Bundle) keyVerifier(key crypto.PublicKey) (signature.Verifier, error) {
 // by the log's time. sigstore-go is content with the first.
 func (s *Bundle) verifyTimestamps(r *trust.Root) (times []time.Time, err error) {
 	for i, one := range s.timestamps {
-		if !one.knownTo(r) {
+		if !one.namesAuthorityOf(r) {
 			continue
 		}
 		t, err := one.verify(r, s.signature)

@@ -31,8 +31,8 @@ type inclusionProof struct {
 	TreeSize   int64    `json:"treeSize"`
 }
 
-// read reads the body, once.
-func (e *LogEntry) read() error {
+// readBody reads the body, once.
+func (e *LogEntry) readBody() error {
 	if e.record != nil {
 		return nil
 	}

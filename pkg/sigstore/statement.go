@@ -41,7 +41,7 @@ func (s *Subject) UnmarshalJSON(b []byte) error {
 }
 
 // exactly reads members of an object by their exact names, where encoding/json
-// alone would take other letters for them. Members that nobody asks for are left out.
+// alone would take other letters for them. Members that no caller asks for are left out.
 func exactly(b []byte, into map[string]any) error {
 	members, err := strictjson.Object(b)
 	if err != nil {

@@ -26,7 +26,7 @@ type signedTimestamp struct {
 }
 
 // parseTimestamp reads a TimeStampResp (RFC 3161, 2.4.2). One that cannot be read is
-// an error here, though it might not be needed: nobody writes such a one, and it
+// an error here, though it might not be needed: no tool writes such a one, and it
 // must not be passed over.
 func parseTimestamp(raw []byte) (signedTimestamp, error) {
 	token, err := timestamp.ParseResponse(raw)
@@ -44,9 +44,9 @@ func parseTimestamp(raw []byte) (signedTimestamp, error) {
 	return signedTimestamp{raw, by.IssuerName.FullBytes, by.SerialNumber}, nil
 }
 
-// knownTo says whether the timestamp names an authority of the trusted root as
+// namesAuthorityOf says whether the timestamp names an authority of the trusted root as
 // its signer. It proves nothing.
-func (s signedTimestamp) knownTo(r *trust.Root) bool {
+func (s signedTimestamp) namesAuthorityOf(r *trust.Root) bool {
 	for _, authority := range r.Material.TimestampingAuthorities() {
 		a, ok := authority.(*root.SigstoreTimestampingAuthority)
 		if !ok {

@@ -38,7 +38,7 @@ var embedded = sync.OnceValue(func() *Schedule {
 func Embedded() *Schedule { return embedded() }
 
 // A StaleError says that the documents are older than the embedded snapshot,
-// because a mirror or a cache is, or because somebody rolled them back.
+// because a mirror or a cache is, or because its operator rolled them back.
 type StaleError struct {
 	URL            string
 	AsOf, Embedded Date

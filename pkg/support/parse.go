@@ -58,12 +58,12 @@ func (e *FormatError) Error() string {
 // minor is mostly not listed, and added with the releaseDate.
 //
 // Anything else out of form is left out alone, and named in [Schedule.Odd]: a
-// minor with a field that is given twice or a day that is none, a patch of
+// minor with a field that is given twice or a day that is invalid, a patch of
 // another minor. Of a minor that is listed twice, the entry with the newest
 // patch decides. Where nothing is left the error is a [*FormatError], as it is
 // for what is not YAML at all.
 func ParseSchedule(data []byte) (*Schedule, error) {
-	r := reader{document: scheduleName}
+	r := nodeReader{document: scheduleName}
 	root := r.root(data)
 	s := &Schedule{Source: scheduleName}
 	for _, n := range r.entries("schedules", root["schedules"]) {
@@ -95,7 +95,7 @@ func ParseSchedule(data []byte) (*Schedule, error) {
 // final patch is not always the last that came out; of two, the newest counts,
 // and both are patches that are out.
 func ParseEndOfLife(data []byte) (*Schedule, error) {
-	r := reader{document: endOfLifeName}
+	r := nodeReader{document: endOfLifeName}
 	root := r.root(data)
 	s := &Schedule{Source: endOfLifeName}
 	for _, n := range r.entries("branches", root["branches"]) {
@@ -117,7 +117,7 @@ func ParseEndOfLife(data []byte) (*Schedule, error) {
 }
 
 // cycle reads a minor of schedule.yaml; false if it was left out.
-func (r *reader) cycle(n *yaml.Node) (Cycle, bool) {
+func (r *nodeReader) cycle(n *yaml.Node) (Cycle, bool) {
 	f, err := fieldsOf(n)
 	c := Cycle{
 		Minor: f.minor("release", &err), Released: f.day("releaseDate", &err),
@@ -153,8 +153,8 @@ func (r *reader) cycle(n *yaml.Node) (Cycle, bool) {
 }
 
 // next returns what names the patch planned next: fields, a version alone, or
-// either of them in a list. What names no version is none.
-func (r *reader) next(m Minor, n *yaml.Node) (list []*yaml.Node) {
+// either of them in a list. An entry that names no version does not count.
+func (r *nodeReader) next(m Minor, n *yaml.Node) (list []*yaml.Node) {
 	for _, n := range r.entries("next patches of "+m.String(), n) {
 		named := n
 		if f, err := fieldsOf(n); err == nil && n.Kind == yaml.MappingNode {
@@ -169,7 +169,7 @@ func (r *reader) next(m Minor, n *yaml.Node) (list []*yaml.Node) {
 
 // patches reads what is out of a minor, each patch once; what is not a patch of it
 // is left out.
-func (r *reader) patches(m Minor, nodes []*yaml.Node) (list []Patch) {
+func (r *nodeReader) patches(m Minor, nodes []*yaml.Node) (list []Patch) {
 	for _, n := range nodes {
 		p, err := r.patch(m, n)
 		if err != nil {
@@ -188,7 +188,7 @@ func (r *reader) patches(m Minor, nodes []*yaml.Node) (list []Patch) {
 }
 
 // patch reads a patch: its fields, or a version alone.
-func (r *reader) patch(m Minor, n *yaml.Node) (Patch, error) {
+func (r *nodeReader) patch(m Minor, n *yaml.Node) (Patch, error) {
 	f, err := fieldsOf(n)
 	if n != nil && n.Kind == yaml.ScalarNode {
 		f, err = fields{"release": n}, nil
@@ -212,7 +212,7 @@ func (r *reader) patch(m Minor, n *yaml.Node) (Patch, error) {
 }
 
 // note reads upstream's words on a patch, on one line.
-func (r *reader) note(m Minor, f fields) string {
+func (r *nodeReader) note(m Minor, f fields) string {
 	text, err := f.text("note")
 	if err == nil && len(text) > maxNote {
 		err = fmt.Errorf("it has more than %d bytes", maxNote)
@@ -228,11 +228,11 @@ func (r *reader) note(m Minor, f fields) string {
 func isVersion(text string) bool { return strings.ContainsAny(text, "0123456789") }
 
 // finish joins what is listed twice, and sorts.
-func (r *reader) finish(s *Schedule, what string) (*Schedule, error) {
+func (r *nodeReader) finish(s *Schedule, what string) (*Schedule, error) {
 	if len(s.Cycles) == 0 && r.err == nil {
 		r.fail("0 %s; want 1 to %d", what, maxEntries)
-		if len(r.odd) > 0 {
-			r.err = &FormatError{r.document, "nothing of it is left: " + strings.TrimPrefix(r.odd[0], r.document+": ")}
+		if len(r.leftOut) > 0 {
+			r.err = &FormatError{r.document, "nothing of it is left: " + strings.TrimPrefix(r.leftOut[0], r.document+": ")}
 		}
 	}
 	if r.err != nil {
@@ -248,7 +248,7 @@ func (r *reader) finish(s *Schedule, what string) (*Schedule, error) {
 			cycles[i] = r.twice(cycles[i], c)
 		}
 	}
-	s.Cycles, s.Odd = cycles, r.odd
+	s.Cycles, s.Odd = cycles, r.leftOut
 	for _, c := range s.Cycles {
 		for _, p := range c.Patches {
 			if p.Version.Patch > 0 { // the first may be still to come
@@ -262,7 +262,7 @@ func (r *reader) finish(s *Schedule, what string) (*Schedule, error) {
 
 // twice joins two entries of one minor: that with the newest patch decides, or
 // where neither has one, that which ends last. Patches are those of both.
-func (r *reader) twice(a, b Cycle) Cycle {
+func (r *nodeReader) twice(a, b Cycle) Cycle {
 	newest := func(c Cycle) (v release.Version) {
 		for _, p := range c.Patches {
 			if p.Version.Compare(v) > 0 {

@@ -11,36 +11,36 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// reader reads a document by its nodes, since a value counts as it is written:
+// nodeReader reads a document by its nodes, since a value counts as it is written:
 // YAML takes an unquoted 1.30 for the number 1.3. It keeps the error that ends
 // the reading, and names what it leaves out.
-type reader struct {
+type nodeReader struct {
 	document string
 	err      error
-	odd      []string
+	leftOut  []string
 }
 
 // maxOdd bounds what is named of a document; more is counted as one.
 const maxOdd = 50
 
-func (r *reader) fail(format string, args ...any) {
+func (r *nodeReader) fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = &FormatError{r.document, fmt.Sprintf(format, args...)}
 	}
 }
 
 // remark names something that was left out, or chosen.
-func (r *reader) remark(format string, args ...any) {
-	switch len(r.odd) {
+func (r *nodeReader) remark(format string, args ...any) {
+	switch len(r.leftOut) {
 	case maxOdd:
 	case maxOdd - 1:
-		r.odd = append(r.odd, r.document+": more of it is out of form, and not named")
+		r.leftOut = append(r.leftOut, r.document+": more of it is out of form, and not named")
 	default:
-		r.odd = append(r.odd, r.document+": "+fmt.Sprintf(format, args...))
+		r.leftOut = append(r.leftOut, r.document+": "+fmt.Sprintf(format, args...))
 	}
 }
 
-func (r *reader) leaveOut(n *yaml.Node, what string, err error) {
+func (r *nodeReader) leaveOut(n *yaml.Node, what string, err error) {
 	line := 0
 	if n != nil {
 		line = n.Line
@@ -50,7 +50,7 @@ func (r *reader) leaveOut(n *yaml.Node, what string, err error) {
 
 // root reads the document's own fields. One that is given twice is a list of
 // both.
-func (r *reader) root(data []byte) map[string]*yaml.Node {
+func (r *nodeReader) root(data []byte) map[string]*yaml.Node {
 	if len(data) > maxDocument {
 		r.fail("it has more than %d bytes", maxDocument)
 		return nil
@@ -118,7 +118,7 @@ func listOf(n *yaml.Node) []*yaml.Node {
 }
 
 // entries are those of a list, each followed to where it stands.
-func (r *reader) entries(what string, n *yaml.Node) (list []*yaml.Node) {
+func (r *nodeReader) entries(what string, n *yaml.Node) (list []*yaml.Node) {
 	for _, e := range listOf(n) {
 		if e = resolve(e); e != nil {
 			list = append(list, e)

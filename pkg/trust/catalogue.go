@@ -31,7 +31,7 @@ var catalogueText []byte
 //	source ID REPOSITORY PATH COMMIT sha256:DIGEST
 //	row IMAGE TAG PLATFORM sha256:DIGEST SOURCE-ID
 //
-// COMMIT is "unrecorded" where nobody wrote it down, DIGEST the hash of the
+// COMMIT is "unrecorded" where it was not written down, DIGEST the hash of the
 // bytes that were read, PLATFORM "index" or such as "linux/arm64". Lines that
 // begin with "#" are remarks.
 type Catalogue struct {
@@ -283,9 +283,9 @@ func (c *Catalogue) Coverage() []Coverage {
 	return out
 }
 
-// Shares says whether two roots are of one Sigstore instance: r knows a
+// SameInstance says whether two roots are of one Sigstore instance: r knows a
 // certificate authority and a transparency log of the other.
-func (r *Root) Shares(other *Root) bool {
+func (r *Root) SameInstance(other *Root) bool {
 	authority, log := false, false
 	for _, a := range other.Anchors() {
 		id, err := hex.DecodeString(a.ID)

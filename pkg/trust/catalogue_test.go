@@ -75,7 +75,7 @@ func TestShares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !trust.EmbeddedRoot().Shares(trust.EmbeddedRoot()) || other.Shares(trust.EmbeddedRoot()) || trust.EmbeddedRoot().Shares(other) {
+	if !trust.EmbeddedRoot().SameInstance(trust.EmbeddedRoot()) || other.SameInstance(trust.EmbeddedRoot()) || trust.EmbeddedRoot().SameInstance(other) {
 		t.Error("roots of two instances are taken for one")
 	}
 }

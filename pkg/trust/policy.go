@@ -12,25 +12,16 @@ package trust
 import (
 	_ "embed"
 	"fmt"
-	"os"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/kverify/kverify/internal/bounds"
-	"github.com/kverify/kverify/pkg/fetch"
-	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// maxFile caps a policy or trusted root file. The real ones are under 10 KB.
-const maxFile = 1 << 20
 
 //go:embed data/policy.yaml
 var policyYAML []byte
@@ -165,22 +156,10 @@ func LoadPolicy(path string) (*Policy, error) {
 	return p, nil
 }
 
-// FileError reports a file that is not the policy or trusted root that it should be.
-type FileError struct {
-	Path, What string
-	Err        error
-}
-
-func (e *FileError) Error() string {
-	return fmt.Sprintf("%s is not a %s: %v", e.Path, e.What, e.Err)
-}
-
-func (e *FileError) Unwrap() error { return e.Err }
-
 // ParsePolicy reads a policy in YAML or JSON. What is not of its form is an error
 // that names the line.
 func ParsePolicy(text []byte) (*Policy, error) {
-	if err := strictly(text, reflect.TypeFor[Policy]()); err != nil {
+	if err := checkStrict(text, reflect.TypeFor[Policy]()); err != nil {
 		return nil, plainYAML(err)
 	}
 	return readPolicy(text)
@@ -200,19 +179,6 @@ func readPolicy(text []byte) (*Policy, error) {
 
 // Source names the policy for a report.
 func (p *Policy) Source() report.Source { return p.source }
-
-var (
-	emailForm  = lazily(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$`)
-	nameForm   = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
-	hostForm   = lazily(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
-	minorForm  = lazily(`^1\.(0|[1-9][0-9]{0,3})$`)
-	signedForm = lazily(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
-)
-
-// lazily compiles when it is first asked: not every command reads a policy.
-func lazily(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 func (p *Policy) check() error {
 	if p.SchemaVersion != 1 {
@@ -353,21 +319,13 @@ func (p *Policy) KubeadmImages(minor int) (tags map[string]string, ok bool) {
 	return nil, false
 }
 
-func minorNumber(s string) int {
-	n, err := strconv.Atoi(strings.TrimPrefix(s, "1."))
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
 func (r InventoryRule) holds(minor int) bool {
 	return minor >= minorNumber(r.From) && (r.To == "" || minor <= minorNumber(r.To))
 }
 
-// Least returns the images and architectures that every release 1.minor holds
+// MinimumImages returns the images and architectures that every release 1.minor holds
 // at least; ok is false where the policy does not know that minor.
-func (p *Policy) Least(minor int) (images, architectures []string, ok bool) {
+func (p *Policy) MinimumImages(minor int) (images, architectures []string, ok bool) {
 	for _, r := range p.Inventory {
 		if r.holds(minor) {
 			return slices.Clone(r.Images), slices.Clone(r.Architectures), true
@@ -425,18 +383,4 @@ func (p *Policy) References(name, arch string) []string {
 		}
 	}
 	return out
-}
-
-func digestOf(b []byte) string { return string(oci.DigestOf(b)) }
-
-func readCapped(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, &FileError{Path: path, What: "policy or trusted root", Err: fmt.Errorf("want a regular file of at most %d bytes", maxFile)}
-	}
-	text, err := fetch.ReadFile(path, maxFile)
-	return bounds.WithoutBOM(text), err
 }

@@ -119,7 +119,7 @@ func oneRoot(text []byte, parse func([]byte) (*Root, error)) (*Root, error) {
 // [LoadRoot] it takes one that has no certificate authority or no certificate
 // transparency log, as a root for keys has. A log key without a start of
 // validity, and an authority without certificates, are left out, so that what
-// they signed is by somebody unknown. The errors are those of LoadRoot.
+// they signed is by an unknown signer. The errors are those of LoadRoot.
 func LoadAnyRoot(path string) (*Root, error) {
 	b, err := readCapped(path)
 	if err != nil {

@@ -23,7 +23,7 @@ func Documents(text []byte) ([][]byte, error) {
 	for d.More() {
 		var one json.RawMessage
 		if d.Decode(&one) != nil {
-			return [][]byte{text}, nil //nolint:nilerr // whoever reads it says what it is not
+			return [][]byte{text}, nil //nolint:nilerr // the reader of the text says what is wrong with it
 		}
 		if list = append(list, one); len(list) > MaxTogether {
 			return nil, fmt.Errorf("it holds more than %d JSON documents", MaxTogether)
@@ -48,7 +48,7 @@ var shapes = []struct{ member, name string }{
 	{"certificateAuthorities", "a Sigstore trusted root"},
 	{"tlogs", "a Sigstore trusted root"},
 	{"payloadType", "a DSSE envelope without a bundle around it"},
-	{"predicateType", "an in-toto statement that nobody signed"},
+	{"predicateType", "an in-toto statement that is not signed"},
 	{"critical", "the payload of an image's signature"},
 	{"spdxVersion", "an SBOM"},
 	{"auths", "a file of credentials"},

@@ -19,11 +19,11 @@ import (
 // hundred.
 const maxValues = 100_000
 
-// strictly holds YAML (or JSON) against the Go type that it is to be read into,
+// checkStrict holds YAML (or JSON) against the Go type that it is to be read into,
 // and says in which line it differs: a field that is not known, a key that
 // appears twice, a value of another type, an anchor or alias, which a reader can
 // overlook, or a second document.
-func strictly(text []byte, into reflect.Type) error {
+func checkStrict(text []byte, into reflect.Type) error {
 	if err := bounds.YAML(text, maxValues); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func strictly(text []byte, into reflect.Type) error {
 	if len(doc.Content) != 1 {
 		return errors.New("it is empty")
 	}
-	return fits(doc.Content[0], into, "")
+	return checkNode(doc.Content[0], into, "")
 }
 
 // plainYAML words what a YAML reader says: where it is wrong, and without the names
@@ -61,7 +61,7 @@ func plainYAML(err error) error {
 	return err
 }
 
-func fits(n *yaml.Node, t reflect.Type, where string) error {
+func checkNode(n *yaml.Node, t reflect.Type, where string) error {
 	bad := func(n *yaml.Node, format string, args ...any) error {
 		at := ""
 		if where != "" {
@@ -96,7 +96,7 @@ func fits(n *yaml.Node, t reflect.Type, where string) error {
 			} else if of = fieldOf(t, key.Value); of == nil {
 				return bad(key, "unknown field %.60q", key.Value)
 			}
-			if err := fits(value, of, strings.TrimPrefix(where+"."+key.Value, ".")); err != nil {
+			if err := checkNode(value, of, strings.TrimPrefix(where+"."+key.Value, ".")); err != nil {
 				return err
 			}
 		}
@@ -105,7 +105,7 @@ func fits(n *yaml.Node, t reflect.Type, where string) error {
 			return bad(n, "want a list, not %s", kindOf(n))
 		}
 		for i, item := range n.Content {
-			if err := fits(item, t.Elem(), fmt.Sprintf("%s[%d]", where, i+1)); err != nil {
+			if err := checkNode(item, t.Elem(), fmt.Sprintf("%s[%d]", where, i+1)); err != nil {
 				return err
 			}
 		}

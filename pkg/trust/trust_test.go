@@ -48,7 +48,7 @@ func TestLeast(t *testing.T) {
 		{23, false, false, false}, {24, true, false, true}, {26, true, false, true},
 		{27, false, false, true}, {28, false, true, true}, {99, false, true, true},
 	} {
-		images, arches, ok := p.Least(tt.minor)
+		images, arches, ok := p.MinimumImages(tt.minor)
 		if ok != tt.ok || slices.Contains(arches, "arm") != tt.arm || slices.Contains(images, "kubectl") != tt.kubectl {
 			t.Errorf("1.%d: %v %v %v", tt.minor, images, arches, ok)
 		}

@@ -41,8 +41,8 @@ type UpdateRequest struct {
 	TUFRoot []byte
 	// Old is what the new root must still hold.
 	Old *Root
-	// Kept is [Updated.Keep] of the last update; nil if there was none.
-	Kept []byte
+	// Previous is [Updated.Keep] of the last update; nil if there was none.
+	Previous []byte
 	// AcceptRemoval takes a root that no longer holds what Old holds.
 	AcceptRemoval bool
 }
@@ -63,7 +63,7 @@ type Updated struct {
 
 // UpdateError reports that the repository's answer was not taken. Refuted says
 // that it contradicts what is known, as a forgery or a roll-back does;
-// otherwise nobody can tell, as where it was not reachable or is out of date.
+// otherwise it is not known, as where the repository was not reachable or is out of date.
 type UpdateError struct {
 	Refuted bool
 	What    string
@@ -79,8 +79,8 @@ func (e *UpdateError) Error() string {
 
 func (e *UpdateError) Unwrap() error { return e.Err }
 
-// kept is the form of [Updated.Keep].
-type kept struct {
+// updateState is the form of [Updated.Keep].
+type updateState struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	Repository    string            `json:"repository"`
 	Roots         map[string][]byte `json:"roots"` // by version, from the one after the first
@@ -97,9 +97,9 @@ type kept struct {
 //
 // This is the only thing in kverify that compares with the local clock what
 // somebody signed: metadata of the repository is valid for days. Its errors
-// are [*FileError] for Kept and [*UpdateError].
+// are [*FileError] for Previous and [*UpdateError].
 func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
-	state, err := readKept(r.Kept)
+	state, err := readKept(r.Previous)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 	if err != nil {
 		return nil, &FileError{Path: "root.json", What: "TUF root", Err: err}
 	}
-	c := &tufClient{ctx: ctx, client: r.Client, set: set, kept: state}
+	c := &tufClient{ctx: ctx, client: r.Client, set: set, state: state}
 	out := new(Updated)
 	if out.Text, err = c.target(); err != nil {
 		return nil, refused(err)
@@ -143,7 +143,7 @@ type tufClient struct {
 	ctx    context.Context //nolint:containedctx // of this one update
 	client *fetch.Client
 	set    *trustedmetadata.TrustedMetadata
-	kept   *kept
+	state  *updateState
 }
 
 // Caps of what the repository serves; go-tuf's own.
@@ -184,12 +184,12 @@ func (c *tufClient) target() ([]byte, error) {
 }
 
 // roots follows the chain to its end (5.3). Roots that an earlier update has
-// seen are not asked for again, so that nobody can hide them.
+// seen are not asked for again, so that a server cannot hide them.
 func (c *tufClient) roots() error {
 	for range maxRoots {
 		version := strconv.FormatInt(c.set.Root.Signed.Version+1, 10)
 		name := version + ".root.json"
-		text, seen := c.kept.Roots[version]
+		text, seen := c.state.Roots[version]
 		if !seen {
 			var err error
 			if text, err = c.get(name, maxRootFile); fetch.Is(err, fetch.NotFound) {
@@ -201,7 +201,7 @@ func (c *tufClient) roots() error {
 		if _, err := c.set.UpdateRoot(text); err != nil {
 			return inDocument(name, err)
 		}
-		c.kept.Roots[version] = text
+		c.state.Roots[version] = text
 	}
 	return nil
 }
@@ -209,8 +209,8 @@ func (c *tufClient) roots() error {
 // timestamp loads the kept one, against which the served one is held (5.4).
 func (c *tufClient) timestamp() error {
 	const name = "timestamp.json"
-	if c.kept.Timestamp != nil {
-		if _, err := c.set.UpdateTimestamp(c.kept.Timestamp); err != nil && !errors.Is(err, &metadata.ErrRepository{}) {
+	if c.state.Timestamp != nil {
+		if _, err := c.set.UpdateTimestamp(c.state.Timestamp); err != nil && !errors.Is(err, &metadata.ErrRepository{}) {
 			return inDocument("the kept "+name, err) // else it has ended, and still says what was seen
 		}
 	}
@@ -223,7 +223,7 @@ func (c *tufClient) timestamp() error {
 		return nil
 	}
 	if err == nil {
-		c.kept.Timestamp = text
+		c.state.Timestamp = text
 	}
 	return inDocument(name, err)
 }
@@ -234,13 +234,13 @@ func (c *tufClient) snapshot() error {
 	if info == nil {
 		return inDocument("timestamp.json", &metadata.ErrRepository{Msg: "it names no snapshot.json"})
 	}
-	if c.kept.Snapshot != nil {
-		_, err := c.set.UpdateSnapshot(c.kept.Snapshot, true)
+	if c.state.Snapshot != nil {
+		_, err := c.set.UpdateSnapshot(c.state.Snapshot, true)
 		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
 			return inDocument("the kept snapshot.json", err)
 		}
 	}
-	name := c.named(info.Version, "snapshot.json")
+	name := c.versioned(info.Version, "snapshot.json")
 	text, err := c.get(name, capped(info.Length, maxSnapshot))
 	if err != nil {
 		return err
@@ -248,14 +248,14 @@ func (c *tufClient) snapshot() error {
 	if _, err := c.set.UpdateSnapshot(text, false); err != nil {
 		return inDocument(name, err)
 	}
-	c.kept.Snapshot = text
+	c.state.Snapshot = text
 	return nil
 }
 
 // targets are loaded as the snapshot is (5.6).
 func (c *tufClient) targets() error {
-	if c.kept.Targets != nil {
-		_, err := c.set.UpdateTargets(c.kept.Targets)
+	if c.state.Targets != nil {
+		_, err := c.set.UpdateTargets(c.state.Targets)
 		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
 			return inDocument("the kept targets.json", err)
 		}
@@ -264,7 +264,7 @@ func (c *tufClient) targets() error {
 	if info == nil {
 		return inDocument("snapshot.json", &metadata.ErrRepository{Msg: "it names no targets.json"})
 	}
-	name := c.named(info.Version, "targets.json")
+	name := c.versioned(info.Version, "targets.json")
 	text, err := c.get(name, capped(info.Length, maxFile))
 	if err != nil {
 		return err
@@ -272,11 +272,11 @@ func (c *tufClient) targets() error {
 	if _, err := c.set.UpdateTargets(text); err != nil {
 		return inDocument(name, err)
 	}
-	c.kept.Targets = text
+	c.state.Targets = text
 	return nil
 }
 
-func (c *tufClient) named(version int64, name string) string {
+func (c *tufClient) versioned(version int64, name string) string {
 	if c.set.Root.Signed.ConsistentSnapshot {
 		return strconv.FormatInt(version, 10) + "." + name
 	}
@@ -307,8 +307,8 @@ func inDocument(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-func readKept(text []byte) (*kept, error) {
-	k := &kept{SchemaVersion: 1, Repository: Repository}
+func readKept(text []byte) (*updateState, error) {
+	k := &updateState{SchemaVersion: 1, Repository: Repository}
 	if text != nil {
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()

@@ -85,7 +85,7 @@ func TestUpdate(t *testing.T) {
 				}
 			}
 			// Again, with what it kept: the same.
-			req.Kept, req.Old = got.Keep, got.Root
+			req.Previous, req.Old = got.Keep, got.Root
 			again, err := trust.Update(t.Context(), req)
 			if err != nil || !bytes.Equal(again.Text, got.Text) || !bytes.Equal(again.Keep, got.Keep) {
 				t.Errorf("again: %v", err)
@@ -200,7 +200,7 @@ func TestUpdateAttacks(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				req.Kept = got.Keep
+				req.Previous = got.Keep
 			}
 			tt.attack(w, repo)
 			got, err := trust.Update(t.Context(), req)
@@ -226,11 +226,11 @@ func TestHiddenRootsAreKept(t *testing.T) {
 	}
 	repo.Root = 2
 	repo.Publish(w)
-	if again, err := trust.Update(t.Context(), trust.UpdateRequest{Client: req.Client, TUFRoot: req.TUFRoot, Old: req.Old, Kept: got.Keep}); err != nil || again.RootVersion != 4 {
+	if again, err := trust.Update(t.Context(), trust.UpdateRequest{Client: req.Client, TUFRoot: req.TUFRoot, Old: req.Old, Previous: got.Keep}); err != nil || again.RootVersion != 4 {
 		t.Errorf("%v %v", again, err)
 	}
 	for name, kept := range map[string]string{"no JSON": "x", "another schema": `{"schemaVersion":2}`, "unknown fields": `{"schemaVersion":1,"x":1}`, "of another repository": `{"schemaVersion":1,"repository":"https://example.com"}`} {
-		req.Kept = []byte(kept)
+		req.Previous = []byte(kept)
 		if _, err := trust.Update(t.Context(), req); !errors.As(err, new(*trust.FileError)) {
 			t.Errorf("%s: %v", name, err)
 		}

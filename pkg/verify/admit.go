@@ -56,9 +56,9 @@ type AdmitRequest struct {
 	Referrers bool
 	Known     []oci.Digest // images whose referrers are carried already
 	Files     bool         // read what is needed to judge files too
-	// Held says that Names, Arches and OSes are what a mirror says that it holds,
+	// FromMirror says that Names, Arches and OSes are what a mirror says that it holds,
 	// so that the rest of the release is reported as absent.
-	Held bool
+	FromMirror bool
 }
 
 // Admitted is what was found of an [AdmitRequest].
@@ -82,16 +82,16 @@ type AdmittedImage struct {
 	// Referrers is "" if they were not asked for, else "listed", "none", or
 	// "not answered", which is what registries without that interface do.
 	Referrers string
-	Left      int // referrers that nobody of the policy signed, and that stay outside
+	Left      int // referrers that no identity of the policy signed, and that stay outside
 }
 
 // AdmittedDocument is a document that the verdicts rest on, as it was read.
 type AdmittedDocument struct {
-	URL     string // canonical: see release.Version.FileURL
-	Origin  fetch.Origin
-	Verdict report.Verdict // Verified only if the document itself is signed
-	Body    []byte
-	Beside  map[string][]byte // by suffix: ".sig", ".cert", ".sigstore.json", ...
+	URL      string // canonical: see release.Version.FileURL
+	Origin   fetch.Origin
+	Verdict  report.Verdict // Verified only if the document itself is signed
+	Body     []byte
+	Sidecars map[string][]byte // by suffix: ".sig", ".cert", ".sigstore.json", ...
 }
 
 // Admit verifies what is to be carried, and mints the admissions of all that
@@ -99,7 +99,7 @@ type AdmittedDocument struct {
 //
 // The error is a [*UsageError].
 func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 		return nil, session.Usagef("a mirror is made of what was proved in full; leave out --checks")
 	}
 	r.whole, r.sparse = true, nil // a mirror is not a stand-in, and must have every name
-	r.held = c.Held
+	r.held = c.FromMirror
 	r.session.Shared = new(release.Shared) // pause stands in the manifest of the core images
 	core := newImageSet(r, c.Version, c.Names, c.Arches)
 	core.everything, core.noImages = c.Files, !c.Images
@@ -121,7 +121,7 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	if err := core.examineAll(ctx); err != nil {
 		return nil, err
 	}
-	if c.Held {
+	if c.FromMirror {
 		core.leftOut(c.Images)
 	}
 	also := r.alsoOf(c)
@@ -139,7 +139,7 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 	out.Images, unread = r.admitAll(ctx, outcomes, c)
 	results = append(results, unread...)
 	if c.Files && core.docs != nil {
-		if out.Files, err = v.filesOf(core.docs); err != nil {
+		if out.Files, err = v.filesFromDocuments(core.docs); err != nil {
 			return nil, err
 		}
 	}
@@ -160,7 +160,7 @@ func (v *Verifier) Admit(ctx context.Context, c AdmitRequest) (*Admitted, error)
 func (r *run) alsoOf(c AdmitRequest) (sets []*imageSet) {
 	of := map[release.Version]*imageSet{}
 	for _, ref := range c.Also {
-		im := r.named(ref)
+		im := r.imageNamed(ref)
 		if im.own {
 			im = &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
 		}
@@ -170,7 +170,7 @@ func (r *run) alsoOf(c AdmitRequest) (sets []*imageSet) {
 		}
 		b := of[im.version]
 		if b == nil {
-			b = &imageSet{run: r, version: im.version, named: true}
+			b = &imageSet{run: r, version: im.version, oneByOne: true}
 			of[im.version], sets = b, append(sets, b)
 		}
 		b.minimum = append(b.minimum, im)
@@ -235,7 +235,7 @@ func (r *run) admitAll(ctx context.Context, all []outcome, c AdmitRequest) (imag
 // Compose makes a report of results that were found by others, and by this
 // verifier's policy and trusted root. The error is a [*UsageError].
 func (v *Verifier) Compose(ctx context.Context, subjects []string, versions []release.Version, results []report.Result) (report.Report, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return report.Report{}, err
 	}
@@ -298,7 +298,7 @@ func (out *AdmittedImage) paper(s signed) {
 }
 
 // admitReferrers admits the attestations of an index and of its platforms that
-// somebody of the policy signed. Others are left outside, and counted.
+// an identity of the policy signed. Others are left outside, and counted.
 func (r *run) admitReferrers(ctx context.Context, im *image, out *AdmittedImage) []error {
 	out.Referrers = "none"
 	digests := []oci.Digest{im.digest}
@@ -328,7 +328,7 @@ func (r *run) admitReferrers(ctx context.Context, im *image, out *AdmittedImage)
 		of := *im
 		of.digest, of.single = digest, digest != im.digest
 		seen := &attestations{run: r, im: &of}
-		seen.take(ctx, ref, r.sources()[0].list(list), attestationChecks)
+		seen.fetchListed(ctx, ref, r.sources()[0].list(list), attestationChecks)
 		errs = append(errs, seen.unread...)
 		good := 0
 		for _, at := range seen.bundles {
@@ -380,11 +380,11 @@ func (b *imageSet) admitDocuments(ctx context.Context, also []*imageSet) (docs [
 		return nil, beside
 	}
 	if src := of.Release.SBOM; src.Body != nil && of.SBOM.Binding.Verdict == report.Verified && of.SBOM.Signature.Verdict != report.Refuted {
-		d := AdmittedDocument{URL: of.Version.FileURL("kubernetes-release.spdx"), Origin: src.Origin, Body: src.Body, Beside: map[string][]byte{}}
+		d := AdmittedDocument{URL: of.Version.FileURL("kubernetes-release.spdx"), Origin: src.Origin, Body: src.Body, Sidecars: map[string][]byte{}}
 		if of.SBOM.Signed {
 			d.Verdict = report.Verified
-			d.Beside[".sig"], d.Beside[".cert"] = of.SBOM.Detached.Sig, of.SBOM.Detached.Cert
-			d.Beside[files.BundleSuffix] = append(slices.Clone(of.SBOM.Bundle), '\n')
+			d.Sidecars[".sig"], d.Sidecars[".cert"] = of.SBOM.Detached.Sig, of.SBOM.Detached.Cert
+			d.Sidecars[files.BundleSuffix] = append(slices.Clone(of.SBOM.Bundle), '\n')
 		}
 		beside = b.run.checksums(ctx, &d)
 		docs = append(docs, d)
@@ -435,7 +435,7 @@ func (r *run) checksums(ctx context.Context, d *AdmittedDocument) report.Check {
 			}
 			return r.check(report.Digest, report.Refuted, report.Mismatch, "%s%s says %s, but the document is %s", d.URL, s[0], brief(said), brief(s[1]))
 		}
-		d.Beside[s[0]] = resp.Body
+		d.Sidecars[s[0]] = resp.Body
 	}
 	return r.check(report.Digest, report.Verified, "", "the checksums beside it are its own")
 }

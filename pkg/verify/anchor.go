@@ -10,7 +10,7 @@ import (
 )
 
 // anchor holds the SBOM of a release against the images that it lists (rule 9):
-// whoever signs files signs mock releases too, but not images. The check is one of s.
+// the identity that signs files signs mock releases too, but not images. The check is one of s.
 func (v *Verifier) anchor(ctx context.Context, s *session.Session, docs *claims.Documents) report.Check {
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		return s.Check(report.Anchor, v, reason, format, args...)
@@ -20,7 +20,7 @@ func (v *Verifier) anchor(ctx context.Context, s *session.Session, docs *claims.
 	}
 	images := *v
 	images.Checks, images.Require, images.Progress = []string{report.Digest, report.Signature, report.Reference, report.Binding}, nil, nil
-	r, err := images.begin()
+	r, err := images.newRun()
 	if err != nil {
 		return s.Failed(report.Anchor, err)
 	}
@@ -67,7 +67,7 @@ func (b *imageSet) anchorCheck(say func(report.Verdict, report.Reason, string, .
 	case differs != "":
 		return say(report.Unknown, report.NoClaim, "no image of %s matches the SBOM: %s", b.version, differs)
 	case left != "" || matched == 0:
-		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmp.Or(left, "there is none"))
+		return say(report.Unknown, report.Incomplete, "%d images match the SBOM, but not all could be examined: %s", matched, cmp.Or(left, "it names none"))
 	}
 	return say(report.Verified, "", "the SBOM's layers are those of all %d images, which %s signed", matched, b.run.session.Policy.Images.Identity)
 }

@@ -44,7 +44,7 @@ type Artifact struct {
 func (v *Verifier) Artifact(ctx context.Context, a Artifact) (report.Report, error) {
 	c := *v
 	c.Checks, c.Require = []string{report.Digest, report.Signature}, nil
-	r, err := c.begin()
+	r, err := c.newRun()
 	if err != nil {
 		return report.Report{}, err
 	}

@@ -52,7 +52,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 	}
 	checks := make([]report.Check, len(names))
 	seen := &attestations{run: r, im: im}
-	par.Do(func() { seen.read(ctx, names) }, func() {
+	par.Do(func() { seen.fetchBundles(ctx, names) }, func() {
 		if names[0] == report.Staging {
 			if err := session.Guard(func() { checks[0] = r.staging(ctx, im) }); err != nil {
 				checks[0] = r.failed(report.Staging, err)
@@ -63,7 +63,7 @@ func (r *run) attest(ctx context.Context, im *image) {
 		if n == report.Staging {
 			continue
 		}
-		if err := session.Guard(func() { checks[i] = seen.judge(n) }); err != nil {
+		if err := session.Guard(func() { checks[i] = seen.decide(n) }); err != nil {
 			checks[i] = r.failed(n, err)
 		}
 	}
@@ -105,7 +105,7 @@ type attestations struct {
 	listed  int
 	bundles []attestation
 	unread  []error   // of those that could not be fetched, which might be anything
-	broken  []string  // predicate types, as listed, of those that can be read by nobody; "" for none
+	broken  []string  // predicate types, as listed, of those that are malformed; "" for none
 	more    bool      // there are more than are read
 	records []*record // of the promotions that were verified
 }
@@ -129,10 +129,10 @@ func (s source) list(all []registry.Descriptor) (out []referrer) {
 	return out
 }
 
-// read fetches the bundles that refer to the image, from every source: what any of
+// fetchBundles fetches the bundles that refer to the image, from every source: what any of
 // them lists counts. Those whose annotation names a class that was asked for come first,
 // but what a bundle is, its signed statement says.
-func (a *attestations) read(ctx context.Context, names []string) {
+func (a *attestations) fetchBundles(ctx context.Context, names []string) {
 	if !slices.ContainsFunc(names, func(n string) bool { return n != report.Staging }) {
 		return
 	}
@@ -154,7 +154,7 @@ func (a *attestations) read(ctx context.Context, names []string) {
 			}
 		}
 	}
-	a.take(ctx, ref, all, names)
+	a.fetchListed(ctx, ref, all, names)
 }
 
 // mayBeBundle says whether a referrer is listed as a bundle, or as nothing.
@@ -162,7 +162,7 @@ func mayBeBundle(d referrer) bool {
 	return strings.HasPrefix(d.ArtifactType, bundleArtifact) || d.ArtifactType == ""
 }
 
-func (a *attestations) take(ctx context.Context, ref registry.Ref, list []referrer, names []string) {
+func (a *attestations) fetchListed(ctx context.Context, ref registry.Ref, list []referrer, names []string) {
 	a.listed = len(list)
 	var wanted []string
 	for _, n := range names {
@@ -255,7 +255,7 @@ func (a *attestations) oneFrom(ctx context.Context, from source, ref registry.Re
 	return attestation{source: of.String(), from: from, bundle: s}, false, nil
 }
 
-// noList is the check where somebody did not answer what refers to the image.
+// noList is the check where a registry did not answer what refers to the image.
 func (a *attestations) noList(class string) report.Check {
 	c := a.run.failed(class, a.err)
 	var wire *fetch.Error
@@ -276,10 +276,10 @@ func (a *attestations) unlisted() bool {
 	return reason != report.Absent
 }
 
-// judge decides one class. One attestation that satisfies the rule is enough,
+// decide decides one class. One attestation that satisfies the rule is enough,
 // except that one that says the image failed outweighs it, and that one which is
 // listed and could not be read might say so (rule 14).
-func (a *attestations) judge(class string) report.Check {
+func (a *attestations) decide(class string) report.Check {
 	rule := a.run.session.Policy.Attestations[class]
 	unknown := func(reason report.Reason, format string, args ...any) report.Check {
 		return a.run.check(class, report.Unknown, reason, format, args...)

@@ -171,7 +171,7 @@ func classAttacks(t testing.TB) []classAttack {
 		}, report.Unknown, report.Malformed, ""},
 		{"poisoned: a descriptor of nothing", report.Promotion, func(w *world.World) {
 			only(w)
-			w.ListReferrer(modernProxy, m{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": pauseDigest, "size": 10,
+			w.AddReferrer(modernProxy, m{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": pauseDigest, "size": 10,
 				"artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"})
 		}, report.Unknown, report.Unreachable, ""},
 		{"poisoned beside the good one", report.Promotion, func(w *world.World) {
@@ -191,7 +191,7 @@ func classAttacks(t testing.TB) []classAttack {
 				"registry.k8s.io/kube-proxy", w.Digest(modernProxy)), world.Signing{}))
 			b, _ := w.Manifest("kube-scheduler@" + other)
 			w.PutManifest("kube-proxy", b)
-			w.ListReferrer(modernProxy, m{"mediaType": b.MediaType, "digest": other, "size": len(b.Body),
+			w.AddReferrer(modernProxy, m{"mediaType": b.MediaType, "digest": other, "size": len(b.Body),
 				"artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"})
 		}, report.Unknown, report.Malformed, ""},
 		{"in the newer log, with a timestamp", report.Promotion, tiled(world.Signing{}, nil), report.Verified, "", "timestamped 2023-05-17"},

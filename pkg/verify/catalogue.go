@@ -39,7 +39,7 @@ func (b *imageSet) catalogueWitness(im *image, platform string, digest oci.Diges
 	case known && row.Digest == digest:
 		t.stance, t.detail = affirms, fmt.Sprintf("the built-in catalogue knows it as %s %s", what, im.tag)
 	case im.signed.signature.Reason == report.Untrusted:
-		// By somebody whom the root does not know, and unknown for that: the image
+		// By a signer whom the root does not know, and unknown for that: the image
 		// may be of another instance, of which the catalogue does not speak.
 	case known:
 		t.stance, t.detail = contradicts, fmt.Sprintf("the built-in catalogue knows %s %s as %s", what, im.tag, row.Digest.Short())

@@ -23,9 +23,9 @@ func byDigest(ref registry.Ref) bool { return ref.Tag == "" && ref.Digest != "" 
 // names the digest, and what ties the index to the tag, is proved afterwards.
 func (r *run) placed(ctx context.Context, ref registry.Ref) *image {
 	if !byDigest(ref) {
-		return r.named(ref)
+		return r.imageNamed(ref)
 	}
-	return r.place(ctx, ref, r.needs(report.Binding))
+	return r.placeDigest(ctx, ref, r.needs(report.Binding))
 }
 
 // placeLate is placed where nothing is bound: what gives a digest to an architecture
@@ -34,14 +34,14 @@ func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
 	if im.tag != "" || im.child != "" || !r.session.Chosen || r.needs(report.Binding) || m.IsIndex() {
 		return
 	}
-	if late := r.place(ctx, r.refOf(im), true); late.tag != "" {
+	if late := r.placeDigest(ctx, r.refOf(im), true); late.tag != "" {
 		late.version = release.Version{}
 		*im = *late
 	}
 }
 
-// place is placed for a digest alone. It reads the promotion manifest if read is set.
-func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
+// placeDigest is placed for a digest alone. It reads the promotion manifest if read is set.
+func (r *run) placeDigest(ctx context.Context, ref registry.Ref, read bool) *image {
 	var hints []*release.Promotion
 	if read {
 		if src := r.session.Shared.LoadPromotion(ctx, r.session.Fetch, ref.Repository); src.Err == nil && src.Value != nil {
@@ -51,7 +51,7 @@ func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 	name := release.PromotionName(ref.Repository)
 	for _, p := range hints {
 		if len(p.Tags(name, ref.Digest)) > 0 {
-			return r.named(ref) // an index, or an image without one
+			return r.imageNamed(ref) // an index, or an image without one
 		}
 		for _, arch := range release.Arches {
 			for _, tag := range p.Tags(name+"-"+arch, ref.Digest) {
@@ -69,15 +69,15 @@ func (r *run) place(ctx context.Context, ref registry.Ref, read bool) *image {
 			return r.childOf(ref, tag, arch, "")
 		}
 	}
-	return r.named(ref)
+	return r.imageNamed(ref)
 }
 
 // childOf is the image of which a digest is said to be one architecture.
 func (r *run) childOf(ref registry.Ref, tag, arch string, index oci.Digest) *image {
 	tagged := ref
 	tagged.Tag = tag
-	im := r.named(tagged)
-	im.asked, im.index = ref, index
+	im := r.imageNamed(tagged)
+	im.askedFor, im.index = ref, index
 	if slices.Contains(im.expect, arch) {
 		im.expect = []string{arch}
 	}
@@ -97,8 +97,8 @@ func (im *image) maybeChild(m *registry.Manifest, err error) bool {
 // that was asked for (rule 20). alone is what its digest gave, if anything.
 func (r *run) examineChild(ctx context.Context, im *image, alone *registry.Manifest) {
 	pinned := r.refOf(im)
-	if im.asked.Repository == "" {
-		im.asked = pinned
+	if im.askedFor.Repository == "" {
+		im.askedFor = pinned
 	}
 	im.child, im.pin = im.pin, im.index
 	ref := r.refOf(im)
@@ -169,7 +169,7 @@ func (r *run) strayCheck(im *image) report.Check {
 	}
 	c := r.check(report.Digest, report.Unknown, report.NoClaim, "%s %s, which is not verified itself", im.child.Short(), what)
 	switch {
-	case proved && im.asked.Tag == "": // nobody but a hint named the tag
+	case proved && im.askedFor.Tag == "": // only a hint named the tag
 		c.Detail = fmt.Sprintf("%s %s, though a document gives it to one of them", im.child.Short(), what)
 	case proved:
 		c = r.check(report.Digest, report.Refuted, report.Mismatch, "%s %s", im.child.Short(), what)
@@ -205,15 +205,15 @@ func (r *run) imageID(digest oci.Digest, platform string) report.Check {
 		"%s is an image id: the digest of the config of its %s, and of no manifest; name the manifest's digest, as RepoDigests has it", digest.Short(), platform)
 }
 
-// named makes an image out of a name. One of a release is known by its tag and
+// imageNamed makes an image out of a name. One of a release is known by its tag and
 // by the policy's inventory.
-func (r *run) named(ref registry.Ref) *image {
+func (r *run) imageNamed(ref registry.Ref) *image {
 	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
 	v, err := release.ParseVersion(ref.Tag)
 	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
 		return im
 	}
-	images, arches, known := r.session.Policy.Least(v.Minor)
+	images, arches, known := r.session.Policy.MinimumImages(v.Minor)
 	name, arch := ref.Repository, ""
 	for _, a := range arches {
 		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {

@@ -25,7 +25,7 @@ func (b *imageSet) examineAll(ctx context.Context) error {
 		return err
 	}
 	par.Do(func() { b.load(ctx) }, func() { b.examine(ctx, b.minimum) })
-	if !b.named {
+	if !b.oneByOne {
 		remaining, err := b.remaining()
 		if err != nil {
 			return err
@@ -45,7 +45,7 @@ func (b *imageSet) load(ctx context.Context) {
 	case b.version.IsZero(), b.docs != nil:
 	case b.everything:
 		b.docs = claims.Load(ctx, b.run.session, b.version)
-	case b.noImages, b.run.documents(), !b.named && !b.covers():
+	case b.noImages, b.run.documents(), !b.oneByOne && !b.covers():
 		b.docs = claims.Load(ctx, b.run.session, b.version, release.DocSBOM, release.DocChangelog, release.DocPromotion)
 	}
 }

@@ -17,15 +17,15 @@ import (
 // the embedded policy and root.
 func Attestations(ctx context.Context, t http.RoundTripper, name, digest string, list []registry.Descriptor) map[string]report.Check {
 	client := &fetch.Client{Transport: t}
-	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).begin()
+	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Require: attestationChecks}).newRun()
 	if err != nil {
 		panic(err)
 	}
 	a := &attestations{run: r, im: &image{name: name, digest: oci.Digest(digest)}}
-	a.take(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: oci.Digest(digest)}, r.sources()[0].list(list), attestationChecks)
+	a.fetchListed(ctx, registry.Ref{Host: r.session.Policy.Images.Registry, Repository: name, Digest: oci.Digest(digest)}, r.sources()[0].list(list), attestationChecks)
 	out := map[string]report.Check{}
 	for _, class := range attestationChecks {
-		out[class] = a.judge(class)
+		out[class] = a.decide(class)
 	}
 	return out
 }
@@ -33,7 +33,7 @@ func Attestations(ctx context.Context, t http.RoundTripper, name, digest string,
 // SignatureOf judges the signature of one digest alone, for tests that try
 // thousands of changes to it.
 func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (signature, reference report.Check) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		panic(err)
 	}
@@ -44,7 +44,7 @@ func SignatureOf(ctx context.Context, v *Verifier, repository, digest string) (s
 // LayersOf returns a function that verifies the signature of one digest once
 // more, from what was read the first time: the work that no network hides.
 func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func() report.Check {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		panic(err)
 	}
@@ -53,7 +53,7 @@ func LayersOf(ctx context.Context, v *Verifier, repository, digest string) func(
 		panic(err)
 	}
 	return func() report.Check {
-		s := &search{run: r, repository: repository, digest: oci.Digest(digest), name: repository, read: map[oci.Digest][]byte{}}
+		s := &search{run: r, repository: repository, digest: oci.Digest(digest), name: repository, payloads: map[oci.Digest][]byte{}}
 		return s.through(ctx, m).signature
 	}
 }
@@ -72,7 +72,7 @@ func ReadFileForm(name, mediaType string, manifest []byte) (title, sha512 string
 // CountEntries is rule 16 over a log's answer to a file's signature, as it stands in
 // ".sig" and ".cert".
 func CountEntries(v *Verifier, sum [sha256.Size]byte, sig, cert, answer []byte) (times []int64, err error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return nil, err
 	}

@@ -21,17 +21,17 @@ func (v *Verifier) Files(version release.Version) (*Files, error) {
 	return files.New(s, version, v.anchorOf(s)), nil
 }
 
-// filesOf is Files where the release's documents were read already.
-func (v *Verifier) filesOf(docs *claims.Documents) (*Files, error) {
-	s, err := v.OfFiles().fileSession()
+// filesFromDocuments is Files where the release's documents were read already.
+func (v *Verifier) filesFromDocuments(docs *claims.Documents) (*Files, error) {
+	s, err := v.WithFileChecks().fileSession()
 	if err != nil {
 		return nil, err
 	}
-	return files.Of(s, docs, v.OfFiles().anchorOf(s)), nil
+	return files.Of(s, docs, v.WithFileChecks().anchorOf(s)), nil
 }
 
 func (v *Verifier) fileSession() (*session.Session, error) {
-	if err := v.forFiles(); err != nil {
+	if err := v.refuseImageChecks(); err != nil {
 		return nil, err
 	}
 	return v.session()
@@ -52,7 +52,7 @@ func (v *Verifier) LocalFiles(ctx context.Context, list []LocalFile, version rel
 // List reads everything that a release publishes about itself. The only error
 // is a [*UsageError].
 func (v *Verifier) List(ctx context.Context, version release.Version) (*Listing, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +62,16 @@ func (v *Verifier) List(ctx context.Context, version release.Version) (*Listing,
 // SBOM reads the SBOM of a release, and judges its signature and its binding to
 // the version. The only error is a [*UsageError].
 func (v *Verifier) SBOM(ctx context.Context, version release.Version) (*claims.SBOM, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return nil, err
 	}
 	return claims.LoadSBOM(ctx, r.session, version), nil
 }
 
-// OfFiles is v without the checks that only images can be asked for: for a run
+// WithFileChecks is v without the checks that only images can be asked for: for a run
 // over both, where the images are asked for those.
-func (v *Verifier) OfFiles() *Verifier {
+func (v *Verifier) WithFileChecks() *Verifier {
 	c := *v
 	keep := func(names []string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(files.Checks, n) })
@@ -83,8 +83,8 @@ func (v *Verifier) OfFiles() *Verifier {
 	return &c
 }
 
-// forFiles refuses what can only be asked of images, rather than pass it over.
-func (v *Verifier) forFiles() error {
+// refuseImageChecks refuses what can only be asked of images, rather than pass it over.
+func (v *Verifier) refuseImageChecks() error {
 	for _, name := range slices.Concat(v.Require, v.Checks) {
 		if !slices.Contains(files.Checks, name) && !slices.Contains([]string{report.Inventory, report.Reference}, name) {
 			return session.Usagef("the check %q is of images; of files there are digest, signature, binding and anchor", name)

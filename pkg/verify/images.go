@@ -21,7 +21,7 @@ const releasesAtOnce = 4
 // results stand in a fixed order, whatever came first over the network.
 //
 // The only error is a [*UsageError]: whatever goes wrong with a subject is that
-// subject's verdict, and hides nobody else's.
+// subject's verdict, and hides no other's.
 func (v *Verifier) Images(ctx context.Context, req Request) (report.Report, error) {
 	return v.releases(ctx, req, false)
 }
@@ -39,7 +39,7 @@ func (v *Verifier) Release(ctx context.Context, req Request) (report.Report, err
 // releases examines the images of releases, and their files on the word of their
 // documents.
 func (v *Verifier) releases(ctx context.Context, req Request, files bool) (report.Report, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return report.Report{}, err
 	}

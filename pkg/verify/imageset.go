@@ -15,9 +15,9 @@ import (
 type imageSet struct {
 	run     *run
 	version release.Version // zero if of none
-	// named says that the images were named one by one: nothing says what else was
+	// oneByOne says that the images were named one by one: nothing says what else was
 	// meant, so that no list adds to them and nothing can be missing.
-	named         bool
+	oneByOne      bool
 	names, arches []string // what was asked for; none means all
 	known         bool     // the policy knows the least that this minor holds
 	// everything reads all documents, not only those that speak of images.
@@ -38,7 +38,7 @@ type imageSet struct {
 // newImageSet begins the set of a release's images.
 func newImageSet(r *run, v release.Version, names, arches []string) *imageSet {
 	b := &imageSet{run: r, version: v, names: names, arches: arches, lists: map[string][]string{}}
-	minimum, all, known := r.session.Policy.Least(v.Minor)
+	minimum, all, known := r.session.Policy.MinimumImages(v.Minor)
 	b.known = known && v.Major == 1
 	if b.known {
 		for _, name := range minimum {

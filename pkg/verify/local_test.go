@@ -270,7 +270,7 @@ func TestTwoDownloadsAtOnce(t *testing.T) {
 		f := filesOf(t, verifier(t, w), version)
 		go func() {
 			to := target(path)
-			to.Patient = true
+			to.WaitIfBusy = true
 			results <- f.Download(t.Context(), root, to)
 		}()
 	}

@@ -46,7 +46,7 @@ func (b *imageSet) documentResults() (out []report.Result, never bool) {
 	case b.neverReleased():
 		return []report.Result{b.run.releaseResult(b.version, report.NotReleased,
 			"%v; neither its SBOM nor any of its images exist", b.docs.NotReleased())}, true
-	case !b.named && !b.noImages && b.run.needs(report.Inventory):
+	case !b.oneByOne && !b.noImages && b.run.needs(report.Inventory):
 		out = append(out, b.inventory())
 	}
 	return append(out, b.docs.Results()...), false
@@ -55,7 +55,7 @@ func (b *imageSet) documentResults() (out []report.Result, never bool) {
 // neverReleased says whether every source agrees that there is no such version: its
 // documents, and the registry that has none of its images.
 func (b *imageSet) neverReleased() bool {
-	return !b.named && b.docs.NotReleased() != nil &&
+	return !b.oneByOne && b.docs.NotReleased() != nil &&
 		!slices.ContainsFunc(b.images, func(im *image) bool { return im.digestCheck.Reason != report.Absent })
 }
 

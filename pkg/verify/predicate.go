@@ -12,30 +12,30 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// says is what a predicate says, beyond its statement's subject.
-type says struct {
+// conclusion is what a predicate says, beyond its statement's subject.
+type conclusion struct {
 	verdict report.Verdict
 	reason  report.Reason
 	detail  string // follows the name of who signed
 	record  *record
 }
 
-func contradicted(format string, args ...any) says {
-	return says{verdict: report.Refuted, reason: report.Mismatch, detail: fmt.Sprintf(format, args...)}
+func contradicted(format string, args ...any) conclusion {
+	return conclusion{verdict: report.Refuted, reason: report.Mismatch, detail: fmt.Sprintf(format, args...)}
 }
 
-func undecided(reason report.Reason, format string, args ...any) says {
-	return says{reason: reason, detail: fmt.Sprintf(format, args...)}
+func undecided(reason report.Reason, format string, args ...any) conclusion {
+	return conclusion{reason: reason, detail: fmt.Sprintf(format, args...)}
 }
 
 // predicate reads what an attestation of a class says of an image. The error
 // says that it cannot be read.
-func (a *attestations) predicate(class string, rule trust.AttestationRule, s *sigstore.Statement) (says, error) {
+func (a *attestations) predicate(class string, rule trust.AttestationRule, s *sigstore.Statement) (conclusion, error) {
 	p, err := readMembers(s.Predicate)
 	if err != nil {
-		return says{}, err
+		return conclusion{}, err
 	}
-	var out says
+	var out conclusion
 	switch class {
 	case report.VSA:
 		out = a.summary(p, rule)
@@ -53,7 +53,7 @@ const failedLevel = "FAILED"
 // summary reads a verification summary (slsa.dev/spec/v1.0/verification_summary).
 // One that FAILED has that word as its only level; where the result says otherwise,
 // the level stands: a summary that contradicts itself is not a pass.
-func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
+func (a *attestations) summary(p *members, rule trust.AttestationRule) conclusion {
 	verifier, result, resource := p.text("verifier", "id"), p.text("verificationResult"), p.text("resourceUri")
 	levels := p.texts("verifiedLevels")
 	switch {
@@ -68,13 +68,13 @@ func (a *attestations) summary(p *members, rule trust.AttestationRule) says {
 	case !trust.LevelReached(levels, rule.MinimumLevel):
 		return undecided(report.NoClaim, ": levels %.200q, and none reaches %s", strings.Join(levels, ", "), rule.MinimumLevel)
 	}
-	return says{verdict: report.Verified, detail: fmt.Sprintf(": PASSED, %.200s", strings.Join(levels, ", "))}
+	return conclusion{verdict: report.Verified, detail: fmt.Sprintf(": PASSED, %.200s", strings.Join(levels, ", "))}
 }
 
 // promotion reads a promotion record of kubernetes-sigs/promo-tools, in both of
 // its forms. One that `kpromo sigcheck` wrote later names no manifest and no source:
-// it says that somebody promoted this digest, and binds it to no version (rule 11).
-func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
+// it says that the promoter promoted this digest, and binds it to no version (rule 11).
+func (a *attestations) promotion(p *members, s *sigstore.Statement) conclusion {
 	if digest := p.text("digest"); digest != "" && oci.Digest(digest) != a.im.digest {
 		return contradicted(", but it records the promotion of %.80s", digest)
 	}
@@ -91,13 +91,13 @@ func (a *attestations) promotion(p *members, s *sigstore.Statement) says {
 	if r.manifest == "" && r.repository == "" && r.commit == "" {
 		detail += "; it names no promotion manifest, and binds no version"
 	}
-	return says{verdict: report.Verified, detail: detail, record: r}
+	return conclusion{verdict: report.Verified, detail: detail, record: r}
 }
 
 // built reads how something was built (slsa.dev/provenance/v0.2 and v1). Who may
 // sign a statement may sign one about builds of any kind: builder and kind of build
 // are the policy's.
-func built(p *members, rule trust.AttestationRule) says {
+func built(p *members, rule trust.AttestationRule) conclusion {
 	builder := cmp.Or(p.text("runDetails", "builder", "id"), p.text("builder", "id"))
 	kind := cmp.Or(p.text("buildDefinition", "buildType"), p.text("buildType"))
 	switch {
@@ -106,7 +106,7 @@ func built(p *members, rule trust.AttestationRule) says {
 	case !slices.Contains(rule.BuildTypes, kind):
 		return undecided(report.Untrusted, ", but a build of type %.150q, which the policy does not name", kind)
 	}
-	return says{verdict: report.Verified, detail: fmt.Sprintf(": built by %.150s", builder)}
+	return conclusion{verdict: report.Verified, detail: fmt.Sprintf(": built by %.150s", builder)}
 }
 
 // names says whether a name, perhaps with a tag or digest, is of the image where

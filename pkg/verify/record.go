@@ -14,7 +14,7 @@ import (
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // readRecords reads the promotion manifests that records name. A record tells
-// that somebody promoted a digest; which tag it was given, and that a reviewed
+// that the promoter promoted a digest; which tag it was given, and that a reviewed
 // manifest said so, only the two together do (rule 11).
 func (b *imageSet) readRecords(ctx context.Context) {
 	if !b.run.needs(report.Binding) {

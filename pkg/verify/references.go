@@ -23,7 +23,7 @@ const imagesAtOnce = 32
 //
 // The only error is a [*UsageError].
 func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.Report, error) {
-	r, err := v.begin()
+	r, err := v.newRun()
 	if err != nil {
 		return report.Report{}, err
 	}
@@ -73,7 +73,7 @@ func (r *run) joined(ctx context.Context, refs []registry.Ref) (sets []*imageSet
 		r.narrowReference(im)
 		b := of[im.version]
 		if b == nil {
-			b = &imageSet{run: r, version: im.version, named: true}
+			b = &imageSet{run: r, version: im.version, oneByOne: true}
 			of[im.version], sets = b, append(sets, b)
 			if !im.version.IsZero() {
 				versions = append(versions, im.version)

@@ -16,11 +16,11 @@ type Request struct {
 	Shard *report.Shard
 }
 
-// Held is what a mirror says that it was made for, of one release. It is the
+// MirrorScope is what a mirror says that it was made for, of one release. It is the
 // word of whoever serves the mirror: it may narrow an image to architectures,
 // as long as one that is expected is among them, and never leaves out an image
 // or a file (rules 2, 26). What it leaves out stands in the report's scope.
-type Held struct {
+type MirrorScope struct {
 	Release string   // "v1.27.2"
 	Images  bool     // images of the release at all
 	Names   []string // of them, such as "kube-proxy"; none means all

@@ -51,7 +51,7 @@ func holdsLeast(r report.Report, policy *trust.Policy, v release.Version) error 
 			have = append(have, strings.TrimSuffix(strings.TrimPrefix(res.Subject, policy.Images.Registry+"/"), ":"+v.String())+" "+res.Platform)
 		}
 	}
-	images, arches, known := policy.Least(v.Minor)
+	images, arches, known := policy.MinimumImages(v.Minor)
 	if len(have) == 0 || !known || !slices.Contains(r.Scope.Checks, report.Inventory) {
 		return nil
 	}

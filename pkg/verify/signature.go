@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -43,7 +44,7 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 		return unread(err)
 	}
 	through := func(m *registry.Manifest) signed {
-		look := &search{run: r, from: from, repository: of.Repository, digest: of.Digest, name: name, arch: arch, read: map[oci.Digest][]byte{}}
+		look := &search{run: r, from: from, repository: of.Repository, digest: of.Digest, name: name, arch: arch, payloads: map[oci.Digest][]byte{}}
 		look.source = report.Evidence{What: "signature manifest", Source: ref.String(), Digest: string(m.Digest)}
 		if from.name != "" {
 			look.source.Fields = map[string]string{"from": from.name}
@@ -53,8 +54,8 @@ func (r *run) signatureAt(ctx context.Context, from source, of registry.Ref, nam
 		return found
 	}
 	found := through(m)
-	if m.Kept && !found.holds() {
-		// What a cache holds proves, or is asked for again: it fails nobody.
+	if m.FromCache && !found.holds() {
+		// What a cache holds proves, or is asked for again: it fails no image.
 		if m, err = from.client.Refresh(ctx, ref); err != nil {
 			return unread(err)
 		}
@@ -71,7 +72,7 @@ type search struct {
 	digest                 oci.Digest
 	repository, name, arch string
 	source                 report.Evidence
-	read                   map[oci.Digest][]byte // payloads
+	payloads               map[oci.Digest][]byte // payloads
 
 	best     report.Check // the worst thing said of a layer of the right identity: refuted over unknown
 	verified int
@@ -107,12 +108,12 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 			break
 		}
 		// Every one of them was read, and none is of this name: one that is genuine tells it.
-		found := s.prove(ctx, &s.later[i], s.read[s.later[i].Payload])
+		found := s.prove(ctx, &s.later[i], s.payloads[s.later[i].Payload])
 		if found.signature.Verdict == report.Verified {
 			wrongName = &found
 			break
 		}
-		s.keep(found.signature)
+		s.noteFailure(found.signature)
 	}
 	switch {
 	case s.overflow:
@@ -148,7 +149,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 		case found.holds():
 			return found, true
 		case found.signature.Name != "":
-			s.keep(found.signature)
+			s.noteFailure(found.signature)
 		}
 	}
 	return signed{}, false
@@ -156,11 +157,11 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 
 // where names the signature manifest as it was asked for.
 func (s *search) where() string {
-	return s.from.says(s.run.signatureRef(s.repository, s.digest))
+	return s.from.describe(s.run.signatureRef(s.repository, s.digest))
 }
 
-// keep remembers the failure of a layer, a contradiction over a lack.
-func (s *search) keep(c report.Check) {
+// noteFailure remembers the failure of a layer, a contradiction over a lack.
+func (s *search) noteFailure(c report.Check) {
 	if s.best.Name == "" || c.Verdict == report.Refuted && s.best.Verdict != report.Refuted {
 		s.best = c
 	}
@@ -178,11 +179,12 @@ func (s *search) nameOf(l *sigstore.Signature) string {
 func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 	say := s.sayer()
 	who := s.whose(l)
-	switch err := l.ReadEntry(); {
-	case errors.Is(err, sigstore.ErrNoEntry):
-		return say(report.Unknown, report.Absent, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
-	case err != nil:
-		return say(report.Unknown, report.Malformed, "a signature by %s cannot be read: %v", who, err)
+	if err := l.ReadEntry(); err != nil {
+		verdict, reason := session.Classify(err)
+		if reason == report.Absent {
+			return say(verdict, reason, "a signature by %s has no log entry beside it, so nothing says when it was made", who)
+		}
+		return say(verdict, reason, "a signature by %s cannot be read: %v", who, err)
 	}
 	if at := time.Unix(l.IntegratedTime, 0); l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.rule.Holds(at) {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.rule.From, s.run.legacy.rule.To)
@@ -282,7 +284,7 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 var errOverflow = errors.New("more payloads than are read")
 
 func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, error) {
-	if b, ok := s.read[l.Payload]; ok {
+	if b, ok := s.payloads[l.Payload]; ok {
 		return b, nil
 	}
 	b := s.run.payloads.Rebuild(l.Payload, s.digest, s.run.session.Policy.References(s.name, s.arch))
@@ -297,7 +299,7 @@ func (s *search) payload(ctx context.Context, l *sigstore.Signature) ([]byte, er
 		}
 		s.run.payloads.Learn(b)
 	}
-	s.read[l.Payload] = b
+	s.payloads[l.Payload] = b
 	return b, nil
 }
 

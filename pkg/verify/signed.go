@@ -10,7 +10,7 @@ import (
 type signed struct {
 	signature report.Check
 	reference report.Check
-	absent    bool   // whoever was asked says that there is none
+	absent    bool   // the registry that was asked says that there is none
 	where     string // who says so
 
 	// The manifest that signature and reference were read from.

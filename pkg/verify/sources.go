@@ -28,8 +28,8 @@ func (r *run) sources() []source {
 	return out
 }
 
-// says names what was asked of whom, for a message.
-func (s source) says(ref registry.Ref) string {
+// describe names what was asked of whom, for a message.
+func (s source) describe(ref registry.Ref) string {
 	if s.name != "" {
 		return s.name + " (" + ref.String() + ")"
 	}
@@ -42,7 +42,7 @@ func (s source) says(ref registry.Ref) string {
 // repository names where the signature of a digest was looked for.
 func (s source) repository(ref registry.Ref) string {
 	ref.Tag = ""
-	return s.says(ref)
+	return s.describe(ref)
 }
 
 // signatureRef is where the ".sig" signatures of a digest lie.
@@ -53,7 +53,7 @@ func (r *run) signatureRef(repository string, digest oci.Digest) registry.Ref {
 // keptIn says of a check that holds, and rests on a manifest that a cache had and that nobody was
 // asked for in this run, that it does: what is withdrawn at the registry would still be found there.
 func keptIn(m *registry.Manifest, c report.Check) report.Check {
-	if !m.Kept || c.Verdict != report.Verified {
+	if !m.FromCache || c.Verdict != report.Verified {
 		return c
 	}
 	c.Detail += ", from the cache"

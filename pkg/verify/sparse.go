@@ -16,7 +16,7 @@ func (r *run) narrow(im *image, expected []string) {
 	if len(im.arches) > 0 || im.own || im.version.IsZero() {
 		return
 	}
-	arches, narrowed := heldArches(r.sparse, func(h Held) bool {
+	arches, narrowed := heldArches(r.sparse, func(h MirrorScope) bool {
 		return h.Images && h.Release == im.version.String() && (len(h.Names) == 0 || slices.Contains(h.Names, im.name))
 	})
 	if narrowed && slices.ContainsFunc(arches, func(a string) bool { return slices.Contains(expected, a) }) {
@@ -26,7 +26,7 @@ func (r *run) narrow(im *image, expected []string) {
 
 // heldArches joins what the lists that speak of an image narrow it to. One that
 // names no architecture has them all, and so has an image that none speaks of.
-func heldArches(list []Held, of func(Held) bool) (arches []string, narrowed bool) {
+func heldArches(list []MirrorScope, of func(MirrorScope) bool) (arches []string, narrowed bool) {
 	for _, h := range list {
 		if !of(h) {
 			continue
@@ -57,7 +57,7 @@ func (r *run) narrowReference(im *image) {
 		return
 	}
 	name := registry.Ref{Host: r.session.Policy.Images.Registry, Repository: im.name, Tag: im.tag}.String()
-	arches, narrowed := heldArches(r.sparse, func(h Held) bool { return slices.Contains(h.Also, name) })
+	arches, narrowed := heldArches(r.sparse, func(h MirrorScope) bool { return slices.Contains(h.Also, name) })
 	var oses []string
 	for _, h := range r.sparse {
 		if !slices.Contains(h.Also, name) {

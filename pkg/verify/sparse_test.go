@@ -31,7 +31,7 @@ func TestSparseListHidesNothingThatIsThere(t *testing.T) {
 			w := built.Clone()
 			tt.do(w)
 			v := verifier(t, w)
-			v.Sparse = []verify.Held{{Release: version, Images: true, Arches: []string{"amd64"}}}
+			v.Sparse = []verify.MirrorScope{{Release: version, Images: true, Arches: []string{"amd64"}}}
 			for what, run := range map[string]func() (report.Report, error){
 				"images": func() (report.Report, error) { return v.Images(t.Context(), request(t, version)) },
 				"one": func() (report.Report, error) {

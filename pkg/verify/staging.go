@@ -12,7 +12,7 @@ import (
 
 // staging looks in the image's ".sig" manifest for the signature that it got
 // when it was built, before promotion. It is reported apart and never stands
-// for the promoted one: whoever can sign a staging image can sign mock releases.
+// for the promoted one: the identity that signs staging images signs mock releases.
 func (r *run) staging(ctx context.Context, im *image) report.Check {
 	var out report.Check
 	for i, from := range r.sources() {
@@ -38,7 +38,7 @@ func (r *run) stagingFrom(ctx context.Context, from source, im *image) report.Ch
 		return r.noStaging(from, ref, im, err)
 	}
 	c := r.stagingIn(ctx, from, ref, im, m)
-	if m.Kept && c.Verdict != report.Verified {
+	if m.FromCache && c.Verdict != report.Verified {
 		if m, err = from.client.Refresh(ctx, ref); err != nil {
 			return r.noStaging(from, ref, im, err)
 		}
@@ -58,7 +58,7 @@ func (r *run) noStaging(from source, ref registry.Ref, im *image, err error) rep
 // stagingIn looks through the signatures of one manifest.
 func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *image, m *registry.Manifest) report.Check {
 	rule := r.session.Policy.Images.Staging
-	who, where := r.session.Policy.Identities[rule], from.says(ref)
+	who, where := r.session.Policy.Identities[rule], from.describe(ref)
 	if len(m.Body) > maxSignatureManifest {
 		return r.check(report.Staging, report.Unknown, report.Limit, "%s is %d bytes, more than the %d that are read", where, len(m.Body), maxSignatureManifest)
 	}

@@ -21,9 +21,9 @@ type image struct {
 	arches      []string        // examine only these architectures; none means all
 	oses        []string        // examine only these systems; none means all
 	expect      []string        // architectures that must be there
-	// asked is the name that the caller gave, where what is examined for it has
+	// askedFor is the name that the caller gave, where what is examined for it has
 	// another; zero if it has none.
-	asked registry.Ref
+	askedFor registry.Ref
 	// child is the digest that the caller demands of one platform, whichever it
 	// is, beside the tag of an index. That index is judged with it (rule 20).
 	child oci.Digest
@@ -81,8 +81,8 @@ func (im *image) ref() registry.Ref {
 }
 
 func (r *run) subject(im *image) string {
-	if im.asked.Repository != "" {
-		return im.asked.String()
+	if im.askedFor.Repository != "" {
+		return im.askedFor.String()
 	}
 	ref := im.ref()
 	ref.Host = r.session.Policy.Images.Registry

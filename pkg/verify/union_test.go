@@ -156,7 +156,7 @@ func TestUnionOfListsThatDisagree(t *testing.T) {
 	digest := also.PutReferrer(modernProxy, world.PredicateSummary, failed)
 	m, _ := also.Manifest("kube-proxy@" + digest)
 	there.PutManifest("kube-proxy", m)
-	there.ListReferrer(modernProxy, map[string]any{"mediaType": m.MediaType, "digest": digest, "size": len(m.Body), "artifactType": "application/spdx+json"})
+	there.AddReferrer(modernProxy, map[string]any{"mediaType": m.MediaType, "digest": digest, "size": len(m.Body), "artifactType": "application/spdx+json"})
 	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != refuted {
 		t.Errorf("%s %s %s", c.Verdict, c.Reason, c.Detail)
 	}

@@ -44,8 +44,8 @@ type Verifier struct {
 	Vouched *vouch.Word
 
 	// Sparse is what the mirror that is read says it was made for, of each release;
-	// nil where no mirror answers for the registry. See [Held].
-	Sparse []Held
+	// nil where no mirror answers for the registry. See [MirrorScope].
+	Sparse []MirrorScope
 
 	// Checks, if not nil, are the checks to run instead of those that the policy
 	// requires. Digest and signature cannot be left out.
@@ -56,7 +56,7 @@ type Verifier struct {
 	Jobs     int              // subjects examined at once; below one means 64
 	Tool     report.Tool      // named in the report
 	Now      func() time.Time // for the report's date only, never for a verdict; nil means time.Now
-	Progress *Progress        // nil means that nobody watches
+	Progress *Progress        // nil means that no caller watches
 }
 
 // Progress counts the subjects of a run, for a progress bar to poll. The zero
@@ -66,7 +66,7 @@ type Progress struct{ done, total atomic.Int64 }
 // Counts returns how many subjects are done, and how many are known of so far.
 func (p *Progress) Counts() (done, total int) { return int(p.done.Load()), int(p.total.Load()) }
 
-// Begin counts subjects that somebody else than a Verifier examines; End counts
+// Begin counts subjects that the caller examines without a Verifier; End counts
 // them as done.
 func (p *Progress) Begin(n int) { p.add(n) }
 
@@ -91,7 +91,7 @@ type run struct {
 	registry  *registry.Client
 	also      *Also
 	catalogue *trust.Catalogue // nil is not asked
-	sparse    []Held
+	sparse    []MirrorScope
 	jobs      int
 	progress  *Progress
 
@@ -122,8 +122,8 @@ func (v *Verifier) session() (*session.Session, error) {
 	return s, nil
 }
 
-// begin begins a run over images.
-func (v *Verifier) begin() (*run, error) {
+// newRun begins a run over images.
+func (v *Verifier) newRun() (*run, error) {
 	s, err := v.session()
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (v *Verifier) begin() (*run, error) {
 	}
 	r := &run{session: s, registry: v.Registry, also: v.Also, catalogue: v.Catalogue, sparse: v.Sparse, jobs: v.Jobs, progress: v.Progress,
 		payloads: new(sigstore.Payloads)}
-	if r.catalogue == nil && s.Root.Shares(trust.EmbeddedRoot()) {
+	if r.catalogue == nil && s.Root.SameInstance(trust.EmbeddedRoot()) {
 		r.catalogue = trust.EmbeddedCatalogue()
 	}
 	if r.jobs < 1 {

@@ -84,7 +84,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // under a public key (PEM), which was read from path. The error is a
 // [*Error].
 func Read(path string, key, manifest, bundle []byte) (*Word, error) {
-	v, err := read(key, manifest, bundle)
+	v, err := readWord(key, manifest, bundle)
 	if err != nil {
 		return nil, &Error{path, err, errors.Is(err, errOtherList)}
 	}
@@ -92,7 +92,7 @@ func Read(path string, key, manifest, bundle []byte) (*Word, error) {
 	return v, nil
 }
 
-func read(key, manifest, bundle []byte) (*Word, error) {
+func readWord(key, manifest, bundle []byte) (*Word, error) {
 	public, err := sigstore.ParseKey(key)
 	if err != nil {
 		return nil, err

@@ -204,7 +204,7 @@ func newBench(t *testing.T, layer int) *bench {
 		if _, err := c.PutManifest(t.Context(), kregistry.Ref{Host: outside, Repository: image, Digest: oci.Digest(digest)}, m.MediaType, m.Body); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.ListReferrer(t.Context(), subject, m.MediaType, m.Body); err != nil {
+		if err := c.AddReferrerTag(t.Context(), subject, m.MediaType, m.Body); err != nil {
 			t.Fatal(err)
 		}
 		b.referrers[image] = digest

@@ -146,7 +146,7 @@ func core(p *trust.Policy, d document, name string, minors map[int]bool) (rows [
 			if err != nil || v.Major != 1 || !strings.HasPrefix(tag, "v") {
 				continue
 			}
-			images, arches, ok := p.Least(v.Minor)
+			images, arches, ok := p.MinimumImages(v.Minor)
 			if !ok {
 				continue
 			}

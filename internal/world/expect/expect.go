@@ -1,8 +1,8 @@
-// Package expect says what must be said of a release that nobody attacks: a table by era,
+// Package expect says what must be said of a release that is not attacked: a table by era,
 // kind of subject, source, form and lasting fault, written from docs/trust.md and from
 // nothing else. It imports no code that it judges, so that it is a second opinion.
 //
-// What is no fault, or passes, is not in it: another order of answers, a registry that asks
+// What is not a fault, or passes, is not in it: another order of answers, a registry that asks
 // for a token, a request that fails twice. It changes no verdict (rule 1).
 package expect
 

@@ -17,7 +17,7 @@ import (
 // certificates and logs, Ed25519 for the tile-based one. Its keys are
 // derived from a seed, so that the same seed signs the same bytes, always.
 //
-// It protects nothing: whoever reads this file has its keys. All its exported
+// It protects nothing: every reader of this file has its keys. All its exported
 // fields are an attacker's to use.
 type Sigstore struct {
 	Root, Intermediate       *x509.Certificate

@@ -24,7 +24,7 @@ import (
 // Base is what the other side of a gap has already: another mirror, or only its
 // MANIFEST.json.
 type Base struct {
-	dir      *mirror.Dir
+	dir      *mirror.Mirror
 	manifest *layout.Listing
 	digest   oci.Digest // of its MANIFEST.json; empty if that cannot be read
 }
@@ -47,7 +47,7 @@ func OpenBase(path string) (*Base, error) {
 	}
 	listing, _ := d.Listing() // one that cannot be read says nothing of what is there
 	b := &Base{dir: d, manifest: listing}
-	if text, _, err := d.Vouch(); err == nil && text != nil {
+	if text, _, err := d.ManifestAndSignature(); err == nil && text != nil {
 		b.digest = oci.DigestOf(text)
 	}
 	return b, nil
@@ -74,7 +74,7 @@ type Archive struct {
 	Members int
 	Left    int // files that the base has; if there are any, the archive says which mirror that is
 
-	dir     *mirror.Dir
+	dir     *mirror.Mirror
 	members []member
 	base    oci.Digest
 }
@@ -83,7 +83,7 @@ type Archive struct {
 // that its lists name, and of that what base lacks; nil lacks all. The lists go
 // in at any rate: what the other side has, and this, laid over one another are
 // the mirror.
-func New(d *mirror.Dir, base *Base) (*Archive, error) {
+func New(d *mirror.Mirror, base *Base) (*Archive, error) {
 	if err := d.Readable(); err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (a *Archive) addUnknown(u layout.UnknownEntry, add func(string, layout.Want
 
 // holds says of a file of d whether the base has it. A MANIFEST.json alone says
 // what its names reach only as far as d has these names too.
-func (b *Base) holds(d *mirror.Dir) func(name string, w layout.Want) bool {
+func (b *Base) holds(d *mirror.Mirror) func(name string, w layout.Want) bool {
 	if b == nil {
 		return func(string, layout.Want) bool { return false }
 	}

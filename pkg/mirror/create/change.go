@@ -21,7 +21,7 @@ import (
 // that of the record, which names all of it. What follows, giving each file its
 // name, any later run can do in place of one that was killed, and whoever reads
 // the mirror meanwhile reads the new files by the record ([pending]). So lists
-// that were not written together are told from lists that somebody changed.
+// that were not written together are told from lists that were changed by hand.
 type change struct {
 	root  *os.Root
 	texts map[string][]byte // by path; nil removes

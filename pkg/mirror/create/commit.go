@@ -210,7 +210,7 @@ func (m *Maker) current() (*layout.Manifest, []byte, error) {
 }
 
 // disown takes back what the list says was published. Who signs a list vouches
-// for what a run of theirs has read, and not for what somebody wrote into it since.
+// for what a run of theirs has read, and not for what others wrote into it since.
 func disown(m *layout.Manifest) {
 	for i := range m.Files {
 		m.Files[i].Origin = fetch.Carried.String()
@@ -233,7 +233,7 @@ func (m *Maker) documents(c *change, all *layout.Manifest, releases []string, do
 			}
 		}
 		parts := map[string][]byte{"": body}
-		for suffix, text := range d.Beside {
+		for suffix, text := range d.Sidecars {
 			parts[suffix] = text
 		}
 		for _, suffix := range slices.Sorted(maps.Keys(parts)) {

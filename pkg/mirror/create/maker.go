@@ -66,7 +66,7 @@ type Maker struct {
 	old     *layout.Manifest
 	// listed is what the lists had of files, by URL, when the run began.
 	listed map[string]layout.Want
-	space  *fetch.Space
+	space  *fetch.DiskReserve
 }
 
 // A BusyError says that another run has the mirror for itself.
@@ -85,7 +85,7 @@ func New(o Options) (*Maker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &Maker{Options: o, outside: o.Verifier, space: new(fetch.Space)}
+	m := &Maker{Options: o, outside: o.Verifier, space: new(fetch.DiskReserve)}
 	if _, err := os.Stat(o.Dir); o.DryRun && errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -96,14 +96,14 @@ func New(o Options) (*Maker, error) {
 	if m.root, err = fetch.OpenDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("%s: %w: it cannot be opened (%w)", o.Dir, mirror.ErrNotMirror, layout.WithoutPath(err))
 	}
-	if err := m.begin(); err != nil {
+	if err := m.openMirror(); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Maker) begin() error {
+func (m *Maker) openMirror() error {
 	if err := onlyMirror(m.root, m.Dir); err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (m *Maker) fetchBlob(ctx context.Context, p *content, t *fetch.Transfer) (s
 			return "saved", m.write(name, p.body)
 		}
 		part, err := m.Verifier.Registry.SaveBlob(ctx, registry.Ref{Host: p.host, Repository: p.repo}, registry.Descriptor{Digest: p.digest, Size: p.size},
-			fetch.SaveRequest{Root: m.root, Name: name, Attempts: m.Attempts, Space: m.space, Progress: t})
+			fetch.SaveRequest{Root: m.root, Name: name, Attempts: m.Attempts, Reserve: m.space, Progress: t})
 		if errors.Is(err, fetch.ErrBusy) {
 			select {
 			case <-ctx.Done():
@@ -283,7 +283,7 @@ func (m *Maker) holds(name string, size int64) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == size
 }
 
-// has says whether a blob is there already, whole and right, and nobody else's.
+// has says whether a blob is there already, whole, right and this user's own.
 func (m *Maker) has(ctx context.Context, name string, p *content, t *fetch.Transfer) (bool, error) {
 	info, err := m.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() != p.size) {

@@ -23,7 +23,7 @@ import (
 // What it gives is carried, as everything that a mirror gives, and is verified
 // as if it came from outside.
 type overlay struct {
-	dir      *mirror.Dir
+	dir      *mirror.Mirror
 	next     http.RoundTripper
 	registry *url.URL // that images are read from in place of the registry; nil: itself
 	used     atomic.Int64
@@ -31,7 +31,7 @@ type overlay struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (k *overlay) RoundTrip(req *http.Request) (*http.Response, error) {
-	to := k.place(req.URL)
+	to := k.keptURL(req.URL)
 	if to == nil {
 		return k.next.RoundTrip(req)
 	}
@@ -64,8 +64,8 @@ func (k *overlay) RoundTrip(req *http.Request) (*http.Response, error) {
 	return k.next.RoundTrip(again)
 }
 
-// place is where the mirror keeps what u names; nil if that may change.
-func (k *overlay) place(u *url.URL) *url.URL {
+// keptURL is where the mirror keeps what u names; nil if that may change.
+func (k *overlay) keptURL(u *url.URL) *url.URL {
 	host, p := strings.ToLower(u.Host), u.Path
 	if k.registry != nil && strings.EqualFold(host, k.registry.Host) {
 		rest, ok := strings.CutPrefix(p, "/v2"+strings.TrimSuffix(k.registry.Path, "/")+"/")

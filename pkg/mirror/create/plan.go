@@ -2,7 +2,6 @@ package create
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -57,12 +56,12 @@ type Plan struct {
 
 // Item is one blob or file on its way into a mirror.
 type Item struct {
-	Name     string // as a person knows it
-	Path     string // in the mirror
-	URL      string // of a file, outside; empty for a blob
-	Size     int64  // 0 while it is not known
-	There    bool   // something of its size stands in the mirror already, which is hashed before it counts
-	Transfer fetch.Transfer
+	Name         string // as a person knows it
+	Path         string // in the mirror
+	URL          string // of a file, outside; empty for a blob
+	Size         int64  // 0 while it is not known
+	AlreadyThere bool   // something of its size stands in the mirror already, which is hashed before it counts
+	Transfer     fetch.Transfer
 
 	do   func(ctx context.Context) (said string)
 	skip func()
@@ -222,7 +221,7 @@ func (p *Plan) follow(ctx context.Context, ref registry.Ref, digest oci.Digest, 
 	return nil, nil
 }
 
-// wanted says whether a child of an index is carried. What is no platform goes along.
+// wanted says whether a child of an index is carried. Children that are not platforms are carried too.
 func (p *Plan) wanted(platform *registry.Platform) bool {
 	if platform == nil || platform.OS == "unknown" && platform.Architecture == "unknown" {
 		return true
@@ -233,7 +232,7 @@ func (p *Plan) wanted(platform *registry.Platform) bool {
 
 func (p *Plan) blobItem(b *content) {
 	name := layout.BlobPath(b.digest)
-	it := &Item{Name: b.repo + "@" + b.digest.Short(), Path: name, Size: b.size, There: p.maker.holds(name, b.size)}
+	it := &Item{Name: b.repo + "@" + b.digest.Short(), Path: name, Size: b.size, AlreadyThere: p.maker.holds(name, b.size)}
 	at := len(p.errs)
 	p.errs = append(p.errs, nil)
 	it.do = func(ctx context.Context) string {
@@ -244,7 +243,7 @@ func (p *Plan) blobItem(b *content) {
 		return said
 	}
 	it.skip = func() { p.errs[at] = context.Canceled }
-	if !it.There {
+	if !it.AlreadyThere {
 		p.Need += b.size
 	}
 	p.Items = append(p.Items, it)
@@ -261,17 +260,17 @@ func (p *Plan) fileItems(ctx context.Context) {
 	slices.Sort(paths)
 	p.results, p.origins = make([]report.Result, len(paths)), make([]fetch.Origin, len(paths))
 	for i, name := range paths {
-		t := verify.Target{Path: name, Name: layout.FilePath(p.request.Version.FileURL(name)), Mode: 0o644, Beside: true, Patient: true, Origin: &p.origins[i],
-			Attempts: p.maker.Attempts, Space: p.maker.space, Write: p.writeSidecar}
+		t := verify.Target{Path: name, Name: layout.FilePath(p.request.Version.FileURL(name)), Mode: 0o644, Sidecars: true, WaitIfBusy: true, Origin: &p.origins[i],
+			Attempts: p.maker.Attempts, Reserve: p.maker.space, Write: p.writeSidecar}
 		if release.DescribeFile(name).Kind == "binary" {
 			t.Mode = 0o755
 		}
 		if p.maker.AllowUnknown {
-			t.Outside = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.request.Version.FileURL(name), "https://"))
+			t.QuarantineAs = path.Join(layout.UnknownFolder, strings.TrimPrefix(p.request.Version.FileURL(name), "https://"))
 		}
 		it := &Item{Name: name, Path: t.Name, URL: p.request.Version.FileURL(name)}
 		if w, listed := p.maker.listed[it.URL]; listed && p.maker.holds(t.Name, w.Size) {
-			it.Size, it.There = w.Size, true
+			it.Size, it.AlreadyThere = w.Size, true
 		}
 		t.Progress = &it.Transfer
 		it.do = func(ctx context.Context) string {
@@ -295,8 +294,8 @@ func (p *Plan) None(ctx context.Context, err error) error {
 // Files returns how many files of the release are among the items.
 func (p *Plan) Files() int { return len(p.results) }
 
-// Room says whether what is missing has room in the directory.
-func (p *Plan) Room() error { return fetch.Room(p.maker.root, p.Need) }
+// CheckFree says whether what is missing has room in the directory.
+func (p *Plan) CheckFree() error { return fetch.CheckFree(p.maker.root, p.Need) }
 
 // Run brings in all items, as many at once as jobs says.
 func (p *Plan) Run(ctx context.Context, jobs int, began, ended func(i int, said string)) {
@@ -314,16 +313,9 @@ func (p *Plan) outcome(ctx context.Context) report.Report {
 		if err == nil {
 			continue
 		}
-		c := report.Check{Name: report.Digest, Required: true, Reason: report.Unreachable, Detail: err.Error()}
-		var local *fetch.FileError
-		v, reason := session.Classify(err)
-		switch {
-		case v == report.Refuted:
-			c.Verdict, c.Reason = v, reason
-		case errors.Is(err, context.Canceled):
-			c.Reason, c.Detail = report.Interrupted, "the run was interrupted before this was brought in"
-		case errors.As(err, &local):
-			c.Reason = report.Incomplete
+		c := report.Check{Name: report.Digest, Required: true, Detail: err.Error()}
+		if c.Verdict, c.Reason = session.Classify(err); c.Reason == report.Interrupted {
+			c.Detail = "the run was interrupted before this was brought in"
 		}
 		r.Results = append(r.Results, report.Result{Subject: p.Items[i].Name, Kind: "blob", Release: p.request.Version.String(), Checks: []report.Check{c}})
 	}

@@ -166,7 +166,7 @@ func (m *Maker) excerpts(c *change, all *layout.Manifest) error {
 }
 
 // removeRest removes what the list does not account for.
-func (m *Maker) removeRest(out *Pruned, dir *mirror.Dir, all *layout.Manifest, dry bool) error {
+func (m *Maker) removeRest(out *Pruned, dir *mirror.Mirror, all *layout.Manifest, dry bool) error {
 	needed := map[string]bool{}
 	var roots []layout.Descriptor
 	for _, i := range all.Images {

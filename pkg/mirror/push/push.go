@@ -129,7 +129,7 @@ func (e *SparseError) Unwrap() error { return e.Err }
 // Run pushes every admitted name of a mirror, with its signatures and
 // referrers. One name that fails stops no other. The error is that of a mirror
 // whose lists cannot be read; whatever else goes wrong is its name's.
-func Run(ctx context.Context, d *mirror.Dir, p Options) (*Result, error) {
+func Run(ctx context.Context, d *mirror.Mirror, p Options) (*Result, error) {
 	if err := d.Readable(); err != nil {
 		return nil, err
 	}
@@ -145,9 +145,9 @@ func Run(ctx context.Context, d *mirror.Dir, p Options) (*Result, error) {
 	if p.Progress == nil {
 		p.Progress = new(Progress)
 	}
-	job := &run{opts: p, dir: d, nodes: map[place]*node{}, done: map[place]error{}}
+	job := &run{opts: p, dir: d, nodes: map[repoDigest]*node{}, done: map[repoDigest]error{}}
 	job.plan()
-	job.ask(ctx)
+	job.readRegistry(ctx)
 	job.upload(ctx)
 	if !p.DryRun {
 		job.write(ctx)
@@ -155,8 +155,8 @@ func Run(ctx context.Context, d *mirror.Dir, p Options) (*Result, error) {
 	return job.result(), nil
 }
 
-// place is a digest in a repository, "host/path".
-type place struct {
+// repoDigest is a digest in a repository, "host/path".
+type repoDigest struct {
 	repo   string
 	digest oci.Digest
 }
@@ -164,17 +164,17 @@ type place struct {
 // run is one run of a push.
 type run struct {
 	opts  Options
-	dir   *mirror.Dir
-	names []*name         // what is pushed, in order
-	nodes map[place]*node // every manifest that they lead to
+	dir   *mirror.Mirror
+	names []*name              // what is pushed, in order
+	nodes map[repoDigest]*node // every manifest that they lead to
 
 	mu     sync.Mutex
-	done   map[place]error // blobs and manifests that were tried, and why one is not there
-	counts [3]int          // of blobs, by registry.Way
-	listed sync.Mutex      // one writer at a time of stand-ins for lists of referrers
+	done   map[repoDigest]error // blobs and manifests that were tried, and why one is not there
+	counts [3]int               // of blobs, by registry.Way
+	listed sync.Mutex           // one writer at a time of stand-ins for lists of referrers
 
-	unread map[place]func(ctx context.Context) error // what has yet to be read back
-	about  map[place][]*name                         // signatures and referrers, by what they are of
+	unread map[repoDigest]func(ctx context.Context) error // what has yet to be read back
+	about  map[repoDigest][]*name                         // signatures and referrers, by what they are of
 }
 
 // name is one name on its way.
@@ -193,7 +193,7 @@ func (n *name) subject() registry.Ref {
 
 // node is a manifest in a repository.
 type node struct {
-	place
+	repoDigest
 	layout.Descriptor
 	body     []byte
 	doc      layout.ManifestBlob
@@ -244,7 +244,7 @@ func (j *run) add(repo string, pn *name) {
 
 // reaches says whether something that was taken is a digest, or names it.
 func (j *run) reaches(repo string, digest oci.Digest) bool {
-	if j.nodes[place{repo, digest}] != nil {
+	if j.nodes[repoDigest{repo, digest}] != nil {
 		return true
 	}
 	for at, n := range j.nodes {
@@ -272,11 +272,11 @@ func (j *run) subject(pn *name) oci.Digest {
 
 // walk reads a manifest and what is below it, each once.
 func (j *run) walk(repo string, desc layout.Descriptor, depth int) *node {
-	at := place{repo, desc.Digest}
+	at := repoDigest{repo, desc.Digest}
 	if n := j.nodes[at]; n != nil {
 		return n
 	}
-	n := &node{place: at, Descriptor: desc}
+	n := &node{repoDigest: at, Descriptor: desc}
 	j.nodes[at] = n
 	if depth > layout.MaxDepth {
 		n.err = fmt.Errorf("%s: nested deeper than %d", desc.Digest, layout.MaxDepth)
@@ -308,9 +308,9 @@ func (j *run) walk(repo string, desc layout.Descriptor, depth int) *node {
 	return n
 }
 
-// ask reads every name from the registry: what is there already needs nothing
+// readRegistry reads every name from the registry: what is there already needs nothing
 // more, and this is all that a second push asks.
-func (j *run) ask(ctx context.Context) {
+func (j *run) readRegistry(ctx context.Context) {
 	isReferrer := func(n *name) bool { return n.entry.Tag == "" && n.Of != "" }
 	one := func(ctx context.Context, i int) {
 		n := j.names[i]
@@ -319,7 +319,7 @@ func (j *run) ask(ctx context.Context) {
 		}
 		n.State = WouldPush
 		if isReferrer(n) { // it counts as there once it is listed
-			list, err := j.opts.To.Listed(ctx, n.subject())
+			list, err := j.opts.To.ReferrersOrNone(ctx, n.subject())
 			if err != nil && !fetch.Is(err, fetch.Forbidden) && !isWithheld(err) {
 				n.fail(err)
 			} else if slices.ContainsFunc(list, func(d registry.Descriptor) bool { return d.Digest == n.Digest }) {
@@ -392,7 +392,7 @@ func signatures[L any](layers []L, of func(L) aSignature) (list []aSignature) {
 }
 
 // compare says which of two manifests of signatures holds all of the other:
-// somebody inside may have added signatures of their own, and outside some may
+// a user inside may have added signatures of their own, and outside some may
 // have come later.
 func compare(have *registry.Manifest, want *node) (haveAll, wantAll bool) {
 	image, err := have.Image()

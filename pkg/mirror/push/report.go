@@ -1,13 +1,10 @@
 package push
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/kverify/kverify/internal/session"
-	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -83,21 +80,11 @@ func (c Name) detail() string {
 // verdict says what a state proves. Only a registry that holds something else
 // contradicts anything.
 func (c Name) verdict() (report.Verdict, report.Reason) {
-	verdict, reason := session.Classify(c.Err)
-	var request *fetch.Error
-	switch {
-	case c.State == AlreadyThere || c.State == Pushed:
+	switch c.State {
+	case AlreadyThere, Pushed:
 		return report.Verified, ""
-	case c.State == WouldPush:
+	case WouldPush:
 		return report.Unknown, report.Absent
-	case verdict == report.Refuted, errors.As(c.Err, new(*SparseError)):
-		return verdict, reason
-	case errors.Is(c.Err, fs.ErrNotExist):
-		return report.Unknown, report.Incomplete
-	case errors.Is(c.Err, context.Canceled), errors.Is(c.Err, context.DeadlineExceeded), fetch.Is(c.Err, fetch.Cancelled):
-		return report.Unknown, report.Interrupted
-	case errors.As(c.Err, &request):
-		return report.Unknown, report.Unreachable
 	}
-	return report.Unknown, report.Malformed
+	return session.Classify(c.Err)
 }

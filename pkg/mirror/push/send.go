@@ -46,7 +46,7 @@ func (j *run) blobsToSend() []*blob {
 		slices.Sort(f.repos)
 		list = append(list, f)
 	}
-	// The largest first, so that nobody waits for one alone in the end.
+	// The largest first, so that the run does not wait for one alone in the end.
 	slices.SortFunc(list, func(a, b *blob) int {
 		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Digest, b.Digest))
 	})
@@ -56,13 +56,13 @@ func (j *run) blobsToSend() []*blob {
 // toWrite are the manifests that names which are to be written lead to, lower
 // ones before those that name them.
 func (j *run) toWrite() (list []*node) {
-	seen := map[place]bool{}
+	seen := map[repoDigest]bool{}
 	var visit func(n *node)
 	visit = func(n *node) {
-		if seen[n.place] {
+		if seen[n.repoDigest] {
 			return
 		}
-		seen[n.place] = true
+		seen[n.repoDigest] = true
 		for _, c := range n.children {
 			visit(c)
 		}
@@ -116,7 +116,7 @@ func (j *run) upload(ctx context.Context) {
 func (j *run) record(repo string, digest oci.Digest, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.done[place{repo, digest}] = err
+	j.done[repoDigest{repo, digest}] = err
 }
 
 // put brings a blob into a repository, from another one of the registry if it
@@ -153,7 +153,7 @@ func (j *run) put(ctx context.Context, repo, from string, b layout.Descriptor) e
 		return j.opts.To.CheckBlob(ctx, in, registry.Descriptor{Digest: b.Digest, Size: b.Size}, j.opts.Attempts)
 	}
 	if err = back(ctx); isWithheld(err) {
-		j.later(place{repo, b.Digest}, back)
+		j.later(repoDigest{repo, b.Digest}, back)
 		return nil
 	}
 	return err
@@ -182,10 +182,10 @@ func (j *run) write(ctx context.Context) {
 			below[n.height] = append(below[n.height], n)
 		}
 	}
-	j.about = map[place][]*name{}
+	j.about = map[repoDigest][]*name{}
 	for _, n := range j.names {
 		if n.Of != "" {
-			at := place{n.entry.Host + "/" + n.entry.Repo, n.Of}
+			at := repoDigest{n.entry.Host + "/" + n.entry.Repo, n.Of}
 			j.about[at] = append(j.about[at], n)
 		}
 	}
@@ -194,9 +194,9 @@ func (j *run) write(ctx context.Context) {
 		par.Map(ctx, len(nodes), j.opts.Jobs, func(ctx context.Context, i int) {
 			n := nodes[i]
 			host, repo, _ := strings.Cut(n.repo, "/")
-			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
-			j.record(n.repo, n.place.digest, err)
-		}, func(i int) { j.record(nodes[i].repo, nodes[i].place.digest, context.Cause(ctx)) })
+			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.repoDigest.digest}, n, true)
+			j.record(n.repo, n.repoDigest.digest, err)
+		}, func(i int) { j.record(nodes[i].repo, nodes[i].repoDigest.digest, context.Cause(ctx)) })
 	}
 	j.roots(ctx)
 	for s := range 4 * layout.MaxDepth {
@@ -244,7 +244,7 @@ func (j *run) writeName(ctx context.Context, n *name) error {
 	defer j.listed.Unlock()
 	subject := n.subject()
 	subject.Digest = n.node.doc.Subject.Digest
-	return j.opts.To.ListReferrer(ctx, subject, n.node.MediaType, n.node.body)
+	return j.opts.To.AddReferrerTag(ctx, subject, n.node.MediaType, n.node.body)
 }
 
 // writeManifest writes one manifest, if everything below it is there, and reads it
@@ -272,8 +272,8 @@ func (j *run) writeManifest(ctx context.Context, ref registry.Ref, n *node, mayW
 		if err != nil {
 			return fmt.Errorf("it was sent and cannot be read back: %w", err)
 		}
-		if there.Digest != n.place.digest {
-			return &registry.DigestError{Subject: ref.String(), Want: string(n.place.digest), Got: string(there.Digest), Claim: "what was sent"}
+		if there.Digest != n.repoDigest.digest {
+			return &registry.DigestError{Subject: ref.String(), Want: string(n.repoDigest.digest), Got: string(there.Digest), Claim: "what was sent"}
 		}
 		return nil
 	}
@@ -281,7 +281,7 @@ func (j *run) writeManifest(ctx context.Context, ref registry.Ref, n *node, mayW
 		if !mayWait {
 			return false, &WithheldError{Ref: ref, Err: err}
 		}
-		j.later(n.place, back)
+		j.later(n.repoDigest, back)
 		err = nil
 	}
 	return indexed && err == nil, err
@@ -295,13 +295,13 @@ func (j *run) ready(n *node) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, b := range n.doc.Blobs() {
-		if err := j.done[place{n.repo, b.Digest}]; err != nil {
+		if err := j.done[repoDigest{n.repo, b.Digest}]; err != nil {
 			return err
 		}
 	}
 	for _, c := range n.children {
-		if err := j.done[c.place]; err != nil {
-			return fmt.Errorf("its part %s: %w", c.place.digest, err)
+		if err := j.done[c.repoDigest]; err != nil {
+			return fmt.Errorf("its part %s: %w", c.repoDigest.digest, err)
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 )
 
 // A WithheldError says that a registry holds something and does not hand it out,
-// so that nobody can say whether it is what was sent.
+// so that the client cannot say whether it is what was sent.
 type WithheldError struct {
 	Ref registry.Ref // in the mirror
 	Err error        // the registry's answer
@@ -79,11 +79,11 @@ func isWithheld(err error) bool {
 }
 
 // later remembers what could not be read back yet.
-func (j *run) later(at place, back func(ctx context.Context) error) {
+func (j *run) later(at repoDigest, back func(ctx context.Context) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.unread == nil {
-		j.unread = map[place]func(ctx context.Context) error{}
+		j.unread = map[repoDigest]func(ctx context.Context) error{}
 	}
 	j.unread[at] = back
 }
@@ -106,20 +106,22 @@ func (j *run) roots(ctx context.Context) {
 		par.Map(ctx, len(level), j.opts.Jobs, func(ctx context.Context, i int) {
 			n := level[i]
 			host, repo, _ := strings.Cut(n.repo, "/")
-			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.place.digest}, n, true)
-			j.record(n.repo, n.place.digest, err)
-		}, func(i int) { j.record(level[i].repo, level[i].place.digest, context.Cause(ctx)) })
+			_, err := j.writeManifest(ctx, registry.Ref{Host: host, Repository: repo, Digest: n.repoDigest.digest}, n, true)
+			j.record(n.repo, n.repoDigest.digest, err)
+		}, func(i int) { j.record(level[i].repo, level[i].repoDigest.digest, context.Cause(ctx)) })
 	}
 }
 
 // readBack reads what could not be read at once, now that everything but the
 // images' tags is there. What still cannot be read fails.
 func (j *run) readBack(ctx context.Context) {
-	var at []place
+	var at []repoDigest
 	for p := range j.unread {
 		at = append(at, p)
 	}
-	slices.SortFunc(at, func(a, b place) int { return strings.Compare(a.repo+"@"+string(a.digest), b.repo+"@"+string(b.digest)) })
+	slices.SortFunc(at, func(a, b repoDigest) int {
+		return strings.Compare(a.repo+"@"+string(a.digest), b.repo+"@"+string(b.digest))
+	})
 	errs := make([]error, len(at))
 	par.Map(ctx, len(at), j.opts.Jobs, func(ctx context.Context, i int) { errs[i] = j.unread[at[i]](ctx) },
 		func(i int) { errs[i] = context.Cause(ctx) })
@@ -133,7 +135,7 @@ func (j *run) readBack(ctx context.Context) {
 		}
 		j.record(at[i].repo, at[i].digest, err)
 		for _, n := range j.names {
-			if n.Of != "" && n.State == Pushed && n.node.place == at[i] {
+			if n.Of != "" && n.State == Pushed && n.node.repoDigest == at[i] {
 				n.fail(err)
 			}
 		}
@@ -155,7 +157,7 @@ func (j *run) whole(n *name) error {
 			continue
 		}
 		seen[digest] = true
-		for _, attached := range j.about[place{repo, digest}] {
+		for _, attached := range j.about[repoDigest{repo, digest}] {
 			if attached.Err != nil {
 				return &AttachedError{Ref: n.Ref, Attached: attached.Ref, Why: attached.Err.Error()}
 			}
@@ -177,12 +179,12 @@ func (j *run) below(n *node) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.done[n.place]
+	return j.done[n.repoDigest]
 }
 
 // tree adds a manifest's digest and those below it to a list.
 func (j *run) tree(n *node, list []oci.Digest) []oci.Digest {
-	list = append(list, n.place.digest)
+	list = append(list, n.repoDigest.digest)
 	for _, c := range n.children {
 		list = j.tree(c, list)
 	}

@@ -48,11 +48,11 @@ func newBlocks() *blocks {
 	return &blocks{files: map[string]*blockSums{}, turn: make(chan struct{}, hashedAtOnce)}
 }
 
-// reader gives the content of an opened file, hashed again as it is read. A
+// checkedContent gives the content of an opened file, hashed again as it is read. A
 // file that was never read before is read whole first; one that is not what
 // it must be is a [*CorruptError], before any of it was handed out. A file that nothing
 // describes is given as it is.
-func (b *blocks) reader(ctx context.Context, r *layout.CheckedReader) (io.ReadSeeker, error) {
+func (b *blocks) checkedContent(ctx context.Context, r *layout.CheckedReader) (io.ReadSeeker, error) {
 	file, ok := r.File.(io.ReaderAt)
 	if !ok {
 		return nil, fmt.Errorf("%s: cannot be read in parts", r.Name)
@@ -77,14 +77,14 @@ func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.Reader
 	b.mu.Unlock()
 
 	// One request reads; the others that want the same wait for what it finds.
-	if err := take(ctx, known.turn); err != nil {
+	if err := takeTurn(ctx, known.turn); err != nil {
 		return nil, err
 	}
 	defer give(known.turn)
 	if known.sums != nil {
 		return known.sums, nil
 	}
-	if err := take(ctx, b.turn); err != nil {
+	if err := takeTurn(ctx, b.turn); err != nil {
 		return nil, err
 	}
 	defer give(b.turn)
@@ -108,7 +108,7 @@ func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.Reader
 	return sums, nil
 }
 
-func take(ctx context.Context, turn chan struct{}) error {
+func takeTurn(ctx context.Context, turn chan struct{}) error {
 	select {
 	case turn <- struct{}{}:
 		return nil

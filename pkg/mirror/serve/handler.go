@@ -1,4 +1,4 @@
-// Package serve serves a mirror over HTTP, to whoever asks as if it were the
+// Package serve serves a mirror over HTTP, to clients that ask as if it were the
 // outside world: [Handler] tells which host a request means, asks the mirror
 // for its answer, withholds what a verification refuted, sends no block of a
 // body that was not hashed again, and counts and logs what it did.
@@ -43,7 +43,7 @@ type Handler struct {
 	Log  io.Writer    // gets a line for each request; nil means none
 	Tool report.Tool  // named in the metrics
 
-	dir     atomic.Pointer[mirror.Dir]
+	dir     atomic.Pointer[mirror.Mirror]
 	refuted atomic.Pointer[map[string]string]
 	blocks  *blocks
 	metrics *metrics
@@ -51,7 +51,7 @@ type Handler struct {
 }
 
 // NewHandler serves d.
-func NewHandler(d *mirror.Dir) *Handler {
+func NewHandler(d *mirror.Mirror) *Handler {
 	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
 	h.dir.Store(d)
 	h.refuted.Store(&map[string]string{})
@@ -61,7 +61,7 @@ func NewHandler(d *mirror.Dir) *Handler {
 // Swap serves d from now on. What is being sent still is of the directory
 // before, which must stay open until it has been. What was refuted stays so
 // until the next [Handler.Judge].
-func (h *Handler) Swap(d *mirror.Dir) { h.dir.Store(d) }
+func (h *Handler) Swap(d *mirror.Mirror) { h.dir.Store(d) }
 
 // Judge takes the report of a verification of what is served. What it refutes
 // is from then on answered with 403 and the reason: a file or document under
@@ -103,7 +103,7 @@ func (h *Handler) Judge(r report.Report) {
 		}
 	}
 	h.refuted.Store(&refuted)
-	h.metrics.judge(r)
+	h.metrics.recordVerdicts(r)
 }
 
 func reasonOf(res report.Result) string {
@@ -128,7 +128,7 @@ const maxBody = mirror.MaxQuery + 1
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), site: "none"}
 	started := time.Now()
-	h.metrics.begin(1)
+	h.metrics.requestBegan(1)
 	defer func() {
 		v := recover()
 		took := time.Since(started)
@@ -141,7 +141,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.metrics.observe(requestKind{rec.site, methodOf(req), rec.status}, rec.sent, took)
 		h.logging.write(h.Log, req, rec, took, v)
 		if v != nil {
-			panic(v) // net/http ends the connection, so that nobody takes what was sent for the whole
+			panic(v) // net/http ends the connection, so that no client takes what was sent for the whole
 		}
 	}()
 	if req.Body != nil {
@@ -274,7 +274,7 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 		content = body.Reader
 	case *layout.CheckedReader:
 		var err error
-		if content, err = h.blocks.reader(req.Context(), body); err != nil {
+		if content, err = h.blocks.checkedContent(req.Context(), body); err != nil {
 			h.refuse(w, req, err)
 			return
 		}
@@ -303,7 +303,7 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 
 // refuse answers for content that was found to be wrong before any of it was sent.
 func (h *Handler) refuse(w *recorder, req *http.Request, err error) {
-	if req.Context().Err() != nil { // nobody waits for it any more
+	if req.Context().Err() != nil { // the client has gone
 		panic(http.ErrAbortHandler)
 	}
 	h.metrics.refuse(refusedCorrupt)

@@ -14,7 +14,7 @@ import (
 var lists = []string{layout.ManifestFile, layout.SignatureFile, layout.SumsFile}
 
 // list is the answer for a list: its bytes, as they lie in the mirror.
-func list(d *mirror.Dir, req *http.Request) *mirror.Answer {
+func list(d *mirror.Mirror, req *http.Request) *mirror.Answer {
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	text, err := layout.ReadIfThere(d.FS(), name, layout.MaxManifestFile)
 	switch {

@@ -50,7 +50,7 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) begin(n int64) {
+func (m *metrics) requestBegan(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inFlight += n
@@ -73,7 +73,7 @@ func (m *metrics) observe(k requestKind, bytes int64, took time.Duration) {
 	m.duration[i]++
 }
 
-func (m *metrics) judge(r report.Report) {
+func (m *metrics) recordVerdicts(r report.Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.judged, m.verified = map[report.Verdict]int{}, r.Time

@@ -14,10 +14,10 @@ import (
 // maxMessage caps the text of an answer that is not a success.
 const maxMessage = 64 << 10
 
-// public fits the text of an answer for whoever asks over a network: where the
+// public fits the text of an answer for a client on the network: where the
 // mirror lies is nothing to them, and what they asked for is not repeated in a
 // way that a terminal or a log would obey.
-func public(d *mirror.Dir, a *mirror.Answer) *mirror.Answer {
+func public(d *mirror.Mirror, a *mirror.Answer) *mirror.Answer {
 	if a.Status == http.StatusOK || a.Size > maxMessage {
 		return a
 	}

@@ -20,9 +20,9 @@ import (
 //	/api/v1/...                    the transparency log, for the entries that were kept
 //
 // ok is false where it means none of them.
-func locate(d *mirror.Dir, req *http.Request) (host, path string, ok bool) {
+func locate(d *mirror.Mirror, req *http.Request) (host, path string, ok bool) {
 	path = req.URL.Path
-	// An encoded slash would be one name to us and two to whoever looks at
+	// An encoded slash would be one name to us and two to a proxy that looks at
 	// the log, or stands before us.
 	if raw := strings.ToLower(req.URL.RawPath); strings.Contains(raw, "%2f") || strings.Contains(raw, "%5c") {
 		return "", "", false
@@ -52,7 +52,7 @@ func locate(d *mirror.Dir, req *http.Request) (host, path string, ok bool) {
 	return "", "", false
 }
 
-func locateImage(d *mirror.Dir, req *http.Request, rest string) (host, path string, ok bool) {
+func locateImage(d *mirror.Mirror, req *http.Request, rest string) (host, path string, ok bool) {
 	if first, more, found := strings.Cut(rest, "/"); found && strings.Contains(first, ".") && answersFor(d, present(d, first)) {
 		return present(d, first), "/v2/" + more, true
 	}
@@ -72,7 +72,7 @@ func locateImage(d *mirror.Dir, req *http.Request, rest string) (host, path stri
 // present leads the registry's former name to the one that it has today, unless the mirror
 // holds images by the former one: the old registry is frozen since April 2023, and sends
 // its readers on likewise (kubernetes.io/blog/2023/03/10/image-registry-redirect).
-func present(d *mirror.Dir, host string) string {
+func present(d *mirror.Mirror, host string) string {
 	if host == layout.HostFormer && !slices.Contains(d.Hosts(), host) {
 		return layout.HostImages
 	}
@@ -81,7 +81,7 @@ func present(d *mirror.Dir, host string) string {
 
 // answersFor reports whether a request for that host has another answer than
 // that there is no such host.
-func answersFor(d *mirror.Dir, host string) bool {
+func answersFor(d *mirror.Mirror, host string) bool {
 	switch host {
 	case layout.HostFiles, layout.HostCDN, layout.HostSBOM, layout.HostRekor, layout.HostImages:
 		return true
@@ -89,7 +89,7 @@ func answersFor(d *mirror.Dir, host string) bool {
 	return host != "" && slices.Contains(d.Hosts(), host)
 }
 
-// hostOnly takes the port off a Host header. What is no host at all matches no
+// hostOnly takes the port off a Host header. Text that is not a host matches no
 // host that is held, and needs no error.
 func hostOnly(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Trim(host[i+1:], "0123456789") == "" {
@@ -100,8 +100,8 @@ func hostOnly(host string) string {
 
 // outside answers a request to a server as the host that it means would. What
 // that host answers with a redirect is answered at once: its target is a name
-// that may lead somewhere else for whoever asks.
-func outside(d *mirror.Dir, req *http.Request) (site string, in *http.Request, a *mirror.Answer) {
+// that may lead somewhere else for the client.
+func outside(d *mirror.Mirror, req *http.Request) (site string, in *http.Request, a *mirror.Answer) {
 	host, path, ok := locate(d, req)
 	if !ok {
 		if strings.HasPrefix(req.URL.Path, "/v2/") {

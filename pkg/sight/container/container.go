@@ -14,7 +14,7 @@ import (
 )
 
 // maxNodes caps the manifests and blobs of a container, each counted as often as it
-// is named: whoever walks through the copies walks through so many.
+// is named: a caller that walks through the copies walks through so many.
 const maxNodes = 100_000
 
 // The names by which a container is known.
@@ -82,8 +82,8 @@ func (c *Container) tooMany() error {
 	return fmt.Errorf("%s: %w", c.path, &bounds.Error{What: "manifests and layers", Max: maxNodes})
 }
 
-// named remembers a blob that lies there, for Hash.
-func (c *Container) named(e *entry) {
+// rememberBlob remembers a blob that lies there, for Hash.
+func (c *Container) rememberBlob(e *entry) {
 	if !e.named {
 		e.named = true
 		c.blobs = append(c.blobs, e)

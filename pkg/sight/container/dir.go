@@ -29,7 +29,7 @@ func openFolder(path string) (*folder, error) {
 	return &folder{path: path, root: root, all: newAllowance(), files: map[string]*entry{}}, nil
 }
 
-// find gives the file of that name, or nil. What is no file is found when it is read.
+// find gives the file of that name, or nil. Reading it finds out whether it is a regular file.
 func (d *folder) find(name string) (*entry, error) {
 	clean, ok := cleanName(name)
 	if !ok {
@@ -43,7 +43,7 @@ func (d *folder) find(name string) (*entry, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s could not be read: %w", place(d.path, clean), err)
+		return nil, fmt.Errorf("%s could not be read: %w", shownPath(d.path, clean), err)
 	}
 	e := &entry{path: d.path, name: clean, all: d.all, open: func() (io.ReadCloser, error) { return fetch.OpenRegular(d.root, clean) }}
 	if info.Mode().IsRegular() {
@@ -63,15 +63,15 @@ func (d *folder) hasFolder(name string) bool {
 func (d *folder) list(name string) ([]string, error) {
 	f, err := d.root.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s could not be read: %w", place(d.path, name), err)
+		return nil, fmt.Errorf("%s could not be read: %w", shownPath(d.path, name), err)
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(maxEntries + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s could not be read: %w", place(d.path, name), err)
+		return nil, fmt.Errorf("%s could not be read: %w", shownPath(d.path, name), err)
 	}
 	if len(names) > maxEntries {
-		return nil, fmt.Errorf("%s: %w", place(d.path, name), &bounds.Error{What: "files", Max: maxEntries})
+		return nil, fmt.Errorf("%s: %w", shownPath(d.path, name), &bounds.Error{What: "files", Max: maxEntries})
 	}
 	slices.Sort(names)
 	return names, nil

@@ -81,7 +81,7 @@ func (c *Container) readDockerImages(ctx context.Context, e *entry, text []byte)
 }
 
 // dockerNode reads an image of docker's, which has a config and layers and no
-// manifest. Nobody says a digest or a media type of them.
+// manifest. docker writes no digest and no media type of them.
 func (c *Container) dockerNode(ctx context.Context, image dockerImage) (sight.Node, error) {
 	n := sight.Node{Role: sight.Config}
 	blob := func(name string, isLayer bool) (sight.Blob, *entry) {
@@ -92,7 +92,7 @@ func (c *Container) dockerNode(ctx context.Context, image dockerImage) (sight.No
 		if e == nil {
 			return sight.Blob{Entry: name}, nil
 		}
-		c.named(e)
+		c.rememberBlob(e)
 		b := e.blob(registry.Descriptor{}, isLayer)
 		return b, e
 	}

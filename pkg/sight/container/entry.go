@@ -81,7 +81,7 @@ func (e *entry) document(ctx context.Context, budget *int64) ([]byte, error) {
 		return e.text, nil
 	}
 	if e.size > maxJSON {
-		return nil, fmt.Errorf("%s: %w", place(e.path, e.name), &bounds.Error{What: "bytes of a JSON document", Max: maxJSON})
+		return nil, fmt.Errorf("%s: %w", shownPath(e.path, e.name), &bounds.Error{What: "bytes of a JSON document", Max: maxJSON})
 	}
 	if e.open == nil {
 		return nil, e.malformed(errNoDocument) // or it would have been kept
@@ -99,9 +99,9 @@ func (e *entry) document(ctx context.Context, budget *int64) ([]byte, error) {
 		return nil, e.malformed(errNoDocument)
 	}
 	if *budget -= int64(len(text)); *budget < 0 {
-		return nil, fmt.Errorf("%s: %w", place(e.path, e.name), errTooMuchText)
+		return nil, fmt.Errorf("%s: %w", shownPath(e.path, e.name), errTooMuchText)
 	}
-	return text, e.keep(ctx, text)
+	return text, e.holdDocument(ctx, text)
 }
 
 // first reads the first n bytes, or fewer if it has no more.
@@ -119,8 +119,8 @@ func (e *entry) first(ctx context.Context, n int) ([]byte, error) {
 	return text, nil
 }
 
-// keep holds a document, and says what its bytes are.
-func (e *entry) keep(ctx context.Context, text []byte) error {
+// holdDocument holds a document, and says what its bytes are.
+func (e *entry) holdDocument(ctx context.Context, text []byte) error {
 	c, err := hashAll(ctx, bytes.NewReader(text), int64(len(text)), e.all)
 	if err != nil {
 		return e.unread(err)
@@ -139,7 +139,7 @@ func (e *entry) unread(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Error{Path: e.path, Entry: e.name, Why: "it ends too early", Err: err}
 	}
-	return fmt.Errorf("%s could not be read: %w", place(e.path, e.name), err)
+	return fmt.Errorf("%s could not be read: %w", shownPath(e.path, e.name), err)
 }
 
 func (e *entry) malformed(err error) error {
@@ -150,7 +150,7 @@ func (e *entry) malformed(err error) error {
 func malformed(path, name string, err error) error {
 	var limit *bounds.Error
 	if errors.As(err, &limit) {
-		return fmt.Errorf("%s: %w", place(path, name), err)
+		return fmt.Errorf("%s: %w", shownPath(path, name), err)
 	}
 	why := err.Error()
 	var form *registry.FormatError
@@ -160,7 +160,7 @@ func malformed(path, name string, err error) error {
 	return &Error{Path: path, Entry: name, Why: why, Err: err}
 }
 
-// blob is what lies there as somebody names it. A layer's media type, where it has one, must
+// blob is what lies there as its manifest names it. A layer's media type, where it has one, must
 // be in the closed table and that of the bytes; its annotations may tell of a second table.
 func (e *entry) blob(d registry.Descriptor, isLayer bool) sight.Blob {
 	b := sight.Blob{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType, Annotations: d.Annotations, Entry: e.name}

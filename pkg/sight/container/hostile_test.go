@@ -100,7 +100,7 @@ func TestMalformedArchives(t *testing.T) {
 		"two sizes":                   {twoSizes(t, map[string]string{"size": "1"}), "two sizes"},
 		"a directory with a size":     {patch(beside(t, &tar.Header{Name: "folder/x", Typeflag: tar.TypeDir}, ""), "folder/x", func(h []byte) { copy(h[124:136], "00000001000\x00") }), "has a size"},
 		"something behind its end":    {append(slices.Clone(good), good...), "follows the end"},
-		"a header that is none":       {append(good[:len(good)-1024:len(good)-1024], bytes.Repeat([]byte("x"), 2048)...), "a header that is none"},
+		"a header that is invalid":    {append(good[:len(good)-1024:len(good)-1024], bytes.Repeat([]byte("x"), 2048)...), "a header that is invalid"},
 		"gzip, two members":           {slices.Concat(gzipped(good[:512]), gzipped(good[512:])), "not one stream of gzip"},
 		"gzip, an empty member":       {slices.Concat(gz, gzipped(nil)), "not one stream of gzip"},
 		"gzip, something behind it":   {append(slices.Clone(gz), "trailer"...), "not one stream of gzip"},

@@ -17,7 +17,7 @@ import (
 )
 
 // maxNested is how deep an index may lie below the list; indexes of indexes are
-// allowed (opencontainers/image-spec, image-index.md), and nobody writes them.
+// allowed (opencontainers/image-spec, image-index.md), and no known tool writes them.
 const maxNested = 3
 
 // The annotations by which a list names an image (opencontainers/image-spec,
@@ -241,7 +241,7 @@ func (t *tree) image(ctx context.Context, g *grown, image *registry.Image) error
 		n.Err = err
 	}
 	if e != nil {
-		// Of what is no image, such as a signature, it may be anything.
+		// Where the manifest is not an image but, say, a signature, it may be anything.
 		text, err := e.document(ctx, &t.c.text)
 		if err := fatal(ctx, err); err != nil {
 			return err
@@ -276,7 +276,7 @@ func (t *tree) blob(d registry.Descriptor, isLayer bool) (sight.Blob, *entry, er
 	if e == nil {
 		return t.absent(d, false), nil, err
 	}
-	t.c.named(e)
+	t.c.rememberBlob(e)
 	b := e.blob(d, isLayer)
 	return b, e, nil
 }
@@ -317,7 +317,7 @@ func (c *Container) readDirManifest(ctx context.Context, e *entry) error {
 	return t.add(ctx, manifestFile, root, nil)
 }
 
-// mediaTypeOf reads the media type of a manifest that nobody pointed at: its own,
+// mediaTypeOf reads the media type of a manifest that no index names: its own,
 // or OCI's for its shape.
 func mediaTypeOf(text []byte) (string, error) {
 	if err := strictjson.Check(text); err != nil {

@@ -84,7 +84,7 @@ func indexTar(ctx context.Context, name string, f io.ReaderAt, size int64) (*mem
 	if packing := layer.Packing(first[:n]); packing != layer.Plain {
 		err = m.unpack(ctx, whole, size, packing)
 	} else {
-		err = m.read(section{whole}, m.lazily(f))
+		err = m.readMembers(section{whole}, m.lazily(f))
 	}
 	var limit *bounds.Error
 	switch {
@@ -99,7 +99,7 @@ func indexTar(ctx context.Context, name string, f io.ReaderAt, size int64) (*mem
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, &Error{Path: name, Why: "the archive ends too early", Err: err}
 	}
-	m.wrong("", "what it holds is read up to a header that is none: %v", err)
+	m.wrong("", "it was read up to a header that is invalid: %v", err)
 	return m, nil
 }
 
@@ -132,8 +132,8 @@ func (m *members) unpack(ctx context.Context, whole io.Reader, size int64, packi
 	defer s.Close() //nolint:errcheck // only read
 	stream := &stoppable{r: m.all.capped(s, size, maxUnpacked)}
 	ahead(stream, func(r io.Reader) {
-		defer stream.stopped.Store(true) // what nobody reads is not unpacked
-		err = m.read(&tally{r: r}, m.eagerly(ctx, new(int64)))
+		defer stream.stopped.Store(true) // the rest, which no reader wants, is not unpacked
+		err = m.readMembers(&tally{r: r}, m.eagerly(ctx, new(int64)))
 	})
 	if errors.Is(err, layer.ErrTrailing) || err == nil && s.Members != 1 {
 		m.wrong("", "it is not one stream of %s: some readers see less of it than others", packing)
@@ -155,11 +155,11 @@ func (s *stoppable) Read(p []byte) (int, error) {
 	return s.r.Read(p)
 }
 
-// take makes an entry of a file that begins at this offset.
-type take func(e *entry, offset int64, content io.Reader) error
+// entryFunc makes an entry of a file that begins at this offset.
+type entryFunc func(e *entry, offset int64, content io.Reader) error
 
 // lazily leaves the bytes where they lie.
-func (m *members) lazily(f io.ReaderAt) take {
+func (m *members) lazily(f io.ReaderAt) entryFunc {
 	return func(e *entry, offset int64, _ io.Reader) error {
 		e.open = func() (io.ReadCloser, error) {
 			return io.NopCloser(&exactly{io.NewSectionReader(f, offset, e.size), e.size}), nil
@@ -183,7 +183,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 }
 
 // eagerly hashes the bytes at once, and holds what may be a document.
-func (m *members) eagerly(ctx context.Context, held *int64) take {
+func (m *members) eagerly(ctx context.Context, held *int64) entryFunc {
 	return func(e *entry, _ int64, content io.Reader) error {
 		if e.size > maxJSON {
 			c, err := hashAll(ctx, content, e.size, m.all)
@@ -194,7 +194,7 @@ func (m *members) eagerly(ctx context.Context, held *int64) take {
 		if err != nil {
 			return err
 		}
-		if err := e.keep(ctx, text); err != nil {
+		if err := e.holdDocument(ctx, text); err != nil {
 			return err
 		}
 		if !looksLikeJSON(text) {
@@ -208,7 +208,7 @@ func (m *members) eagerly(ctx context.Context, held *int64) take {
 	}
 }
 
-func (m *members) read(src source, take take) error {
+func (m *members) readMembers(src source, take entryFunc) error {
 	r := tar.NewReader(src)
 	for n, end := 0, int64(0); ; n++ {
 		h, err := r.Next()
@@ -269,7 +269,7 @@ func isFile(h *tar.Header) bool { return h.Typeflag == tar.TypeReg || h.Typeflag
 
 // member takes one member in. Only what all readers of archives take for the same
 // is one; the error is one of reading.
-func (m *members) member(h *tar.Header, offset int64, content io.Reader, take take) error {
+func (m *members) member(h *tar.Header, offset int64, content io.Reader, take entryFunc) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for key := range h.PAXRecords {
 			if key != "comment" {
@@ -392,7 +392,7 @@ func (m *members) find(name string) (*entry, error) {
 	case again:
 		return nil, &Error{Path: m.path, Entry: clean, Why: "it is a link to a link"}
 	case e == nil:
-		return nil, &Error{Path: m.path, Entry: clean, Why: "it is a link to what is no file of the archive"}
+		return nil, &Error{Path: m.path, Entry: clean, Why: "it is a link to something that is not a file of the archive"}
 	}
 	return e, nil
 }

@@ -25,14 +25,14 @@ func (e *Error) Error() string {
 	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
 		what = "is incomplete"
 	}
-	return fmt.Sprintf("%s %s: %s; have the tool that wrote it write it again", place(e.Path, e.Entry), what, e.Why)
+	return fmt.Sprintf("%s %s: %s; have the tool that wrote it write it again", shownPath(e.Path, e.Entry), what, e.Why)
 }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// place is a path and an entry of it, for a message. An entry is another's word.
-func place(path, entry string) string {
+// shownPath is a path and an entry of it, for a message. An entry is another's word.
+func shownPath(path, entry string) string {
 	if entry == "" {
 		return path
 	}

@@ -82,7 +82,7 @@ func (c *contents) regular(p string, mode, size int64, body io.Reader) error {
 	if err := c.add(p, regularFile); err != nil {
 		return err
 	}
-	if !c.named(p) {
+	if !c.isProgram(p) {
 		c.others++
 		return nil
 	}
@@ -127,7 +127,7 @@ func (c *contents) link(p, target string) error {
 	if err := c.add(p, anotherKind); err != nil {
 		return err
 	}
-	if c.named(p) || c.named(path.Clean(target)) {
+	if c.isProgram(p) || c.isProgram(path.Clean(target)) {
 		return about(p, "it is a link to a program's name, or has one")
 	}
 	c.others++
@@ -139,15 +139,15 @@ func (c *contents) special(p string) error {
 	if err := c.add(p, anotherKind); err != nil {
 		return err
 	}
-	if c.named(p) {
+	if c.isProgram(p) {
 		return about(p, "it has a program's name, and is no regular file")
 	}
 	c.others++
 	return nil
 }
 
-// named says whether the last element of a path is a program's name.
-func (c *contents) named(p string) bool { return slices.Contains(c.Programs, path.Base(p)) }
+// isProgram says whether the last element of a path is a program's name.
+func (c *contents) isProgram(p string) bool { return slices.Contains(c.Programs, path.Base(p)) }
 
 // finish holds that what lies above a program is a directory.
 func (c *contents) finish() error {

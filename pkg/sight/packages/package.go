@@ -19,7 +19,7 @@ type Package struct {
 	// every architecture, and as it stands where Go has no word for it.
 	Arch  string
 	Files []File // in the package's order
-	// Others counts what is no program's: files and links, not directories.
+	// Others counts files and links that belong to no program; directories do not count.
 	Others int
 }
 

@@ -27,7 +27,7 @@ func Is(first []byte) bool {
 // is listed wherever it lies, if it may be run: it has an
 // executable bit, begins as ELF does, or lies in a directory "bin" or "sbin".
 // The kubelet's own package has a settings file of the same name, etc/default/kubelet,
-// which is none of these and is counted with the others.
+// which is of none of these kinds and is counted with the others.
 //
 // The error is a [*Error], or that of r or ctx.
 func Read(ctx context.Context, r io.Reader, q Request) (*Package, error) {

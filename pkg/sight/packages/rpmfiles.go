@@ -141,7 +141,7 @@ func readPayload(packed io.Reader, packing string, list *rpmList, c *contents) e
 		if !ok || f.ghost || e.mode != f.mode {
 			return about(p, "the header does not have it, or not so, or it stands twice")
 		}
-		if err := list.take(p, f, e, c); err != nil {
+		if err := list.addFile(p, f, e, c); err != nil {
 			return inside(p, err)
 		}
 	}
@@ -153,13 +153,13 @@ func readPayload(packed io.Reader, packing string, list *rpmList, c *contents) e
 	return u.close()
 }
 
-// take notes an entry as what both lists say that it is.
-func (l *rpmList) take(p string, f rpmFile, e *newcEntry, c *contents) error {
+// addFile notes an entry as what both lists say that it is.
+func (l *rpmList) addFile(p string, f rpmFile, e *newcEntry, c *contents) error {
 	switch f.kind() {
 	case modeDir:
 		return c.add(p, directory)
 	case modeRegular:
-		if c.named(p) && (e.links > 1 || l.inodes[f.inode] > 1) {
+		if c.isProgram(p) && (e.links > 1 || l.inodes[f.inode] > 1) {
 			return errors.New("other names share the program's bytes")
 		}
 		if e.links < 2 && e.size != f.size {

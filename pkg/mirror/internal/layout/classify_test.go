@@ -22,7 +22,7 @@ func TestClassify(t *testing.T) {
 		"another layer":     {&LayerError{}, report.Refuted, report.Mismatch},
 		"too large":         {ErrTooLarge, report.Unknown, report.Limit},
 		"interrupted":       {context.Canceled, report.Unknown, report.Interrupted},
-		"missing":           {fs.ErrNotExist, report.Unknown, report.Malformed},
+		"missing":           {fs.ErrNotExist, report.Unknown, report.Incomplete},
 		"damage, cut short": {errors.Join(context.Canceled, &CorruptError{}), report.Refuted, report.Mismatch},
 		"too large a layer": {fmt.Errorf("it unpacks to more: %w", ErrTooLarge), report.Unknown, report.Limit},
 	} {

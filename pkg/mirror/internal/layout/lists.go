@@ -278,9 +278,9 @@ func NoDuplicateKeys(body []byte) error {
 	}
 }
 
-// Listed says what MANIFEST.json thinks of the canonical URL: what its bytes
+// Lookup says what MANIFEST.json thinks of the canonical URL: what its bytes
 // must be (nothing, if there is no MANIFEST.json), and whether it may be read.
-func (m *Listing) Listed(url string) (w Want, ok bool) {
+func (m *Listing) Lookup(url string) (w Want, ok bool) {
 	if m == nil {
 		return Want{}, true
 	}

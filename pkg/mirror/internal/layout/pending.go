@@ -95,8 +95,8 @@ func Overlay(fsys fs.FS, doc *Change) Pending {
 	return p
 }
 
-// place is where a file is now.
-func (p Pending) place(op, name string) (string, error) {
+// pathNow is where a file is now.
+func (p Pending) pathNow(op, name string) (string, error) {
 	f, ok := p.files[name]
 	if !ok {
 		return name, nil
@@ -112,7 +112,7 @@ func (p Pending) place(op, name string) (string, error) {
 
 // Open implements [fs.FS].
 func (p Pending) Open(name string) (fs.File, error) {
-	at, err := p.place("open", name)
+	at, err := p.pathNow("open", name)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (p Pending) Open(name string) (fs.File, error) {
 
 // Stat implements [fs.StatFS].
 func (p Pending) Stat(name string) (fs.FileInfo, error) {
-	at, err := p.place("stat", name)
+	at, err := p.pathNow("stat", name)
 	if err != nil {
 		return nil, err
 	}

@@ -92,8 +92,8 @@ func (c *Changelog) OddImages() (rows []OddRow) {
 	return rows
 }
 
-// odd leaves out a row about a file.
-func (c *Changelog) odd(row tableRow, why string) error {
+// leaveOutFile leaves out a row about a file.
+func (c *Changelog) leaveOutFile(row tableRow, why string) error {
 	return c.leaveOut(OddRow{Text: row.text, Why: why, Names: row.names()}, row.line)
 }
 
@@ -107,7 +107,7 @@ func (c *Changelog) oddOr(err error, row tableRow, why string) error {
 	if err != nil {
 		return err
 	}
-	return c.odd(row, why)
+	return c.leaveOutFile(row, why)
 }
 
 func (c *Changelog) leaveOut(o OddRow, line int) error {
@@ -159,7 +159,7 @@ func (c *Changelog) addLines(source []byte, lines *text.Segments) error {
 		if !row.hasHash() {
 			continue
 		}
-		if err := c.odd(row, "it stands outside a table"); err != nil {
+		if err := c.leaveOutFile(row, "it stands outside a table"); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ func TestAheadConnectsAndAsksNothing(t *testing.T) {
 			defer mu.Unlock()
 			asked = append(asked, r.Method+" "+r.Host)
 		})
-		ahead := &fetch.Ahead{Next: fetch.NewTransport(n.options()), Hosts: map[string][]string{"first.example": {"second.example", "third.example"}}}
+		ahead := &fetch.Preconnect{Next: fetch.NewTransport(n.options()), Hosts: map[string][]string{"first.example": {"second.example", "third.example"}}}
 		client := &fetch.Client{Transport: ahead}
 		get := func(host string) {
 			t.Helper()
@@ -61,7 +61,7 @@ func TestAheadConnectsAndAsksNothing(t *testing.T) {
 // so that its connection is kept.
 func TestAheadOfHTTP1(t *testing.T) {
 	n := newInternet(t, false, []string{"first.example", "second.example"}, func(http.ResponseWriter, *http.Request) {})
-	ahead := &fetch.Ahead{Next: fetch.NewTransport(n.options()), Hosts: map[string][]string{"example": {"second.example"}}}
+	ahead := &fetch.Preconnect{Next: fetch.NewTransport(n.options()), Hosts: map[string][]string{"example": {"second.example"}}}
 	client := &fetch.Client{Transport: ahead}
 	for range 3 {
 		if _, err := client.Get(t.Context(), "https://first.example/", 100); err != nil {
@@ -82,7 +82,7 @@ func TestAheadOfHTTP1(t *testing.T) {
 // was begun ends with the run.
 func TestAheadHarmsNothing(t *testing.T) {
 	ended := make(chan error, 1)
-	ahead := &fetch.Ahead{Hosts: map[string][]string{"first.example": {"dead.example"}}, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+	ahead := &fetch.Preconnect{Hosts: map[string][]string{"first.example": {"dead.example"}}, Next: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Host == "dead.example" {
 			<-r.Context().Done()
 			ended <- r.Context().Err()

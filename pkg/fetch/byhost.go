@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Split sends each request to the transport of its host. A run with a mirror
+// ByHost sends each request to the transport of its host. A run with a mirror
 // and named endpoints has the directory as Else, and then contacts nobody but
 // the endpoints.
-type Split struct {
+type ByHost struct {
 	Hosts map[string]http.RoundTripper // by URL host, in lower case, with a port where the URL has one
 	Else  http.RoundTripper            // for all other hosts; nil refuses them
 }
 
 // RoundTrip hands the request over.
-func (s *Split) RoundTrip(req *http.Request) (*http.Response, error) {
+func (s *ByHost) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t := s.Hosts[strings.ToLower(req.URL.Host)]; t != nil {
 		return t.RoundTrip(req)
 	}

@@ -12,13 +12,13 @@ import (
 type (
 	// UsageError reports a request that makes no sense. Nothing was judged.
 	UsageError = report.UsageError
-	// UnreadError says that nobody can tell whether what was asked for exists.
+	// UnreadError says that it is not known whether what was asked for exists.
 	UnreadError = claims.UnreadError
 
 	// Listing is what a release holds, by its own documents.
 	Listing = claims.Listing
-	// Listed is one file or image of it.
-	Listed = claims.Entry
+	// Entry is one file or image of it.
+	Entry = claims.Entry
 	// StrongClaim is a document's word on a digest, and how much it counts.
 	StrongClaim = claims.Claim
 

@@ -9,8 +9,8 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
-// place is where a repository is really read.
-type place struct {
+// location is where a repository is really read.
+type location struct {
 	root   string     // "https://registry.k8s.io/v2/"
 	base   string     // "https://registry.k8s.io/v2/kube-proxy/"
 	host   string     // of the registry that is spoken to, for its credentials
@@ -21,7 +21,7 @@ type place struct {
 	remote netip.Addr // who answered, where that is known
 }
 
-func (p place) origin(resp *fetch.Response) fetch.Origin {
+func (p location) origin(resp *fetch.Response) fetch.Origin {
 	if p.mapped {
 		return fetch.Carried
 	}
@@ -30,29 +30,29 @@ func (p place) origin(resp *fetch.Response) fetch.Origin {
 
 // locate maps a name to its place, and refuses a name that could lead the URL
 // anywhere else.
-func (c *Client) locate(host, repo string) (place, error) {
+func (c *Client) locate(host, repo string) (location, error) {
 	if !hostRE().MatchString(host) || !repositoryRE().MatchString(repo) {
-		return place{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
+		return location{}, &RefError{Input: host + "/" + repo, Why: "no registry and repository", Hint: "write HOST/REPOSITORY"}
 	}
-	at := place{host: host, repo: repo, plain: PlainHTTP(host)}
+	at := location{host: host, repo: repo, plain: PlainHTTP(host)}
 	if host == "docker.io" {
 		at.host = "index.docker.io" // the name that the API and credentials go by
 	}
 	if base, ok := c.Endpoints[host]; ok {
 		u, err := fetch.ParseEndpoint(base)
 		if err != nil {
-			return place{}, fmt.Errorf("endpoint of %s: %w", host, err)
+			return location{}, fmt.Errorf("endpoint of %s: %w", host, err)
 		}
 		at.host, at.plain, at.mapped = strings.ToLower(u.Host), u.Scheme == "http", true
 		var prefix string
 		if at.below, prefix, err = apiRoot(u.Path); err != nil {
-			return place{}, fmt.Errorf("endpoint of %s: %w", host, err)
+			return location{}, fmt.Errorf("endpoint of %s: %w", host, err)
 		}
 		if prefix != "" {
 			at.repo = prefix + "/" + repo
 		}
 		if !repositoryRE().MatchString(at.repo) {
-			return place{}, &RefError{Input: at.host + "/" + at.repo, Why: "the endpoint's path makes no repository name", Hint: "give the path of a project, in lower case and without /v2"}
+			return location{}, &RefError{Input: at.host + "/" + at.repo, Why: "the endpoint's path makes no repository name", Hint: "give the path of a project, in lower case and without /v2"}
 		}
 	}
 	scheme := "https"

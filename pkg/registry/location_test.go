@@ -54,7 +54,7 @@ func TestTokenServersAtPrivateAddresses(t *testing.T) {
 		{"127.0.0.1:5000", "127.0.0.1", true, "http://0.0.0.0/", "link-local"},
 		{"harbor.corp", "10.0.0.4", false, "http://10.0.0.4/token", "not https"},
 	} {
-		at := place{host: tt.host, plain: tt.plain}
+		at := location{host: tt.host, plain: tt.plain}
 		if tt.remote != "" {
 			at.remote = netip.MustParseAddr(tt.remote)
 		}

@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// Space shares out the room on a disk among the files that are saved at once,
+// DiskReserve shares out the room on a disk among the files that are saved at once,
 // so that none begins for which there will be none. The zero value is ready to
 // use; so is nil, for one file alone.
-type Space struct {
+type DiskReserve struct {
 	mu     sync.Mutex
 	active map[*Part]int64 // the size that each will have
 }
 
 // reserve refuses a file whose rest does not fit beside what the others still
 // need. A file of unknown length is let pass.
-func (s *Space) reserve(p *Part) (release func(), err error) {
+func (s *DiskReserve) reserve(p *Part) (release func(), err error) {
 	free, known := freeSpace(p.file)
 	if s == nil {
-		s = &Space{}
+		s = &DiskReserve{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,9 +48,9 @@ func (s *Space) reserve(p *Part) (release func(), err error) {
 	}, nil
 }
 
-// Room refuses what does not fit beside a directory. Where the free space is
+// CheckFree refuses what does not fit beside a directory. Where the free space is
 // not known everything does.
-func Room(root *os.Root, need int64) error {
+func CheckFree(root *os.Root, need int64) error {
 	d, err := root.Open(".")
 	if err != nil {
 		return &FileError{Name: filepath.Clean(root.Name()), Err: bare(err), Hint: "choose another directory"}

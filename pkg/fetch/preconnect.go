@@ -9,14 +9,14 @@ import (
 	"sync"
 )
 
-// Ahead connects to hosts before anybody asks them, while the answers that will
+// Preconnect connects to hosts before anybody asks them, while the answers that will
 // send the run there are still on their way: a connection costs two round
 // trips, and more through a proxy. Nothing is asked of a host that speaks
 // HTTP/2 until a request comes for it. That a connection could not be made is
 // for that request to find out.
 //
 // It stands right above [NewTransport], below what counts and repeats requests.
-type Ahead struct {
+type Preconnect struct {
 	Next http.RoundTripper
 	// Hosts has for a host, or a domain above it, those that will be asked soon
 	// after it; see [FollowingHosts].
@@ -28,7 +28,7 @@ type Ahead struct {
 
 // FollowingHosts are where the publishers' redirects are known to lead, and
 // what is asked about a document once it is there. They are hints: one that is
-// out of date costs a connection that nobody uses. A manifest that comes out of
+// out of date costs a connection that no request uses. A manifest that comes out of
 // Artifact Registry is followed by its signatures, all of which
 // registry.k8s.io takes from one region.
 func FollowingHosts() map[string][]string {
@@ -40,7 +40,7 @@ func FollowingHosts() map[string][]string {
 }
 
 // Connect connects to a host that is sure to be asked, and returns at once.
-func (a *Ahead) Connect(ctx context.Context, host string) {
+func (a *Preconnect) Connect(ctx context.Context, host string) {
 	a.mu.Lock()
 	again := a.seen["-> "+host]
 	if a.seen == nil {
@@ -54,7 +54,7 @@ func (a *Ahead) Connect(ctx context.Context, host string) {
 }
 
 // RoundTrip sends the request, and connects where the next ones will go.
-func (a *Ahead) RoundTrip(req *http.Request) (*http.Response, error) {
+func (a *Preconnect) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "https" {
 		for _, host := range a.following(strings.ToLower(req.URL.Host)) {
 			go a.connect(req.Context(), host)
@@ -64,7 +64,7 @@ func (a *Ahead) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // following lists what is to be connected to, the first time that name is asked.
-func (a *Ahead) following(name string) (hosts []string) {
+func (a *Preconnect) following(name string) (hosts []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.seen[name] {
@@ -92,7 +92,7 @@ func (a *Ahead) following(name string) (hosts []string) {
 // keeps that for the next one, and under HTTP/2 looks whether a request was
 // given up before it sends anything of it. One to an HTTP/1 host, whose
 // connection would be lost with it, is made.
-func (a *Ahead) connect(ctx context.Context, host string) {
+func (a *Preconnect) connect(ctx context.Context, host string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {

@@ -71,9 +71,9 @@ type finding struct {
 	reason  report.Reason
 	detail  string
 
-	of       *genuine   // the platform that it is; nil for an index, and where it is none
+	of       *genuine   // the platform that it is; nil for an index, and where it is not one of them
 	index    *table     // the table of an index that was found in it, or was not
-	platform string     // as the copy says it, where it is none of ours
+	platform string     // as the copy says it, where it is not one of ours
 	digest   oci.Digest // of what was seen
 	role     sight.Role
 	form     *derived
@@ -104,8 +104,8 @@ func (t thing) digest() oci.Digest {
 	return t.digests[0]
 }
 
-// told are its digests, and the one in its name.
-func (t thing) told() []oci.Digest {
+// toldDigests are its digests, and the one in its name.
+func (t thing) toldDigests() []oci.Digest {
 	if t.written == "" || len(t.digests) == 0 {
 		return t.digests
 	}
