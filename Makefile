@@ -99,6 +99,13 @@ interop: ## run the tests against real registries and clients, modules of their 
 	cd test/interop && $(GO) test -count=1 -timeout 40m -v ./...
 	cd test/peers && $(GO) test -count=1 -timeout 10m -v ./...
 
+# RECORD=DIR keeps what was answered, REPLAY=DIR asks such a recording in place of the
+# network, ANSWERS=DIR gets answers.txt, and issue.md where one is other than in test/live/answers.txt.
+.PHONY: live
+live: build ## ask the real hosts what only they can answer; without network it skips by name (RECORD=DIR, REPLAY=DIR, ANSWERS=DIR)
+	KVERIFY_LIVE=1 KVERIFY='$(abspath $(BIN)/kverify)' $(foreach v,RECORD REPLAY ANSWERS,$(if $($(v)),$(v)='$(abspath $($(v)))')) \
+		$(GO) test -count=1 -timeout 60m -v -run '^TestLive$$' ./test/live
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" tools/fuzz/run.sh

