@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -94,4 +95,28 @@ func newestKubelet(list []byte) (newest listed, ok bool) {
 	}
 	take()
 	return newest, ok
+}
+
+// TestNewestKubelet holds that a list is read as it is meant: not in the order of its
+// text, not across stanzas, and to no path outside of the repository.
+func TestNewestKubelet(t *testing.T) {
+	stanza := func(name, version, arch, path string) string {
+		return fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nDescription: an agent\n .\n\tVersion: 9.9.9-1.1\nFilename: %s\nSHA256: of-%s\n", name, version, arch, path, version)
+	}
+	list := strings.Join([]string{
+		stanza("kubelet", "1.28.10-1.1", "amd64", "amd64/10.deb"),
+		stanza("kubelet", "1.28.10-2.1", "amd64", "amd64/10-2.deb"),
+		stanza("kubelet", "1.28.2-1.1", "amd64", "amd64/2.deb"),
+		stanza("kubelet", "1.28.11-1.1", "arm64", "arm64/11.deb"),
+		stanza("kubelet", "1.28.12-1.1", "amd64", "../../12.deb"),
+		stanza("kubelet", "1.28.13~rc", "amd64", "amd64/13.deb"),
+		stanza("cri-tools", "1.28.14-1.1", "amd64", "amd64/cri-tools.deb"),
+	}, "\n")
+	p, ok := newestKubelet([]byte(list))
+	if !ok || p.path != "amd64/10-2.deb" || p.sum != "of-1.28.10-2.1" || p.version.String() != "v1.28.10" {
+		t.Errorf("found %+v, %v", p, ok)
+	}
+	if p, ok := newestKubelet([]byte(stanza("kubelet", "1.28.11-1.1", "arm64", "arm64/11.deb"))); ok {
+		t.Errorf("found %+v", p)
+	}
 }
