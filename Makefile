@@ -45,8 +45,9 @@ goreleaser-check: ## check .goreleaser.yaml with GoReleaser itself
 	$(GO) run $(GORELEASER) check
 
 .PHONY: vet-cross
-vet-cross: ## go vet for the systems that the tests do not run on
+vet-cross: ## go vet for the systems that the tests do not run on, and a build for 32 bits
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet -trimpath ./... || exit 1; done # -trimpath: what make dist has compiled serves
+	GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o /dev/null ./cmd/kverify
 
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
