@@ -45,8 +45,9 @@ goreleaser-check: ## check .goreleaser.yaml with GoReleaser itself
 	$(GO) run $(GORELEASER) check
 
 .PHONY: vet-cross
-vet-cross: ## go vet for the systems that the tests do not run on
+vet-cross: ## go vet for the systems that the tests do not run on, and a build for 32 bits
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet -trimpath ./... || exit 1; done # -trimpath: what make dist has compiled serves
+	GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o /dev/null ./cmd/kverify
 
 .PHONY: demo
 demo: build ## verify every image of the sample release, with no network
@@ -98,6 +99,13 @@ browser: ## run the tests of the served page in a headless Chromium, a module of
 interop: ## run the tests against real registries and clients, modules of their own
 	cd test/interop && $(GO) test -count=1 -timeout 40m -v ./...
 	cd test/peers && $(GO) test -count=1 -timeout 10m -v ./...
+
+# RECORD=DIR keeps what was answered, REPLAY=DIR asks such a recording in place of the
+# network, ANSWERS=DIR gets answers.txt, and issue.md where one is other than in test/live/answers.txt.
+.PHONY: live
+live: build ## ask the real hosts what only they can answer; without network it skips by name (RECORD=DIR, REPLAY=DIR, ANSWERS=DIR)
+	KVERIFY_LIVE=1 KVERIFY='$(abspath $(BIN)/kverify)' $(foreach v,RECORD REPLAY ANSWERS,$(if $($(v)),$(v)='$(abspath $($(v)))')) \
+		$(GO) test -count=1 -timeout 60m -v -run '^TestLive$$' ./test/live
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)

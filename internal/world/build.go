@@ -13,7 +13,7 @@ import (
 
 // Options choose what is in a world. The zero value holds v1.27.1 and v1.27.2.
 type Options struct {
-	// Versions, such as "v1.24.0" or "v1.28.2". Architectures, images, hosts
+	// Versions, such as "v1.24.0", "v1.28.2" or "v1.29.0-rc.1". Architectures, images, hosts
 	// and signatures are those of the version's time.
 	Versions []string
 	// Seed of keys and contents. Two seeds make two worlds that agree on nothing.
@@ -174,7 +174,7 @@ func (w *World) renderChangelog(version string) {
 			sections = append(sections, w.releases[v])
 		}
 	}
-	if sections[len(sections)-1].v[2] != 0 {
+	if oldest := sections[len(sections)-1]; oldest.v[2] != 0 {
 		sections = append(sections, w.history[minor])
 	}
 	w.files[canonicalKey(ChangelogURL(version))] = changelog(sections, func(version, image, arch string) bool {
@@ -183,17 +183,29 @@ func (w *World) renderChangelog(version string) {
 }
 
 func (w *World) renderMarkers() {
-	newest := w.versions[len(w.versions)-1]
-	for _, kind := range []string{"stable", "latest"} {
-		w.files[HostCDN+"/release/"+kind+".txt"] = []byte(newest)
-		w.files[HostCDN+"/release/"+kind+"-1.txt"] = []byte(newest)
+	newest := map[string]string{}
+	for _, v := range w.versions {
+		newest["latest"] = v
+		if !isPreRelease(v) {
+			newest["stable"] = v
+		}
+	}
+	for kind, v := range newest {
+		w.files[HostCDN+"/release/"+kind+".txt"] = []byte(v)
+		w.files[HostCDN+"/release/"+kind+"-1.txt"] = []byte(v)
 	}
 	var releases []*release
 	for _, v := range w.versions {
 		name := sprintf("-1.%d.txt", parseVersion(v)[1])
+		if isPreRelease(v) {
+			w.files[HostCDN+"/release/latest"+name] = []byte(v)
+			continue
+		}
 		w.files[HostCDN+"/release/stable"+name] = []byte(v)
 		// Pre-releases only, and so older than the newest stable one.
-		w.files[HostCDN+"/release/latest"+name] = []byte(sprintf("v1.%d.0-rc.1", parseVersion(v)[1]))
+		if w.files[HostCDN+"/release/latest"+name] == nil {
+			w.files[HostCDN+"/release/latest"+name] = []byte(sprintf("v1.%d.0-rc.1", parseVersion(v)[1]))
+		}
 		releases = append([]*release{w.releases[v]}, releases...)
 	}
 	w.files[canonicalKey(ScheduleURL)] = schedule(releases)

@@ -40,7 +40,7 @@ func (r *release) previous() string {
 }
 
 func (r *release) changelogSection(b *strings.Builder, dropped func(image, arch string) bool) {
-	minorWriter := r.v[2] == 0
+	minorWriter := r.v[2] == 0 && !isPreRelease(r.version)
 	gap, tick := "\n\n", ""
 	if minorWriter {
 		gap, tick = "\n", "`"

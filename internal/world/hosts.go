@@ -28,7 +28,14 @@ const (
 // HostTUF is where Sigstore's trusted root is published.
 const HostTUF = "tuf-repo-cdn.sigstore.dev"
 
-// Hosts are all hosts that the world answers for, the foreign one last.
+// The hosts of Debian packages: the documented one redirects to the other, which is
+// the one that apt names when it fetches.
+const (
+	HostPackages    = "pkgs.k8s.io"
+	HostPackagesCDN = "prod-cdn.packages.k8s.io"
+)
+
+// Hosts are the hosts that releases are served from and the log, the foreign one last.
 var Hosts = []string{
 	HostDL, HostCDN, HostSBOM, HostRaw, HostRegistry, HostRekor,
 	HostManifests, HostSignatures, HostBlobs, HostTUF, HostForeign,
@@ -40,7 +47,15 @@ const (
 	pathChangelog = "/kubernetes/kubernetes/master/CHANGELOG/CHANGELOG-%d.%d.md"
 	pathPromotion = "/kubernetes/k8s.io/main/registry.k8s.io/images/%s/images.yaml"
 	pathSupport   = "/kubernetes/website/main/data/releases/"
+	pathPackages  = "/repositories/isv:/kubernetes:"
 )
+
+// PackageURL is the address of what lies at path in the Debian repository of a
+// version's minor: "Packages", or "amd64/kubelet_1.28.2-1.1_amd64.deb".
+func PackageURL(version, path string) string {
+	v := parseVersion(version)
+	return sprintf("https://%s/core:/stable:/v%d.%d/deb/%s", HostPackages, v[0], v[1], path)
+}
 
 // FileURL is the documented address of a release's file.
 func FileURL(version, path string) string {
@@ -140,6 +155,8 @@ func redirected(host, path string) string {
 		if strings.HasPrefix(path, "/v") {
 			return "https://" + HostCDN + "/release" + path
 		}
+	case HostPackages:
+		return "https://" + HostPackagesCDN + pathPackages + path
 	}
 	return ""
 }

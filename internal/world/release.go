@@ -82,6 +82,9 @@ func newRelease(version, seed string, layerBytes int) *release {
 		must(err)
 		r.time = t.Add(14 * time.Hour)
 	}
+	if isPreRelease(version) {
+		r.time = r.time.AddDate(0, 0, -14)
+	}
 	if r.time.Before(time.Date(2022, 11, 10, 0, 0, 0, 0, time.UTC)) { // about v1.26.0-beta.0
 		r.host = "k8s.gcr.io"
 	}

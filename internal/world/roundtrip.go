@@ -98,7 +98,7 @@ func (w *World) answer(r *http.Request, u *url.URL, body []byte) (a *answer, wai
 }
 
 func (w *World) known(host string) bool {
-	if _, ok := w.standIns[host]; ok || slices.Contains(Hosts, host) || w.foreign[host] {
+	if _, ok := w.standIns[host]; ok || slices.Contains(Hosts, host) || w.foreign[host] || host == HostPackages {
 		return true
 	}
 	for key := range w.files {

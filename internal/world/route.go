@@ -18,7 +18,7 @@ func (w *World) route(r *http.Request, u *url.URL, body []byte) *answer {
 		return w.standIn(s, u)
 	}
 	switch u.Host {
-	case HostDL, HostSBOM:
+	case HostDL, HostSBOM, HostPackages:
 		if to := redirected(u.Host, u.Path); to != "" {
 			return redirectTo(http.StatusFound, to)
 		}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,22 +67,33 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 type Server struct {
 	Addr string // host:port
 
-	world    *World
-	http     *http.Server
-	listener net.Listener
-	wg       sync.WaitGroup
+	http *http.Server
+	wg   sync.WaitGroup
 }
 
 // Serve starts a TLS listener with HTTP/2 that has a certificate for all
 // hosts. The caller closes it.
-func (w *World) Serve() (*Server, error) {
+func (w *World) Serve() (*Server, error) { return serve(w, w.TLSConfig()) }
+
+// ServeAny is [World.Serve] for whatever else answers: it has a certificate for
+// every name that a client asks for.
+func ServeAny(h http.Handler) (*Server, error) {
+	return serve(h, &tls.Config{
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return certificateFor("tls leaf "+hello.ServerName, []string{hello.ServerName}), nil
+		},
+	})
+}
+
+func serve(h http.Handler, c *tls.Config) (*Server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: l.Addr().String(), world: w, listener: l, http: &http.Server{
-		Handler:           w,
-		TLSConfig:         w.TLSConfig(),
+	s := &Server{Addr: l.Addr().String(), http: &http.Server{
+		Handler:           h,
+		TLSConfig:         c,
 		ReadHeaderTimeout: time.Minute,
 	}}
 	s.wg.Go(func() { _ = s.http.ServeTLS(l, "", "") })
@@ -192,15 +204,20 @@ var serverCA = sync.OnceValue(func() authority {
 })
 
 var serverCertificate = sync.OnceValue(func() *tls.Certificate {
+	return certificateFor("tls leaf", append(slices.Clone(Hosts), HostPackages, HostPackagesCDN))
+})
+
+// certificateFor makes a server's certificate; the seed is of its key and serial number.
+func certificateFor(seed string, names []string) *tls.Certificate {
 	ca := serverCA()
-	key := sigstore.DeriveKey(elliptic.P256(), "tls leaf")
+	key := sigstore.DeriveKey(elliptic.P256(), seed)
 	leaf := sigstore.MustCertificate(x509.CreateCertificate(nil, &x509.Certificate{
-		SerialNumber: sigstore.Serial("tls leaf"),
+		SerialNumber: sigstore.Serial(seed),
 		NotBefore:    Opened,
 		NotAfter:     Opened.AddDate(30, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     Hosts,
+		DNSNames:     names,
 	}, ca.cert, &key.PublicKey, ca.key))
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.cert.Raw}, PrivateKey: key, Leaf: leaf}
-})
+}

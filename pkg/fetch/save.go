@@ -16,7 +16,7 @@ import (
 const (
 	// MaxFile caps a file: the largest that a release has had, kubernetes.tar.gz
 	// before it was split, is some 1.5 GB.
-	MaxFile = 4 << 30
+	MaxFile int64 = 4 << 30 // more than an int has where that has 32 bits
 	// maxUnannounced caps a file whose length the server does not say, which no
 	// publisher's server omits: a client cannot tell such a body from an endless one.
 	maxUnannounced = 256 << 20
