@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // variable is the environment's name of the number of the mutant that is turned on.
@@ -80,7 +81,18 @@ type test struct {
 	name    string
 	seconds float64          // alone, without mutants
 	covers  map[string][]run // file within the module to lines
+
+	mu      sync.Mutex
 	kills   int
+	checked bool // it passes in the binary with all mutants while none is turned on
+	broken  bool // it does not, and kills nobody
+}
+
+// worth is what a test costs for each mutant that it killed.
+func (t *test) worth() float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seconds / float64(1+t.kills)
 }
 
 // run is lines from one to another.
@@ -88,8 +100,10 @@ type run struct{ From, To int }
 
 // reaches says that a test runs a line of the mutant, or might.
 func (t *test) reaches(m *mutant) bool {
-	if m.init {
-		return true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m.init || t.broken {
+		return !t.broken
 	}
 	for _, r := range t.covers[m.File] {
 		if r.From <= m.end && m.Line <= r.To {

@@ -167,8 +167,8 @@ func choose(all []*mutant, o *options) []*mutant {
 	return chosen
 }
 
-// build compiles the test binaries with all mutants in them, learns what each test
-// covers, and runs every suite once with none turned on.
+// build compiles the test binaries with all mutants in them, and learns what each
+// test covers.
 func build(ctx context.Context, o *options, src *source, texts [][]byte, dir string, say io.Writer) ([]*suite, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "overlay"), 0o755); err != nil {
 		return nil, err
@@ -203,13 +203,6 @@ func build(ctx context.Context, o *options, src *source, texts [][]byte, dir str
 		if err := compile(ctx, s.path, s.binary, "-overlay="+over); err != nil {
 			return nil, err
 		}
-		total := 0.0
-		for _, t := range s.tests {
-			total += t.seconds
-		}
-		if r, by := batch(ctx, 0, s, s.tests, limit(o.grace, total)); r != alive {
-			return nil, fmt.Errorf("%s: without a mutant %s: %s: leave that test out by -skip", s.path, r, by)
-		}
 		suites = append(suites, s)
 	}
 	return suites, nil
@@ -237,7 +230,7 @@ func tryAll(ctx context.Context, o *options, chosen []*mutant, suites []*suite, 
 			results[i] = r
 			return
 		}
-		r := try(ctx, m, suites, o.grace)
+		r := try(ctx, m, suites, o.grace, say)
 		if ctx.Err() != nil {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,7 +67,7 @@ var isTest = regexp.MustCompile(`^(Test|Example|Fuzz)([^a-z]|$)`)
 
 // try runs the tests that reach a mutant until one fails: first those that killed the
 // most and are the fastest, in batches that grow, since each batch is a process.
-func try(ctx context.Context, m *mutant, suites []*suite, grace time.Duration) result {
+func try(ctx context.Context, m *mutant, suites []*suite, grace time.Duration, say io.Writer) result {
 	start := time.Now()
 	out := result{mutant: *m, Result: uncovered}
 	for _, s := range suites {
@@ -77,16 +78,19 @@ func try(ctx context.Context, m *mutant, suites []*suite, grace time.Duration) r
 			}
 		}
 		out.Tests += len(tests)
-		slices.SortStableFunc(tests, func(x, y *test) int {
-			return cmp.Compare(x.seconds/float64(1+x.kills), y.seconds/float64(1+y.kills))
-		})
+		slices.SortStableFunc(tests, func(x, y *test) int { return cmp.Compare(x.worth(), y.worth()) })
 		for budget := 2.0; len(tests) > 0; budget *= 4 {
 			n, sum := 0, 0.0
 			for n < len(tests) && (n == 0 || sum+tests[n].seconds <= budget) {
 				sum += tests[n].seconds
 				n++
 			}
-			out.Result, out.By = batch(ctx, m.Number, s, tests[:n], limit(grace, sum))
+			var by *test
+			out.Result, out.By, by = batch(ctx, m.Number, s, tests[:n], limit(grace, sum))
+			if by != nil && !by.counts(ctx, grace, say) {
+				tests = slices.DeleteFunc(tests, func(t *test) bool { return t == by })
+				continue
+			}
 			if out.Result != alive {
 				out.Seconds = time.Since(start).Seconds()
 				return out
@@ -105,8 +109,24 @@ func limit(grace time.Duration, seconds float64) time.Duration {
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
+// counts says that a test that failed passes while no mutant is turned on. It is
+// asked once: a test that fails by itself kills nobody.
+func (t *test) counts(ctx context.Context, grace time.Duration, say io.Writer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.checked {
+		t.checked = true
+		if r, by, _ := batch(ctx, 0, t.suite, []*test{t}, limit(grace, t.seconds)); r != alive {
+			t.broken = true
+			fmt.Fprintf(say, "%s is left out: without a mutant it is %s by %s\n", t.name, r, by)
+		}
+	}
+	t.kills++
+	return !t.broken
+}
+
 // batch runs tests of one suite in one process with one mutant turned on.
-func batch(ctx context.Context, number int, s *suite, tests []*test, limit time.Duration) (string, string) {
+func batch(ctx context.Context, number int, s *suite, tests []*test, limit time.Duration) (what, why string, by *test) {
 	names := make([]string, len(tests))
 	for i, t := range tests {
 		names[i] = t.name
@@ -121,20 +141,19 @@ func batch(ctx context.Context, number int, s *suite, tests []*test, limit time.
 	err := cmd.Run()
 	switch {
 	case err == nil:
-		return alive, ""
+		return alive, "", nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return clock, fmt.Sprintf("%s did not end in %s", s.path, limit.Round(time.Second))
+		return clock, fmt.Sprintf("%s did not end in %s", s.path, limit.Round(time.Second)), nil
 	}
-	by := failed.FindSubmatch(said.Bytes())
-	if by == nil {
-		return killed, filepath.Base(s.path) + ": " + last(said.String())
+	name := failed.FindSubmatch(said.Bytes())
+	if name == nil {
+		return killed, filepath.Base(s.path) + ": " + last(said.String()), nil
 	}
-	for _, t := range tests {
-		if t.name == string(by[1]) {
-			t.kills++
-		}
+	i := slices.IndexFunc(tests, func(t *test) bool { return t.name == string(name[1]) })
+	if i >= 0 {
+		by = tests[i]
 	}
-	return killed, filepath.Base(s.path) + "." + string(by[1])
+	return killed, filepath.Base(s.path) + "." + string(name[1]), by
 }
 
 // last is the last line that a process said before its stacks, cut to a line's length.
