@@ -10,7 +10,8 @@
 // that the environment turns on; the tree is not touched (go test -overlay). Each
 // test is run alone once to learn which lines it covers; a mutant is tried against
 // the tests that cover its line only, until one fails or its time is up. Results go
-// to a file as they come, and a run that was ended goes on from there.
+// to a file as they come, and a run that was ended goes on from there, but for mutants
+// of files that have changed since.
 //
 // # What is changed
 //
@@ -40,13 +41,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -147,21 +148,23 @@ func execute(ctx context.Context, o *options, say io.Writer) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Results are those of this code; tests may be added meanwhile.
-	file := filepath.Join(dir, "results-"+sum(slices.Concat(texts...))+".jsonl")
-	results, err := tryAll(ctx, o, chosen, suites, file, say)
+	results, err := tryAll(ctx, o, chosen, suites, filepath.Join(dir, "results.jsonl"), say)
 	summary(say, results, reasons)
 	return results, err
 }
 
-// choose draws the mutants that are tried, in the order of the code.
+// choose draws the mutants that are tried, in the order of the code. The draw is by
+// their names, so that a change of the code changes little of it.
 func choose(all []*mutant, o *options) []*mutant {
 	chosen := slices.DeleteFunc(slices.Clone(all), func(m *mutant) bool { return !o.files.MatchString(filepath.Base(m.File)) })
 	if o.n == 0 || o.n >= len(chosen) {
 		return chosen
 	}
-	r := rand.New(rand.NewPCG(o.seed, 0))
-	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	drawn := map[*mutant]string{}
+	for _, m := range chosen {
+		drawn[m] = sum(fmt.Appendf(nil, "%d %s", o.seed, m.Name))
+	}
+	slices.SortFunc(chosen, func(x, y *mutant) int { return cmp.Compare(drawn[x], drawn[y]) })
 	chosen = chosen[:o.n]
 	slices.SortFunc(chosen, func(x, y *mutant) int { return x.Number - y.Number })
 	return chosen
@@ -225,7 +228,7 @@ func tryAll(ctx context.Context, o *options, chosen []*mutant, suites []*suite, 
 	var broken error
 	par.Map(ctx, len(chosen), o.jobs, func(ctx context.Context, i int) {
 		m := chosen[i]
-		if r, ok := earlier[m.Name]; ok && (!o.again || r.Result == killed || r.Result == clock) {
+		if r, ok := earlier[m.Name]; ok && r.Of == m.Of && (!o.again || r.Result == killed || r.Result == clock) {
 			r.mutant = *m
 			results[i] = r
 			return

@@ -16,6 +16,7 @@ type mutant struct {
 	Name   string `json:"mutant"` // file, function, and what becomes what: stands though lines move
 	File   string `json:"file"`   // within the module
 	Line   int    `json:"line"`
+	Of     string `json:"of"` // hash of the file
 	end    int    // last line
 	col    int
 	init   bool // of a package's variable, which no test's coverage shows
@@ -41,7 +42,7 @@ type maker struct {
 // add makes a mutant of a node, and returns its number.
 func (m *maker) add(n ast.Node, what string) int {
 	from, to := m.fset.Position(n.Pos()), m.fset.Position(n.End())
-	one := &mutant{Number: len(*m.all) + 1, File: m.path, Line: from.Line, end: to.Line, col: from.Column}
+	one := &mutant{Number: len(*m.all) + 1, File: m.path, Of: sum(m.texts[m.file]), Line: from.Line, end: to.Line, col: from.Column}
 	fn := m.function()
 	one.init = fn == ""
 	one.Name = fmt.Sprintf("%s %s: %s", m.path, fn, what)
