@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
+	"github.com/kverify/kverify/pkg/oci"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -89,5 +91,26 @@ func TestStagingAttacks(t *testing.T) {
 				t.Errorf("the evidence is %+v", e)
 			}
 		})
+	}
+}
+
+// A platform that is asked for by its digest was staged with its index: what lies at
+// its own digest is neither here nor there.
+func TestStagingOfAPlatformIsItsIndexs(t *testing.T) {
+	const arm64 = "kube-proxy-arm64:" + modern
+	w := world.New(world.Options{Versions: []string{modern}})
+	forged := world.Signing{Identity: world.KrelStage, Reference: "gcr.io/k8s-staging-kubernetes/kube-proxy-arm64", NoSCT: true}
+	layers := w.SignAs(arm64, world.Signing{}, forged)
+	w.PutSignature("kube-proxy", w.Digest(arm64), layers...)
+	v := verifier(t, w)
+	v.Require = []string{report.Staging}
+	rep, err := v.References(t.Context(), []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Tag: modern, Digest: oci.Digest(w.Digest(arm64))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range rep.Results {
+		if c, ok := res.Check(report.Staging); ok && (c.Verdict != report.Verified || !strings.Contains(c.Detail, "kubernetes/kube-proxy")) {
+			t.Errorf("%s %s: %s %s", res.Subject, res.Platform, c.Verdict, c.Detail)
+		}
 	}
 }

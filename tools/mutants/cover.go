@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,26 +17,37 @@ import (
 
 // covered is what the cache keeps of one test.
 type covered struct {
-	Hash    string           `json:"hash"` // of the code that it covers, and of the file that declares it
-	Seconds float64          `json:"seconds"`
-	Passes  bool             `json:"passes"`
-	Covers  map[string][]run `json:"covers"`
+	Test    string            `json:"test"` // hash of the file that declares it
+	Of      map[string]string `json:"of"`   // hashes of the files that it runs
+	Seconds float64           `json:"seconds"`
+	Passes  bool              `json:"passes"`
+	Covers  map[string][]run  `json:"covers"`
+}
+
+// holds says that what was found of a test still is so, as far as the package goes
+// that mutants are made of.
+func (c *covered) holds(src *source, test string) bool {
+	if c == nil || c.Test != test {
+		return false
+	}
+	for i, name := range src.names {
+		if of, ok := c.Of[src.rel(name)]; ok && of != sum(src.texts[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // coverage finds which lines of the packages cover each test of a suite runs: each is
-// run alone, once. What it finds is kept in cache, and asked again for a test when
-// the code or the file of the test has changed. A test that fails or skips alone is
-// left out, and told.
+// run alone, once. What it finds is kept in cache, and found anew for a test when a
+// file of the package that it runs has changed, or its own. A test that fails or skips
+// alone is left out, and told.
 func coverage(ctx context.Context, s *suite, src *source, cover, cache string, skip func(string) bool, say io.Writer) error {
 	kept := map[string]*covered{}
 	if b, err := os.ReadFile(cache); err == nil {
 		if err := json.Unmarshal(b, &kept); err != nil {
 			return fmt.Errorf("%s: %w: delete it", cache, err)
 		}
-	}
-	code, err := hashCode(ctx, s.path, src.module)
-	if err != nil {
-		return err
 	}
 	names, err := declared(s)
 	if err != nil {
@@ -50,9 +59,8 @@ func coverage(ctx context.Context, s *suite, src *source, cover, cache string, s
 		if skip(name) {
 			continue
 		}
-		hash := code + names[name]
 		one := kept[name]
-		if one == nil || one.Hash != hash {
+		if !one.holds(src, names[name]) {
 			if !built {
 				if err := compile(ctx, s.path, binary, "-cover", "-coverpkg="+cover); err != nil {
 					return err
@@ -62,7 +70,7 @@ func coverage(ctx context.Context, s *suite, src *source, cover, cache string, s
 			if one, err = coverOne(ctx, s, src, binary, name); err != nil {
 				return err
 			}
-			one.Hash = hash
+			one.Test = names[name]
 			kept[name] = one
 			if err := keep(cache, kept); err != nil {
 				return err
@@ -99,8 +107,18 @@ func coverOne(ctx context.Context, s *suite, src *source, binary, name string) (
 		return one, ctx.Err()
 	}
 	one.Passes = true
-	one.Covers, err = profiled(profile, src.module)
-	return one, err
+	if one.Covers, err = profiled(profile, src.module); err != nil {
+		return nil, err
+	}
+	one.Of = map[string]string{}
+	for name := range one.Covers {
+		text, err := os.ReadFile(filepath.Join(src.root, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		one.Of[name] = sum(text)
+	}
+	return one, nil
 }
 
 // profiled reads the lines that were run from a coverage profile.
@@ -124,32 +142,4 @@ func profiled(name, module string) (map[string][]run, error) {
 		covers[file] = append(covers[file], r)
 	}
 	return covers, nil
-}
-
-// hashCode is the hash of what a package's tests are built of, but for its own tests.
-func hashCode(ctx context.Context, pkg, module string) (string, error) {
-	all, err := list(ctx, "-deps", "-test", pkg)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	seen := map[string]bool{}
-	for _, p := range all {
-		if p.Module == nil || p.Module.Path != module || strings.HasSuffix(p.ImportPath, ".test") {
-			continue
-		}
-		for _, f := range p.GoFiles {
-			name := filepath.Join(p.Dir, f)
-			if seen[name] || strings.HasSuffix(f, "_test.go") || !filepath.IsAbs(p.Dir) {
-				continue
-			}
-			seen[name] = true
-			b, err := os.ReadFile(name)
-			if err != nil {
-				return "", err
-			}
-			h.Write(b)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
