@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -117,9 +115,4 @@ func (t *test) reaches(m *mutant) bool {
 func compile(ctx context.Context, pkg, out string, flags ...string) error {
 	_, err := output(ctx, "go", append(append([]string{"test", "-c", "-vet=off", "-o", out}, flags...), pkg)...)
 	return err
-}
-
-func sum(text []byte) string {
-	h := sha256.Sum256(text)
-	return hex.EncodeToString(h[:8])
 }

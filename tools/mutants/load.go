@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,4 +114,10 @@ func (s *source) rel(name string) string {
 		return name
 	}
 	return filepath.ToSlash(rel)
+}
+
+// sum tells one text from another.
+func sum(text []byte) string {
+	h := sha256.Sum256(text)
+	return hex.EncodeToString(h[:8])
 }
