@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"strings"
 	"testing"
 
@@ -198,6 +199,76 @@ func TestWhatIsReadToTheEnd(t *testing.T) {
 		of := sigstore.Digest{Algorithm: "sha256", Sum: bytes.Repeat([]byte{0xab}, sha256.Size)}
 		if err == nil && (!s.Names(of) || s.Names(sigstore.Digest{Algorithm: "sha512", Sum: of.Sum}) || s.Names(sigstore.Digest{Algorithm: "sha256", Sum: of.Sum[1:]})) {
 			t.Errorf("%s: it names another digest than its own", name)
+		}
+	}
+}
+
+// What a mirror carries of a file's signature is a bundle of one log entry, or an error.
+func TestLoggedSignaturesThatCannotBeRead(t *testing.T) {
+	s := world.NewSigstore("logged")
+	body := []byte("x")
+	raw := s.Sign(body, world.Signing{}).Bundle("0.3")
+	of := sha256.Sum256(body)
+	entries := func(n int) []byte {
+		return changed(t, raw, func(_, m, e, _ object) {
+			m["tlogEntries"] = []object{}
+			for range n {
+				m["tlogEntries"] = append(m["tlogEntries"].([]object), e)
+			}
+		})
+	}
+	for name, b := range map[string][]byte{"nothing": nil, "no JSON": []byte("x"), "no bundle": []byte("{}"), "cut": raw[:len(raw)-1]} {
+		if l, err := sigstore.ParseLogged(b, of[:]); err == nil || l != nil {
+			t.Errorf("%s: a logged signature: %v", name, err)
+		}
+		if e, err := sigstore.EntryOf(b); err == nil || e != nil {
+			t.Errorf("%s: an entry: %v", name, err)
+		}
+	}
+	for _, n := range []int{0, 2} {
+		if e, err := sigstore.EntryOf(entries(n)); err == nil || e != nil {
+			t.Errorf("%d entries: %v", n, err)
+		}
+	}
+	envelope := s.Attest(world.Statement("https://example.com/p", object{"n": 1}, "a.txt", sum(body)), world.Signing{}).Bundle("0.3")
+	if _, err := sigstore.EntryOf(envelope); err == nil {
+		t.Error("the entry of an envelope is taken for that of a file")
+	}
+}
+
+// What lies beside a file is a signature and one certificate, each in base64 or PEM.
+func TestDetachedSignaturesThatCannotBeRead(t *testing.T) {
+	signed := world.NewSigstore("detached").Sign([]byte("x"), world.Signing{})
+	of := sha256.Sum256([]byte("x"))
+	sig := []byte(base64.StdEncoding.EncodeToString(signed.Signature))
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed.Certificate.Raw})
+	for name, tt := range map[string]struct {
+		sig, cert []byte
+		says      string
+	}{
+		"as it is":            {sig, cert, ""},
+		"blanks around":       {[]byte("\n " + string(sig) + "\n"), append([]byte("\n"), cert...), ""},
+		"in base64":           {sig, []byte(base64.StdEncoding.EncodeToString(cert) + "\n"), ""},
+		"no signature":        {nil, cert, ".sig"},
+		"a raw signature":     {signed.Signature, cert, ".sig"},
+		"half of a signature": {sig[:len(sig)-1], cert, ".sig"},
+		"no certificate":      {sig, nil, ".cert"},
+		"two certificates":    {sig, append(bytes.Clone(cert), cert...), ".cert"},
+		"DER":                 {sig, signed.Certificate.Raw, ".cert"},
+		"a CA's, of no name":  {sig, signed.ChainPEM[bytes.LastIndex(signed.ChainPEM, []byte("-----BEGIN")):], ".cert"},
+	} {
+		d, err := sigstore.ParseDetached(of, tt.sig, tt.cert)
+		if tt.says == "" && (err != nil || !d.SignsSum()) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tt.says != "" && (err == nil || d != nil || !strings.HasPrefix(err.Error(), tt.says)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			d.Sum = bytes.Repeat([]byte{1}, sha256.Size)
+			if d.SignsSum() {
+				t.Errorf("%s: it signs another sum", name)
+			}
 		}
 	}
 }
