@@ -146,7 +146,7 @@ func TestWhatIsReadToTheEnd(t *testing.T) {
 	for text, want := range map[string]bool{
 		"sha256:" + hexOf(32): true, "sha384:" + hexOf(48): true, "sha512:" + hexOf(64): true,
 		"sha256:" + hexOf(31): false, "sha256:" + hexOf(33): false, "sha256:" + hexOf(64): false, "sha1:" + hexOf(20): false, ":": false, "": false,
-		"sha256:" + strings.ToUpper(hexOf(32)): false, "sha256:" + hexOf(31) + "xx": false, "md5:": false,
+		"sha256:" + strings.ToUpper(hexOf(32)): false, "sha256:" + hexOf(31) + "xx": false, "md5:": false, "sha256:" + hexOf(32) + "a": false, "sha256:" + hexOf(32) + "x": false,
 	} {
 		d, err := sigstore.ParseDigest(text)
 		if (err == nil) != want || want && d.String() != text || !want && d.Algorithm != "" {
