@@ -169,3 +169,27 @@ func TestKeysOfAnotherKind(t *testing.T) {
 		t.Error("an Ed25519 key signs a file")
 	}
 }
+
+// An entry is read as hashedrekord 0.0.1, each member once and none besides.
+func TestEntriesOfOneForm(t *testing.T) {
+	const genuine = `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"00"}},"signature":{"content":"AAAA","publicKey":{"content":"AAAA"}}}}`
+	for name, tt := range map[string]struct {
+		old, new string
+		ok       bool
+	}{
+		"as it is":         {"", "", true},
+		"of another kind":  {"hashedrekord", "dsse", false},
+		"of a version on":  {"0.0.1", "0.0.2", false},
+		"of no kind":       {`"kind":"hashedrekord",`, "", false},
+		"of no version":    {`"apiVersion":"0.0.1",`, "", false},
+		"a member twice":   {`"kind":`, `"kind":"hashedrekord","kind":`, false},
+		"a member besides": {`"kind":`, `"x":1,"kind":`, false},
+		"cut":              {`}}}}`, `}}}`, false},
+		"a number":         {`"AAAA"`, `1`, false},
+	} {
+		e, err := parseHashedRekord([]byte(strings.Replace(genuine, tt.old, tt.new, 1)))
+		if (err == nil) != tt.ok || (e != nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
