@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -214,7 +215,7 @@ func TestAdmittedDocuments(t *testing.T) {
 			urls := map[string]bool{}
 			for _, d := range got.Documents {
 				urls[d.URL] = true
-				if string(d.Body) != string(w.File(d.URL)) {
+				if !bytes.Equal(d.Body, w.File(d.URL)) {
 					t.Errorf("%s is not carried as it was read", d.URL)
 				}
 				for suffix := range d.Beside {
