@@ -269,3 +269,34 @@ func TestAdmitRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What is carried beside a release brings the promotion manifest that it rests on.
+func TestAdmittedBesideARelease(t *testing.T) {
+	w := world.New(world.Options{})
+	coredns := registry.Ref{Host: "registry.k8s.io", Repository: "coredns/coredns", Tag: "v1.10.1"}
+	got := admit(t, w, version, func(c *verify.AdmitRequest) { c.Also = []registry.Ref{coredns} })
+	if !slices.ContainsFunc(got.Documents, func(d verify.AdmittedDocument) bool { return d.URL == world.PromotionURL("k8s-staging-coredns") }) {
+		t.Error("its promotion manifest is not carried")
+	}
+	if got.Report.Verdict() != report.Verified || len(got.Images) != 2 {
+		t.Fatalf("%s, %d images\n%s", got.Report.Verdict(), len(got.Images), failures(got.Report))
+	}
+	for _, im := range got.Images {
+		if im.Verdict != report.Verified || whys(im)["verified"] == 0 || im.Release.IsZero() != (im.Ref == coredns) {
+			t.Errorf("%s of %s: %s, %v", im.Ref, im.Release, im.Verdict, whys(im))
+		}
+	}
+}
+
+// A run over files is asked for what files can be asked for, and for all of it if nobody chose.
+func TestChecksOfFilesAlone(t *testing.T) {
+	v := verifier(t, world.New(world.Options{}))
+	v.Require = []string{report.VSA, report.Binding}
+	if of := v.OfFiles(); of.Checks != nil || !slices.Equal(of.Require, []string{report.Binding}) {
+		t.Errorf("%v, %v", of.Checks, of.Require)
+	}
+	v.Checks = []string{report.Digest, report.Contents}
+	if of := v.OfFiles(); !slices.Equal(of.Checks, []string{report.Digest}) || len(v.Checks) != 2 {
+		t.Errorf("%v", of.Checks)
+	}
+}

@@ -74,6 +74,9 @@ func TestDigestThatIsIndexAndPlatform(t *testing.T) {
 		if res.Kind == report.KindImage && res.Platform != "" {
 			n++
 		}
+		if c, ok := res.Check(report.Digest); ok && res.Platform == "" && c.Verdict != report.Verified {
+			t.Errorf("%s: %s: %s", res.Subject, c.Verdict, c.Detail)
+		}
 	}
 	if n != len(w.Arches(version)) {
 		t.Errorf("%d platforms of the index are told, want all %d", n, len(w.Arches(version)))
