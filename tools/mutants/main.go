@@ -30,7 +30,8 @@
 // Texts: what goes to a parameter after a format string (or to errors.New), String and
 // Error methods, functions whose one string is words and that nothing in the package
 // compares, strings stored under a name that stands for words (detail, what, hint, ...:
-// textNames), tables of strings, and conditions under which nothing but such is stored.
+// textNames), tables of strings, evidence (which is shown beside a verdict and changes
+// none), and conditions under which nothing but such is stored.
 // Nor constants' declarations, reasons (which are strings), numbers, deferred calls,
 // and := (what it declares would be missing).
 //

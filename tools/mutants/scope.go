@@ -152,7 +152,7 @@ func (sc *scope) formats(call *ast.CallExpr) int {
 	return params.Len() - 2
 }
 
-// textName says that an expression names a place for words.
+// textName says that an expression names a place for words, or for evidence.
 func (sc *scope) textName(x ast.Expr) bool {
 	name := ""
 	switch x := ast.Unparen(x).(type) {
@@ -162,7 +162,16 @@ func (sc *scope) textName(x ast.Expr) bool {
 		name = x.Sel.Name
 	}
 	t := sc.info.TypeOf(x)
-	return t != nil && isString(t) && slices.Contains(textNames, strings.ToLower(name))
+	return t != nil && (isEvidence(t) || isString(t) && slices.Contains(textNames, strings.ToLower(name)))
+}
+
+// isEvidence says that a type is what a report shows beside a verdict, or a list of such.
+func isEvidence(t types.Type) bool {
+	if list, ok := t.(*types.Slice); ok {
+		t = list.Elem()
+	}
+	named, ok := t.(*types.Named)
+	return ok && named.Obj().Name() == "Evidence"
 }
 
 // textBlock says that statements only choose words: all of them store such.

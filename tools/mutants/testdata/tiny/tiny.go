@@ -75,3 +75,12 @@ func Until(names []string) (n int) {
 
 // Unwatched is run by no test.
 func Unwatched(a, b bool) bool { return a && b }
+
+// Evidence is shown beside a verdict.
+type Evidence struct{ Source string }
+
+// Shown is evidence alone.
+func Shown(source string) (e []Evidence) {
+	e = append(e, Evidence{Source: source})
+	return e
+}
