@@ -96,8 +96,16 @@ func TestChainsOfBundles(t *testing.T) {
 		delete(m, "certificate")
 		m["publicKey"] = object{"hint": "k"}
 	}))
-	if err != nil || keyed.Identity().Subject != "" {
+	if err != nil || keyed.Identity().Subject != "" || !keyed.Logged() {
 		t.Errorf("signed with a key: %v", err)
+	}
+	unlogged, err := sigstore.ParseBundle(changed(t, two, func(_, m, _, _ object) {
+		delete(m, "certificate")
+		delete(m, "tlogEntries")
+		m["publicKey"] = object{"hint": "k"}
+	}))
+	if err != nil || unlogged.Logged() {
+		t.Errorf("signed with a key, and not logged: %v", err)
 	}
 }
 
