@@ -85,6 +85,14 @@ SEED ?= 1
 simulate: ## try N (500) random worlds and attackers from SEED (1) on, and print what was met
 	GOMEMLIMIT=1GiB $(GO) test -count=1 -timeout 24h -run '^TestSimulation$$' -v ./internal/simulate -args -worlds $(N) -seed $(SEED) $(if $(ONLY),-only $(ONLY)) $(if $(FOR),-budget $(FOR)) $(if $(HONEST),-honest)
 
+# N mutants drawn from SEED; without N all of the package, which takes hours. TESTS=./internal/session,...
+# tries what is left on others' tests too, FILES=strict takes those of some files, AGAIN=1 tries
+# again what an earlier run left alive. What was tried is kept, and a run that was ended goes on.
+PKG  ?= ./pkg/verify
+.PHONY: mutants
+mutants: ## change PKG (./pkg/verify) in N small ways drawn from SEED, and tell which no test notices
+	$(GO) run ./tools/mutants -cover ./pkg/... $(if $(filter-out file,$(origin N)),-n $(N)) -seed $(SEED) $(if $(TESTS),-tests $(TESTS)) $(if $(FILES),-files '$(FILES)') $(if $(AGAIN),-again) $(PKG)
+
 .PHONY: cover
 cover: ## run all tests and write coverage.html
 	$(GO) test -coverpkg=./pkg/...,./internal/... -coverprofile=coverage.out ./...

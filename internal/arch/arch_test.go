@@ -46,7 +46,7 @@ var layers = [][]string{
 	{"internal/web", "pkg/report/text"},
 	{"internal/command"},
 	{"internal/cli"},
-	{"cmd/kverify", "tools/catalogue", "tools/kubeadm"},
+	{"cmd/kverify", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
 }
 
 // apart import nothing of ours but themselves: the world is a second opinion,
@@ -82,7 +82,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                          {"internal/cli", "internal/command"},
 	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirror_serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
 	"crypto/tls":                                 {"pkg/fetch", "internal/command/mirror_tls.go"},
-	"os/exec":                                    {"pkg/registry/helper.go"}, // credential helpers
+	"os/exec":                                    {"pkg/registry/helper.go", "tools/mutants"}, // credential helpers; the go command and test binaries
 	"unsafe":                                     {},
 	"log":                                        {"internal/command/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                   {},
@@ -102,11 +102,11 @@ var never = map[string][]string{
 	"http.Get":              {},
 	"http.Head":             {},
 	"http.Post":             {},
-	"os.Exit":               {"cmd/kverify", "internal/cli", "tools/catalogue", "tools/kubeadm"},
+	"os.Exit":               {"cmd/kverify", "internal/cli", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
 	"os.Getenv":             {"internal/cli", "internal/command"},
 	"os.LookupEnv":          {"internal/cli", "internal/command"},
 	"os.Stdout":             {"internal/cli", "internal/command"},
-	"os.Stderr":             {"internal/cli", "internal/command", "tools/catalogue", "tools/kubeadm"},
+	"os.Stderr":             {"internal/cli", "internal/command", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
 	"fmt.Print":             {},
 	"fmt.Printf":            {},
 	"fmt.Println":           {},

@@ -13,7 +13,9 @@ import (
 // Rule adds checks for some images. It can only add: what every subject must
 // pass stands in Policy.Required.
 type Rule struct {
-	Images []string `json:"images,omitempty"` // paths in the registry, exact; none means every image
+	// Images are paths in the registry, exact; none means every image. What is named
+	// is the image, for all of its architectures.
+	Images []string `json:"images,omitempty"`
 	// From and To are versions such as "v1.37.0", or whole minors such as "1.37",
 	// both included; empty means no bound. A rule with a bound is for images of
 	// releases, and for others that Images names. What is named by its digest alone is
@@ -108,6 +110,9 @@ func (p *Policy) checkRules() error {
 		for _, name := range r.Images {
 			if !repositoryForm().MatchString(name) {
 				return fmt.Errorf("%s: %q is not an image", where, name)
+			}
+			if image, arch := p.SplitArch(name); arch != "" { // it would be passed over where a version names the image
+				return fmt.Errorf("%s: %q is one architecture of %s, and is judged with it: name %s", where, name, image, image)
 			}
 		}
 		var ends []release.Version

@@ -33,24 +33,22 @@ func (r *run) asks(im *image, check string) (required, made bool) {
 // digest is of the versions that it is bound to, and of any while none is known.
 func (r *run) applies(rule trust.Rule, im *image) bool {
 	base, _ := r.session.Policy.SplitArch(im.name)
-	if !rule.Of(im.name) && !rule.Of(base) {
+	if !rule.Of(base) {
 		return false
 	}
-	at := rule
-	at.Images = nil
 	released := r.session.Policy.InInventory(base)
 	switch {
 	case rule.From == "" && rule.To == "":
 		return true
 	case !im.version.IsZero():
-		return at.Applies(base, im.version)
+		return rule.Applies(base, im.version)
 	case im.tag != "":
 		if v, ok := versionOf(im.tag); ok && released {
-			return at.Applies(base, v)
+			return rule.Applies(base, v)
 		}
 		return len(rule.Images) > 0 // not of a release, and meant by its name
 	case len(im.boundTo) > 0:
-		return slices.ContainsFunc(im.boundTo, func(v release.Version) bool { return at.Applies(base, v) })
+		return slices.ContainsFunc(im.boundTo, func(v release.Version) bool { return rule.Applies(base, v) })
 	}
 	return released || len(rule.Images) > 0
 }

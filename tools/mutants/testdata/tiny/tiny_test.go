@@ -1,0 +1,30 @@
+package tiny
+
+import "testing"
+
+func TestJudge(t *testing.T) {
+	for name, want := range map[string]Verdict{"good": Verified, "bad": Refuted, "other": Unknown} {
+		if v, _ := Judge(name, 1); v != want {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	if v, _ := Judge("good", 12); v != Unknown {
+		t.Errorf("what is large is %v", v)
+	}
+}
+
+func TestLast(t *testing.T) {
+	if got := Last([]string{"a", "skip", "b", "bad", "c"}); got != 2 {
+		t.Errorf("%d", got)
+	}
+}
+
+func TestUntil(t *testing.T) {
+	if got := Until([]string{"a", "b", "", "c"}); got != 2 {
+		t.Errorf("%d", got)
+	}
+}
+
+func TestSkips(t *testing.T) {
+	t.Skip("it tells nothing")
+}
