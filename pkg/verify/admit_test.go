@@ -218,10 +218,10 @@ func TestAdmittedDocuments(t *testing.T) {
 				if !bytes.Equal(d.Body, w.File(d.URL)) {
 					t.Errorf("%s is not carried as it was read", d.URL)
 				}
-				for suffix := range d.Beside {
+				for suffix := range d.Sidecars {
 					beside = append(beside, suffix)
 				}
-				if (d.Verdict == report.Verified) != (d.URL == sbom && d.Beside[".sig"] != nil) {
+				if (d.Verdict == report.Verified) != (d.URL == sbom && d.Sidecars[".sig"] != nil) {
 					t.Errorf("%s: %s", d.URL, d.Verdict)
 				}
 			}
