@@ -292,11 +292,11 @@ func TestAdmittedBesideARelease(t *testing.T) {
 func TestChecksOfFilesAlone(t *testing.T) {
 	v := verifier(t, world.New(world.Options{}))
 	v.Require = []string{report.VSA, report.Binding}
-	if of := v.OfFiles(); of.Checks != nil || !slices.Equal(of.Require, []string{report.Binding}) {
+	if of := v.WithFileChecks(); of.Checks != nil || !slices.Equal(of.Require, []string{report.Binding}) {
 		t.Errorf("%v, %v", of.Checks, of.Require)
 	}
 	v.Checks = []string{report.Digest, report.Contents}
-	if of := v.OfFiles(); !slices.Equal(of.Checks, []string{report.Digest}) || len(v.Checks) != 2 {
+	if of := v.WithFileChecks(); !slices.Equal(of.Checks, []string{report.Digest}) || len(v.Checks) != 2 {
 		t.Errorf("%v", of.Checks)
 	}
 }
