@@ -260,7 +260,7 @@ func (o *downloadOptions) measure(ctx context.Context, a *command.App, set *comm
 	for i, t := range targets {
 		urls[i] = files.Version.FileURL(t.Path)
 	}
-	for i, n := range lengths(ctx, a, set, o.client, urls) {
+	for i, n := range a.Lengths(ctx, set, o.client, urls) {
 		list[i] = measured{targets[i], urls[i], n}
 	}
 	return list
@@ -275,7 +275,7 @@ func listTargets(ctx context.Context, a *command.App, files *verify.Files, dir s
 			unsized++
 		}
 		total += max(t.size, 0)
-		fmt.Fprintf(&b, "%s -> %s  %s\n", t.url, filepath.Join(dir, filepath.FromSlash(t.Name)), sized(t.size))
+		fmt.Fprintf(&b, "%s -> %s  %s\n", t.url, filepath.Join(dir, filepath.FromSlash(t.Name)), command.SizeText(t.size))
 	}
 	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
 	size := command.BytesText(total)
@@ -310,7 +310,7 @@ func fetchAll(ctx context.Context, a *command.App, files *verify.Files, set *com
 		return command.SizeOf(ctx, o.client, files.Version.FileURL(targets[i].Path))
 	}
 	a.WatchFiles(ctx, set, command.Watched{What: files.Version.String(), Files: watched, Size: size}, func(began, ended func(i int)) {
-		par.Map(ctx, len(targets), min(filesAtOnce, set.Jobs), func(ctx context.Context, i int) {
+		par.Map(ctx, len(targets), min(command.FilesAtOnce, set.Jobs), func(ctx context.Context, i int) {
 			began(i)
 			results[i] = files.Download(ctx, root, targets[i])
 			if results[i].Verdict() == report.Verified {

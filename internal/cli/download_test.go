@@ -9,8 +9,8 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// TestNamesMeanTheSame holds that a NAME means the same files in a download, a
-// mirror and a listing.
+// TestNamesMeanTheSame holds that a NAME means the same files in a download and a
+// listing; the commands of mirrors have a test like it.
 func TestNamesMeanTheSame(t *testing.T) {
 	paths := []string{
 		"bin/darwin/amd64/kubectl", "bin/linux/amd64/kube-proxy", "bin/linux/amd64/kubectl", "bin/linux/arm64/kubectl", "bin/windows/amd64/kubectl.exe",
@@ -26,10 +26,6 @@ func TestNamesMeanTheSame(t *testing.T) {
 		if got, _ := d.selection().Paths(paths); !slices.Equal(got, want) {
 			t.Errorf("download %s: %q", name, got)
 		}
-		c := createOptions{Systems: command.Systems{OSes: systems.OSes, Arches: systems.Arches}}
-		if got := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !c.wants([]string{name}, p) }); !slices.Equal(got, want) {
-			t.Errorf("mirror create %s: %q", name, got)
-		}
 		byName := narrowing{names: []string{name}}.dimensions()[0]
 		for _, p := range want {
 			if !byName.has(verify.Entry{Subject: p, Info: release.DescribeFile(p)}) {
@@ -39,8 +35,5 @@ func TestNamesMeanTheSame(t *testing.T) {
 		if want == nil && slices.ContainsFunc(paths, func(p string) bool { return byName.has(verify.Entry{Subject: p, Info: release.DescribeFile(p)}) }) {
 			t.Errorf("list %s: something", name)
 		}
-	}
-	if c := (createOptions{}); c.wants(nil, "kubernetes-src.tar.gz") || !c.wants(nil, "bin/linux/amd64/kubectl") {
-		t.Error("a mirror of everything has no source, which is asked for, and all else")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/cli/mirrors"
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
@@ -121,7 +122,7 @@ func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *ve
 	if is, err := isMirror(args); err != nil {
 		return err
 	} else if is {
-		return verifyMirror(a, c, flags, args)
+		return mirrors.Verify(a, c, flags, args)
 	}
 	return a.Verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
 		shard, err := command.ParseShard(own.shard)

@@ -27,7 +27,7 @@ var transports = []struct {
 func archived(rest string) string {
 	slash := strings.LastIndexByte(rest, '/') + 1
 	name, _, _ := strings.Cut(rest[slash:], ":")
-	return local(rest[:slash] + name)
+	return command.LocalPath(rest[:slash] + name)
 }
 
 // reference reads one WHAT of verify that is not a release.

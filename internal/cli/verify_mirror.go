@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"os"
 
@@ -9,30 +8,7 @@ import (
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
-	"github.com/kverify/kverify/pkg/report"
-	"github.com/kverify/kverify/pkg/verify"
-	"github.com/spf13/cobra"
 )
-
-// verifyMirror verifies a mirror, a directory or a tar archive of one, by its own bytes.
-func verifyMirror(a *command.App, c *cobra.Command, flags *command.Shared, args []string) error {
-	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks", "arch", "platform"} {
-		if c.Flags().Changed(flag) {
-			return command.Usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
-		}
-	}
-	if err := c.Flags().Set("mirror", args[0]); err != nil {
-		return err
-	}
-	return a.Verifying(flags, func(ctx context.Context, v *verify.Verifier, args []string) (report.Report, error) {
-		dir, err := mirror.Open(args[0])
-		if err != nil {
-			return report.Report{}, err
-		}
-		defer dir.Close() //nolint:errcheck // only read
-		return dir.Verify(ctx, v)
-	})(c, args)
-}
 
 // isMirror says whether WHAT is a mirror, which stands alone. A directory that
 // may be one as well as a directory of downloads is a usage error.

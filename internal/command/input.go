@@ -80,3 +80,11 @@ func writtenAsPath(what, volume string, separates func(uint8) bool) bool {
 	}
 	return separates(what[0]) || len(what) > 1 && what[0] == '.' && (what[1] == '.' || what[1] == '/' || separates(what[1]))
 }
+
+// LocalPath writes a path so that it can be nothing else.
+func LocalPath(path string) string {
+	if IsLocal(path) {
+		return path
+	}
+	return "./" + path
+}

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"context"
@@ -31,7 +31,7 @@ type pushOptions struct {
 	plain, overwrite, dryRun bool
 }
 
-func mirrorPushCommand(a *command.App) *cobra.Command {
+func pushCommand(a *command.App) *cobra.Command {
 	flags := command.Shared{Cache: "", NoCache: true}
 	var s pushOptions
 	c := &cobra.Command{

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func mirrorConfigCommand(a *command.App) *cobra.Command {
+func configCommand(a *command.App) *cobra.Command {
 	var form, ca, version string
 	plain := false
 	c := &cobra.Command{

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/term"
 )
 
-func mirrorKeygenCommand(a *command.App) *cobra.Command {
+func keygenCommand(a *command.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keygen [NAME]",
 		Short: "Make the pair of keys that vouches for mirrors",

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func sayEnd(a *command.App, set *command.Settings, path string, busy bool, r rep
 	defer dir.Close() //nolint:errcheck // only read
 	held := dir.Overview()
 	size := fmt.Sprintf("%s, %s and %s", command.BytesText(held.Bytes), command.Count(held.Blobs.Count, "blob"), command.Count(held.Files.Count, "file"))
-	next := "kverify verify " + local(path)
+	next := "kverify verify " + command.LocalPath(path)
 	if held.Signed.Present {
 		next += " --key FILE, the public half of the key that signed it"
 	}

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"context"
@@ -33,7 +33,7 @@ type serving struct {
 	verify    string
 }
 
-func mirrorServeCommand(a *command.App) *cobra.Command {
+func serveCommand(a *command.App) *cobra.Command {
 	var flags command.Shared
 	var s serving
 	c := &cobra.Command{

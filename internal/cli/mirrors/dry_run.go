@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 			urls, ask = append(urls, it.URL), append(ask, it)
 		}
 	}
-	for i, n := range lengths(ctx, a, set, client, urls) {
+	for i, n := range a.Lengths(ctx, set, client, urls) {
 		ask[i].Size = n
 	}
 	var b strings.Builder
@@ -49,7 +49,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 			continue
 		}
 		o.count(it)
-		fmt.Fprintf(&b, "%s  %9s  %s\n", w.Version, sized(it.Size), it.Name)
+		fmt.Fprintf(&b, "%s  %9s  %s\n", w.Version, command.SizeText(it.Size), it.Name)
 	}
 	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
 	verdict := plan.Report.Verdict()

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func mirrorPruneCommand(a *command.App) *cobra.Command {
+func pruneCommand(a *command.App) *cobra.Command {
 	var keep []string
 	var dry, quiet bool
 	var signKey string

@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func mirrorShowCommand(a *command.App) *cobra.Command {
+func showCommand(a *command.App) *cobra.Command {
 	var flags command.Shared
 	c := &cobra.Command{
 		Use:     "show DIR|FILE.tar",
@@ -154,7 +154,7 @@ func describeMirror(w io.Writer, o mirror.Overview) error {
 		_, err := io.WriteString(w, render.EscapeLines(b.String()))
 		return err
 	}
-	fmt.Fprintf(b, "\nNothing was verified: this is what its lists say. Next: kverify verify %s\n", local(o.Path))
+	fmt.Fprintf(b, "\nNothing was verified: this is what its lists say. Next: kverify verify %s\n", command.LocalPath(o.Path))
 	_, err := io.WriteString(w, render.EscapeLines(b.String()))
 	return err
 }
@@ -211,14 +211,6 @@ func signedText(s mirror.Signature) string {
 		return "a signature is there, not checked: add --key FILE"
 	}
 	return "no"
-}
-
-// local writes the path of a mirror so that it can be nothing else.
-func local(path string) string {
-	if command.IsLocal(path) {
-		return path
-	}
-	return "./" + path
 }
 
 // lineWidth is what a line of a table for every terminal has.

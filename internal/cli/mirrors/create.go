@@ -1,4 +1,4 @@
-package cli
+package mirrors
 
 import (
 	"context"
@@ -38,7 +38,7 @@ type createOptions struct {
 	busy                         bool // something was fetched or written
 }
 
-func mirrorCreateCommand(a *command.App) *cobra.Command {
+func createCommand(a *command.App) *cobra.Command {
 	var flags command.Shared
 	var o createOptions
 	c := &cobra.Command{
@@ -324,7 +324,7 @@ func createOne(ctx context.Context, a *command.App, set *command.Settings, m *cr
 			return command.SizeOf(ctx, m.Verifier.Fetch, w.Version.FileURL(plan.Items[i].Name))
 		}
 		a.WatchFiles(ctx, set, command.Watched{What: w.Version.String(), Files: watched, Size: size}, func(began, ended func(int)) {
-			plan.Run(ctx, min(filesAtOnce, set.Jobs), func(i int, _ string) { began(i) }, func(i int, _ string) { ended(i) })
+			plan.Run(ctx, min(command.FilesAtOnce, set.Jobs), func(i int, _ string) { began(i) }, func(i int, _ string) { ended(i) })
 		})
 	}
 	r, made, err := plan.Commit(ctx)
