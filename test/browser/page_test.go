@@ -146,15 +146,18 @@ func value[T any](w *window, expression string) T {
 	return v
 }
 
-// until waits for an expression to be true.
+// until waits for an expression to be true of a document that is whole: while one
+// loads, what is not there yet satisfies every "every", and asking may fail.
 func (w *window) until(expression string) {
 	w.t.Helper()
+	whole := chromedp.Evaluate[bool](`document.readyState === "complete" && Boolean(` + expression + `)`)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if value[bool](w, "Boolean("+expression+")") {
+		ok, err := chromedp.Run(w.ctx, whole)
+		if ok && err == nil {
 			return
 		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("it never became true: %s\n%s", expression, value[string](w, "document.body.innerText.slice(0, 2000)"))
+		if time.Now().After(deadline) || w.ctx.Err() != nil {
+			w.t.Fatalf("it never became true: %s (%v)\n%s", expression, err, value[string](w, "document.body.innerText.slice(0, 2000)"))
 		}
 	}
 }
