@@ -77,8 +77,8 @@ func Classify(err error) (report.Verdict, report.Reason) {
 		return report.Unknown, report.Incomplete
 	case errors.Is(err, sigstore.ErrNoEntry):
 		return report.Unknown, report.Absent
-	case errors.Is(err, context.DeadlineExceeded):
-		return report.Unknown, report.Unreachable
+	case errors.Is(err, context.DeadlineExceeded): // the run's own limit: a request's comes in a fetch.Error
+		return report.Unknown, report.Interrupted
 	}
 	return report.Unknown, report.Malformed
 }
