@@ -62,7 +62,7 @@ func lock(a *command.App, c *cobra.Command, flags *command.Shared, args []string
 	}
 	a.Code = command.VerdictExit[r.Verdict()]
 	if set.Lock != "" {
-		if err := a.Hold(ctx, set, &r); err != nil {
+		if err := a.Hold(set, &r); err != nil {
 			return err
 		}
 	}

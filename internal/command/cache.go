@@ -7,6 +7,18 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 )
 
+// keptBytes is the run's cache; nil keeps nothing.
+func (set *Settings) keptBytes() (*registry.Cache, error) {
+	if set.kept == nil {
+		c, err := cache(set)
+		if err != nil {
+			return nil, err
+		}
+		set.kept = c
+	}
+	return set.kept, nil
+}
+
 // cache chooses where bytes are kept between runs. A mirror is a directory
 // already, and a run whose images come from it keeps nothing. Without a HOME
 // there is no cache, unless one is named.

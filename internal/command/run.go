@@ -77,7 +77,7 @@ func (a *App) Verifying(flags *Shared, work func(context.Context, *verify.Verifi
 		}
 		a.SayRemarks()
 		if set.Lock != "" {
-			if err := a.Hold(ctx, set, &r); err != nil {
+			if err := a.Hold(set, &r); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/kverify/kverify/pkg/verify"
@@ -30,7 +31,9 @@ type Settings struct {
 	Outputs   []Output
 	judged    []string // directories that are verified; see outside
 	sparse    []verify.MirrorScope
-	dir       *mirror.Mirror // the mirror, once it is open
+	dir       *mirror.Mirror  // the mirror, once it is open
+	kept      *registry.Cache // see keptBytes
+	lock      *report.Lock    // see readLock
 	// onNetwork is told of the network, as soon as there is one; nil
 	// where no host is sure to be asked.
 	onNetwork func(*fetch.Live)

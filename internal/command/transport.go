@@ -8,6 +8,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
+	"github.com/kverify/kverify/pkg/registry"
 )
 
 // Transport assembles the one transport of the run:
@@ -32,7 +33,12 @@ func (a *App) untraced(set *Settings) (http.RoundTripper, error) {
 	delete(files, ImageHost)
 	if set.Mirror == "" {
 		o := set.liveOptions(set.standIns()...)
-		o.Endpoints, o.Login, o.Preconnect = files, a.login(a.Keychain(set.Ctx)), set.following()
+		kept, err := set.keptBytes()
+		if err != nil {
+			return nil, err
+		}
+		o.Endpoints, o.Login, o.Preconnect = files, a.login(a.Keychain(set.Ctx)), set.following(kept)
+		o.Led = kept.KeepRoute
 		live := fetch.NewLive(o)
 		if set.onNetwork != nil {
 			set.onNetwork(live)
@@ -76,12 +82,16 @@ func (set *Settings) NamedHosts(header time.Duration, hosts ...string) http.Roun
 	return fetch.NewLive(o)
 }
 
-// following are the hosts to connect to ahead. A stand-in for the registry keeps its
-// signatures itself, wherever it lies.
-func (set *Settings) following() map[string][]string {
+// following are the hosts to connect to ahead, with those that redirects led to in earlier
+// runs. A stand-in for the registry keeps its signatures itself, wherever it lies.
+func (set *Settings) following(kept *registry.Cache) map[string][]string {
 	hosts := fetch.FollowingHosts()
 	if set.Endpoints[ImageHost] != nil {
 		delete(hosts, "pkg.dev")
+		return hosts
+	}
+	for from, to := range kept.Routes() {
+		hosts[from] = append(hosts[from], to...)
 	}
 	return hosts
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/verify"
 )
@@ -27,14 +28,21 @@ func (a *App) Verifier(set *Settings) (*verify.Verifier, error) {
 	if base := set.Endpoints[ImageHost]; base != nil {
 		images.Endpoints[ImageHost] = base.String()
 	}
-	if images.Cache, err = cache(set); err != nil {
+	if images.Cache, err = set.keptBytes(); err != nil {
 		return nil, err
 	}
 	vouched, err := vouched(set)
 	if err != nil {
 		return nil, err
 	}
+	var lock report.Lock
+	if set.Lock != "" {
+		if lock, err = set.readLock(); err != nil {
+			return nil, err
+		}
+	}
 	return &verify.Verifier{
+		Hints:   lock.Entries,
 		Vouched: vouched, Sparse: set.sparse,
 		Fetch: client, Registry: images, Policy: policy, Root: root, Also: a.also(set, progress),
 		Checks: set.checks, Require: set.require, Jobs: set.Jobs,

@@ -38,6 +38,8 @@ type LiveOptions struct {
 	// [FollowingHosts], and an empty map none. A host that something stands in for is
 	// not connected to.
 	Preconnect map[string][]string
+	// Led is told where redirects led, see [Preconnect]; nil is told nothing.
+	Led func(from, to string)
 }
 
 // Live is a polite transport to the network, made by [NewLive].
@@ -57,7 +59,7 @@ func NewLive(o LiveOptions) *Live {
 	bottom := networkOf(o, named)
 	live := &Live{}
 	if hosts := aheadOf(o); len(hosts) > 0 {
-		live.ahead = &Preconnect{Next: bottom, Hosts: hosts}
+		live.ahead = &Preconnect{Next: bottom, Hosts: hosts, Led: o.Led}
 		bottom = live.ahead
 	}
 	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: PublishedBudgets()}}}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync"
 )
@@ -21,9 +22,13 @@ type Preconnect struct {
 	// Hosts has for a host, or a domain above it, those that will be asked soon
 	// after it; see [FollowingHosts].
 	Hosts map[string][]string
+	// Led, if not nil, is told once that a host sent a request on to another, which
+	// answered it over HTTP/2: what Hosts may have the next time.
+	Led func(from, to string)
 
 	mu   sync.Mutex
 	seen map[string]bool
+	led  map[string]string // where a host was led to from
 }
 
 // FollowingHosts are where the publishers' redirects are known to lead, and
@@ -60,7 +65,41 @@ func (a *Preconnect) RoundTrip(req *http.Request) (*http.Response, error) {
 			go a.connect(req.Context(), host)
 		}
 	}
-	return a.Next.RoundTrip(req)
+	resp, err := a.Next.RoundTrip(req)
+	if err == nil && a.Led != nil && req.URL.Scheme == "https" {
+		a.note(req.URL, resp)
+	}
+	return resp, err
+}
+
+// maxLed caps the hosts that are remembered of a run: a release's redirects lead to six.
+const maxLed = 32
+
+// note remembers where a redirect leads, and tells of it once it has led there.
+func (a *Preconnect) note(asked *url.URL, resp *http.Response) {
+	host := strings.ToLower(asked.Host)
+	if to, err := resp.Location(); err == nil {
+		if next := strings.ToLower(to.Host); to.Scheme == "https" && next != host && resp.StatusCode/100 == 3 {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.led == nil {
+				a.led = map[string]string{}
+			}
+			if _, ok := a.led[next]; !ok && len(a.led) < maxLed {
+				a.led[next] = host
+			}
+		}
+		return
+	}
+	a.mu.Lock()
+	from := a.led[host]
+	if from != "" && resp.ProtoMajor == 2 {
+		a.led[host] = "" // told
+	}
+	a.mu.Unlock()
+	if from != "" && resp.ProtoMajor == 2 {
+		a.Led(from, host)
+	}
 }
 
 // following lists what is to be connected to, the first time that name is asked.

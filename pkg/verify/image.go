@@ -14,6 +14,7 @@ import (
 // tell. What ties it to a version is decided afterwards, over all images.
 func (r *run) examine(ctx context.Context, im *image) {
 	tasks := append([]func(){func() { r.examineIndex(ctx, im) }}, r.askEarly(ctx, im)...)
+	tasks = append(tasks, r.askHinted(ctx, im)...)
 	if err := session.Guard(func() { par.Do(tasks...) }); err != nil {
 		im.digestCheck = r.failed(report.Digest, err)
 		im.signed = r.notLookedAt()
@@ -35,6 +36,35 @@ func (r *run) askEarly(ctx context.Context, im *image) (tasks []func()) {
 		ask := par.OnceValues(func() (*registry.Manifest, error) { return r.registry.Manifest(ctx, r.own(im, arch)) })
 		im.early[arch] = ask
 		tasks = append(tasks, func() { _ = session.Guard(func() { _, _ = ask() }) }) // who needs the answer sees how it went
+	}
+	return tasks
+}
+
+// askHinted asks for the signatures of the digests that the names of an image are thought to
+// have, while the names themselves are asked for. The registry's client remembers what came, so
+// that a hint that is right saves the round trips between the two; nothing else looks at it.
+func (r *run) askHinted(ctx context.Context, im *image) (tasks []func()) {
+	if im.tag == "" || len(r.hints) == 0 && im.pin == "" {
+		return nil
+	}
+	ask := func(repository, platform string) {
+		digest := r.hints[[2]string{r.subject(im), platform}]
+		if platform == "" && im.pin != "" {
+			digest = im.pin
+		}
+		if digest == "" {
+			return
+		}
+		ref := r.signatureRef(repository, digest)
+		tasks = append(tasks, func() {
+			_ = session.Guard(func() { _, _ = r.registry.Manifest(ctx, ref) }) // who needs it sees how it went
+		})
+	}
+	ask(im.name, "")
+	if im.core && (im.own || !r.copies()) {
+		for _, arch := range im.expect {
+			ask(r.own(im, arch).Repository, "linux/"+arch)
+		}
 	}
 	return tasks
 }

@@ -53,6 +53,10 @@ type Verifier struct {
 	// Require are checks to run in addition.
 	Require []string
 
+	// Hints are digests that names had before, as a lock has them: their signatures are asked
+	// for while the names are. A wrong one costs requests; none has a part in a verdict.
+	Hints []report.Locked
+
 	Jobs     int              // subjects examined at once; below one means 64
 	Tool     report.Tool      // named in the report
 	Now      func() time.Time // for the report's date only, never for a verdict; nil means time.Now
@@ -93,6 +97,7 @@ type run struct {
 	catalogue *trust.Catalogue // nil is not asked
 	sparse    []MirrorScope
 	jobs      int
+	hints     hints
 	progress  *Progress
 
 	cosign   *sigstore.SignatureVerifier
@@ -131,7 +136,7 @@ func (v *Verifier) newRun() (*run, error) {
 	if s.Needs(report.Anchor) {
 		return nil, session.Usagef("the check %q is of files; where images are examined, binding holds the SBOM against them", report.Anchor)
 	}
-	r := &run{session: s, registry: v.Registry, also: v.Also, catalogue: v.Catalogue, sparse: v.Sparse, jobs: v.Jobs, progress: v.Progress,
+	r := &run{session: s, registry: v.Registry, also: v.Also, catalogue: v.Catalogue, sparse: v.Sparse, jobs: v.Jobs, hints: newHints(v.Hints), progress: v.Progress,
 		payloads: new(sigstore.Payloads)}
 	if r.catalogue == nil && s.Root.SameInstance(trust.EmbeddedRoot()) {
 		r.catalogue = trust.EmbeddedCatalogue()
