@@ -124,6 +124,10 @@ bench: ## run the benchmarks whose figures docs/performance.md keeps
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),3x) -timeout 30m $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 # Several minutes, and best alone on a machine: BENCH_RUNS=N, BENCH_RTT=0,50.
+.PHONY: bench-check
+bench-check: ## hold ratios of benchmarks to the baseline, some three minutes
+	$(GO) run ./tools/benchcheck $(if $(ONLY),-only '$(ONLY)') $(if $(UPDATE),-update)
+
 .PHONY: bench-peers
 bench-peers: build ## measure kverify beside cosign, with round trips: the tables of docs/performance.md
 	cd test/peers && $(GO) run . -bin ../../$(BIN) -runs $(or $(BENCH_RUNS),5) -rtt $(or $(BENCH_RTT),$(BENCH_RTTS))

@@ -1,6 +1,10 @@
 package verify_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -85,6 +89,47 @@ func BenchmarkSignature(b *testing.B) {
 	for b.Loop() {
 		if c := again(); c.Verdict != report.Verified {
 			b.Fatal(c.Detail)
+		}
+	}
+}
+
+// BenchmarkArithmetic is the least that a signature can cost: the verifications of one P-384
+// key, the authority's, and of three P-256 keys, those of the leaf and of both logs.
+func BenchmarkArithmetic(b *testing.B) {
+	digest := sha256.Sum256([]byte("a message"))
+	type signature struct {
+		key *ecdsa.PublicKey
+		der []byte
+	}
+	var all []signature
+	for _, curve := range []elliptic.Curve{elliptic.P384(), elliptic.P256(), elliptic.P256(), elliptic.P256()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			b.Fatal(err)
+		}
+		der, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, signature{&key.PublicKey, der})
+	}
+	for b.Loop() {
+		for _, s := range all {
+			if !ecdsa.VerifyASN1(s.key, digest[:], s.der) {
+				b.Fatal("it does not hold")
+			}
+		}
+	}
+}
+
+// BenchmarkRelease is every check of the 25 references of a release without the network:
+// the world answers in this process, and answers are remembered by nobody between runs.
+func BenchmarkRelease(b *testing.B) {
+	w := world.New(world.Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if rep := images(b, w, version); rep.Verdict() != report.Verified {
+			b.Fatal(failures(rep))
 		}
 	}
 }
