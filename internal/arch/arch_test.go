@@ -47,7 +47,7 @@ var layers = [][]string{
 	{"internal/command"},
 	{"internal/cli/mirrors"},
 	{"internal/cli"},
-	{"cmd/kverify", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
+	{"cmd/kverify", "tools/catalogue", "tools/kubeadm", "tools/mutants", "tools/benchcheck"},
 }
 
 // apart import nothing of ours but themselves: the world is a second opinion,
@@ -83,7 +83,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                          {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirrors/serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
 	"crypto/tls":                                 {"pkg/fetch", "internal/command/mirror_tls.go"},
-	"os/exec":                                    {"pkg/registry/helper.go", "tools/mutants"}, // credential helpers; the go command and test binaries
+	"os/exec":                                    {"pkg/registry/helper.go", "tools/mutants", "tools/benchcheck"}, // credential helpers; the go command and test binaries
 	"unsafe":                                     {},
 	"log":                                        {"internal/command/mirror_tls.go"}, // what net/http's server takes
 	"log/slog":                                   {},
@@ -103,11 +103,11 @@ var never = map[string][]string{
 	"http.Get":              {},
 	"http.Head":             {},
 	"http.Post":             {},
-	"os.Exit":               {"cmd/kverify", "internal/cli", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
+	"os.Exit":               {"cmd/kverify", "internal/cli", "tools/catalogue", "tools/kubeadm", "tools/mutants", "tools/benchcheck"},
 	"os.Getenv":             {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"os.LookupEnv":          {"internal/cli", "internal/cli/mirrors", "internal/command"},
-	"os.Stdout":             {"internal/cli", "internal/cli/mirrors", "internal/command"},
-	"os.Stderr":             {"internal/cli", "internal/command", "tools/catalogue", "tools/kubeadm", "tools/mutants"},
+	"os.Stdout":             {"internal/cli", "internal/cli/mirrors", "internal/command", "tools/benchcheck"},
+	"os.Stderr":             {"internal/cli", "internal/command", "tools/catalogue", "tools/kubeadm", "tools/mutants", "tools/benchcheck"},
 	"fmt.Print":             {},
 	"fmt.Printf":            {},
 	"fmt.Println":           {},

@@ -24,6 +24,7 @@ type Shared struct {
 	Jobs        int
 	Timeout     time.Duration
 	Retry       int
+	sharing     int
 	Cache       string
 	NoCache     bool
 	Output      outputFlag
@@ -40,6 +41,7 @@ const (
 	maxJobs      = 512 // more only queues, and costs memory
 	defaultRetry = 3
 	maxRetry     = 20
+	maxSharing   = 1000
 )
 
 // The groups of flags, each spelled out once. A command's help lists its flags in
@@ -72,6 +74,7 @@ func (s *Shared) AddJobs(f *pflag.FlagSet, jobs int, usage string) {
 func (s *Shared) AddPace(f *pflag.FlagSet, timeout string) {
 	f.DurationVar(&s.Timeout, "timeout", 0, timeout)
 	f.IntVar(&s.Retry, "retry", defaultRetry, "repeat a request that failed by chance `N` times")
+	f.IntVar(&s.sharing, "sharing", 1, "keep to one part in `N` of the published limits: so many runs ask from this address")
 }
 
 func (s *Shared) AddQuiet(f *pflag.FlagSet, usage string) {

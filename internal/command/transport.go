@@ -69,7 +69,7 @@ func (a *App) untraced(set *Settings) (http.RoundTripper, error) {
 // liveOptions are those of every transport of the run that has a network.
 func (set *Settings) liveOptions(named ...string) fetch.LiveOptions {
 	return fetch.LiveOptions{
-		UserAgent: "kverify/" + ThisBuild().Version, Attempts: set.Retry + 1, Waits: &set.waits,
+		UserAgent: "kverify/" + ThisBuild().Version, Attempts: set.Retry + 1, Sharing: set.sharing, Waits: &set.waits,
 		Named: named, Network: set.network, Connections: fetch.Options{CAs: set.own.cas, Identity: set.own.identity},
 	}
 }

@@ -21,7 +21,7 @@ type variable struct {
 // in it is an error, as an unknown field of a policy is.
 var variables = []variable{
 	{"", []string{
-		"mirror", "trusted-root", "policy", "checks", "require", "jobs", "timeout", "retry", "cache", "no-cache",
+		"mirror", "trusted-root", "policy", "checks", "require", "jobs", "timeout", "retry", "sharing", "cache", "no-cache",
 		"ca-file", "client-cert", "client-key", "key", "quiet", "verbose", "no-color", "log-format",
 	}},
 	{"With several values, separated by commas", []string{"endpoint", "as", "output"}},

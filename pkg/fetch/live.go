@@ -14,6 +14,10 @@ type LiveOptions struct {
 	UserAgent string // who asks, such as "my-tool/1.0"; empty is what Go says
 	Attempts  int    // how often a request that fails by chance is sent at most; zero is DefaultAttempts, 1 never repeats
 
+	// Sharing is how many such programs ask from one address: each keeps to its part of
+	// the rates that the publishers allow an address. Below two, all of it is this one's.
+	Sharing int
+
 	// Endpoints are stand-ins for hosts, as [ParseEndpoint] reads them, and Login what
 	// they are told who asks; see [Endpoints]. A stand-in for a registry is mapped at the
 	// image's name, by the registry's client, and belongs in Named.
@@ -62,11 +66,21 @@ func NewLive(o LiveOptions) *Live {
 		live.ahead = &Preconnect{Next: bottom, Hosts: hosts, Led: o.Led}
 		bottom = live.ahead
 	}
-	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: PublishedBudgets()}}}
+	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: budgetsOf(o.Sharing)}}}
 	if len(o.Endpoints) > 0 {
 		live.top = &Endpoints{Next: live.top, Hosts: o.Endpoints, Login: o.Login}
 	}
 	return live
+}
+
+// budgetsOf are the published budgets, divided by those who ask from one address.
+func budgetsOf(by int) map[string]Budget {
+	budgets := PublishedBudgets()
+	for host, b := range budgets {
+		b.Requests = max(1, b.Requests/max(1, by))
+		budgets[host] = b
+	}
+	return budgets
 }
 
 // RoundTrip sends the request.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
 )
@@ -71,5 +73,32 @@ func TestLiveOverAnotherNetwork(t *testing.T) {
 	}
 	if !slices.Equal(s.asked, []string{"https://dl.k8s.io/a"}) || len(d.hosts) > 0 {
 		t.Errorf("asked %q, dialled %q", s.asked, d.hosts)
+	}
+}
+
+// Runs behind one address divide what it may ask: 2,400 requests in 30 seconds are 24 for each
+// of a hundred.
+func TestSharing(t *testing.T) {
+	for by, held := range map[int]bool{0: false, 1: false, 100: true} {
+		synctest.Test(t, func(t *testing.T) {
+			live := fetch.NewLive(fetch.LiveOptions{Sharing: by, Network: roundTrip(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+			})})
+			from := time.Now()
+			for range 25 {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://registry.k8s.io/v2/pause/manifests/3.9", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := live.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+			}
+			if took := time.Since(from); held != (took >= 25*time.Second) {
+				t.Errorf("%d runs: 25 requests took %s", by, took)
+			}
+		})
 	}
 }
