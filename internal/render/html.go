@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -27,7 +28,7 @@ var (
 	htmlStyle string
 
 	// html/template is HTML's escaper; each value is what Escape leaves of it.
-	htmlPage = template.Must(template.New("report").Funcs(template.FuncMap{"text": Escape}).Parse(htmlText))
+	htmlPage = template.Must(template.New("report").Funcs(template.FuncMap{"text": terminal.Escape}).Parse(htmlText))
 )
 
 // HTML writes the report as one page that holds everything it needs: it has no script,
@@ -120,7 +121,7 @@ func (p *htmlReport) remarks(r report.Report) {
 	}
 	switch n := len(r.Merged); {
 	case n > 0:
-		p.Remarks = append(p.Remarks, "merged from "+plural(n, "saved report")+": it is their word, and nothing was examined")
+		p.Remarks = append(p.Remarks, "merged from "+terminal.Plural(n, "saved report")+": it is their word, and nothing was examined")
 	case r.Saved:
 		p.Remarks = append(p.Remarks, "made from a saved report: it is its writer's word, and nothing was examined")
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -205,7 +206,7 @@ func (it item) parts() string {
 	case len(list) == 1:
 		words = append(words, list[0])
 	case len(list) > 1:
-		words = append(words, plural(len(list), "platform"))
+		words = append(words, terminal.Plural(len(list), "platform"))
 	}
 	if others > 1 {
 		words = append(words, fmt.Sprintf("%d of them", others))
@@ -256,10 +257,10 @@ func (n naming) who(results []report.Result) string {
 		names = append(names, it.name)
 		switch {
 		case it.claimed:
-			names[len(names)-1] = plural(len(it.results), "file")
+			names[len(names)-1] = terminal.Plural(len(it.results), "file")
 			continue
 		case it.name == signatures:
-			names[len(names)-1] = plural(len(it.results), "signature")
+			names[len(names)-1] = terminal.Plural(len(it.results), "signature")
 			continue
 		}
 		if p := it.parts(); !slices.Contains(parts, p) {
@@ -331,10 +332,10 @@ func kindsOf(list []item) string {
 					count += len(it.results)
 				}
 			}
-			words = append(words, plural(count, n.noun))
+			words = append(words, terminal.Plural(count, n.noun))
 		}
 		if signed > 0 {
-			words = append(words, plural(signed, "signature"))
+			words = append(words, terminal.Plural(signed, "signature"))
 		}
 	}
 	return enumerate(words)
@@ -385,13 +386,13 @@ func merge(list []item, kind report.Kind) (out []item) {
 			s.parts = append(s.parts, p)
 		}
 		if kind == report.KindFile {
-			to.name = plural(len(to.results), "file")
+			to.name = terminal.Plural(len(to.results), "file")
 			if to.claimed = it.claimed && s.n == 1; to.claimed {
 				to.name = it.name
 			}
 			continue
 		}
-		if to.name = plural(s.n, string(kind)); s.n == 1 {
+		if to.name = terminal.Plural(s.n, string(kind)); s.n == 1 {
 			to.name = it.name
 		}
 		to.said = strings.Join(s.parts, ", ")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -360,7 +361,7 @@ func plainDetail(res report.Result, c report.Check) string {
 			return hostOf(u) + "/.../" + path.Base(u)
 		})
 	}
-	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:shortDigest] })
+	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:terminal.ShortDigest] })
 }
 
 // anotherName is the name under which an image was signed that stands under a name which is
