@@ -23,7 +23,7 @@ const (
 // layers is the import order: a package imports only packages of lines above
 // its own. An arrow never points back.
 var layers = [][]string{
-	{"internal/bounds", "internal/guess", "internal/layer", "internal/par", "internal/strictjson", "pkg/oci"},
+	{"internal/bounds", "internal/guess", "internal/layer", "internal/lazyregexp", "internal/par", "internal/strictjson", "pkg/oci"},
 	{"internal/rootfs"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},

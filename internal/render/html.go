@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
@@ -27,8 +28,11 @@ var (
 	//go:embed report.css
 	htmlStyle string
 
-	// html/template is HTML's escaper; each value is what Escape leaves of it.
-	htmlPage = template.Must(template.New("report").Funcs(template.FuncMap{"text": terminal.Escape}).Parse(htmlText))
+	// html/template is HTML's escaper; each value is what Escape leaves of it. The page is
+	// parsed when the first is written: other formats have no use for it.
+	htmlPage = sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("report").Funcs(template.FuncMap{"text": terminal.Escape}).Parse(htmlText))
+	})
 )
 
 // HTML writes the report as one page that holds everything it needs: it has no script,
@@ -49,7 +53,7 @@ func HTML(w io.Writer, r report.Report) error {
 	}
 	p.subjects(r)
 	var buf bytes.Buffer
-	if err := htmlPage.Execute(&buf, p); err != nil {
+	if err := htmlPage().Execute(&buf, p); err != nil {
 		return err
 	}
 	_, err := w.Write(buf.Bytes())

@@ -3,9 +3,10 @@ package render
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
@@ -103,7 +104,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	}
 	switch res.Kind {
 	case report.KindImage:
-		if signatureTag.MatchString(res.Subject) {
+		if signatureTag().MatchString(res.Subject) {
 			return signatures, false
 		}
 		title, _ := place(res)
@@ -140,7 +141,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 const signatures = "signatures"
 
 // signatureTag is how cosign tags what belongs to a digest.
-var signatureTag = regexp.MustCompile(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
+var signatureTag = lazyregexp.New(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
 
 // releasePath is the path below its release of a published file.
 func releasePath(res report.Result) (string, bool) {
@@ -163,7 +164,7 @@ func fileName(p string) string {
 func label(res report.Result) string {
 	switch res.Kind {
 	case report.KindImage:
-		if signatureTag.MatchString(res.Subject) {
+		if signatureTag().MatchString(res.Subject) {
 			return ""
 		}
 		_, l := place(res)
@@ -214,7 +215,7 @@ func (it item) parts() string {
 	return strings.Join(words, " and ")
 }
 
-var oneOf = regexp.MustCompile(`\b1 (image|platform)s\b`)
+var oneOf = lazyregexp.New(`\b1 (image|platform)s\b`)
 
 // about is what stands beside a verified item: its parts, or what was found.
 func (it item) about() string {
@@ -224,7 +225,7 @@ func (it item) about() string {
 	res := it.results[0]
 	switch c, _ := res.Check(report.Inventory); {
 	case c.Verdict == report.Verified:
-		return oneOf.ReplaceAllString(c.Detail, "1 $1")
+		return oneOf().ReplaceAllString(c.Detail, "1 $1")
 	case res.Kind == report.KindDocument:
 		if c, ok := res.Check(report.Signature); ok && c.Verdict == report.Verified {
 			return "signed"

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/render/encode"
 	"github.com/kverify/kverify/internal/render/terminal"
@@ -53,11 +54,11 @@ func whole(r report.Report) error {
 func holds(res report.Result) bool {
 	digest, _ := res.Check(report.Digest)
 	signature, _ := res.Check(report.Signature)
-	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form.MatchString(res.Digest) &&
+	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form().MatchString(res.Digest) &&
 		digest.Required && digest.Verdict == report.Verified && signature.Required && signature.Verdict == report.Verified
 }
 
-var sha256Form = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var sha256Form = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 // proven are the images and files of a report of which a statement may speak. An index
 // speaks for every platform that it names: it is among them only if all of its rows
@@ -135,7 +136,7 @@ func VSA(w io.Writer, r report.Report) error {
 	switch v := r.Verdict(); {
 	case v == report.Unknown:
 		return refuse(errors.New("the verdict is unknown, and a summary says only PASSED or FAILED"))
-	case !sha256Form.MatchString(head.Digest):
+	case !sha256Form().MatchString(head.Digest):
 		return refuse(errors.New("the image has no digest"))
 	case v == report.Refuted:
 		result, level = "FAILED", "FAILED"
@@ -205,7 +206,7 @@ func SVR(w io.Writer, r report.Report) error {
 }
 
 // refForm is what a line of refs may be: a repository, lower case, and a digest.
-var refForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`)
+var refForm = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`)
 
 // Refs writes the images that were proved as a list of REPO@sha256:..., each below a
 // comment with its tag and platform: input of -f, of kustomize, of an admission policy.
@@ -249,7 +250,7 @@ func refLines(r report.Report) string {
 	for _, res := range proven(r) {
 		line := repository(res) + "@" + res.Digest
 		image, _ := place(res)
-		if res.Kind != kindImage || listed[line] || covered[image] || !refForm.MatchString(line) {
+		if res.Kind != kindImage || listed[line] || covered[image] || !refForm().MatchString(line) {
 			continue
 		}
 		listed[line], covered[image] = true, res.Platform == ""

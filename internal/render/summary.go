@@ -3,9 +3,9 @@ package render
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/kverify/kverify/internal/render/terminal"
@@ -216,9 +216,10 @@ var newWords = []struct{ word, means string }{
 
 // legend explains, in one line, the words that stand above it.
 func (t *table) legend() {
+	above := strings.FieldsFunc(string(t.Bytes()), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' })
 	var said []string
 	for _, w := range newWords {
-		if regexp.MustCompile(`\b` + w.word + `\b`).Match(t.Bytes()) {
+		if slices.Contains(above, w.word) {
 			said = append(said, w.word+": "+w.means)
 		}
 	}

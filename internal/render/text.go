@@ -8,8 +8,9 @@ package render
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
@@ -58,11 +59,11 @@ func someOf(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+%-]+$`)
+var plainWord = lazyregexp.New(`^[A-Za-z0-9_./:@=,+%-]+$`)
 
 // shellWord quotes a word for a POSIX shell, where it needs that.
 func shellWord(w string) string {
-	if plainWord.MatchString(w) {
+	if plainWord().MatchString(w) {
 		return w
 	}
 	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"

@@ -3,9 +3,9 @@ package registry
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -49,15 +49,10 @@ func (r Ref) identifier() string {
 // The grammar of the distribution specification (opencontainers/distribution-spec,
 // spec.md, "Pulling manifests").
 var (
-	repositoryRE = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagRE        = lazily(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	hostRE       = lazily(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
+	repositoryRE = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagRE        = lazyregexp.New(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	hostRE       = lazyregexp.New(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
 )
-
-// lazily compiles when it is first asked: most commands read no reference.
-func lazily(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // maxRef is the longest reference: the specification's 255 characters of host
 // and repository, a tag and a digest.

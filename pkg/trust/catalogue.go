@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -93,10 +95,10 @@ var embeddedCatalogue = sync.OnceValue(func() *Catalogue {
 func EmbeddedCatalogueText() []byte { return slices.Clone(catalogueText) }
 
 var (
-	commitForm     = lazily(`^[0-9a-f]{40}$`)
-	repositoryForm = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
-	tagForm        = lazily(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	platformForm   = lazily(`^(?:index|linux/[a-z0-9]+)$`)
+	commitForm     = lazyregexp.New(`^[0-9a-f]{40}$`)
+	repositoryForm = lazyregexp.New(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
+	tagForm        = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	platformForm   = lazyregexp.New(`^(?:index|linux/[a-z0-9]+)$`)
 )
 
 // ParseCatalogue reads the text of a catalogue. A tag with two digests, a row

@@ -2,8 +2,9 @@ package describe
 
 import (
 	"io"
-	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/render/encode"
 	"github.com/kverify/kverify/internal/render/terminal"
@@ -109,10 +110,10 @@ func writeNote(p *terminal.Page, format string, n release.Note) {
 	}
 }
 
-var markdownLink = regexp.MustCompile(`\[([^][\n]+)\]\(([^()\s]+)\)`)
+var markdownLink = lazyregexp.New(`\[([^][\n]+)\]\(([^()\s]+)\)`)
 
 // plainMarkdown takes the addresses out of links, which leaves what a reader
 // of the page sees.
 func plainMarkdown(s string) string {
-	return markdownLink.ReplaceAllString(s, "$1")
+	return markdownLink().ReplaceAllString(s, "$1")
 }

@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"sigs.k8s.io/yaml"
 
@@ -50,7 +51,7 @@ func Indented(v any, prefix string) ([]byte, error) {
 }
 
 // commandAhead is a command of Azure or GitHub at the beginning of a text; see [terminal.Escape].
-var commandAhead = regexp.MustCompile(`^##[A-Za-z]*\[`)
+var commandAhead = lazyregexp.New(`^##[A-Za-z]*\[`)
 
 // visible writes the characters of a JSON text that are not printable, and the first
 // of "##[", all of them inside strings, as \u escapes.
@@ -59,7 +60,7 @@ func visible(text []byte) []byte {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
 		switch {
-		case r == '#' && commandAhead.Match(text):
+		case r == '#' && commandAhead().Match(text):
 			out = append(out, `\u0023`...)
 		case r == '\n' || unicode.IsPrint(r):
 			out = append(out, text[:size]...)

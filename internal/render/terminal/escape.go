@@ -4,10 +4,11 @@ package terminal
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // MaxText bounds one piece of foreign text in a table, in characters: enough
@@ -51,18 +52,18 @@ func Escape(s string) string {
 // "##vso[command]" (Azure) and "##teamcity[command]" anywhere in a line, and
 // "::command" after leading blanks (actions/runner, ActionCommand.cs).
 var (
-	hashCommand  = regexp.MustCompile(`##([A-Za-z]*\[)`)
-	colonCommand = regexp.MustCompile(`(^| )::`)
+	hashCommand  = lazyregexp.New(`##([A-Za-z]*\[)`)
+	colonCommand = lazyregexp.New(`(^| )::`)
 )
 
 // disarm breaks such commands. A word may come to stand first in a line by wrapping,
 // so that every word counts as leading.
 func disarm(s string) string {
 	if strings.Contains(s, "##") {
-		s = hashCommand.ReplaceAllString(s, `#\x23$1`)
+		s = hashCommand().ReplaceAllString(s, `#\x23$1`)
 	}
 	if strings.Contains(s, "::") {
-		s = colonCommand.ReplaceAllString(s, `$1\x3a:`)
+		s = colonCommand().ReplaceAllString(s, `$1\x3a:`)
 	}
 	return s
 }

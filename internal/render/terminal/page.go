@@ -3,9 +3,10 @@ package terminal
 import (
 	"bytes"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // Options are what a page is written for. The zero value is plain text that is not wrapped,
@@ -103,7 +104,7 @@ func (p *Page) Wrap(s string, indent int) []string {
 }
 
 // painted is what Paint puts around a text, which takes no room.
-var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
+var painted = lazyregexp.New("\x1b\\[[0-9;]*m")
 
 // Wrap breaks text at spaces into lines of at most width characters; a longer
 // word, such as a digest, stays whole.
@@ -111,7 +112,7 @@ func Wrap(text string, width int) []string {
 	var lines []string
 	line, used := "", 0
 	for _, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(painted.ReplaceAllString(word, ""))
+		n := utf8.RuneCountInString(painted().ReplaceAllString(word, ""))
 		if used > 0 && used+1+n > width {
 			lines = append(lines, line)
 			line, used = "", 0
