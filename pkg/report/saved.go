@@ -288,6 +288,9 @@ func hasDigest(res Result) error {
 	return nil
 }
 
-var digestForm = lazyregexp.New(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
-
-func isDigest(s string) bool { return digestForm().MatchString(s) }
+// isDigest says whether s is a digest of one of the three algorithms, in lower case.
+func isDigest(s string) bool {
+	algorithm, hex, _ := strings.Cut(s, ":")
+	digits := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algorithm]
+	return digits > 0 && len(hex) == digits && strings.Trim(hex, "0123456789abcdef") == ""
+}
