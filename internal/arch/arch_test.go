@@ -23,7 +23,7 @@ const (
 // layers is the import order: a package imports only packages of lines above
 // its own. An arrow never points back.
 var layers = [][]string{
-	{"internal/bounds", "internal/guess", "internal/layer", "internal/par", "internal/strictjson", "pkg/oci"},
+	{"internal/bounds", "internal/guess", "internal/layer", "internal/lazyregexp", "internal/par", "internal/strictjson", "pkg/oci"},
 	{"internal/rootfs"},
 	{"pkg/report", "pkg/fetch", "pkg/sbom"},
 	{"pkg/registry", "pkg/release"},
@@ -42,7 +42,9 @@ var layers = [][]string{
 	{"pkg/mirror/internal/layout"},
 	{"pkg/mirror"},
 	{"pkg/mirror/serve", "pkg/mirror/push", "pkg/mirror/create", "pkg/mirror/archive"},
-	{"internal/render"},
+	{"internal/render/terminal"},
+	{"internal/render/encode"},
+	{"internal/render", "internal/render/describe"},
 	{"internal/web", "pkg/report/text"},
 	{"internal/command"},
 	{"internal/cli/mirrors"},
@@ -76,7 +78,7 @@ var homes = map[string][]string{
 	"github.com/klauspost/compress":              {"internal/layer"},
 	"github.com/ulikunitz/xz":                    {"internal/layer"},
 	"github.com/yuin/goldmark":                   {"pkg/release"},
-	"sigs.k8s.io/yaml":                           {"pkg/release", "pkg/trust", "internal/render"},
+	"sigs.k8s.io/yaml":                           {"pkg/release", "pkg/trust", "internal/render/encode"},
 	"github.com/spf13/cobra":                     {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"github.com/spf13/pflag":                     {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"github.com/schollz/progressbar/v3":          {"internal/command"},

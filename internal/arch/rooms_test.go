@@ -33,7 +33,7 @@ var circles = map[string]int{
 // resolve type-checks one package against nothing but itself: what other
 // packages declare is unknown, and names that the package declares are resolved.
 func resolve(files []file) *types.Info {
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	config := types.Config{Importer: hollow{}, Error: func(error) {}, FakeImportC: true}
 	var syntax []*ast.File
 	for _, f := range files {

@@ -13,7 +13,7 @@ import (
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -277,7 +277,7 @@ func listTargets(ctx context.Context, a *command.App, files *verify.Files, dir s
 		total += max(t.size, 0)
 		fmt.Fprintf(&b, "%s -> %s  %s\n", t.url, filepath.Join(dir, filepath.FromSlash(t.Name)), command.SizeText(t.size))
 	}
-	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
+	_, err := fmt.Fprint(a.Stdout, terminal.EscapeLines(b.String()))
 	size := command.BytesText(total)
 	if unsized > 0 {
 		size += " and " + command.Count(unsized, "file") + " of unknown size"

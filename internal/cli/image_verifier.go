@@ -13,7 +13,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
@@ -160,7 +160,7 @@ func verifyPulled(a *command.App, c *cobra.Command, flags *command.Shared, own *
 			a.Code = command.ExitUnknown
 		}
 	}
-	_, err = fmt.Fprintln(a.Stdout, render.EscapeLines(why))
+	_, err = fmt.Fprintln(a.Stdout, terminal.EscapeLines(why))
 	return err
 }
 

@@ -10,7 +10,8 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/guess"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -55,7 +56,7 @@ was examined: see kverify verify VERSION and kverify help exit-codes.`,
 	f.StringSliceVar(&want.kind, "kind", nil, "only this `KIND`: "+command.OrList(listedKinds)+"; repeatable (default all)")
 	_ = f.SetAnnotation("kind", command.NotFromEnvironment, nil)
 	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(listedKinds, cobra.ShellCompDirectiveNoFileComp))
-	flags.AddReading(c, render.ListingFormats...)
+	flags.AddReading(c, describe.ListingFormats...)
 	return c
 }
 
@@ -87,8 +88,8 @@ func list(ctx context.Context, r *command.ReadOnlyRun, want narrowing, args []st
 	if l.Items, err = want.of(l); err != nil {
 		return err
 	}
-	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-		return render.Listing(w, l, format, o)
+	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+		return describe.Listing(w, l, format, o)
 	}); err != nil {
 		return err
 	}

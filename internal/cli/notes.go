@@ -11,7 +11,8 @@ import (
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/spf13/cobra"
 )
@@ -55,7 +56,7 @@ CHANGELOG is said on stderr.`,
 	_ = c.RegisterFlagCompletionFunc("since", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return command.Versions(), cobra.ShellCompDirectiveNoFileComp
 	})
-	flags.AddTelling(c, render.NotesFormats...)
+	flags.AddTelling(c, describe.NotesFormats...)
 	return c
 }
 
@@ -111,8 +112,8 @@ func notes(ctx context.Context, r *command.ReadOnlyRun, want noteFilter, spec st
 	if len(view.Notes) == 0 {
 		r.Remark("%s: no note matches", version)
 	}
-	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-		return render.Notes(w, *view, format, o)
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+		return describe.Notes(w, *view, format, o)
 	})
 	return err
 }
@@ -122,7 +123,7 @@ func notes(ctx context.Context, r *command.ReadOnlyRun, want noteFilter, spec st
 const maxMinors = 12
 
 // readNotes reads the notes after from, which may be zero, up to version.
-func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version release.Version) (*render.NotesView, error) {
+func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version release.Version) (*describe.NotesView, error) {
 	if version.Minor-from.Minor > maxMinors && !from.IsZero() {
 		return nil, command.Usagef("from %s to %s are more than %d minor versions; ask in two steps", from, version, maxMinors)
 	}
@@ -135,7 +136,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 		return nil, err
 	}
 	type minor struct {
-		source render.NotesSource
+		source describe.NotesSource
 		notes  []release.Note
 		order  []release.Version
 		err    error
@@ -152,7 +153,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 			m.err = doc.Err
 			return
 		}
-		m.source = render.NotesSource{URL: doc.URL, Digest: string(doc.Digest), Origin: doc.Origin}
+		m.source = describe.NotesSource{URL: doc.URL, Digest: string(doc.Digest), Origin: doc.Origin}
 		if m.order, m.err = release.ChangelogVersions(doc.Body); m.err != nil {
 			return
 		}
@@ -173,7 +174,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 		}
 	}
 	par.Map(ctx, len(minors), len(minors), load, func(i int) { minors[i].err = context.Cause(ctx) })
-	view := &render.NotesView{Version: version, Since: from}
+	view := &describe.NotesView{Version: version, Since: from}
 	for i := len(minors) - 1; i >= 0; i-- { // newest first, as in the document
 		m := minors[i]
 		if m.err != nil {
@@ -206,7 +207,7 @@ func sectionsAfter(order []release.Version, from, last release.Version) (out []r
 }
 
 // apply narrows the view.
-func (f noteFilter) apply(view *render.NotesView, pattern *regexp.Regexp) error {
+func (f noteFilter) apply(view *describe.NotesView, pattern *regexp.Regexp) error {
 	known := slices.Clone(sigs)
 	for _, n := range view.Notes {
 		for _, s := range n.SIGs {

@@ -8,7 +8,8 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/spf13/cobra"
@@ -54,9 +55,9 @@ at pull or at admission, and says what is lost: none of them binds the version.`
 				}
 				text = []byte(policyFor(form, trust.EmbeddedPolicy()))
 			}
-			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ terminal.Options) error {
 				if format == "json" {
-					return render.Value(w, trust.EmbeddedPolicy(), format)
+					return encode.As(w, trust.EmbeddedPolicy(), format)
 				}
 				_, err := w.Write(text)
 				return err
@@ -85,16 +86,16 @@ where exact names belong and lists that would demand nothing are errors (exit co
 			if err != nil {
 				return command.NotTrust("the policy", args[0], err)
 			}
-			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ terminal.Options) error {
 				if format != "text" {
-					return render.Value(w, checkedPolicy{args[0], p.Source().Digest, p.Source().Embedded, p}, format)
+					return encode.As(w, checkedPolicy{args[0], p.Source().Digest, p.Source().Embedded, p}, format)
 				}
 				return describePolicy(w, args[0], p)
 			})
 			return err
 		},
 	}
-	checked.Output.AddOwn(check, render.ValueFormats)
+	checked.Output.AddOwn(check, encode.Formats)
 	c.AddCommand(show, check)
 	return a.Group(c)
 }
@@ -109,7 +110,7 @@ type checkedPolicy struct {
 
 func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: a policy\n", render.Escape(path))
+	fmt.Fprintf(&b, "%s: a policy\n", terminal.Escape(path))
 	fmt.Fprintf(&b, "  digest      %s", p.Source().Digest)
 	if p.Source().Embedded {
 		b.WriteString(" (the built-in one)")
@@ -118,11 +119,11 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 	who := func(key string) string {
 		return fmt.Sprintf("%s (%s)", p.Identities[key].Subject, p.Identities[key].Issuer)
 	}
-	fmt.Fprintf(&b, "  images      signed by %s\n", render.Escape(who(p.Images.Identity)))
-	fmt.Fprintf(&b, "  files       signed by %s, since %s\n", render.Escape(who(p.Files.Identity)), p.Files.SignedSince)
+	fmt.Fprintf(&b, "  images      signed by %s\n", terminal.Escape(who(p.Images.Identity)))
+	fmt.Fprintf(&b, "  files       signed by %s, since %s\n", terminal.Escape(who(p.Files.Identity)), p.Files.SignedSince)
 	for _, class := range []string{report.Promotion, report.VSA, report.Provenance} {
 		rule := p.Attestations[class]
-		fmt.Fprintf(&b, "  %-10s  signed by %s", class, render.Escape(who(rule.Identity)))
+		fmt.Fprintf(&b, "  %-10s  signed by %s", class, terminal.Escape(who(rule.Identity)))
 		if rule.MinimumLevel != "" {
 			fmt.Fprintf(&b, ", at least %s", rule.MinimumLevel)
 		}
@@ -141,12 +142,12 @@ func describePolicy(w io.Writer, path string, p *trust.Policy) error {
 		for i, checks := range [][]string{r.Require, r.Report} {
 			verb := []string{"requires", "reports"}[i]
 			if len(checks) > 0 {
-				fmt.Fprintf(&b, "  rule        of %s %s %s\n", render.Escape(what), verb, strings.Join(checks, ", "))
+				fmt.Fprintf(&b, "  rule        of %s %s %s\n", terminal.Escape(what), verb, strings.Join(checks, ", "))
 			}
 		}
 	}
 	if f := p.Images.Formerly; f != nil {
-		fmt.Fprintf(&b, "  formerly    signed by %s, %s to %s, if in the catalogue\n", render.Escape(p.Identities[f.Identity].Subject), f.From, f.To)
+		fmt.Fprintf(&b, "  formerly    signed by %s, %s to %s, if in the catalogue\n", terminal.Escape(p.Identities[f.Identity].Subject), f.From, f.To)
 	}
 	fmt.Fprintf(&b, "  names       %d forms of docker-reference in %d regions\n", len(p.Images.DockerReferences), len(p.Images.Regions))
 	fmt.Fprintf(&b, "  contents    of %s\n", command.OrElse(strings.Join(slices.Sorted(maps.Keys(p.Contents)), ", "), "no image"))

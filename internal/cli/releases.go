@@ -10,7 +10,8 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/par"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
@@ -50,14 +51,14 @@ comes from a snapshot that is built in, and says how old it is.`,
 		}),
 		ValidArgsFunction: command.CompleteVersions(false, nil),
 	}
-	flags.AddTelling(c, render.ReleasesFormats...)
+	flags.AddTelling(c, describe.ReleasesFormats...)
 	c.Flags().BoolVar(&all, "all", false, "minors that are past their end of life, too")
 	_ = c.Flags().SetAnnotation("all", command.NotFromEnvironment, nil)
 	return c
 }
 
 func releases(ctx context.Context, r *command.ReadOnlyRun, all bool, spec string) error {
-	view := render.ReleasesView{Now: time.Now(), All: all, Spec: spec}
+	view := describe.ReleasesView{Now: time.Now(), All: all, Spec: spec}
 	if spec != "" {
 		if _, _, err := release.Channel(spec); err != nil {
 			return err // before anything is opened
@@ -113,8 +114,8 @@ func releases(ctx context.Context, r *command.ReadOnlyRun, all bool, spec string
 			r.Remark("%s", text)
 		}
 	}
-	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-		return render.Releases(w, view, format, o)
+	if _, err := r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+		return describe.Releases(w, view, format, o)
 	}); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/verify"
@@ -92,7 +93,9 @@ func tell(a *command.App, r report.Report, subject string, set *command.Settings
 	own, err := render.Subject(r, subject)
 	if err == nil {
 		a.Code = command.VerdictExit[own.Verdict()]
-		_, err = a.WriteAll(set, func(w io.Writer, _ string, o render.Options) error { return render.Story(w, r, subject, o) })
+		_, err = a.WriteAll(set, func(w io.Writer, _ string, o terminal.Options) error {
+			return render.Story(w, r, subject, a.ReportOptions(set, o))
+		})
 	}
 	var none *render.NoSubjectError
 	if errors.As(err, &none) {
@@ -152,7 +155,7 @@ func reportDiff(ctx context.Context, a *command.App, names []string, set *comman
 		both[i] = f.Report
 	}
 	list := report.Diff(both[0], both[1])
-	_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = a.WriteAll(set, func(w io.Writer, format string, _ terminal.Options) error {
 		return render.Diff(w, names[0], names[1], list, format)
 	})
 	return err

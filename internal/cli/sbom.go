@@ -8,7 +8,8 @@ import (
 	"io"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -53,13 +54,13 @@ func sbomShowCommand(a *command.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-				return render.SBOM(w, m.document, format, o)
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+				return describe.SBOM(w, describe.SBOMView{Document: m.document, Verbose: r.Set.Verbose}, format, o)
 			})
 			return err
 		}),
 	}
-	flags.AddReading(c, render.SBOMFormats...)
+	flags.AddReading(c, describe.SBOMFormats...)
 	return c
 }
 
@@ -91,13 +92,13 @@ does not contradict it.`,
 			if len(names) == 0 {
 				return fmt.Errorf("%s: no package in it is an image of registry.k8s.io, as in releases up to about v1.25, whose images were of k8s.gcr.io; see kverify sbom show %s", args[0], args[0])
 			}
-			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
-				return render.Names(w, names, format)
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ terminal.Options) error {
+				return describe.Names(w, names, format)
 			})
 			return err
 		}),
 	}
-	flags.AddReading(c, render.NamesFormats...)
+	flags.AddReading(c, describe.NamesFormats...)
 	return c
 }
 
@@ -132,13 +133,13 @@ there are differences is an answer and no error: the exit code is 0.`,
 			if err1 == nil && err2 == nil && v != w {
 				delta = release.DiffSBOM(one.document, v, two.document, w)
 			}
-			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-				return render.SBOMDiff(w, one.name, two.name, delta, format, o)
+			_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+				return describe.SBOMDiff(w, describe.SBOMDiffView{Old: one.name, New: two.name, Delta: delta, Verbose: r.Set.Verbose}, format, o)
 			})
 			return err
 		}),
 	}
-	flags.AddReading(c, render.SBOMFormats...)
+	flags.AddReading(c, describe.SBOMFormats...)
 	return c
 }
 
@@ -173,7 +174,7 @@ func convert(ctx context.Context, r *command.ReadOnlyRun, arg string) error {
 	if len(r.Set.Output.Values) == 0 && sbom.Detect(m.data) == sbom.JSON {
 		r.Set.Outputs = []command.Output{{Format: sbom.TagValue.String()}}
 	}
-	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ terminal.Options) error {
 		to := sbom.TagValue
 		if format == sbom.JSON.String() {
 			to = sbom.JSON
@@ -183,7 +184,7 @@ func convert(ctx context.Context, r *command.ReadOnlyRun, arg string) error {
 			return fmt.Errorf("%s as %s: %w; nothing was written", m.name, to, err)
 		}
 		// A document is foreign text, and written as it is: but not at a person.
-		if _, ok := command.Terminal(w); ok && !render.Printable(out.Bytes()) {
+		if _, ok := command.Terminal(w); ok && !terminal.Printable(out.Bytes()) {
 			return command.Usagef("%s holds characters that a terminal would act on; write it to a file, -o %s=FILE", m.name, to)
 		}
 		_, err := w.Write(out.Bytes())

@@ -8,7 +8,8 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ is supported, and 1 if not.`,
 		}),
 	}
 	f := c.Flags()
-	flags.AddTelling(c, render.SkewFormats...)
+	flags.AddTelling(c, describe.SkewFormats...)
 	for i, s := range skewFlags {
 		f.StringSliceVar(&components[i], s.name, nil, fmt.Sprintf("`VERSION` of %s; repeatable", s.component))
 	}
@@ -116,8 +117,8 @@ func skew(ctx context.Context, r *command.ReadOnlyRun, components [][]string) er
 	if !s.Supported() {
 		r.App.Code = command.ExitRefuted
 	}
-	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-		return render.Skew(w, s, format, o)
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+		return describe.Skew(w, s, format, o)
 	})
 	return err
 }
@@ -135,8 +136,8 @@ func tellUpgrade(ctx context.Context, r *command.ReadOnlyRun, from, to string) e
 	if err != nil {
 		return err
 	}
-	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o render.Options) error {
-		return render.Upgrade(w, first, last, steps, format, o)
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, o terminal.Options) error {
+		return describe.Upgrade(w, first, last, steps, format, o)
 	})
 	return err
 }

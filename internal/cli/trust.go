@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/spf13/cobra"
 )
@@ -51,16 +52,16 @@ refuted, and needs a newer root.`,
 				}
 				name = args[0]
 			}
-			_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+			_, err = a.WriteAll(set, func(w io.Writer, format string, _ terminal.Options) error {
 				if format != "text" {
-					return render.Value(w, shownRoot(name, root), format)
+					return encode.As(w, shownRoot(name, root), format)
 				}
 				return describeRoot(w, name, root, time.Now())
 			})
 			return err
 		},
 	}
-	flags.Output.AddOwn(show, render.ValueFormats)
+	flags.Output.AddOwn(show, encode.Formats)
 	c.AddCommand(show, trustUpdateCommand(a))
 	return a.Group(c)
 }
@@ -97,7 +98,7 @@ func shownRoot(name string, r *trust.Root) trustedRoot {
 
 func describeRoot(w io.Writer, name string, r *trust.Root, now time.Time) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n  digest  %s\n", render.Escape(name), r.Source().Digest)
+	fmt.Fprintf(&b, "%s\n  digest  %s\n", terminal.Escape(name), r.Source().Digest)
 	var newest time.Time
 	for _, k := range r.Anchors() {
 		to := "now"
@@ -107,7 +108,7 @@ func describeRoot(w io.Writer, name string, r *trust.Root, now time.Time) error 
 		if k.From.After(newest) {
 			newest = k.From
 		}
-		fmt.Fprintf(&b, "  %-22s %s to %-10s  %.16s  %s\n", k.Kind, k.From.UTC().Format(time.DateOnly), to, k.ID, render.Escape(k.URI))
+		fmt.Fprintf(&b, "  %-22s %s to %-10s  %.16s  %s\n", k.Kind, k.From.UTC().Format(time.DateOnly), to, k.ID, terminal.Escape(k.URI))
 	}
 	if !newest.IsZero() {
 		fmt.Fprintf(&b, "  its newest key is valid since %s, %d days ago\n", newest.UTC().Format(time.DateOnly), int(now.Sub(newest).Hours()/24))

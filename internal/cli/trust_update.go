@@ -13,7 +13,7 @@ import (
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/trust"
 	"github.com/spf13/cobra"
@@ -119,7 +119,7 @@ func updateTrust(ctx context.Context, r *command.ReadOnlyRun, file string, u upd
 			return err
 		}
 	}
-	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = r.App.WriteAll(r.Set, func(w io.Writer, format string, _ terminal.Options) error {
 		if format == "json" {
 			return updateJSON(w, file, req.Old, got, !u.dryRun)
 		}
@@ -154,18 +154,18 @@ func writePinned(file string, got *trust.Updated) (err error) {
 
 func updateText(w io.Writer, file, before string, old *trust.Root, got *trust.Updated, written bool) error {
 	var b strings.Builder
-	switch name := render.Escape(file); {
+	switch name := terminal.Escape(file); {
 	case !written:
 		fmt.Fprintf(&b, "%s: nothing was written (--dry-run)\n", name)
 	default:
 		fmt.Fprintf(&b, "%s: written; use it with --trusted-root\n", name)
 	}
-	fmt.Fprintf(&b, "  before  %s, %s\n", old.Source().Digest, render.Escape(before))
+	fmt.Fprintf(&b, "  before  %s, %s\n", old.Source().Digest, terminal.Escape(before))
 	fmt.Fprintf(&b, "  after   %s\n", got.Root.Source().Digest)
 	fmt.Fprintf(&b, "  signed  root version %d, targets %d, timestamp %d, which says until %s that it is the newest\n",
 		got.RootVersion, got.TargetsVersion, got.TimestampVersion, got.Until.UTC().Format(time.RFC3339))
 	for _, c := range got.Changes {
-		fmt.Fprintf(&b, "  %s\n", render.Escape(c.String()))
+		fmt.Fprintf(&b, "  %s\n", terminal.Escape(c.String()))
 	}
 	if len(got.Changes) == 0 {
 		b.WriteString("  no authority or log is other than before\n")

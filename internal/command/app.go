@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 )
 
 // App is one run of the program.
@@ -46,7 +46,7 @@ type App struct {
 // Say writes a message to stderr, above the line of progress. Errors repeat text from outside.
 func (a *App) Say(format string, args ...any) {
 	say := func() {
-		fmt.Fprintf(a.Stderr, "kverify: %s\n", render.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
+		fmt.Fprintf(a.Stderr, "kverify: %s\n", terminal.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
 	}
 	if a.above != nil {
 		a.above(say)

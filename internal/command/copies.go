@@ -2,9 +2,10 @@ package command
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/registry"
@@ -22,7 +23,7 @@ func Published(ref registry.Ref) (registry.Ref, bool) {
 	case host == "k8s.gcr.io":
 		ref.Host = ImageHost
 		return ref, true
-	case artifactRegistry.MatchString(host):
+	case artifactRegistry().MatchString(host):
 		repo = cutPrefix(repo, "k8s-artifacts-prod/images/")
 	case slices.Contains([]string{"gcr.io", "us.gcr.io", "eu.gcr.io", "asia.gcr.io"}, host):
 		repo = cutPrefix(repo, "k8s-artifacts-prod/")
@@ -40,7 +41,7 @@ func Published(ref registry.Ref) (registry.Ref, bool) {
 	return ref, true
 }
 
-var artifactRegistry = regexp.MustCompile(`^[a-z]+(-[a-z]+[0-9]+)?-docker\.pkg\.dev$`)
+var artifactRegistry = lazyregexp.New(`^[a-z]+(-[a-z]+[0-9]+)?-docker\.pkg\.dev$`)
 
 // cutPrefix is what follows a prefix, or nothing where it is not one.
 func cutPrefix(s, prefix string) string {

@@ -1,9 +1,10 @@
 package command
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/spf13/pflag"
@@ -13,7 +14,7 @@ import (
 const explainAll = "*"
 
 // simpleName is the form of a NAME that is no version, no path and no reference.
-var simpleName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+var simpleName = lazyregexp.New(`^[a-z][a-z0-9-]*$`)
 
 // Explained lets the value of --explain be optional and stand apart: a word behind it that
 // can be nothing but a NAME is its value, so that "--explain kube-proxy" does what it says
@@ -36,7 +37,7 @@ func Explained(args []string) []string {
 
 // explainable says whether the word after --explain is its NAME and not a VERSION.
 func explainable(word string) bool {
-	if !simpleName.MatchString(word) {
+	if !simpleName().MatchString(word) {
 		return false
 	}
 	_, _, err := release.Channel(word)

@@ -9,7 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 )
 
 const (
@@ -145,13 +145,13 @@ func (l *line) keep(frame func() (parts []part, done float64), over <-chan struc
 func fit(parts []part, width int) string {
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.text == "" })
 	for i := range parts {
-		parts[i].text = render.Escape(parts[i].text)
+		parts[i].text = terminal.Escape(parts[i].text)
 	}
 	text := join(parts)
 	if columns(text) > width {
 		for i, p := range parts {
 			if p.short != "" {
-				parts[i].text = render.Escape(p.short)
+				parts[i].text = terminal.Escape(p.short)
 			}
 		}
 		text = join(parts)

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 )
 
 // ServerTLS is the configuration of a server that speaks TLS with the certificate
@@ -95,6 +95,6 @@ func (a *App) ServerLog(set *Settings) *log.Logger {
 type escaping struct{ w io.Writer }
 
 func (e escaping) Write(p []byte) (int, error) {
-	_, err := io.WriteString(e.w, render.EscapeLines(string(p)))
+	_, err := io.WriteString(e.w, terminal.EscapeLines(string(p)))
 	return len(p), err
 }

@@ -3,16 +3,17 @@ package command
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
-var sizeText = regexp.MustCompile(`^([0-9]{1,18})([kKMGT]?)(i?)B?$`)
+var sizeText = lazyregexp.New(`^([0-9]{1,18})([kKMGT]?)(i?)B?$`)
 
 // ParseSize reads a number of bytes as people write it: 4GB, 650MB, 4GiB, 1000000. A unit
 // with an i is a power of 1024, one without a power of 1000 (IEC 80000-13).
 func ParseSize(text string) (int64, error) {
-	m := sizeText.FindStringSubmatch(text)
+	m := sizeText().FindStringSubmatch(text)
 	if len(m) != 4 || m[2] == "" && m[3] != "" {
 		return 0, fmt.Errorf("%q is not a size; write one such as 4GB, 650MB or 4GiB", text)
 	}

@@ -2,9 +2,10 @@ package command
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,7 @@ var ofTests = []string{"KVERIFY_SLOW_TESTS", "KVERIFY_BENCH", "KVERIFY_PEERS_REL
 // ofService are the variables that Kubernetes sets in every pod beside a Service whose name
 // begins with kverify (kubernetes.io/docs/concepts/services-networking/service,
 // "Environment variables").
-var ofService = regexp.MustCompile(`^KVERIFY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+var ofService = lazyregexp.New(`^KVERIFY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
 // Variables are the names of all that the environment may set.
 func Variables() (names []string) {
@@ -58,7 +59,7 @@ func (a *App) knownVariables(c *cobra.Command) error {
 	known := Variables()
 	for _, line := range a.Environ() {
 		name, value, _ := strings.Cut(line, "=")
-		if !strings.HasPrefix(name, variablePrefix) || value == "" || slices.Contains(known, name) || slices.Contains(ofTests, name) || ofService.MatchString(name) {
+		if !strings.HasPrefix(name, variablePrefix) || value == "" || slices.Contains(known, name) || slices.Contains(ofTests, name) || ofService().MatchString(name) {
 			continue
 		}
 		hint := "try: kverify help environment"

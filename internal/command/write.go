@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -21,11 +22,11 @@ import (
 // line is always said: on stderr where stdout does not end with it, also with --quiet.
 func (a *App) Write(r report.Report, set *Settings) error {
 	r = set.cutShort(r)
-	_, err := a.WriteAll(set, func(w io.Writer, format string, o render.Options) error {
-		return render.Report(w, r, format, o)
+	_, err := a.WriteAll(set, func(w io.Writer, format string, o terminal.Options) error {
+		return render.Report(w, r, format, a.ReportOptions(set, o))
 	})
 	if !tells(set.Outputs) {
-		err = errors.Join(err, render.Verdict(a.Stderr, r, a.options(set, a.Stderr)))
+		err = errors.Join(err, render.Verdict(a.Stderr, r, a.ReportOptions(set, a.options(set, a.Stderr))))
 	}
 	a.judge = "" // the verdict line names it, and so does the report in JSON
 	return err
@@ -33,7 +34,7 @@ func (a *App) Write(r report.Report, set *Settings) error {
 
 // WriteAll renders an answer for every output, files first, and says whether
 // one of them was stdout.
-func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o render.Options) error) (shown bool, err error) {
+func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o terminal.Options) error) (shown bool, err error) {
 	if a.free != nil {
 		a.free()
 	}
@@ -44,7 +45,7 @@ func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o re
 			continue
 		}
 		drawn, written := writeFile(o.file, func(w io.Writer) error {
-			return draw(w, o.Format, a.plain(set))
+			return draw(w, o.Format, terminal.Options{})
 		})
 		errs = append(errs, drawn)
 		if written != nil {
@@ -117,10 +118,9 @@ func (s *sink) apart(drawn error) error {
 	return drawn
 }
 
-// options fit a table to where it goes: colours, marks and a width only for a
+// options fit a page to where it goes: colours, marks and a width only for a
 // terminal, and marks only where its locale has them.
-func (a *App) options(set *Settings, w io.Writer) render.Options {
-	o := a.plain(set)
+func (a *App) options(set *Settings, w io.Writer) (o terminal.Options) {
 	if fd, ok := Terminal(w); ok {
 		o.Color = !set.noColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb" && !a.asciiOnly()
 		o.Width, _, _ = term.GetSize(fd)
@@ -131,9 +131,9 @@ func (a *App) options(set *Settings, w io.Writer) render.Options {
 	return o
 }
 
-// plain are the options of a file.
-func (a *App) plain(set *Settings) render.Options {
-	return render.Options{Quiet: set.Quiet, Verbose: set.Verbose, Explain: set.explained(), Command: a.Args}
+// ReportOptions are what the command line says of a report, on such a page.
+func (a *App) ReportOptions(set *Settings, o terminal.Options) render.Options {
+	return render.Options{Color: o.Color, Width: o.Width, Quiet: set.Quiet, Explain: set.explained(), Command: a.Args}
 }
 
 // cutShort notes in the report of a run whose context has ended what ended it. It lowers

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -42,7 +44,7 @@ func CodeQuality(w io.Writer, r report.Report) error {
 			severity = "info"
 		}
 		out = append(out, qualityFinding{
-			Description: Escape(p.headline()), CheckName: "kverify/" + Escape(p.check.Name), Fingerprint: p.fingerprint(),
+			Description: terminal.Escape(p.headline()), CheckName: "kverify/" + terminal.Escape(p.check.Name), Fingerprint: p.fingerprint(),
 			Severity: severity, Location: qualityLocation{qualityPath(file), qualityLines{line}},
 		})
 	}
@@ -53,11 +55,11 @@ func CodeQuality(w io.Writer, r report.Report) error {
 			Fingerprint: rest.fingerprint()[:32], Severity: "major", Location: qualityLocation{"kverify", qualityLines{1}},
 		})
 	}
-	return writeJSON(w, out)
+	return encode.JSON(w, out)
 }
 
 // qualityPath is a path as GitLab shows it: relative, and no longer than a name may be.
 func qualityPath(file string) string {
 	const longest = 1024
-	return Escape(file[:boundary(file+" ", min(len(file), longest))])
+	return terminal.Escape(file[:terminal.Boundary(file+" ", min(len(file), longest))])
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -18,7 +20,7 @@ var DiffFormats = []string{"table", "json"}
 // changed. The last line counts. Both reports are their writers' word.
 func Diff(w io.Writer, older, newer string, list []report.Change, format string) error {
 	if format == "json" {
-		return writeJSON(w, struct {
+		return encode.JSON(w, struct {
 			Old     string          `json:"old"`
 			New     string          `json:"new"`
 			Changes []report.Change `json:"changes"`
@@ -27,19 +29,19 @@ func Diff(w io.Writer, older, newer string, list []report.Change, format string)
 	var b strings.Builder
 	came, gone := 0, 0
 	for _, c := range list {
-		name := Escape(strings.TrimSpace(c.Subject + " " + c.Platform))
+		name := terminal.Escape(strings.TrimSpace(c.Subject + " " + c.Platform))
 		switch {
 		case c.Old == nil:
 			came++
-			fmt.Fprintf(&b, "+ %s: %s %s\n", name, c.New.Verdict, Escape(short(c.New.Digest)))
+			fmt.Fprintf(&b, "+ %s: %s %s\n", name, c.New.Verdict, terminal.Escape(terminal.Short(c.New.Digest)))
 		case c.New == nil:
 			gone++
-			fmt.Fprintf(&b, "- %s: it was %s %s\n", name, c.Old.Verdict, Escape(short(c.Old.Digest)))
+			fmt.Fprintf(&b, "- %s: it was %s %s\n", name, c.Old.Verdict, terminal.Escape(terminal.Short(c.Old.Digest)))
 		default:
-			fmt.Fprintf(&b, "~ %s: %s\n", name, Escape(changed(c)))
+			fmt.Fprintf(&b, "~ %s: %s\n", name, terminal.Escape(changed(c)))
 		}
 	}
-	fmt.Fprintf(&b, "%s to %s: %d came, %d gone, %d changed, as the reports say\n", Escape(older), Escape(newer), came, gone, len(list)-came-gone)
+	fmt.Fprintf(&b, "%s to %s: %d came, %d gone, %d changed, as the reports say\n", terminal.Escape(older), terminal.Escape(newer), came, gone, len(list)-came-gone)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -51,7 +53,7 @@ func changed(c report.Change) string {
 		said = append(said, fmt.Sprintf("%s, was %s", c.New.Verdict, c.Old.Verdict))
 	}
 	if c.Old.Digest != c.New.Digest {
-		said = append(said, fmt.Sprintf("digest %s, was %s", cmp.Or(short(c.New.Digest), "none"), cmp.Or(short(c.Old.Digest), "none")))
+		said = append(said, fmt.Sprintf("digest %s, was %s", cmp.Or(terminal.Short(c.New.Digest), "none"), cmp.Or(terminal.Short(c.Old.Digest), "none")))
 	}
 	names := slices.Sorted(maps.Keys(c.New.Checks))
 	for _, name := range slices.Sorted(maps.Keys(c.Old.Checks)) {

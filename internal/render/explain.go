@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -38,20 +39,20 @@ func (t *table) explain(g group) {
 			add(text{rank, style, mark, c.Name, sentence(c)}, r.label)
 		}
 		for _, i := range r.Incidents {
-			add(text{2, yellow, "known", "", i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, r.label)
+			add(text{2, terminal.Yellow, "known", "", i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, r.label)
 		}
 		for _, n := range r.Notes {
-			add(text{2, dim, "note", "", n}, r.label)
+			add(text{2, terminal.Dim, "note", "", n}, r.label)
 		}
 		for _, name := range r.SeenAs {
-			add(text{3, dim, "also", "", name}, r.label)
+			add(text{3, terminal.Dim, "also", "", name}, r.label)
 		}
 		for _, place := range places(r.Result) {
-			add(text{3, dim, "at", "", place}, r.label)
+			add(text{3, terminal.Dim, "at", "", place}, r.label)
 		}
 		for _, c := range r.Checks {
 			for _, e := range c.Evidence {
-				add(text{4, dim, "seen", c.Name, evidence(e)}, r.label)
+				add(text{4, terminal.Dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
 	}
@@ -59,21 +60,21 @@ func (t *table) explain(g group) {
 	for _, x := range order {
 		var head []string
 		if x.what != "" {
-			head = append(head, Escape(x.what))
+			head = append(head, terminal.Escape(x.what))
 		}
 		if len(rows[x]) < len(g.rows) {
-			head = append(head, Escape(strings.Join(rows[x], ", ")))
+			head = append(head, terminal.Escape(strings.Join(rows[x], ", ")))
 		}
-		said := Escape(x.said)
+		said := terminal.Escape(x.said)
 		if first, again := t.said[x]; again && len(said) > longSaid {
-			said = "as for " + Escape(first)
+			said = "as for " + terminal.Escape(first)
 		} else if g.title != "" {
 			t.said[x] = g.title
 		}
 		if len(head) > 0 {
 			said = strings.Join(head, " of ") + ": " + said
 		}
-		t.wrapped("    ", x.mark, x.style, said)
+		t.Marked("    ", x.mark, x.style, said)
 	}
 }
 
@@ -83,7 +84,7 @@ func places(res report.Result) (list []string) {
 		list = append(list, p.String())
 	}
 	if res.MorePlaces > 0 {
-		list = append(list, fmt.Sprintf("and %s more", plural(res.MorePlaces, "place")))
+		list = append(list, fmt.Sprintf("and %s more", terminal.Plural(res.MorePlaces, "place")))
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -22,21 +23,21 @@ func (t *table) files(results []report.Result) {
 	}
 	width := 0
 	for i := range rows {
-		width = max(width, utf8.RuneCountInString(Escape(rows[i].label)))
+		width = max(width, utf8.RuneCountInString(terminal.Escape(rows[i].label)))
 	}
 	if title != "" {
-		t.line(t.paint(bold, Escape(title)))
+		t.Line(t.Paint(terminal.Bold, terminal.Escape(title)))
 	}
 	for _, r := range rows {
-		cells := []string{"  " + t.pad(Escape(r.label), Escape(r.label), width), t.digest(r.Digest)}
+		cells := []string{"  " + t.Pad(terminal.Escape(r.label), terminal.Escape(r.label), width), t.digest(r.Digest)}
 		for _, c := range r.Checks {
 			mark, style := t.mark(c)
-			cells = append(cells, t.paint(style, mark)+" "+Escape(c.Name))
+			cells = append(cells, t.Paint(style, mark)+" "+terminal.Escape(c.Name))
 		}
-		t.line(strings.TrimRight(strings.Join(cells, "  "), " "))
+		t.Line(strings.TrimRight(strings.Join(cells, "  "), " "))
 	}
 	t.explain(group{title: title, rows: rows})
-	t.line("")
+	t.Line("")
 }
 
 // commonDirectory returns the longest prefix of all subjects that ends in a slash.

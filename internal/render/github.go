@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -64,7 +65,7 @@ func annotation(p problem) string {
 // githubData is the escaper of workflow commands, for what stands after the second
 // "::" (actions/toolkit, command.ts).
 func githubData(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(Escape(s))
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(terminal.Escape(s))
 }
 
 // githubProperty is githubData for the value of a property.

@@ -12,7 +12,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -26,8 +28,11 @@ var (
 	//go:embed report.css
 	htmlStyle string
 
-	// html/template is HTML's escaper; each value is what Escape leaves of it.
-	htmlPage = template.Must(template.New("report").Funcs(template.FuncMap{"text": Escape}).Parse(htmlText))
+	// html/template is HTML's escaper; each value is what Escape leaves of it. The page is
+	// parsed when the first is written: other formats have no use for it.
+	htmlPage = sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("report").Funcs(template.FuncMap{"text": terminal.Escape}).Parse(htmlText))
+	})
 )
 
 // HTML writes the report as one page that holds everything it needs: it has no script,
@@ -48,7 +53,7 @@ func HTML(w io.Writer, r report.Report) error {
 	}
 	p.subjects(r)
 	var buf bytes.Buffer
-	if err := htmlPage.Execute(&buf, p); err != nil {
+	if err := htmlPage().Execute(&buf, p); err != nil {
 		return err
 	}
 	_, err := w.Write(buf.Bytes())
@@ -120,7 +125,7 @@ func (p *htmlReport) remarks(r report.Report) {
 	}
 	switch n := len(r.Merged); {
 	case n > 0:
-		p.Remarks = append(p.Remarks, "merged from "+plural(n, "saved report")+": it is their word, and nothing was examined")
+		p.Remarks = append(p.Remarks, "merged from "+terminal.Plural(n, "saved report")+": it is their word, and nothing was examined")
 	case r.Saved:
 		p.Remarks = append(p.Remarks, "made from a saved report: it is its writer's word, and nothing was examined")
 	}

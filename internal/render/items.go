@@ -3,10 +3,12 @@ package render
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -102,7 +104,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 	}
 	switch res.Kind {
 	case report.KindImage:
-		if signatureTag.MatchString(res.Subject) {
+		if signatureTag().MatchString(res.Subject) {
 			return signatures, false
 		}
 		title, _ := place(res)
@@ -139,7 +141,7 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 const signatures = "signatures"
 
 // signatureTag is how cosign tags what belongs to a digest.
-var signatureTag = regexp.MustCompile(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
+var signatureTag = lazyregexp.New(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
 
 // releasePath is the path below its release of a published file.
 func releasePath(res report.Result) (string, bool) {
@@ -162,7 +164,7 @@ func fileName(p string) string {
 func label(res report.Result) string {
 	switch res.Kind {
 	case report.KindImage:
-		if signatureTag.MatchString(res.Subject) {
+		if signatureTag().MatchString(res.Subject) {
 			return ""
 		}
 		_, l := place(res)
@@ -205,7 +207,7 @@ func (it item) parts() string {
 	case len(list) == 1:
 		words = append(words, list[0])
 	case len(list) > 1:
-		words = append(words, plural(len(list), "platform"))
+		words = append(words, terminal.Plural(len(list), "platform"))
 	}
 	if others > 1 {
 		words = append(words, fmt.Sprintf("%d of them", others))
@@ -213,7 +215,7 @@ func (it item) parts() string {
 	return strings.Join(words, " and ")
 }
 
-var oneOf = regexp.MustCompile(`\b1 (image|platform)s\b`)
+var oneOf = lazyregexp.New(`\b1 (image|platform)s\b`)
 
 // about is what stands beside a verified item: its parts, or what was found.
 func (it item) about() string {
@@ -223,7 +225,7 @@ func (it item) about() string {
 	res := it.results[0]
 	switch c, _ := res.Check(report.Inventory); {
 	case c.Verdict == report.Verified:
-		return oneOf.ReplaceAllString(c.Detail, "1 $1")
+		return oneOf().ReplaceAllString(c.Detail, "1 $1")
 	case res.Kind == report.KindDocument:
 		if c, ok := res.Check(report.Signature); ok && c.Verdict == report.Verified {
 			return "signed"
@@ -256,10 +258,10 @@ func (n naming) who(results []report.Result) string {
 		names = append(names, it.name)
 		switch {
 		case it.claimed:
-			names[len(names)-1] = plural(len(it.results), "file")
+			names[len(names)-1] = terminal.Plural(len(it.results), "file")
 			continue
 		case it.name == signatures:
-			names[len(names)-1] = plural(len(it.results), "signature")
+			names[len(names)-1] = terminal.Plural(len(it.results), "signature")
 			continue
 		}
 		if p := it.parts(); !slices.Contains(parts, p) {
@@ -331,10 +333,10 @@ func kindsOf(list []item) string {
 					count += len(it.results)
 				}
 			}
-			words = append(words, plural(count, n.noun))
+			words = append(words, terminal.Plural(count, n.noun))
 		}
 		if signed > 0 {
-			words = append(words, plural(signed, "signature"))
+			words = append(words, terminal.Plural(signed, "signature"))
 		}
 	}
 	return enumerate(words)
@@ -385,13 +387,13 @@ func merge(list []item, kind report.Kind) (out []item) {
 			s.parts = append(s.parts, p)
 		}
 		if kind == report.KindFile {
-			to.name = plural(len(to.results), "file")
+			to.name = terminal.Plural(len(to.results), "file")
 			if to.claimed = it.claimed && s.n == 1; to.claimed {
 				to.name = it.name
 			}
 			continue
 		}
-		if to.name = plural(s.n, string(kind)); s.n == 1 {
+		if to.name = terminal.Plural(s.n, string(kind)); s.n == 1 {
 			to.name = it.name
 		}
 		to.said = strings.Join(s.parts, ", ")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -178,4 +179,4 @@ func (s *junitSuite) add(c junitCase) {
 
 // junitEscape makes text fit for XML, whose characters are fewer than Unicode's: Escape
 // leaves only printable ones. Markup is escaped by encoding/xml.
-func junitEscape(s string) string { return Escape(s) }
+func junitEscape(s string) string { return terminal.Escape(s) }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -29,7 +30,7 @@ func Markdown(w io.Writer, r report.Report) error {
 	d.table(r)
 	d.judges(r)
 	if d.leftOut > 0 {
-		d.buf.WriteString(fmt.Sprintf("\n%s not shown: a summary holds one mebibyte. The JSON report has everything.\n", plural(d.leftOut, "part")+" of this report "+map[bool]string{true: "is", false: "are"}[d.leftOut == 1]))
+		d.buf.WriteString(fmt.Sprintf("\n%s not shown: a summary holds one mebibyte. The JSON report has everything.\n", terminal.Plural(d.leftOut, "part")+" of this report "+map[bool]string{true: "is", false: "are"}[d.leftOut == 1]))
 	}
 	_, err := w.Write(d.buf.Bytes())
 	return err
@@ -55,7 +56,7 @@ func (d *markdownDoc) causes(r report.Report) {
 	list := causes(problems(r))
 	for i, c := range list {
 		if i == maxCauses {
-			d.block("\n…and %s, in the table below.\n", plural(len(list)-i, "more cause"))
+			d.block("\n…and %s, in the table below.\n", terminal.Plural(len(list)-i, "more cause"))
 			break
 		}
 		of := ""
@@ -113,7 +114,7 @@ func (d *markdownDoc) table(r report.Report) {
 		d.rows(bad)
 	}
 	if len(fine) > 0 {
-		d.block("\n<details><summary>%s verified</summary>\n\n", plural(len(fine), "subject"))
+		d.block("\n<details><summary>%s verified</summary>\n\n", terminal.Plural(len(fine), "subject"))
 		d.rows(fine)
 		d.buf.WriteString("\n</details>\n") // what was opened is closed, whatever was left out
 	}
@@ -128,13 +129,13 @@ func (d *markdownDoc) rows(list []report.Result) {
 				checks = append(checks, markdownCode(c.Name)+" "+word)
 			}
 		}
-		d.block("| %s | %s | %s | %s | %s |\n", res.Verdict(), markdownCode(res.Subject), markdownCode(res.Platform), markdownCode(short(res.Digest)),
+		d.block("| %s | %s | %s | %s | %s |\n", res.Verdict(), markdownCode(res.Subject), markdownCode(res.Platform), markdownCode(terminal.Short(res.Digest)),
 			cmp.Or(strings.Join(checks, ", "), "all "+fmt.Sprint(len(res.Checks))))
 	}
 }
 
 func (d *markdownDoc) judges(r report.Report) {
-	said := fmt.Sprintf("%s %s, %s, policy %s, trusted root %s", cmp.Or(r.Tool.Name, "kverify"), r.Tool.Version, r.Time.UTC().Format("2006-01-02 15:04:05 UTC"), short(r.Policy.Digest), short(r.TrustedRoot.Digest))
+	said := fmt.Sprintf("%s %s, %s, policy %s, trusted root %s", cmp.Or(r.Tool.Name, "kverify"), r.Tool.Version, r.Time.UTC().Format("2006-01-02 15:04:05 UTC"), terminal.Short(r.Policy.Digest), terminal.Short(r.TrustedRoot.Digest))
 	d.block("\n%s\n", markdownCode(said))
 }
 
@@ -142,7 +143,7 @@ func (d *markdownDoc) judges(r report.Report) {
 // which nothing is a link, a mention, a reference, markup or HTML. What would end the
 // span or the cell of a table is written as Escape writes what is not visible.
 func markdownCode(s string) string {
-	s = strings.TrimSpace(strings.NewReplacer("`", `\x60`, "|", `\x7c`).Replace(Escape(s)))
+	s = strings.TrimSpace(strings.NewReplacer("`", `\x60`, "|", `\x7c`).Replace(terminal.Escape(s)))
 	if s == "" {
 		return ""
 	}

@@ -10,7 +10,7 @@ import (
 // once for all of which it is, refuted before unknown before verified, and what to do. Its
 // last line is the verdict with its reason. See [Options] for a row a platform and for words.
 func Table(w io.Writer, r report.Report, o Options) error {
-	t := &table{Options: o, said: map[text]string{}}
+	t := newTable(o)
 	list := troubles(r)
 	if !o.Quiet {
 		if o.Wide {
@@ -19,13 +19,13 @@ func Table(w io.Writer, r report.Report, o Options) error {
 		if o.Explain != nil {
 			t.stories(r)
 		}
-		if !o.Wide && (o.Explain == nil || t.buf.Len() == 0) {
+		if !o.Wide && (o.Explain == nil || t.Height() == 0) {
 			t.summary(r, list)
 		}
 		t.todo(r, list)
 	}
-	t.last(t.verdict(r, list))
-	_, err := w.Write(t.buf.Bytes())
+	t.Last(t.verdict(r, list))
+	_, err := t.WriteTo(w)
 	return err
 }
 

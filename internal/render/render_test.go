@@ -211,35 +211,8 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-func FuzzEscape(f *testing.F) {
-	f.Add("\x1b[0m\u202e\xff plain ✓")
-	f.Fuzz(func(t *testing.T, s string) {
-		noControls(t, strings.ReplaceAll(Escape(s), "\n", "\x00"))
-		if got := Escape(s); isPlain(s) && got != s {
-			t.Errorf("%q changed to %q", s, got)
-		}
-	})
-}
-
-// TestCommands holds that nothing in a log is a command of the job that runs it.
-func TestCommands(t *testing.T) {
-	for in, want := range map[string]string{
-		"##[error]x":                  `#\x23[error]x`,
-		"a ###[set-env name=PATH]/x":  `a ##\x23[set-env name=PATH]/x`,
-		"##vso[task.setvariable v=1]": `#\x23vso[task.setvariable v=1]`,
-		"##teamcity[message]":         `#\x23teamcity[message]`,
-		"::add-mask::x":               `\x3a:add-mask::x`,
-		"see ::error::x":              `see \x3a:error::x`,
-		"## a heading":                "## a heading",
-		"std::string, 127.0.0.1":      "std::string, 127.0.0.1",
-	} {
-		if got := Escape(in); got != want {
-			t.Errorf("Escape(%q) = %q, want %q", in, got, want)
-		}
-		if got := EscapeLines("first\n" + in); got != "first\n"+want {
-			t.Errorf("EscapeLines: %q", got)
-		}
-	}
+// TestJSONCommands holds that nothing in a report is a command of the job that prints it.
+func TestJSONCommands(t *testing.T) {
 	r := good()
 	r.Results[2].Checks[0] = report.Check{Name: report.Digest, Required: true, Detail: "##[add-path]/evil"}
 	var buf bytes.Buffer

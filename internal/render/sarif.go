@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -127,7 +129,7 @@ func SARIF(w io.Writer, r report.Report) error {
 			sarifText{fmt.Sprintf("%d more results are not listed: %d is what consumers keep. The JSON report has them all.", n, maxSARIF)}})
 	}
 	run.Invocations = []sarifInvocation{invocation}
-	return writeJSON(w, sarifLog{
+	return encode.JSON(w, sarifLog{
 		Schema:  "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
 		Version: "2.1.0", Runs: []sarifRun{run},
 	})
@@ -194,7 +196,7 @@ func sarifLevel(v report.Verdict, lowers bool) string {
 
 // sarifEscape is SARIF's escaper, for messages: "[text](address)" in one is a link
 // (SARIF 2.1.0, 3.11.6), and no text from outside may be one.
-func sarifEscape(s string) string { return strings.ReplaceAll(Escape(s), "](", "] (") }
+func sarifEscape(s string) string { return strings.ReplaceAll(terminal.Escape(s), "](", "] (") }
 
 // sarifURI makes a relative URI reference (RFC 3986) of a path or the name of an image:
 // what may not stand in one is percent-encoded, and so is a colon in the first segment,

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -51,11 +54,11 @@ func whole(r report.Report) error {
 func holds(res report.Result) bool {
 	digest, _ := res.Check(report.Digest)
 	signature, _ := res.Check(report.Signature)
-	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form.MatchString(res.Digest) &&
+	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form().MatchString(res.Digest) &&
 		digest.Required && digest.Verdict == report.Verified && signature.Required && signature.Verdict == report.Verified
 }
 
-var sha256Form = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var sha256Form = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 // proven are the images and files of a report of which a statement may speak. An index
 // speaks for every platform that it names: it is among them only if all of its rows
@@ -95,7 +98,7 @@ type statementItem struct {
 const statementType = "https://in-toto.io/Statement/v1"
 
 func itemOf(res report.Result) statementItem {
-	return statementItem{Name: Escape(title(res)), Digest: digestSet(res.Digest)}
+	return statementItem{Name: terminal.Escape(title(res)), Digest: digestSet(res.Digest)}
 }
 
 func digestSet(digest string) map[string]string {
@@ -126,21 +129,21 @@ func VSA(w io.Writer, r report.Report) error {
 		return !slices.Contains([]report.Kind{report.KindImage, report.KindRelease, report.KindDocument}, res.Kind)
 	})
 	if len(images) != 1 || others {
-		return refuse(fmt.Errorf("a summary speaks of one image, and the report has %s; name one", plural(len(images), "image")))
+		return refuse(fmt.Errorf("a summary speaks of one image, and the report has %s; name one", terminal.Plural(len(images), "image")))
 	}
 	head := images[0].rows[0].Result
 	result, level := "PASSED", "SLSA_BUILD_LEVEL_UNEVALUATED"
 	switch v := r.Verdict(); {
 	case v == report.Unknown:
 		return refuse(errors.New("the verdict is unknown, and a summary says only PASSED or FAILED"))
-	case !sha256Form.MatchString(head.Digest):
+	case !sha256Form().MatchString(head.Digest):
 		return refuse(errors.New("the image has no digest"))
 	case v == report.Refuted:
 		result, level = "FAILED", "FAILED"
 	case !slices.ContainsFunc(proven(r), func(p report.Result) bool { return p.Subject == head.Subject && p.Platform == head.Platform }):
 		return refuse(errors.New("not every platform of the image was examined, and its index speaks for all; leave out --arch"))
 	}
-	return writeJSON(w, statement{statementType, []statementItem{itemOf(head)}, "https://slsa.dev/verification_summary/v1", struct {
+	return encode.JSON(w, statement{statementType, []statementItem{itemOf(head)}, "https://slsa.dev/verification_summary/v1", struct {
 		Verifier struct {
 			ID      string            `json:"id"`
 			Version map[string]string `json:"version"`
@@ -155,7 +158,7 @@ func VSA(w io.Writer, r report.Report) error {
 		Verifier: struct {
 			ID      string            `json:"id"`
 			Version map[string]string `json:"version"`
-		}{homepage, map[string]string{"kverify": Escape(r.Tool.Version)}},
+		}{homepage, map[string]string{"kverify": terminal.Escape(r.Tool.Version)}},
 		TimeVerified: r.Time.UTC().Format(time.RFC3339), ResourceURI: sarifURI(head.Subject), Policy: judgeOf("policy", r.Policy),
 		VerificationResult: result, VerifiedLevels: []string{level}, SLSAVersion: "1.1",
 	}})
@@ -199,11 +202,11 @@ func SVR(w io.Writer, r report.Report) error {
 		TimeCreated string   `json:"timeCreated"`
 		Properties  []string `json:"properties"`
 	}{verifier{homepage, []statementItem{judgeOf("policy", r.Policy), judgeOf("trusted-root", r.TrustedRoot)}}, r.Time.UTC().Format(time.RFC3339), properties}
-	return writeJSON(w, out)
+	return encode.JSON(w, out)
 }
 
 // refForm is what a line of refs may be: a repository, lower case, and a digest.
-var refForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`)
+var refForm = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`)
 
 // Refs writes the images that were proved as a list of REPO@sha256:..., each below a
 // comment with its tag and platform: input of -f, of kustomize, of an admission policy.
@@ -213,22 +216,22 @@ var refForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-
 // no older one stands in its place, and the error is a [*RefusedError].
 func Refs(w io.Writer, r report.Report) error {
 	var b strings.Builder
-	b.WriteString("# what kverify " + Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339))
+	b.WriteString("# what kverify " + terminal.Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339))
 	for _, s := range []struct {
 		what string
 		report.Source
 	}{{"policy", r.Policy}, {"trusted root", r.TrustedRoot}} {
 		if !s.Embedded {
-			b.WriteString(", judged by the " + s.what + " " + Escape(cmp.Or(s.Path, "unnamed")) + " " + Escape(s.Digest))
+			b.WriteString(", judged by the " + s.what + " " + terminal.Escape(cmp.Or(s.Path, "unnamed")) + " " + terminal.Escape(s.Digest))
 		}
 	}
 	b.WriteString("\n")
 	refused := whole(r)
 	switch {
 	case refused != nil:
-		b.WriteString("# nothing is listed: " + Escape(refused.Error()) + "\n")
+		b.WriteString("# nothing is listed: " + terminal.Escape(refused.Error()) + "\n")
 	case r.Verdict() == report.Refuted:
-		b.WriteString(fmt.Sprintf("# nothing is listed: %d of %s refuted\n", r.Count(report.Refuted), plural(len(r.Results), "subject")))
+		b.WriteString(fmt.Sprintf("# nothing is listed: %d of %s refuted\n", r.Count(report.Refuted), terminal.Plural(len(r.Results), "subject")))
 	default:
 		b.WriteString(refLines(r))
 	}
@@ -247,14 +250,14 @@ func refLines(r report.Report) string {
 	for _, res := range proven(r) {
 		line := repository(res) + "@" + res.Digest
 		image, _ := place(res)
-		if res.Kind != kindImage || listed[line] || covered[image] || !refForm.MatchString(line) {
+		if res.Kind != kindImage || listed[line] || covered[image] || !refForm().MatchString(line) {
 			continue
 		}
 		listed[line], covered[image] = true, res.Platform == ""
-		b.WriteString("# " + Escape(title(res)) + "\n" + line + "\n")
+		b.WriteString("# " + terminal.Escape(title(res)) + "\n" + line + "\n")
 	}
 	if left := len(r.Results) - r.Count(report.Verified); left > 0 {
-		b.WriteString(fmt.Sprintf("# %s not listed: unknown\n", plural(left, "subject")))
+		b.WriteString(fmt.Sprintf("# %s not listed: unknown\n", terminal.Plural(left, "subject")))
 	}
 	return b.String()
 }

@@ -117,7 +117,7 @@ func TestProven(t *testing.T) {
 			}
 			if format == "refs" {
 				for l := range strings.Lines(buf.String()) {
-					if !strings.HasPrefix(l, "# ") && !refForm.MatchString(strings.TrimSpace(l)) {
+					if !strings.HasPrefix(l, "# ") && !refForm().MatchString(strings.TrimSpace(l)) {
 						t.Errorf("%s: the line %q", name, l)
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/guess"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -38,12 +39,12 @@ func Story(w io.Writer, r report.Report, subject string, o Options) error {
 	if err != nil {
 		return err
 	}
-	t := &table{Options: o}
+	t := newTable(o)
 	for _, g := range subjects(own.Results) {
 		t.story(r, g)
 	}
-	t.last(t.verdict(own, troubles(own)))
-	_, err = w.Write(t.buf.Bytes())
+	t.Last(t.verdict(own, troubles(own)))
+	_, err = t.WriteTo(w)
 	return err
 }
 
@@ -112,7 +113,7 @@ func (t *table) stories(r report.Report) {
 			t.story(r, g)
 		}
 	}
-	for _, name := range t.Explain {
+	for _, name := range t.options.Explain {
 		found := false
 		for _, g := range list {
 			if name == "" && verdictOf(g) != report.Verified || g.named(name) {
@@ -132,7 +133,7 @@ func (t *table) stories(r report.Report) {
 				known = append(known, it.name)
 			}
 			t.hang("", "  ", (&NoSubjectError{name, known}).Error())
-			t.line("")
+			t.Line("")
 		}
 	}
 }
@@ -140,7 +141,7 @@ func (t *table) stories(r report.Report) {
 func (t *table) story(rep report.Report, g group) {
 	head := g.rows[0]
 	v := verdictOf(g)
-	t.line(t.paint(bold, Escape(g.title)) + "  " + t.paint(bold+styleOf(v), v.String()))
+	t.Line(t.Paint(terminal.Bold, terminal.Escape(g.title)) + "  " + t.Paint(terminal.Bold+styleOf(v), v.String()))
 	t.prose(what(head.Result))
 	t.failures(g)
 	told := map[string]bool{}
@@ -166,7 +167,7 @@ func (t *table) story(rep report.Report, g group) {
 	}
 	t.heading("Judged by")
 	t.prose(judge("the policy", rep.Policy) + "; " + judge("the trusted root", rep.TrustedRoot) + ". With these two and the same bytes anybody gets the same verdict.")
-	t.line("")
+	t.Line("")
 }
 
 func judge(name string, s report.Source) string {
@@ -174,7 +175,7 @@ func judge(name string, s report.Source) string {
 	if !s.Embedded {
 		whose = "read from " + cmp.Or(s.Path, "elsewhere")
 	}
-	return fmt.Sprintf("%s %s (%s)", name, short(s.Digest), whose)
+	return fmt.Sprintf("%s %s (%s)", name, terminal.Short(s.Digest), whose)
 }
 
 func verdictOf(g group) report.Verdict {

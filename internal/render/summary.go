@@ -1,14 +1,14 @@
 package render
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -43,10 +43,10 @@ func (t *table) summary(r report.Report, list []trouble) {
 	if r.Verdict() == report.Verified {
 		most = successLines
 	}
-	tail := &table{Options: t.Options}
+	tail := newTable(t.options)
 	tail.todo(r, list)
-	tail.last(tail.verdict(r, list))
-	most -= bytes.Count(tail.buf.Bytes(), []byte("\n"))
+	tail.Last(tail.verdict(r, list))
+	most -= tail.Height()
 	n := namingOf(r)
 	var verified []report.Result
 	for _, res := range r.Results {
@@ -56,31 +56,31 @@ func (t *table) summary(r report.Report, list []trouble) {
 	}
 	items := n.items(verified)
 	for _, f := range fittings {
-		try := &table{Options: t.Options}
-		try.short(r, list, n, n.fold(items, f.verified), f)
-		if bytes.Count(try.buf.Bytes(), []byte("\n")) <= most || f == fittings[len(fittings)-1] {
-			t.buf.Write(try.buf.Bytes())
+		try := newTable(t.options)
+		try.fill(r, list, n, n.fold(items, f.verified), f)
+		if try.Height() <= most || f == fittings[len(fittings)-1] {
+			t.Append(&try.Page)
 			return
 		}
 	}
 }
 
-func (t *table) short(r report.Report, list []trouble, n naming, items []item, f fitting) {
+func (t *table) fill(r report.Report, list []trouble, n naming, items []item, f fitting) {
 	for i, x := range list {
 		if i == f.causes && len(list) > i {
-			t.entry("", dim, fmt.Sprintf("and %s; -o wide has every row", plural(len(list)-i, "more cause")), "")
+			t.entry("", terminal.Dim, fmt.Sprintf("and %s; -o wide has every row", terminal.Plural(len(list)-i, "more cause")), "")
 			break
 		}
 		t.trouble(n, x, f.reason)
 	}
 	width := 0
 	for _, it := range items {
-		width = max(width, utf8.RuneCountInString(clip(Escape(it.name), f.reason)))
+		width = max(width, utf8.RuneCountInString(clip(terminal.Escape(it.name), f.reason)))
 	}
 	for _, it := range items {
-		name := clip(Escape(it.name), f.reason)
+		name := clip(terminal.Escape(it.name), f.reason)
 		mark, style := t.word(report.Verified)
-		said := t.pad(name, name, min(width, maxName)) + "  " + clip(Escape(it.about()), f.reason)
+		said := t.Pad(name, name, min(width, maxName)) + "  " + clip(terminal.Escape(it.about()), f.reason)
 		t.entry(mark, style, strings.TrimRight(said, " "), "")
 	}
 	t.remarks(n, r, list, f)
@@ -105,13 +105,13 @@ func (t *table) trouble(n naming, x trouble, most int) {
 		said = "such as: " + said
 	}
 	if len(x.results) == 0 {
-		t.entry(mark, style, clip(Escape(said), most), "")
+		t.entry(mark, style, clip(terminal.Escape(said), most), "")
 		return
 	}
 	if named := len(x.checks) == 1 && strings.Contains(said, x.checks[0]); len(x.checks) > 0 && !x.general && !named {
 		said += " (" + strings.Join(x.checks, ", ") + ")"
 	}
-	t.entry(mark, style, clip(Escape(n.who(x.results)), most), clip(Escape(said), most))
+	t.entry(mark, style, clip(terminal.Escape(n.who(x.results)), most), clip(terminal.Escape(said), most))
 }
 
 // entry writes a line behind a mark, and below it what explains it, wrapped at words.
@@ -121,16 +121,16 @@ func (t *table) entry(mark, style, text, below string) {
 		hang = "  "
 	}
 	lines := func(s, first string) {
-		for i, l := range t.wrap(s, len(hang)) {
+		for i, l := range t.Wrap(s, len(hang)) {
 			l = strings.TrimRight(l, " ")
 			if i == 0 {
-				t.line(first + l)
+				t.Line(first + l)
 			} else {
-				t.line(hang + l)
+				t.Line(hang + l)
 			}
 		}
 	}
-	lines(text, t.pad(t.paint(style, mark), mark, len(hang)))
+	lines(text, t.Pad(t.Paint(style, mark), mark, len(hang)))
 	if below != "" {
 		lines(below, hang)
 	}
@@ -159,7 +159,7 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 	}
 	for _, res := range r.Results {
 		for _, i := range res.Incidents {
-			add(remark{rank: 0, mark: "known", style: yellow, said: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
+			add(remark{rank: 0, mark: "known", style: terminal.Yellow, said: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
 		}
 		for _, c := range res.Checks {
 			if !c.Required && c.Verdict == report.Refuted {
@@ -171,7 +171,7 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 			if _, failed := requestIn(note); failed && caused || r.Interrupted && strings.Contains(note, ": given up: ") {
 				continue
 			}
-			add(remark{rank: 2, mark: "note", style: dim, said: plainDetail(res, report.Check{Detail: note})}, res)
+			add(remark{rank: 2, mark: "note", style: terminal.Dim, said: plainDetail(res, report.Check{Detail: note})}, res)
 		}
 	}
 	return all
@@ -189,19 +189,19 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 	}
 	left -= f.notes
 	for _, m := range all {
-		said := clip(Escape(m.said), f.reason)
+		said := clip(terminal.Escape(m.said), f.reason)
 		if who := n.who(m.of); who != "" {
-			said = clip(Escape(who), f.reason) + ": " + said
+			said = clip(terminal.Escape(who), f.reason) + ": " + said
 		}
 		if m.rank == 2 {
 			if notes++; notes > f.notes {
 				break
 			}
 			if notes == f.notes && left > 0 {
-				said += fmt.Sprintf(" (and %s: -o wide)", plural(left, "more note"))
+				said += fmt.Sprintf(" (and %s: -o wide)", terminal.Plural(left, "more note"))
 			}
 		}
-		t.wrapped("", m.mark, m.style, said)
+		t.Marked("", m.mark, m.style, said)
 	}
 }
 
@@ -216,26 +216,27 @@ var newWords = []struct{ word, means string }{
 
 // legend explains, in one line, the words that stand above it.
 func (t *table) legend() {
+	above := strings.FieldsFunc(string(t.Bytes()), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' })
 	var said []string
 	for _, w := range newWords {
-		if regexp.MustCompile(`\b` + w.word + `\b`).Match(t.buf.Bytes()) {
+		if slices.Contains(above, w.word) {
 			said = append(said, w.word+": "+w.means)
 		}
 	}
 	if len(said) == 0 {
 		return
 	}
-	for _, l := range t.wrap(strings.Join(said, "; "), 0) {
-		t.line(t.paint(dim, l))
+	for _, l := range t.Wrap(strings.Join(said, "; "), 0) {
+		t.Line(t.Paint(terminal.Dim, l))
 	}
 }
 
 // todo writes what to do next, where the verdict asks for something.
 func (t *table) todo(r report.Report, list []trouble) {
-	if len(list) == 0 || t.Explain != nil && !t.Wide { // a story says it
+	if len(list) == 0 || t.options.Explain != nil && !t.options.Wide { // a story says it
 		return
 	}
-	what := cure(list[0], t.Command)
+	what := cure(list[0], t.options.Command)
 	if next := t.next(r, list); next != "" {
 		switch {
 		case what == "":
@@ -248,18 +249,18 @@ func (t *table) todo(r report.Report, list []trouble) {
 		return
 	}
 	const lead = "what to do: "
-	for i, l := range t.wrap(Escape(what), len(lead)) {
+	for i, l := range t.Wrap(terminal.Escape(what), len(lead)) {
 		if i == 0 {
-			t.line(t.paint(bold, lead) + l)
+			t.Line(t.Paint(terminal.Bold, lead) + l)
 		} else {
-			t.line(strings.Repeat(" ", len(lead)) + l)
+			t.Line(strings.Repeat(" ", len(lead)) + l)
 		}
 	}
 }
 
 // next is the command that tells more: the one that was given, with --explain.
 func (t *table) next(r report.Report, list []trouble) string {
-	if len(t.Command) == 0 || t.Explain != nil {
+	if len(t.options.Command) == 0 || t.options.Explain != nil {
 		return ""
 	}
 	explain := []string{"--explain"}
@@ -270,7 +271,7 @@ func (t *table) next(r report.Report, list []trouble) string {
 		}
 	}
 	words := []string{"kverify"}
-	for _, w := range append(slices.Clone(t.Command), explain...) {
+	for _, w := range append(slices.Clone(t.options.Command), explain...) {
 		words = append(words, shellWord(w))
 	}
 	return strings.Join(words, " ")

@@ -1,22 +1,20 @@
 package render
 
 import (
-	"bytes"
 	"cmp"
-	"fmt"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
 // Options say how a table is written. The zero value is plain text with one
 // line an explanation, which is the same for every reader and stays so.
 type Options struct {
-	Color   bool // colours, and marks instead of words
-	Width   int  // of the terminal, to wrap at words; 0 wraps nothing
-	Quiet   bool // only the last line
-	Wide    bool // a row a platform with whole digests, other names, places, and what every check looked at
-	Verbose bool // of an SBOM: whole digests, whole entries, relationships
+	Color bool // colours, and marks instead of words
+	Width int  // of the terminal, to wrap at words; 0 wraps nothing
+	Quiet bool // only the last line
+	Wide  bool // a row a platform with whole digests, other names, places, and what every check looked at
 	// Explain tells in words of the subjects of these names, where "" is every one that is
 	// not verified, in the place of the short table. Nil tells of none.
 	Explain []string
@@ -27,13 +25,18 @@ type Options struct {
 
 const kindImage = "image"
 
+// A table is the page of a report.
 type table struct {
-	Options
-	buf      bytes.Buffer
+	terminal.Page
+	options  Options
 	checks   []string // columns of the images' table
 	label    int      // widths
 	document int
 	said     map[text]string // what was explained already, and under which image
+}
+
+func newTable(o Options) *table {
+	return &table{Page: terminal.Page{Options: terminal.Options{Color: o.Color, Width: o.Width}}, options: o, said: map[text]string{}}
 }
 
 // A text is one explanation: of a check, or a remark.
@@ -51,33 +54,16 @@ func (t *table) mark(c report.Check) (mark, style string) {
 	}
 	style = styleOf(c.Verdict)
 	if !c.Required {
-		return "(" + words[c.Verdict] + ")", dim
+		return "(" + words[c.Verdict] + ")", terminal.Dim
 	}
 	return words[c.Verdict], style
 }
 
-func plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
-
-// shortDigest is how much of a digest a person compares.
-const shortDigest = 12
-
-func short(digest string) string {
-	if algorithm, hex, ok := strings.Cut(digest, ":"); ok && len(hex) > shortDigest {
-		return algorithm + ":" + hex[:shortDigest]
-	}
-	return digest
-}
-
 func (t *table) digestWidth() int {
-	if t.Wide {
+	if t.options.Wide {
 		return 64
 	}
-	return shortDigest
+	return terminal.ShortDigest
 }
 
 func (t *table) digest(d string) string {
@@ -85,6 +71,6 @@ func (t *table) digest(d string) string {
 	if len(hex) > t.digestWidth() {
 		hex = hex[:t.digestWidth()]
 	}
-	hex = Escape(cmp.Or(hex, "-"))
-	return t.pad(t.paint(dim, hex), hex, t.digestWidth())
+	hex = terminal.Escape(cmp.Or(hex, "-"))
+	return t.Pad(t.Paint(terminal.Dim, hex), hex, t.digestWidth())
 }

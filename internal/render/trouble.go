@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -79,7 +82,7 @@ func saidOf(r report.Report) map[string]string {
 		if _, known := said[res.Subject]; known || res.Verdict() == report.Verified {
 			continue
 		}
-		if c, _ := rootCheck(res); !asFor.MatchString(c.Detail) {
+		if c, _ := rootCheck(res); !asFor().MatchString(c.Detail) {
 			said[res.Subject] = c.Detail
 		}
 	}
@@ -128,7 +131,7 @@ const interruptedKey = "interrupted"
 // for the same.
 func troubleOf(r report.Report, res report.Result, told map[string]string) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
-	if m := asFor.FindStringSubmatch(x.check.Detail); len(m) > 1 && told[m[1]] != "" {
+	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && told[m[1]] != "" {
 		x.check.Detail = told[m[1]]
 	}
 	if words, ok := requestIn(x.check.Detail); ok {
@@ -153,11 +156,11 @@ func troubleOf(r report.Report, res report.Result, told map[string]string) (x tr
 }
 
 var (
-	unknownLog = regexp.MustCompile(`^(?:a signature by \S+ was )?logged by "?([0-9a-f]{12})[0-9a-f]*"?, which the trusted root does not know.*$`)
-	unknownCA  = regexp.MustCompile(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
-	noVoucher  = regexp.MustCompile(`^only .* names? it, which cannot vouch for a file: (.*)$`)
-	notThere   = regexp.MustCompile(`is not in the mirror ([^ ()]+)\)?$`)
-	ownURL     = regexp.MustCompile(`^https?://\S+: `)
+	unknownLog = lazyregexp.New(`^(?:a signature by \S+ was )?logged by "?([0-9a-f]{12})[0-9a-f]*"?, which the trusted root does not know.*$`)
+	unknownCA  = lazyregexp.New(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
+	noVoucher  = lazyregexp.New(`^only .* names? it, which cannot vouch for a file: (.*)$`)
+	notThere   = lazyregexp.New(`is not in the mirror ([^ ()]+)\)?$`)
+	ownURL     = lazyregexp.New(`^https?://\S+: `)
 )
 
 // alongside is what the other checks say that fail for themselves, where nothing contradicts.
@@ -244,7 +247,7 @@ func givenUp(c report.Check) bool {
 }
 
 // asFor is how a result refers to another one that failed alike (push.Result).
-var asFor = regexp.MustCompile(`^[^;]*, as for (\S+)$`)
+var asFor = lazyregexp.New(`^[^;]*, as for (\S+)$`)
 
 // A request that failed, as the text of a fetch.Error tells of it.
 type request struct {
@@ -255,28 +258,28 @@ type request struct {
 }
 
 var (
-	requestText = regexp.MustCompile(`^(?:what the release holds is not known: )?(?:[^ ]+[:@][^ ]+: )?(?:GET|HEAD|POST|PUT|PATCH|DELETE) (https?://\S+): (?:at (https?://\S+): )?(?:at the stand-in (https?://\S+): )?([^;]*)(?:; ([^;]*))?$`)
-	unreached   = regexp.MustCompile(`^cannot reach (\S+?)(?:: (.*))?$`)
-	dialled     = regexp.MustCompile(`^(proxyconnect tcp: )?dial tcp (\S+): (?:connect: )?(.*)$`)
+	requestText = lazyregexp.New(`^(?:what the release holds is not known: )?(?:[^ ]+[:@][^ ]+: )?(?:GET|HEAD|POST|PUT|PATCH|DELETE) (https?://\S+): (?:at (https?://\S+): )?(?:at the stand-in (https?://\S+): )?([^;]*)(?:; ([^;]*))?$`)
+	unreached   = lazyregexp.New(`^cannot reach (\S+?)(?:: (.*))?$`)
+	dialled     = lazyregexp.New(`^(proxyconnect tcp: )?dial tcp (\S+): (?:connect: )?(.*)$`)
 )
 
 // requestIn finds a failed request in a text.
 func requestIn(detail string) (w request, ok bool) {
-	m := requestText.FindStringSubmatch(detail)
+	m := requestText().FindStringSubmatch(detail)
 	if m == nil {
 		return w, false
 	}
 	w.host = cmp.Or(hostOf(m[3]), hostOf(m[2]), hostOf(m[1]))
 	w.came, w.todo = m[4], m[5]
-	switch u := unreached.FindStringSubmatch(w.came); {
-	case notThere.MatchString(w.todo):
-		dir := notThere.FindStringSubmatch(w.todo)[1]
+	switch u := unreached().FindStringSubmatch(w.came); {
+	case notThere().MatchString(w.todo):
+		dir := notThere().FindStringSubmatch(w.todo)[1]
 		w.said = "the mirror " + dir + " does not have it"
 		w.todo = "name what the mirror has, or take all of it: kverify verify " + localPath(dir)
 	case u != nil:
 		w.host, w.said = u[1], "cannot reach "+hostsHere
 		why := strings.TrimPrefix(u[2], "lookup failed: ")
-		if d := dialled.FindStringSubmatch(why); d != nil {
+		if d := dialled().FindStringSubmatch(why); d != nil {
 			if why = d[3]; d[1] != "" {
 				why = "the proxy " + d[2] + ": " + why
 			}
@@ -332,9 +335,9 @@ func (x trouble) words() string {
 }
 
 var (
-	longURL   = regexp.MustCompile(`https?://[^\s,()]{40,}`)
-	urlBehind = regexp.MustCompile(` \(https?://[^\s()]+\)$`)
-	wholeHash = regexp.MustCompile(`\b[0-9a-f]{40,128}\b`)
+	longURL   = lazyregexp.New(`https?://[^\s,()]{40,}`)
+	urlBehind = lazyregexp.New(` \(https?://[^\s()]+\)$`)
+	wholeHash = lazyregexp.New(`\b[0-9a-f]{40,128}\b`)
 )
 
 // plainDetail is what a check says, without the name of its subject before it and without
@@ -350,17 +353,17 @@ func plainDetail(res report.Result, c report.Check) string {
 	for _, lead := range []string{"what the release holds is not known", res.Subject} {
 		said = strings.TrimPrefix(said, lead+": ")
 	}
-	said = ownURL.ReplaceAllString(said, "")
-	said = unknownLog.ReplaceAllString(said, "signed in a log ($1) that the trusted root does not know")
-	said = unknownCA.ReplaceAllString(said, "signed under $1, which the trusted root does not know")
-	said = noVoucher.ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
-	said = urlBehind.ReplaceAllString(said, "")
+	said = ownURL().ReplaceAllString(said, "")
+	said = unknownLog().ReplaceAllString(said, "signed in a log ($1) that the trusted root does not know")
+	said = unknownCA().ReplaceAllString(said, "signed under $1, which the trusted root does not know")
+	said = noVoucher().ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
+	said = urlBehind().ReplaceAllString(said, "")
 	if c.Reason != report.Untrusted { // there a URL is an identity, of which every letter counts
-		said = longURL.ReplaceAllStringFunc(said, func(u string) string {
+		said = longURL().ReplaceAllStringFunc(said, func(u string) string {
 			return hostOf(u) + "/.../" + path.Base(u)
 		})
 	}
-	return wholeHash.ReplaceAllStringFunc(said, func(h string) string { return h[:shortDigest] })
+	return wholeHash().ReplaceAllStringFunc(said, func(h string) string { return h[:terminal.ShortDigest] })
 }
 
 // anotherName is the name under which an image was signed that stands under a name which is
@@ -389,9 +392,9 @@ func anotherName(res report.Result, c report.Check) string {
 }
 
 var (
-	quoted  = regexp.MustCompile(`"[^"]*"`)
-	anyURL  = regexp.MustCompile(`https?://[^\s,()]+`)
-	hashing = regexp.MustCompile(`(?:sha(?:256|384|512):)?\b[0-9a-f]{12,128}\b`)
+	quoted  = lazyregexp.New(`"[^"]*"`)
+	anyURL  = lazyregexp.New(`https?://[^\s,()]+`)
+	hashing = lazyregexp.New(`(?:sha(?:256|384|512):)?\b[0-9a-f]{12,128}\b`)
 )
 
 // pattern is what texts have in common that say the same of different subjects.
@@ -406,8 +409,8 @@ func pattern(res report.Result, said string) string {
 			said = strings.ReplaceAll(said, own, "*")
 		}
 	}
-	for _, form := range []*regexp.Regexp{quoted, anyURL, hashing} {
-		said = form.ReplaceAllString(said, "*")
+	for _, form := range []func() *regexp.Regexp{quoted, anyURL, hashing} {
+		said = form().ReplaceAllString(said, "*")
 	}
 	return said
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -16,33 +17,33 @@ import (
 func (t *table) verdict(r report.Report, list []trouble) string {
 	v := r.Verdict()
 	var b strings.Builder
-	b.WriteString(t.paint(bold+styleOf(v), strings.ToUpper(v.String())) + "  " + asked(r.Scope) + ": " + outcome(r, list))
+	b.WriteString(t.Paint(terminal.Bold+styleOf(v), strings.ToUpper(v.String())) + "  " + asked(r.Scope) + ": " + outcome(r, list))
 	remark := func(format string, args ...any) {
-		b.WriteString(t.paint(yellow, " ("+fmt.Sprintf(format, args...)+")"))
+		b.WriteString(t.Paint(terminal.Yellow, " ("+fmt.Sprintf(format, args...)+")"))
 	}
 	if r.Interrupted && (len(list) == 0 || list[0].check.Reason != report.Interrupted) {
-		remark("%s", Escape(stopped(r)))
+		remark("%s", terminal.Escape(stopped(r)))
 	}
 	if s := r.Scope.Shard; s != nil {
 		remark("shard %s, not the whole", s)
 	}
 	switch n := len(r.Merged); {
 	case n > 0:
-		remark("merged from %s, as they say", plural(n, "report"))
+		remark("merged from %s, as they say", terminal.Plural(n, "report"))
 	case r.Saved:
 		remark("as the saved report says; nothing was examined")
 	}
 	if r.Scope.Partial {
-		remark("partial: left out %s", Escape(strings.Join(r.Scope.Omitted, ", ")))
+		remark("partial: left out %s", terminal.Escape(strings.Join(r.Scope.Omitted, ", ")))
 	}
 	if len(r.Scope.Absent) > 0 {
-		remark("absent: %s", Escape(absent(r.Scope.Absent)))
+		remark("absent: %s", terminal.Escape(absent(r.Scope.Absent)))
 	}
 	for _, words := range beside(r.Scope) {
-		remark("%s", Escape(words))
+		remark("%s", terminal.Escape(words))
 	}
 	if bound := boundTo(r); bound != "" {
-		remark("%s", Escape(bound))
+		remark("%s", terminal.Escape(bound))
 	}
 	if len(r.Accepted) > 0 {
 		what := "it does not cover all that failed"
@@ -54,7 +55,7 @@ func (t *table) verdict(r report.Report, list []trouble) string {
 		case r.Excused():
 			what = "so the exit code is 0; the verdict is the same"
 		}
-		remark("accepted incident %s: %s", Escape(strings.Join(r.Accepted, ", ")), what)
+		remark("accepted incident %s: %s", terminal.Escape(strings.Join(r.Accepted, ", ")), what)
 	}
 	var foreign []string
 	for _, s := range []struct {
@@ -62,12 +63,12 @@ func (t *table) verdict(r report.Report, list []trouble) string {
 		report.Source
 	}{{"policy", r.Policy}, {"trusted root", r.TrustedRoot}} {
 		if !s.Embedded {
-			foreign = append(foreign, Escape(s.what+" "+cmp.Or(s.Path, "unnamed")+" "+short(s.Digest)))
+			foreign = append(foreign, terminal.Escape(s.what+" "+cmp.Or(s.Path, "unnamed")+" "+terminal.Short(s.Digest)))
 		}
 	}
 	foreign = append(foreign, ofAnother(r)...)
 	if k := r.OperatorKey; k != nil {
-		foreign = append(foreign, Escape("vouched for by "+cmp.Or(k.Path, "an unnamed key")+" "+short(k.Digest)))
+		foreign = append(foreign, terminal.Escape("vouched for by "+cmp.Or(k.Path, "an unnamed key")+" "+terminal.Short(k.Digest)))
 	}
 	if len(foreign) > 0 {
 		remark("%s", strings.Join(foreign, ", "))
@@ -82,15 +83,15 @@ const longReason = 240
 // it is not, and how much else there is. It is escaped.
 func outcome(r report.Report, list []trouble) string {
 	if r.Verdict() == report.Verified {
-		return plural(len(r.Results), "subject")
+		return terminal.Plural(len(r.Results), "subject")
 	}
 	if len(list) == 0 {
 		return "nothing was examined"
 	}
 	first := list[0]
-	why := clip(Escape(first.told(namingOf(r), r.Scope)), longReason)
+	why := clip(terminal.Escape(first.told(namingOf(r), r.Scope)), longReason)
 	if n := len(list) - 1; n > 0 {
-		why += ", and " + plural(n, "more cause")
+		why += ", and " + terminal.Plural(n, "more cause")
 	}
 	var counts []string
 	for _, c := range []struct {
@@ -154,9 +155,9 @@ func clip(s string, most int) string {
 // beside words what was seen and is not in the verdict.
 func beside(s report.Scope) (words []string) {
 	if n := len(s.Others); n > 0 {
-		text := plural(n, "image") + " not Kubernetes', not judged"
+		text := terminal.Plural(n, "image") + " not Kubernetes', not judged"
 		if s.Vendors > 0 {
-			text += ", " + plural(s.Vendors, "vendor's build") + " among them"
+			text += ", " + terminal.Plural(s.Vendors, "vendor's build") + " among them"
 		}
 		words = append(words, text)
 	}
@@ -184,7 +185,7 @@ func absent(list []string) string {
 	}
 	if len(platforms) > 0 {
 		slices.Sort(platforms)
-		out = append(out, fmt.Sprintf("%s of %s", strings.Join(platforms[:min(len(platforms), 8)], ", "), plural(len(images), "image")))
+		out = append(out, fmt.Sprintf("%s of %s", strings.Join(platforms[:min(len(platforms), 8)], ", "), terminal.Plural(len(images), "image")))
 	}
 	return strings.Join(out, "; ")
 }
@@ -199,7 +200,7 @@ func boundTo(r report.Report) string {
 			continue
 		}
 		if c, _ := res.Check(report.Binding); c.Verdict == report.Verified {
-			of = append(of, fmt.Sprintf("%s is of %s", short(digest), res.Release))
+			of = append(of, fmt.Sprintf("%s is of %s", terminal.Short(digest), res.Release))
 		}
 	}
 	if len(of) == 0 {
@@ -221,7 +222,7 @@ func ofAnother(r report.Report) (out []string) {
 		said, ours report.Source
 	}{{"policy", r.Policy, policy}, {"trusted root", r.TrustedRoot, root}} {
 		if s.said.Embedded && s.said.Digest != s.ours.Digest {
-			out = append(out, Escape(fmt.Sprintf("%s of %s %s %s", s.what, cmp.Or(r.Tool.Name, "kverify"), cmp.Or(r.Tool.Version, "unknown"), short(s.said.Digest))))
+			out = append(out, terminal.Escape(fmt.Sprintf("%s of %s %s %s", s.what, cmp.Or(r.Tool.Name, "kverify"), cmp.Or(r.Tool.Version, "unknown"), terminal.Short(s.said.Digest))))
 		}
 	}
 	return out
@@ -238,10 +239,10 @@ func asked(s report.Scope) string {
 			what += ", only " + strings.Join(list, " ")
 		}
 	}
-	return Escape(what)
+	return terminal.Escape(what)
 }
 
 // verdictLine is the table's last line, escaped with Escape.
 func verdictLine(r report.Report) string {
-	return new(table).verdict(r, troubles(r))
+	return newTable(Options{}).verdict(r, troubles(r))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -31,7 +32,7 @@ func (t *table) rows(r report.Report) {
 		t.group(g)
 	}
 	if len(images) > 0 {
-		t.line("")
+		t.Line("")
 	}
 }
 
@@ -39,7 +40,7 @@ func (t *table) measure(images []group) {
 	seen := map[string]bool{}
 	for _, g := range images {
 		for _, r := range g.rows {
-			t.label = max(t.label, utf8.RuneCountInString(Escape(r.label)))
+			t.label = max(t.label, utf8.RuneCountInString(terminal.Escape(r.label)))
 			for _, c := range r.Checks {
 				seen[c.Name] = true
 			}
@@ -61,21 +62,21 @@ func (t *table) measure(images []group) {
 
 func (t *table) documents(list []group) {
 	for _, g := range list {
-		t.document = max(t.document, utf8.RuneCountInString(Escape(g.rows[0].label)))
+		t.document = max(t.document, utf8.RuneCountInString(terminal.Escape(g.rows[0].label)))
 	}
 	for _, g := range list {
 		res := g.rows[0]
-		cells := []string{t.pad(t.paint(bold, Escape(res.label)), Escape(res.label), t.document)}
+		cells := []string{t.Pad(t.Paint(terminal.Bold, terminal.Escape(res.label)), terminal.Escape(res.label), t.document)}
 		cells = append(cells, t.digest(res.Digest))
 		for _, c := range res.Checks {
 			mark, style := t.mark(c)
-			cells = append(cells, t.paint(style, mark)+" "+Escape(c.Name))
+			cells = append(cells, t.Paint(style, mark)+" "+terminal.Escape(c.Name))
 		}
-		t.line(strings.TrimRight(strings.Join(cells, "  "), " "))
+		t.Line(strings.TrimRight(strings.Join(cells, "  "), " "))
 		t.explain(g)
 	}
 	if len(list) > 0 {
-		t.line("")
+		t.Line("")
 	}
 }
 
@@ -85,26 +86,26 @@ func (t *table) header(images []group) {
 	}
 	const platform, sha = "PLATFORM", "SHA256"
 	t.label = max(t.label, len(platform))
-	cells := []string{"  " + t.pad(platform, platform, t.label), t.pad(sha, sha, t.digestWidth())}
+	cells := []string{"  " + t.Pad(platform, platform, t.label), t.Pad(sha, sha, t.digestWidth())}
 	for _, c := range t.checks {
-		cells = append(cells, Escape(c))
+		cells = append(cells, terminal.Escape(c))
 	}
-	t.line(t.paint(dim, strings.Join(cells, "  ")))
+	t.Line(t.Paint(terminal.Dim, strings.Join(cells, "  ")))
 }
 
 func (t *table) group(g group) {
-	t.line(t.paint(bold, Escape(g.title)))
+	t.Line(t.Paint(terminal.Bold, terminal.Escape(g.title)))
 	for _, r := range g.rows {
-		cells := []string{"  " + t.pad(Escape(r.label), Escape(r.label), t.label), t.digest(r.Digest)}
+		cells := []string{"  " + t.Pad(terminal.Escape(r.label), terminal.Escape(r.label), t.label), t.digest(r.Digest)}
 		for _, name := range t.checks {
 			c, ok := r.Check(name)
 			mark, style := t.mark(c)
 			if !ok {
-				mark, style = "-", dim
+				mark, style = "-", terminal.Dim
 			}
-			cells = append(cells, t.pad(t.paint(style, mark), mark, utf8.RuneCountInString(Escape(name))))
+			cells = append(cells, t.Pad(t.Paint(style, mark), mark, utf8.RuneCountInString(terminal.Escape(name))))
 		}
-		t.line(strings.TrimRight(strings.Join(cells, "  "), " "))
+		t.Line(strings.TrimRight(strings.Join(cells, "  "), " "))
 	}
 	t.explain(g)
 }

@@ -2,10 +2,11 @@ package web
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/pkg/report"
 )
@@ -31,7 +32,7 @@ func brief(r report.Result) string {
 		case name == report.Binding:
 			says = append(says, claimKind(r, c))
 		case name == report.Signature:
-			says = append(says, timeOfDay.ReplaceAllString(c.Detail, ""))
+			says = append(says, timeOfDay().ReplaceAllString(c.Detail, ""))
 		case name == report.Inventory, r.Kind == "mirror":
 			says = append(says, c.Detail)
 		case r.Kind == "file":
@@ -43,7 +44,7 @@ func brief(r report.Result) string {
 }
 
 // timeOfDay is what a line leaves to the details.
-var timeOfDay = regexp.MustCompile(`T[0-9:]{8}Z`)
+var timeOfDay = lazyregexp.New(`T[0-9:]{8}Z`)
 
 // claimKind says by what kind of claim a result is tied to its release.
 func claimKind(r report.Result, c report.Check) string {
@@ -87,11 +88,11 @@ func (i item) Summary() string {
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // inBytes is how a report writes a number of bytes.
-var inBytes = regexp.MustCompile(`\b(\d{4,18}) bytes\b`)
+var inBytes = lazyregexp.New(`\b(\d{4,18}) bytes\b`)
 
 // humane writes the sizes in a sentence for people.
 func humane(s string) string {
-	return inBytes.ReplaceAllStringFunc(s, func(m string) string {
+	return inBytes().ReplaceAllStringFunc(s, func(m string) string {
 		n, err := strconv.ParseInt(strings.TrimSuffix(m, " bytes"), 10, 64)
 		if err != nil {
 			return m

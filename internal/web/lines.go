@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 )
 
 // text writes what comes from outside so that it reads as it is written:
 // without control characters and without marks that turn its direction.
-func text(s string) string { return render.Escape(s) }
+func text(s string) string { return terminal.Escape(s) }
 
 // short is the beginning of a digest, enough to tell and too little to trust.
 func short(digest string) string {

@@ -10,9 +10,10 @@ import (
 	"io"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
@@ -273,7 +274,7 @@ func (f *Verifier) documents() []report.Result {
 	return f.docs.Results()
 }
 
-var versionForm = regexp.MustCompile(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)
+var versionForm = lazyregexp.New(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)
 
 // hintsOf are the versions that a path, an archive's own "version" file, or the
 // text in a program names, the likeliest first.
@@ -293,7 +294,7 @@ func hintsOf(ctx context.Context, l LocalFile) []release.Version {
 	rd := bufio.NewReaderSize(io.LimitReader(f, maxScanned), 1<<20)
 	for overlap := 64; ; {
 		text, err := rd.Peek(1 << 20)
-		for _, m := range versionForm.FindAll(text, -1) {
+		for _, m := range versionForm().FindAll(text, -1) {
 			if len(counts) < 4096 {
 				counts[string(m)]++
 			}
@@ -324,7 +325,7 @@ func hintsOf(ctx context.Context, l LocalFile) []release.Version {
 }
 
 func versionsIn(text string) (hints []release.Version) {
-	for _, m := range versionForm.FindAllString(text, -1) {
+	for _, m := range versionForm().FindAllString(text, -1) {
 		if v, err := release.ParseVersion(m); err == nil {
 			hints = append(hints, v)
 		}

@@ -6,8 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
@@ -23,7 +24,7 @@ type parts struct {
 	size  int64 // bytes of all
 }
 
-var partName = regexp.MustCompile(`^\.[0-9]{3}$`)
+var partName = lazyregexp.New(`^\.[0-9]{3}$`)
 
 // isFirstPart says whether a path is that of the first part of an archive.
 func isFirstPart(path string) bool { return strings.HasSuffix(path, layout.PartSuffix(1)) }
@@ -38,7 +39,7 @@ func openParts(first string) (*parts, error) {
 	}
 	there := map[string]bool{}
 	for _, e := range entries {
-		if suffix, ok := strings.CutPrefix(e.Name(), filepath.Base(whole)); ok && partName.MatchString(suffix) {
+		if suffix, ok := strings.CutPrefix(e.Name(), filepath.Base(whole)); ok && partName().MatchString(suffix) {
 			there[suffix] = true
 		}
 	}

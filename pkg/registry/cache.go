@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
 )
@@ -60,7 +62,7 @@ func NewCache(dir string, limit int64) *Cache {
 
 // signatureTag is how cosign names the signatures of a digest
 // (sigstore/cosign, specs/SIGNATURE_SPEC.md).
-var signatureTag = lazily(`^sha256-[0-9a-f]{64}\.sig$`)
+var signatureTag = lazyregexp.New(`^sha256-[0-9a-f]{64}\.sig$`)
 
 // cacheKey names what may be kept, and is empty for what may not: a tag. It
 // has the place in it, so that a stand-in never speaks for the registry.

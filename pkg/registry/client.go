@@ -93,7 +93,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 	if ref.Digest != "" && !ref.Digest.IsSHA256() {
 		return nil, &RefError{Input: ref.String(), Why: "its digest is invalid", Hint: "a digest is sha256: and 64 lower-case hex digits"}
 	}
-	if ref.Tag != "" && !tagRE().MatchString(ref.Tag) {
+	if ref.Tag != "" && !isTag(ref.Tag) {
 		return nil, &RefError{Input: ref.String(), Why: "its tag is invalid", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 	}
 	key := manifestKey(ref.Host, ref.Repository, ref.identifier())

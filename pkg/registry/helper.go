@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 	maxHelper = 256 << 10
 )
 
-var helperRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`) })
+var helperRE = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
 // runHelper asks the program docker-credential-NAME in PATH for the credentials
 // of a server (docker/docker-credential-helpers, "Development": the server's

@@ -262,7 +262,7 @@ func (c *Client) PutManifest(ctx context.Context, ref Ref, mediaType string, bod
 	id := string(digest)
 	if ref.Tag != "" {
 		id = ref.Tag
-		if !tagRE().MatchString(id) {
+		if !isTag(id) {
 			return false, &RefError{Input: ref.String(), Why: "its tag is invalid", Hint: "a tag is at most 128 letters, digits, dots, hyphens and underscores"}
 		}
 	}

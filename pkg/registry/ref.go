@@ -3,9 +3,9 @@ package registry
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -49,19 +49,19 @@ func (r Ref) identifier() string {
 // The grammar of the distribution specification (opencontainers/distribution-spec,
 // spec.md, "Pulling manifests").
 var (
-	repositoryRE = lazily(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagRE        = lazily(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	hostRE       = lazily(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
+	repositoryRE = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagRE        = lazyregexp.New(`^[a-zA-Z0-9_][a-zA-Z0-9._-]*$`) // see isTag
+	hostRE       = lazyregexp.New(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
 )
 
-// lazily compiles when it is first asked: most commands read no reference.
-func lazily(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
+// maxTag is the specification's. An expression that counted to it would be a hundred kilobytes.
+const maxTag = 128
+
+func isTag(s string) bool { return len(s) <= maxTag && tagRE().MatchString(s) }
 
 // maxRef is the longest reference: the specification's 255 characters of host
 // and repository, a tag and a digest.
-const maxRef = 255 + 1 + 128 + 1 + oci.DigestLen
+const maxRef = 255 + 1 + maxTag + 1 + oci.DigestLen
 
 // RefError says why a string names no image.
 type RefError struct {
@@ -113,7 +113,7 @@ func ParseRef(s string) (Ref, error) {
 		return bad("a host is lower-case letters, digits, dots and hyphens, with :PORT if need be", "%+q is not a host", host)
 	case len(host)+1+len(repo) > 255 || !repositoryRE().MatchString(repo):
 		return bad("a repository is lower-case words, separated by / . _ or -", "%+q is not a repository", repo)
-	case hasTag && !tagRE().MatchString(tag):
+	case hasTag && !isTag(tag):
 		return bad("a tag is at most 128 letters, digits, dots, hyphens and underscores", "%+q is not a tag", tag)
 	case hasDigest && !oci.Digest(digest).IsSHA256():
 		return bad("a digest is sha256: and 64 lower-case hex digits", "%+q is not a digest", clip(digest))

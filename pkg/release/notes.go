@@ -1,11 +1,11 @@
 package release
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -255,9 +255,9 @@ func kindOf(title string) string {
 
 // Compiled at the first use: a run that reads no notes starts without them.
 var (
-	prPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[#(\d{1,7})\]\(|(?:\(|, )#(\d{1,7})\b`) })
-	authorPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`) })
-	sigPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[SIG ([^\]\n]{1,400})\]`) })
+	prPattern     = lazyregexp.New(`\[#(\d{1,7})\]\(|(?:\(|, )#(\d{1,7})\b`)
+	authorPattern = lazyregexp.New(`[\[ ,(]@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))`)
+	sigPattern    = lazyregexp.New(`\[SIG ([^\]\n]{1,400})\]`)
 )
 
 // annotate finds what the notes' own tool appends to an entry:

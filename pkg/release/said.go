@@ -1,9 +1,10 @@
 package release
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // Said gathers the versions that a program's bytes, written to it, name: most often
@@ -16,7 +17,7 @@ type Said struct {
 // maxSaid caps the different versions that are counted.
 const maxSaid = 4096
 
-var saidForm = regexp.MustCompile(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)
+var saidForm = lazyregexp.New(`v1\.[0-9]{1,3}\.[0-9]{1,3}(?:-(?:alpha|beta|rc)\.[0-9]{1,3})?`)
 
 // longestSaid is what a version has at most: "v1.999.999-alpha.999".
 const longestSaid = 20
@@ -29,7 +30,7 @@ func (s *Said) Write(p []byte) (int, error) {
 	// What begins in the last bytes may go on in the next write, and is counted there.
 	text := slices.Concat(s.tail, p)
 	end := max(0, len(text)-longestSaid)
-	for _, at := range saidForm.FindAllIndex(text, -1) {
+	for _, at := range saidForm().FindAllIndex(text, -1) {
 		if at[0] < end {
 			s.add(string(text[at[0]:at[1]]))
 		}
@@ -51,7 +52,7 @@ func (s *Said) Versions(n int) (list []Version) {
 	for name, c := range s.counts {
 		counts[name] = c
 	}
-	for _, m := range saidForm.FindAll(s.tail, -1) {
+	for _, m := range saidForm().FindAll(s.tail, -1) {
 		counts[string(m)]++
 	}
 	var names []string

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // credible says whether some run of kverify can have written the report: it holds
@@ -246,7 +247,7 @@ func (r Result) speaksOf(asked string) bool {
 }
 
 // counted is how an inventory that is complete says so.
-var counted = regexp.MustCompile(`^([0-9]+) images with ([0-9]+) platforms, nothing missing$`)
+var counted = lazyregexp.New(`^([0-9]+) images with ([0-9]+) platforms, nothing missing$`)
 
 // inventories holds the inventory of each release that was asked for: it is there,
 // and what it counted is there.
@@ -269,7 +270,7 @@ func (r Report) inventories(held map[string]numbers) error {
 		if !known[release] {
 			return fmt.Errorf("it has images of %.40s, and no inventory of it", release)
 		}
-		n := counted.FindStringSubmatch(details[release])
+		n := counted().FindStringSubmatch(details[release])
 		if n == nil {
 			continue // another program's words, or those of several parts
 		}
@@ -287,6 +288,9 @@ func hasDigest(res Result) error {
 	return nil
 }
 
-var digestForm = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
-
-func isDigest(s string) bool { return digestForm.MatchString(s) }
+// isDigest says whether s is a digest of one of the three algorithms, in lower case.
+func isDigest(s string) bool {
+	algorithm, hex, _ := strings.Cut(s, ":")
+	digits := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algorithm]
+	return digits > 0 && len(hex) == digits && strings.Trim(hex, "0123456789abcdef") == ""
+}

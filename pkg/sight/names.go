@@ -2,10 +2,10 @@ package sight
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/pkg/registry"
 )
@@ -153,8 +153,6 @@ func (n Names) byLast(repository string) (image, arch string) {
 // vendors are the ends of tags that vendors give to builds of their own: EKS
 // and EKS Distro, GKE, RKE2, K3s, and VMware. The list is closed: what it holds is
 // not judged.
-var vendors = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^v?[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*(?:-eks(?:-[0-9a-z]+)*|-eksbuild\.[0-9]+|-gke\.[0-9]+|-rke2r[0-9]+|-k3s[0-9]+|_vmware\.[0-9]+)$`)
-})
+var vendors = lazyregexp.New(`^v?[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*(?:-eks(?:-[0-9a-z]+)*|-eksbuild\.[0-9]+|-gke\.[0-9]+|-rke2r[0-9]+|-k3s[0-9]+|_vmware\.[0-9]+)$`)
 
 func isVendors(tag string) bool { return vendors().MatchString(tag) }

@@ -2,11 +2,12 @@ package sigstore
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // olderTree is how checkpoints of Rekor v1 name their tree: origin and tree id.
-var olderTree = regexp.MustCompile(` - [0-9]+$`)
+var olderTree = lazyregexp.New(` - [0-9]+$`)
 
 // checkGeneration refuses an entry of the newer log (Rekor v2) under a checkpoint
 // of the older one's form. sigstore-go looks at the checkpoint to choose how an
@@ -15,7 +16,7 @@ var olderTree = regexp.MustCompile(` - [0-9]+$`)
 func checkGeneration(version, origin string, promised bool) error {
 	tiled := version == "0.0.2"
 	switch {
-	case tiled && olderTree.MatchString(origin):
+	case tiled && olderTree().MatchString(origin):
 		return fmt.Errorf("an entry of version %s under a checkpoint of the older log's form, %.80q", version, origin)
 	case tiled && promised:
 		return fmt.Errorf("an entry of version %s with a promise, which its log does not give", version)

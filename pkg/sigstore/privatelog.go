@@ -27,7 +27,7 @@ func (s *Bundle) plainOrigin() bool {
 	}
 	kind, version := entries[0].GetKindVersion().GetKind(), entries[0].GetKindVersion().GetVersion()
 	origin, _, _ := strings.Cut(entries[0].GetInclusionProof().GetCheckpoint().GetEnvelope(), "\n")
-	return (version == "0.0.1" || kind == "intoto" && version == "0.0.2") && !olderTree.MatchString(origin)
+	return (version == "0.0.1" || kind == "intoto" && version == "0.0.2") && !olderTree().MatchString(origin)
 }
 
 // verifyPlainOrigin verifies that entry: the checkpoint is signed by the log

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -29,7 +31,7 @@ type AttestationRule struct {
 	Since string `json:"since,omitempty"`
 }
 
-var levelForm = lazily(`^SLSA_([A-Z]+)_LEVEL_([0-9])$`)
+var levelForm = lazyregexp.New(`^SLSA_([A-Z]+)_LEVEL_([0-9])$`)
 
 func (p *Policy) checkAttestations() error {
 	for _, class := range []string{report.Promotion, report.VSA, report.Provenance} {

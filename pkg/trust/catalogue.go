@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -93,11 +95,15 @@ var embeddedCatalogue = sync.OnceValue(func() *Catalogue {
 func EmbeddedCatalogueText() []byte { return slices.Clone(catalogueText) }
 
 var (
-	commitForm     = lazily(`^[0-9a-f]{40}$`)
-	repositoryForm = lazily(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
-	tagForm        = lazily(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	platformForm   = lazily(`^(?:index|linux/[a-z0-9]+)$`)
+	commitForm     = lazyregexp.New(`^[0-9a-f]{40}$`)
+	repositoryForm = lazyregexp.New(`^[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$`)
+	tagForm        = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`) // see isTag
+	platformForm   = lazyregexp.New(`^(?:index|linux/[a-z0-9]+)$`)
 )
+
+// isTag says whether s may be a tag (opencontainers/distribution-spec, spec.md: at most 128
+// characters). An expression that counted to that would be a hundred kilobytes.
+func isTag(s string) bool { return len(s) <= 128 && tagForm().MatchString(s) }
 
 // ParseCatalogue reads the text of a catalogue. A tag with two digests, a row
 // without its source, and anything else that is not of the form is an error.
@@ -189,7 +195,7 @@ func (c *Catalogue) checked(text []byte) (*Catalogue, error) {
 	}
 	c.at, c.of = make(map[string]int, len(c.rows)), make(map[string][]string, len(c.rows))
 	for i, r := range c.rows {
-		if !repositoryForm().MatchString(r.Image) || !tagForm().MatchString(r.Tag) || !platformForm().MatchString(r.Platform) || !r.Digest.IsSHA256() {
+		if !repositoryForm().MatchString(r.Image) || !isTag(r.Tag) || !platformForm().MatchString(r.Platform) || !r.Digest.IsSHA256() {
 			return nil, fmt.Errorf("row %q %q: want image, tag, platform and digest", r.key(), r.Digest)
 		}
 		if !known[r.Source] {

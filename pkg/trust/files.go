@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
 	"github.com/kverify/kverify/pkg/release"
 )
 
@@ -56,7 +58,7 @@ func (p *Policy) ProvenanceBuckets() []string {
 	return nil
 }
 
-var bucketForm = lazily(`^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$`)
+var bucketForm = lazyregexp.New(`^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$`)
 
 func (r *ReleaseProvenance) check() error {
 	if r == nil {

@@ -300,7 +300,7 @@ func (p *Policy) checkInventory() error {
 			return fmt.Errorf("kubeadm: %q: want each minor once, such as \"1.27\" in quotes", k.Minor)
 		}
 		for _, tag := range []string{k.Pause, k.Etcd, k.CoreDNS} {
-			if !tagForm().MatchString(tag) {
+			if !isTag(tag) {
 				return fmt.Errorf("kubeadm: %s: %q is not a tag", k.Minor, tag)
 			}
 		}

@@ -6,8 +6,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
 // MaxTogether is how many bundles or roots one file may hold, a JSON document a
@@ -97,7 +98,7 @@ func Shape(text []byte) string {
 
 var (
 	readerWords = strings.NewReplacer("\u00a0", " ", "syntax error (", "(", "invalid character", "unexpected character")
-	readerPlace = regexp.MustCompile(`\(line ([0-9]+):[0-9]+\): `)
+	readerPlace = lazyregexp.New(`\(line ([0-9]+):[0-9]+\): `)
 )
 
 // PlainError words what a JSON reader says of a file of Sigstore: without the
@@ -112,7 +113,7 @@ func PlainError(text []byte, wanted string, err error) error {
 	if _, after, ok := strings.Cut(said, "proto:"); ok {
 		said = strings.TrimSpace(after)
 	}
-	said = readerPlace.ReplaceAllString(said, "line $1: ")
+	said = readerPlace().ReplaceAllString(said, "line $1: ")
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {

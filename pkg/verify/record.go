@@ -3,15 +3,16 @@ package verify
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/session"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
 
-var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var commitForm = lazyregexp.New(`^[0-9a-f]{40}$`)
 
 // readRecords reads the promotion manifests that records name. A record tells
 // that the promoter promoted a digest; which tag it was given, and that a reviewed
@@ -24,7 +25,7 @@ func (b *imageSet) readRecords(ctx context.Context) {
 	for _, im := range b.images {
 		for _, r := range im.records {
 			if !slices.Contains([]string{"git+https://github.com/kubernetes/k8s.io", "git+https://github.com/kubernetes/k8s.io.git"}, r.repository) ||
-				r.manifest != release.PromotionPath(im.name) || !commitForm.MatchString(r.commit) {
+				r.manifest != release.PromotionPath(im.name) || !commitForm().MatchString(r.commit) {
 				continue
 			}
 			url := release.PromotionAt(im.name, r.commit)

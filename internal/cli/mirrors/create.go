@@ -9,7 +9,7 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/internal/guess"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/registry"
@@ -388,7 +388,7 @@ func operator(ctx context.Context, a *command.App, path, dir string) (*vouch.Ope
 	}
 	password := []byte(a.Getenv("COSIGN_PASSWORD"))
 	if fd, ok := command.Terminal(a.Stderr); ok && len(password) == 0 {
-		fmt.Fprintf(a.Stderr, "Password of %s: ", render.Escape(path))
+		fmt.Fprintf(a.Stderr, "Password of %s: ", terminal.Escape(path))
 		if password, err = term.ReadPassword(fd); err != nil {
 			return nil, command.Usagef("--sign-key %s: no password could be read (%w); set COSIGN_PASSWORD", path, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/report"
@@ -51,7 +51,7 @@ func (o *wouldFetch) list(ctx context.Context, a *command.App, set *command.Sett
 		o.count(it)
 		fmt.Fprintf(&b, "%s  %9s  %s\n", w.Version, command.SizeText(it.Size), it.Name)
 	}
-	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
+	_, err := fmt.Fprint(a.Stdout, terminal.EscapeLines(b.String()))
 	verdict := plan.Report.Verdict()
 	if code := command.VerdictExit[verdict]; a.Code == command.ExitVerified || code == command.ExitRefuted { // which outweighs an unknown
 		a.Code = code

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/sigstore"
 	"github.com/spf13/cobra"
@@ -83,7 +83,7 @@ func makeKeys(a *command.App, name string) error {
 	if err := writeNew(root, base+".pub", public); err != nil {
 		return errors.Join(command.Usagef("%s: %w; name files that can be written", name+".pub", command.PlainError(err)), root.Remove(base+".key"))
 	}
-	if _, err := fmt.Fprintf(a.Stdout, "%s.key\n%s.pub\n", render.Escape(name), render.Escape(name)); err != nil {
+	if _, err := fmt.Fprintf(a.Stdout, "%s.key\n%s.pub\n", terminal.Escape(name), terminal.Escape(name)); err != nil {
 		return err
 	}
 	a.Say("sign with --sign-key %s.key, which stays here; carry %s.pub inside by another way than the mirror, and give it to --key there", name, name)
@@ -101,7 +101,7 @@ func newPassword(a *command.App, key string) ([]byte, error) {
 	}
 	var said [2][]byte
 	for i, prompt := range []string{"Password of the new %s: ", "The same again, of %s: "} {
-		fmt.Fprintf(a.Stderr, prompt, render.Escape(key))
+		fmt.Fprintf(a.Stderr, prompt, terminal.Escape(key))
 		var err error
 		if said[i], err = term.ReadPassword(fd); err != nil {
 			return nil, command.Usagef("%s: no password could be read (%w); set COSIGN_PASSWORD", key, err)

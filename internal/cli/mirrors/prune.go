@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/spf13/cobra"
@@ -53,7 +53,7 @@ so that a mirror inside is pruned inside.`,
 				return err
 			}
 			for _, name := range out.Files {
-				if _, err := fmt.Fprintln(a.Stdout, render.Escape(name)); err != nil {
+				if _, err := fmt.Fprintln(a.Stdout, terminal.Escape(name)); err != nil {
 					return err
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/push"
@@ -220,6 +220,6 @@ func listCopies(a *command.App, set *command.Settings, there string, r *push.Res
 		}
 		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.In(there), what)
 	}
-	_, err := fmt.Fprint(a.Stdout, render.EscapeLines(b.String()))
+	_, err := fmt.Fprint(a.Stdout, terminal.EscapeLines(b.String()))
 	return err
 }

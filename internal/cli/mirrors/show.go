@@ -10,7 +10,8 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/sigstore"
@@ -70,9 +71,9 @@ func showMirror(ctx context.Context, a *command.App, set *command.Settings, path
 			a.Code = code
 		}
 	}
-	_, err = a.WriteAll(set, func(w io.Writer, format string, _ render.Options) error {
+	_, err = a.WriteAll(set, func(w io.Writer, format string, _ terminal.Options) error {
 		if format == "json" {
-			return render.Data(w, o)
+			return encode.JSON(w, o)
 		}
 		return describeMirror(w, o)
 	})
@@ -151,11 +152,11 @@ func describeMirror(w io.Writer, o mirror.Overview) error {
 	}
 	if len(o.Releases)+len(o.Others)+len(o.Damage) == 0 {
 		b.WriteString("\nNothing is listed in it: it holds files alone, or kverify mirror create has not finished there; run that again, which continues.\n")
-		_, err := io.WriteString(w, render.EscapeLines(b.String()))
+		_, err := io.WriteString(w, terminal.EscapeLines(b.String()))
 		return err
 	}
 	fmt.Fprintf(b, "\nNothing was verified: this is what its lists say. Next: kverify verify %s\n", command.LocalPath(o.Path))
-	_, err := io.WriteString(w, render.EscapeLines(b.String()))
+	_, err := io.WriteString(w, terminal.EscapeLines(b.String()))
 	return err
 }
 

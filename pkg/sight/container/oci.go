@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 
 	"github.com/kverify/kverify/internal/layer"
 	"github.com/kverify/kverify/internal/strictjson"
@@ -103,7 +104,7 @@ func (t *tree) add(ctx context.Context, list string, d registry.Descriptor, name
 // besideTag is how a tag names what belongs to a digest: cosign's signatures, attestations
 // and SBOMs (sigstore/cosign, specs/SIGNATURE_SPEC.md, "Tag-based discovery"), and the
 // list of referrers (opencontainers/distribution-spec, "Referrers Tag Schema").
-var besideTag = regexp.MustCompile(`(?:^|:)sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?$`)
+var besideTag = lazyregexp.New(`(?:^|:)sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?$`)
 
 // isBeside says whether what a list names is no image but what belongs to one, as in a
 // layout that was copied with its signatures: each of its names is such a tag, and no
@@ -118,7 +119,7 @@ func isBeside(n sight.Node, names []string) bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(names, func(name string) bool { return !besideTag.MatchString(name) })
+	return !slices.ContainsFunc(names, func(name string) bool { return !besideTag().MatchString(name) })
 }
 
 // node reads what a descriptor points at. The error is one of the whole container:

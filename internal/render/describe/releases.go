@@ -1,4 +1,4 @@
-package render
+package describe
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
@@ -42,11 +44,11 @@ func (v ReleasesView) cycles() []support.Cycle {
 
 // Releases writes support windows in one of the ReleasesFormats. As names they
 // are the version that was asked for, or the newest patch of every minor.
-func Releases(w io.Writer, v ReleasesView, format string, o Options) error {
+func Releases(w io.Writer, v ReleasesView, format string, o terminal.Options) error {
 	var buf bytes.Buffer
 	switch format {
 	case "json", "yaml":
-		return writeDocument(w, format, v.document())
+		return encode.As(w, v.document(), format)
 	case "name":
 		if v.Spec != "" {
 			fmt.Fprintln(&buf, v.Version)
@@ -58,22 +60,23 @@ func Releases(w io.Writer, v ReleasesView, format string, o Options) error {
 			}
 		}
 	default:
-		t := &table{Options: o}
+		p := &terminal.Page{Options: o}
 		if v.Spec == "" {
-			v.overview(t)
+			v.overview(p)
 		} else {
-			v.detail(t)
+			v.detail(p)
 		}
-		v.age(t)
-		buf.Write(t.buf.Bytes())
+		v.age(p)
+		_, err := p.WriteTo(w)
+		return err
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
 }
 
 // overview is a row for each minor.
-func (v ReleasesView) overview(t *table) {
-	var rows []gridRow
+func (v ReleasesView) overview(p *terminal.Page) {
+	var rows []terminal.Row
 	var notes []string
 	for _, c := range v.cycles() {
 		newest, _ := c.Newest(v.Now)
@@ -81,47 +84,47 @@ func (v ReleasesView) overview(t *table) {
 		if c.Next != nil {
 			next = *c.Next
 		}
-		rows = append(rows, gridRow{cells: []string{
+		rows = append(rows, terminal.Row{Cells: []string{
 			c.Minor.String(), string(c.Phase(v.Now)), orDash(c.Released), versionOrDash(newest), orDash(newest.Date),
 			orDash(c.Maintenance), orDash(c.EndOfLife), versionOrDash(next), orDash(next.Date), orDash(next.CherryPickDeadline),
 		}})
 		note(&notes, newest)
 	}
-	writeGrid(&t.buf, []string{"MINOR", "STATE", "RELEASED", "NEWEST", "OUT SINCE", "MAINTENANCE", "END OF LIFE", "NEXT", "PLANNED FOR", "CHERRY-PICKS UNTIL"}, rows, t.Options)
+	p.Grid([]string{"MINOR", "STATE", "RELEASED", "NEWEST", "OUT SINCE", "MAINTENANCE", "END OF LIFE", "NEXT", "PLANNED FOR", "CHERRY-PICKS UNTIL"}, rows)
 	if len(rows) == 0 {
-		t.line("no minor that is known here is supported today")
+		p.Line("no minor that is known here is supported today")
 	}
-	writeNotes(t, notes)
+	patchNotes(p, notes)
 }
 
 // detail is one minor, and a row for each of its patches.
-func (v ReleasesView) detail(t *table) {
+func (v ReleasesView) detail(p *terminal.Page) {
 	c, ok := v.Schedule.Cycle(support.MinorOf(v.Version))
 	if !ok {
-		t.line(fmt.Sprintf("%s  of %s nothing is known here", v.Version, v.Version.MinorString()))
+		p.Line(fmt.Sprintf("%s  of %s nothing is known here", v.Version, v.Version.MinorString()))
 		return
 	}
-	t.line(v.Version.String() + "  " + v.standing(c))
-	t.line("")
-	rows := []gridRow{
-		{cells: []string{"released", orDash(c.Released)}},
-		{cells: []string{"maintenance from", orDash(c.Maintenance)}},
-		{cells: []string{"end of life", orDash(c.EndOfLife)}},
+	p.Line(v.Version.String() + "  " + v.standing(c))
+	p.Line("")
+	rows := []terminal.Row{
+		{Cells: []string{"released", orDash(c.Released)}},
+		{Cells: []string{"maintenance from", orDash(c.Maintenance)}},
+		{Cells: []string{"end of life", orDash(c.EndOfLife)}},
 	}
-	writeGrid(&t.buf, []string{c.Minor.String(), string(c.Phase(v.Now))}, rows, t.Options)
-	t.line("")
+	p.Grid([]string{c.Minor.String(), string(c.Phase(v.Now))}, rows)
+	p.Line("")
 	rows = nil
 	var notes []string
 	if c.Next != nil {
-		rows = append(rows, gridRow{cells: []string{c.Next.Version.String(), orDash(c.Next.Date) + ", planned", orDash(c.Next.CherryPickDeadline)}})
+		rows = append(rows, terminal.Row{Cells: []string{c.Next.Version.String(), orDash(c.Next.Date) + ", planned", orDash(c.Next.CherryPickDeadline)}})
 		note(&notes, *c.Next)
 	}
 	for _, p := range c.Patches {
-		rows = append(rows, gridRow{cells: []string{p.Version.String(), orDash(p.Date), orDash(p.CherryPickDeadline)}})
+		rows = append(rows, terminal.Row{Cells: []string{p.Version.String(), orDash(p.Date), orDash(p.CherryPickDeadline)}})
 		note(&notes, p)
 	}
-	writeGrid(&t.buf, []string{"VERSION", "OUT SINCE", "CHERRY-PICKS UNTIL"}, rows, t.Options)
-	writeNotes(t, notes)
+	p.Grid([]string{"VERSION", "OUT SINCE", "CHERRY-PICKS UNTIL"}, rows)
+	patchNotes(p, notes)
 }
 
 // note keeps upstream's note on a patch, if there is one.
@@ -131,12 +134,12 @@ func note(notes *[]string, p support.Patch) {
 	}
 }
 
-func writeNotes(t *table, notes []string) {
+func patchNotes(p *terminal.Page, notes []string) {
 	if len(notes) > 0 {
-		t.line("")
+		p.Line("")
 	}
 	for _, n := range notes {
-		t.wrapped("", "note", "", Escape(n))
+		p.Marked("", "note", "", terminal.Escape(n))
 	}
 }
 
@@ -160,8 +163,8 @@ func (v ReleasesView) standing(c support.Cycle) string {
 }
 
 // age says how old all of it is.
-func (v ReleasesView) age(t *table) {
-	t.line("")
+func (v ReleasesView) age(p *terminal.Page) {
+	p.Line("")
 	from := v.Schedule.Source
 	if v.Embedded {
 		from = "the snapshot built into this kverify"
@@ -177,7 +180,7 @@ func (v ReleasesView) age(t *table) {
 	if slices.ContainsFunc(v.cycles(), past) {
 		text += "; plans that have passed have likely come true"
 	}
-	t.last(Escape(text))
+	p.Last(terminal.Escape(text))
 }
 
 func ago(days int) string {

@@ -1,19 +1,20 @@
-package render_test
+package describe_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kverify/kverify/internal/render"
+	"github.com/kverify/kverify/internal/render/describe"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/support"
 )
 
-func releasesText(t *testing.T, v render.ReleasesView, format string) string {
+func releasesText(t *testing.T, v describe.ReleasesView, format string) string {
 	t.Helper()
 	var b strings.Builder
-	if err := render.Releases(&b, v, format, render.Options{}); err != nil {
+	if err := describe.Releases(&b, v, format, terminal.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(b.String(), "\x1b\x07") {
@@ -38,7 +39,7 @@ func TestReleases(t *testing.T) {
 
 as of 2026-06-09, 1 day ago, from the snapshot built into this kverify
 `
-	view := render.ReleasesView{Schedule: support.Embedded(), Embedded: true, Now: day("2026-06-10")}
+	view := describe.ReleasesView{Schedule: support.Embedded(), Embedded: true, Now: day("2026-06-10")}
 	if got := releasesText(t, view, "table"); got != table {
 		t.Errorf("got\n%swant\n%s", got, table)
 	}
@@ -70,7 +71,7 @@ as of 2026-06-09, 1 day ago, from the snapshot built into this kverify
 		if err != nil {
 			t.Fatal(err)
 		}
-		view := render.ReleasesView{Schedule: support.Embedded(), Now: day("2026-06-10"), Spec: spec, Version: v}
+		view := describe.ReleasesView{Schedule: support.Embedded(), Now: day("2026-06-10"), Spec: spec, Version: v}
 		if got := releasesText(t, view, "table"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s:\n%swant\n%s", spec, got, want)
 		}
@@ -86,8 +87,8 @@ func TestReleasesEscape(t *testing.T) {
 		Minor: support.MinorOf(v), Patches: []support.Patch{{Version: v, Note: "a\x1b]0;b\x07\nVERIFIED"}},
 	}}}
 	for _, spec := range []string{"", "1.30"} {
-		for _, format := range render.ReleasesFormats {
-			view := render.ReleasesView{Schedule: s, Now: time.Unix(1.8e9, 0), Spec: spec, Version: v}
+		for _, format := range describe.ReleasesFormats {
+			view := describe.ReleasesView{Schedule: s, Now: time.Unix(1.8e9, 0), Spec: spec, Version: v}
 			if got := releasesText(t, view, format); strings.Contains(got, "\nVERIFIED") {
 				t.Errorf("%s: a line of its own:\n%s", format, got)
 			}

@@ -1,12 +1,13 @@
-package render
+package describe
 
 import (
-	"bytes"
-	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
+
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -45,7 +46,7 @@ type jsonSource struct {
 }
 
 // Notes writes release notes.
-func Notes(w io.Writer, v NotesView, format string, o Options) error {
+func Notes(w io.Writer, v NotesView, format string, o terminal.Options) error {
 	if format == "json" {
 		out := jsonNotes{SchemaVersion: report.SchemaVersion, Version: v.Version.String(), Notes: append([]release.Note{}, v.Notes...)}
 		if !v.Since.IsZero() {
@@ -54,83 +55,65 @@ func Notes(w io.Writer, v NotesView, format string, o Options) error {
 		for _, s := range v.Sources {
 			out.Sources = append(out.Sources, jsonSource{s, s.Origin.String()})
 		}
-		return writeJSON(w, out)
+		return encode.JSON(w, out)
 	}
-	t := &table{Options: o}
+	p := &terminal.Page{Options: o}
 	var version release.Version
 	heading := ""
 	for i, n := range v.Notes {
 		if n.Version != version {
 			if i > 0 {
-				t.line("")
+				p.Line("")
 			}
 			version, heading = n.Version, ""
-			t.noteHeading(format, 1, version.String())
+			noteHeading(p, format, 1, version.String())
 		}
 		if n.Heading != heading {
 			heading = n.Heading
-			t.line("")
-			t.noteHeading(format, 2, heading)
-			t.line("")
+			p.Line("")
+			noteHeading(p, format, 2, heading)
+			p.Line("")
 		}
-		t.note(format, n)
+		writeNote(p, format, n)
 	}
-	_, err := w.Write(t.buf.Bytes())
+	_, err := p.WriteTo(w)
 	return err
 }
 
-func (t *table) noteHeading(format string, level int, title string) {
-	if title = escapeWhole(title); format == "markdown" {
-		t.line(strings.Repeat("#", level) + " " + title)
+func noteHeading(p *terminal.Page, format string, level int, title string) {
+	if title = terminal.EscapeWhole(title); format == "markdown" {
+		p.Line(strings.Repeat("#", level) + " " + title)
 		return
 	}
-	t.line(t.paint(bold, title))
+	p.Line(p.Paint(terminal.Bold, title))
 }
 
-func (t *table) note(format string, n release.Note) {
+func writeNote(p *terminal.Page, format string, n release.Note) {
 	text := n.Text
 	if format != "markdown" {
 		text = plainMarkdown(text)
 	}
-	width := t.Width - len("- ")
+	width := p.Width - len("- ")
 	for i, line := range strings.Split(text, "\n") {
-		line = escapeWhole(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "    "))
+		line = terminal.EscapeWhole(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "    "))
 		parts := []string{line}
-		if format != "markdown" && width >= minText && !strings.HasPrefix(line, " ") {
-			parts = wrap(line, width)
+		if format != "markdown" && width >= terminal.MinText && !strings.HasPrefix(line, " ") {
+			parts = terminal.Wrap(line, width)
 		}
 		for j, part := range parts {
 			lead := "  "
 			if i == 0 && j == 0 {
 				lead = "- "
 			}
-			t.line(strings.TrimRight(lead+part, " "))
+			p.Line(strings.TrimRight(lead+part, " "))
 		}
 	}
 }
 
-var markdownLink = regexp.MustCompile(`\[([^][\n]+)\]\(([^()\s]+)\)`)
+var markdownLink = lazyregexp.New(`\[([^][\n]+)\]\(([^()\s]+)\)`)
 
 // plainMarkdown takes the addresses out of links, which leaves what a reader
 // of the page sees.
 func plainMarkdown(s string) string {
-	return markdownLink.ReplaceAllString(s, "$1")
-}
-
-// escapeWhole is Escape for text that has passed a parser with a limit of its
-// own, and must not be cut.
-func escapeWhole(s string) string {
-	if len(s) <= maxText {
-		return Escape(s)
-	}
-	var b bytes.Buffer
-	for len(s) > 0 {
-		n := min(len(s), maxText)
-		for n < len(s) && n > maxText-4 && s[n]&0xC0 == 0x80 { // not inside a character
-			n--
-		}
-		fmt.Fprint(&b, Escape(s[:n]))
-		s = s[n:]
-	}
-	return disarm(b.String())
+	return markdownLink().ReplaceAllString(s, "$1")
 }

@@ -1,22 +1,19 @@
-// Package render writes a finished [report.Report] for its readers: [Report]
-// knows every format, such as the table for a person and JSON for a program.
-//
-// A report holds text from registries, documents and certificates, any of
-// which may belong to an attacker. Nothing of it reaches the output unescaped:
-// [Escape] makes it visible, and each format has an escaper of its own above it.
-package render
+// Package terminal writes text that a person reads: [Escape] makes what is foreign safe to
+// print, and a [Page] has lines, colours and grids that fit into a terminal.
+package terminal
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kverify/kverify/internal/lazyregexp"
 )
 
-// maxText bounds one piece of foreign text in a table, in characters: enough
+// MaxText bounds one piece of foreign text in a table, in characters: enough
 // for any sentence, too little to push a verdict off the screen.
-const maxText = 2000
+const MaxText = 2000
 
 // Escape makes foreign text safe to print on a terminal and on one line. What
 // is not visible is written as \x1b, \u202e and so on: control characters and
@@ -29,7 +26,7 @@ func Escape(s string) string {
 	}
 	var b strings.Builder
 	for n := 0; len(s) > 0; n++ {
-		if n == maxText {
+		if n == MaxText {
 			fmt.Fprintf(&b, "... (%d bytes more)", len(s))
 			break
 		}
@@ -55,18 +52,18 @@ func Escape(s string) string {
 // "##vso[command]" (Azure) and "##teamcity[command]" anywhere in a line, and
 // "::command" after leading blanks (actions/runner, ActionCommand.cs).
 var (
-	hashCommand  = regexp.MustCompile(`##([A-Za-z]*\[)`)
-	colonCommand = regexp.MustCompile(`(^| )::`)
+	hashCommand  = lazyregexp.New(`##([A-Za-z]*\[)`)
+	colonCommand = lazyregexp.New(`(^| )::`)
 )
 
 // disarm breaks such commands. A word may come to stand first in a line by wrapping,
 // so that every word counts as leading.
 func disarm(s string) string {
 	if strings.Contains(s, "##") {
-		s = hashCommand.ReplaceAllString(s, `#\x23$1`)
+		s = hashCommand().ReplaceAllString(s, `#\x23$1`)
 	}
 	if strings.Contains(s, "::") {
-		s = colonCommand.ReplaceAllString(s, `$1\x3a:`)
+		s = colonCommand().ReplaceAllString(s, `$1\x3a:`)
 	}
 	return s
 }
@@ -76,18 +73,18 @@ func disarm(s string) string {
 func EscapeLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		if len(l) <= maxText {
+		if len(l) <= MaxText {
 			lines[i] = Escape(l)
 			continue
 		}
-		head, tail := boundary(l, maxText/4), boundary(l, len(l)-maxText/4)
+		head, tail := Boundary(l, MaxText/4), Boundary(l, len(l)-MaxText/4)
 		lines[i] = fmt.Sprintf("%s... (%d bytes) ...%s", Escape(l[:head]), tail-head, Escape(l[tail:]))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// boundary is the beginning of the character at i.
-func boundary(s string, i int) int {
+// Boundary is the beginning of the character at i.
+func Boundary(s string, i int) int {
 	for n := 0; n < utf8.UTFMax-1 && i > 0 && !utf8.RuneStart(s[i]); n++ {
 		i--
 	}
@@ -95,7 +92,7 @@ func boundary(s string, i int) int {
 }
 
 func isPlain(s string) bool {
-	if len(s) > maxText {
+	if len(s) > MaxText {
 		return false
 	}
 	for i := range len(s) {
@@ -104,4 +101,34 @@ func isPlain(s string) bool {
 		}
 	}
 	return !strings.Contains(s, "##") && !strings.Contains(s, "::")
+}
+
+// EscapeWhole is Escape for text that has passed a parser with a limit of its
+// own, and must not be cut.
+func EscapeWhole(s string) string {
+	if len(s) <= MaxText {
+		return Escape(s)
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		n := min(len(s), MaxText)
+		for n < len(s) && n > MaxText-4 && s[n]&0xC0 == 0x80 { // not inside a character
+			n--
+		}
+		b.WriteString(Escape(s[:n]))
+		s = s[n:]
+	}
+	return disarm(b.String())
+}
+
+// Printable reports whether text holds nothing that a terminal would act on.
+func Printable(text []byte) bool {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 || r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return false
+		}
+		text = text[size:]
+	}
+	return true
 }

@@ -1,10 +1,12 @@
-package render
+package describe
 
 import (
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/report"
 	"github.com/kverify/kverify/pkg/support"
 )
@@ -13,33 +15,33 @@ import (
 var SkewFormats = []string{"table", "json", "yaml"}
 
 // Skew writes what the version skew policy says of a cluster, in one of the SkewFormats.
-func Skew(w io.Writer, s support.Skew, format string, o Options) error {
+func Skew(w io.Writer, s support.Skew, format string, o terminal.Options) error {
 	if format != "table" {
-		return writeDocument(w, format, struct {
+		return encode.As(w, struct {
 			SchemaVersion int    `json:"schemaVersion"`
 			Supported     bool   `json:"supported"`
 			Policy        string `json:"policy"`
 			support.Skew
-		}{report.SchemaVersion, s.Supported(), support.PolicyURL, s})
+		}{report.SchemaVersion, s.Supported(), support.PolicyURL, s}, format)
 	}
-	t := &table{Options: o}
-	var rows []gridRow
+	p := &terminal.Page{Options: o}
+	var rows []terminal.Row
 	var rules []string
 	broken := 0
 	for _, f := range s.Findings {
-		row := gridRow{cells: []string{string(f.Component), f.Minor.String(), "yes", minorRange(f.Allowed)}}
+		row := terminal.Row{Cells: []string{string(f.Component), f.Minor.String(), "yes", minorRange(f.Allowed)}}
 		if len(f.Rules) == 0 {
-			row.cells[3] = "-" // nothing but rules of others speaks of it
+			row.Cells[3] = "-" // nothing but rules of others speaks of it
 		}
 		if !f.Supported {
 			broken++
-			row.cells[2] = "no"
+			row.Cells[2] = "no"
 		}
 		var why []string
 		for _, v := range f.Violations {
 			why = append(why, v.Why)
 		}
-		row.below = strings.Join(why, ", and ")
+		row.Below = strings.Join(why, ", and ")
 		rows = append(rows, row)
 		for _, r := range f.Rules {
 			mark := "rule"
@@ -51,26 +53,26 @@ func Skew(w io.Writer, s support.Skew, format string, o Options) error {
 			rules = append(rules, mark+" "+r.Sentence)
 		}
 	}
-	writeGrid(&t.buf, []string{"COMPONENT", "VERSION", "SUPPORTED", "ALLOWED"}, rows, o)
-	t.line("")
+	p.Grid([]string{"COMPONENT", "VERSION", "SUPPORTED", "ALLOWED"}, rows)
+	p.Line("")
 	seen := map[string]bool{}
 	for _, rule := range rules {
 		if mark, sentence, _ := strings.Cut(rule, " "); !seen[rule] {
-			style := dim
+			style := terminal.Dim
 			if mark == "FAIL" {
-				style = red
+				style = terminal.Red
 			}
-			t.wrapped("  ", mark, style, sentence)
+			p.Marked("  ", mark, style, sentence)
 		}
 		seen[rule] = true
 	}
-	t.line("")
-	verdict, style := fmt.Sprintf("SUPPORTED  %d component versions go together", len(s.Findings)), green
+	p.Line("")
+	verdict, style := fmt.Sprintf("SUPPORTED  %d component versions go together", len(s.Findings)), terminal.Green
 	if !s.Supported() {
-		verdict, style = fmt.Sprintf("NOT SUPPORTED  %d of %d component versions", broken, len(s.Findings)), red
+		verdict, style = fmt.Sprintf("NOT SUPPORTED  %d of %d component versions", broken, len(s.Findings)), terminal.Red
 	}
-	t.last(t.paint(bold+style, verdict) + " (" + support.PolicyURL + ")")
-	_, err := w.Write(t.buf.Bytes())
+	p.Last(p.Paint(terminal.Bold+style, verdict) + " (" + support.PolicyURL + ")")
+	_, err := p.WriteTo(w)
 	return err
 }
 
@@ -87,19 +89,19 @@ func minorRange(list []support.Minor) string {
 }
 
 // Upgrade writes the steps of an upgrade, in one of the SkewFormats.
-func Upgrade(w io.Writer, from, to support.Minor, steps []support.Step, format string, o Options) error {
+func Upgrade(w io.Writer, from, to support.Minor, steps []support.Step, format string, o terminal.Options) error {
 	if format != "table" {
-		return writeDocument(w, format, struct {
+		return encode.As(w, struct {
 			SchemaVersion int            `json:"schemaVersion"`
 			From          support.Minor  `json:"from"`
 			To            support.Minor  `json:"to"`
 			Policy        string         `json:"policy"`
 			Steps         []support.Step `json:"steps"`
-		}{report.SchemaVersion, from, to, support.PolicyURL, append([]support.Step{}, steps...)})
+		}{report.SchemaVersion, from, to, support.PolicyURL, append([]support.Step{}, steps...)}, format)
 	}
-	t := &table{Options: o}
+	p := &terminal.Page{Options: o}
 	if len(steps) == 0 {
-		t.line(fmt.Sprintf("%s to %s is not a change of the minor version: the policy orders nothing", from, to))
+		p.Line(fmt.Sprintf("%s to %s is not a change of the minor version: the policy orders nothing", from, to))
 	}
 	for i, s := range steps {
 		var names []string
@@ -110,22 +112,15 @@ func Upgrade(w io.Writer, from, to support.Minor, steps []support.Step, format s
 		if s.Optional {
 			head += " (or left at " + minorRange(s.MayStay) + ")"
 		}
-		t.line(t.paint(bold, head))
+		p.Line(p.Paint(terminal.Bold, head))
 		for _, b := range s.Before {
-			t.wrapped("   ", "when", dim, b)
+			p.Marked("   ", "when", terminal.Dim, b)
 		}
 		for _, n := range s.Notes {
-			t.wrapped("   ", "note", dim, n)
+			p.Marked("   ", "note", terminal.Dim, n)
 		}
 	}
-	t.line("(" + support.PolicyURL + ")")
-	_, err := w.Write(t.buf.Bytes())
+	p.Line("(" + support.PolicyURL + ")")
+	_, err := p.WriteTo(w)
 	return err
-}
-
-func writeDocument(w io.Writer, format string, value any) error {
-	if format == "yaml" {
-		return writeYAML(w, value)
-	}
-	return writeJSON(w, value)
 }

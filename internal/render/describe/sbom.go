@@ -1,4 +1,4 @@
-package render
+package describe
 
 import (
 	"bytes"
@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/kverify/kverify/internal/render/encode"
+	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/sbom"
 )
@@ -22,15 +23,12 @@ var NamesFormats = []string{"name", "json", "yaml"}
 
 // Names writes a list of names.
 func Names(w io.Writer, names []string, format string) error {
-	switch format {
-	case "json":
-		return writeJSON(w, names)
-	case "yaml":
-		return writeYAML(w, names)
+	if format != "name" {
+		return encode.As(w, names, format)
 	}
 	var buf bytes.Buffer
 	for _, n := range names {
-		buf.WriteString(Escape(n))
+		buf.WriteString(terminal.Escape(n))
 		buf.WriteByte('\n')
 	}
 	_, err := w.Write(buf.Bytes())
@@ -57,8 +55,15 @@ type treeDocument struct {
 	Tree        []*treeNode    `json:"tree"`
 }
 
+// SBOMView is what [SBOM] shows.
+type SBOMView struct {
+	Document *sbom.Document
+	Verbose  bool // whole digests
+}
+
 // SBOM writes a document as a tree of images, layers and files, with counts.
-func SBOM(w io.Writer, doc *sbom.Document, format string, o Options) error {
+func SBOM(w io.Writer, v SBOMView, format string, o terminal.Options) error {
+	doc := v.Document
 	d := treeDocument{
 		SPDXVersion: doc.SPDXVersion, Name: doc.Name, Namespace: doc.Namespace, Created: doc.Created, Creators: doc.Creators,
 		Counts: map[string]int{"relationship": len(doc.Relationships)}, Tree: []*treeNode{},
@@ -66,32 +71,29 @@ func SBOM(w io.Writer, doc *sbom.Document, format string, o Options) error {
 	for _, n := range doc.Tree().Children {
 		d.Tree = append(d.Tree, d.node(n, nil))
 	}
-	switch format {
-	case "json":
-		return writeJSON(w, d)
-	case "yaml":
-		return writeYAML(w, d)
+	if format != "text" {
+		return encode.As(w, d, format)
 	}
-	t := &table{Options: o}
-	t.line(t.paint(bold, Escape(cmp.Or(d.Name, "unnamed"))) + "  " + Escape(d.SPDXVersion))
-	t.line("  namespace  " + Escape(d.Namespace))
-	t.line("  created    " + Escape(d.Created) + " by " + Escape(strings.Join(d.Creators, ", ")))
-	t.line("  holds      " + counted(d.Counts))
+	p := &terminal.Page{Options: o}
+	p.Line(p.Paint(terminal.Bold, terminal.Escape(cmp.Or(d.Name, "unnamed"))) + "  " + terminal.Escape(d.SPDXVersion))
+	p.Line("  namespace  " + terminal.Escape(d.Namespace))
+	p.Line("  created    " + terminal.Escape(d.Created) + " by " + terminal.Escape(strings.Join(d.Creators, ", ")))
+	p.Line("  holds      " + counted(d.Counts))
 	for _, n := range d.Tree {
-		t.node(n, 0)
+		writeNode(p, n, 0, v.Verbose)
 	}
-	_, err := w.Write(t.buf.Bytes())
+	_, err := p.WriteTo(w)
 	return err
 }
 
-// treeKinds are the kinds that are counted, in the order of telling.
+// treeKinds are the kinds that are counted, in the order in which they are named.
 var treeKinds = []string{"image", "layer", "package", "file", "relationship"}
 
 func counted(counts map[string]int) string {
 	var out []string
 	for _, kind := range treeKinds {
 		if n := counts[kind]; n > 0 {
-			out = append(out, plural(n, kind))
+			out = append(out, terminal.Plural(n, kind))
 		}
 	}
 	return cmp.Or(strings.Join(out, ", "), "nothing")
@@ -114,14 +116,14 @@ func (d *treeDocument) node(n *sbom.Node, parent *treeNode) *treeNode {
 	return t
 }
 
-func (t *table) node(n *treeNode, depth int) {
-	cells := []string{n.Kind, Escape(cmp.Or(n.Name, n.ID))}
+func writeNode(p *terminal.Page, n *treeNode, depth int, whole bool) {
+	cells := []string{n.Kind, terminal.Escape(cmp.Or(n.Name, n.ID))}
 	// A layer is named by its hash; only another one is worth saying.
 	if sum := n.SHA256; sum != "" && !strings.Contains(n.Name, sum) {
-		if !t.Verbose && len(sum) > shortDigest {
-			sum = sum[:shortDigest]
+		if !whole && len(sum) > terminal.ShortDigest {
+			sum = sum[:terminal.ShortDigest]
 		}
-		cells = append(cells, t.paint(dim, Escape("sha256:"+sum)))
+		cells = append(cells, p.Paint(terminal.Dim, terminal.Escape("sha256:"+sum)))
 	}
 	if len(n.Children) > 0 {
 		counts := map[string]int{}
@@ -130,9 +132,9 @@ func (t *table) node(n *treeNode, depth int) {
 		}
 		cells = append(cells, "("+counted(counts)+")")
 	}
-	t.line(strings.Repeat("  ", depth) + strings.Join(cells, "  "))
+	p.Line(strings.Repeat("  ", depth) + strings.Join(cells, "  "))
 	for _, c := range n.Children {
-		t.node(c, depth+1)
+		writeNode(p, c, depth+1, whole)
 	}
 }
 
@@ -143,27 +145,31 @@ type jsonDiff struct {
 	sbom.Delta
 }
 
-// SBOMDiff writes how two documents differ: by name and hash, and with
-// Options.Verbose whole entries and relationships as well.
-func SBOMDiff(w io.Writer, one, two string, d sbom.Delta, format string, o Options) error {
-	switch format {
-	case "json":
-		return writeJSON(w, jsonDiff{one, two, d})
-	case "yaml":
-		return writeYAML(w, jsonDiff{one, two, d})
+// SBOMDiffView is what [SBOMDiff] shows.
+type SBOMDiffView struct {
+	Old, New string // names of the documents
+	Delta    sbom.Delta
+	Verbose  bool // whole entries, and relationships
+}
+
+// SBOMDiff writes how two documents differ, by name and hash.
+func SBOMDiff(w io.Writer, v SBOMDiffView, format string, o terminal.Options) error {
+	if format != "text" {
+		return encode.As(w, jsonDiff{v.Old, v.New, v.Delta}, format)
 	}
-	t := &table{Options: o}
+	d := v.Delta
+	p := &terminal.Page{Options: o}
 	if d.Empty() {
-		t.line(Escape(one) + " and " + Escape(two) + " say the same")
+		p.Line(terminal.Escape(v.Old) + " and " + terminal.Escape(v.New) + " say the same")
 	} else {
-		t.line("- " + Escape(one))
-		t.line("+ " + Escape(two))
+		p.Line("- " + terminal.Escape(v.Old))
+		p.Line("+ " + terminal.Escape(v.New))
 	}
 	for _, section := range []struct {
 		what    string
 		changes []sbom.Change
 		show    bool
-	}{{"document", d.Document, true}, {"files", d.Files, true}, {"packages", d.Packages, true}, {"relationships", d.Relationships, o.Verbose}} {
+	}{{"document", d.Document, true}, {"files", d.Files, true}, {"packages", d.Packages, true}, {"relationships", d.Relationships, v.Verbose}} {
 		if len(section.changes) == 0 {
 			continue
 		}
@@ -178,39 +184,40 @@ func SBOMDiff(w io.Writer, one, two string, d sbom.Delta, format string, o Optio
 				changed++
 			}
 		}
-		t.line("")
+		p.Line("")
 		more := ""
 		if !section.show {
 			more = " (-v lists them)"
 		}
-		t.line(t.paint(bold, section.what) + fmt.Sprintf(": %d added, %d removed, %d changed", added, removed, changed) + more)
+		p.Line(p.Paint(terminal.Bold, section.what) + fmt.Sprintf(": %d added, %d removed, %d changed", added, removed, changed) + more)
 		for _, c := range section.changes {
 			if section.show {
-				t.change(c)
+				writeChange(p, c, v.Verbose)
 			}
 		}
 	}
-	_, err := w.Write(t.buf.Bytes())
+	_, err := p.WriteTo(w)
 	return err
 }
 
-func (t *table) change(c sbom.Change) {
-	subject := Escape(c.Subject)
+func writeChange(p *terminal.Page, c sbom.Change, whole bool) {
+	subject := terminal.Escape(c.Subject)
 	from, to := clipped(c.Old), clipped(c.New)
-	if t.Verbose {
-		from, to = Escape(c.Old), Escape(c.New)
+	if whole {
+		from, to = terminal.Escape(c.Old), terminal.Escape(c.New)
 	}
 	switch {
 	case c.Old == "":
-		t.line(t.paint(green, "  + "+subject) + said(to))
+		p.Line(p.Paint(terminal.Green, "  + "+subject) + unlessPresent(to))
 	case c.New == "":
-		t.line(t.paint(red, "  - "+subject) + said(from))
+		p.Line(p.Paint(terminal.Red, "  - "+subject) + unlessPresent(from))
 	default:
-		t.line(t.paint(yellow, "  ~ "+subject) + "  " + from + " -> " + to)
+		p.Line(p.Paint(terminal.Yellow, "  ~ "+subject) + "  " + from + " -> " + to)
 	}
 }
 
-func said(s string) string {
+// unlessPresent is an entry of which more is known than that it is there.
+func unlessPresent(s string) string {
 	if s == "" || s == "present" {
 		return ""
 	}
@@ -223,23 +230,11 @@ func clipped(entry string) string {
 	const enough = 60
 	for _, f := range strings.Fields(entry) {
 		if len(f) == 64 && strings.Trim(f, "0123456789abcdef") == "" {
-			return "sha256:" + f[:shortDigest]
+			return "sha256:" + f[:terminal.ShortDigest]
 		}
 	}
-	if entry = Escape(entry); utf8.RuneCountInString(entry) > enough {
+	if entry = terminal.Escape(entry); utf8.RuneCountInString(entry) > enough {
 		return string([]rune(entry)[:enough]) + "..."
 	}
 	return entry
-}
-
-// Printable reports whether text holds nothing that a terminal would act on.
-func Printable(text []byte) bool {
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		if r == utf8.RuneError && size == 1 || r != '\n' && r != '\t' && !unicode.IsPrint(r) {
-			return false
-		}
-		text = text[size:]
-	}
-	return true
 }
