@@ -1,11 +1,11 @@
 package registry
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/internal/lazyregexp"
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
@@ -20,9 +20,7 @@ var routesMutex sync.Mutex
 // routeEnd is where registry.k8s.io's redirects lead: the Artifact Registry of a region, or a
 // storage host (github.com/kubernetes/registry.k8s.io, cmd/archeio). Nothing else is
 // connected to on the word of a file.
-var routeEnd = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.(pkg\.dev|amazonaws\.com|googleapis\.com)$`)
-})
+var routeEnd = lazyregexp.New(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.(pkg\.dev|amazonaws\.com|googleapis\.com)$`)
 
 func isRoute(from, to string) bool {
 	return fetch.PublishedHost(from) && len(to) <= 253 && routeEnd().MatchString(to)
