@@ -16,7 +16,6 @@ import (
 	"time"
 
 	memory "github.com/google/go-containerregistry/pkg/registry"
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/internal/world/sigstore"
@@ -162,7 +161,7 @@ func desk(t *testing.T, w *world.World) *reader {
 	if err := w.WriteMirror(filepath.Join(r.dir, "DIR"), []string{"v1.27.2"}, world.MirrorOptions{Files: []string{"SHA256SUMS", "SHA512SUMS", "provenance.json"}}); err != nil {
 		t.Fatal(err)
 	}
-	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte("..."), nil })
+	pair, err := pairOf("cosign", "...")
 	if err != nil {
 		t.Fatal(err)
 	}
