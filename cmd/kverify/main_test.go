@@ -248,12 +248,22 @@ func inside(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://"))
 }
 
-// keys makes an operator's pair of keys.
+// pairs are made once for all scripts, since each costs half a second.
+var pairs sync.Map // of name and password, to func() (*cosign.KeysBytes, error)
+
+func pairOf(name, password string) (*cosign.KeysBytes, error) {
+	made, _ := pairs.LoadOrStore([2]string{name, password}, sync.OnceValues(func() (*cosign.KeysBytes, error) {
+		return cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte(password), nil })
+	}))
+	return made.(func() (*cosign.KeysBytes, error))()
+}
+
+// keys gives an operator's pair of keys.
 func keys(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: keys NAME")
 	}
-	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte(ts.Getenv("COSIGN_PASSWORD")), nil })
+	pair, err := pairOf(args[0], ts.Getenv("COSIGN_PASSWORD"))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), pair.PrivateBytes, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), pair.PublicBytes, 0o644))

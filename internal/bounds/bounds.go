@@ -74,7 +74,7 @@ func JSON(text []byte, p Price, most int64) error {
 }
 
 // YAML holds a YAML text to the number of values that it can have at most, since a
-// reader makes some hundred bytes of each before anybody sees one. Flow or block,
+// reader makes some hundred bytes of each before it gives the first. Flow or block,
 // each but the first has one of these before it. The error is an [*Error].
 func YAML(text []byte, most int) error {
 	n := 0

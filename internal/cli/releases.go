@@ -138,8 +138,8 @@ func client(r *command.ReadOnlyRun) (*fetch.Client, error) {
 
 // fromSnapshot answers for a marker that could not be asked for: for want of a
 // network, or because the mirror does not hold it. What came and is wrong is
-// never replaced, and a command that verifies never asks here: whoever can
-// cut the network must not be able to choose an old version.
+// never replaced, and a command that verifies never asks here: an
+// attacker who can cut the network must not be able to choose an old version.
 func fromSnapshot(r *command.ReadOnlyRun, spec string, err error) (release.Version, error) {
 	absent := r.Set.Mirror != "" && fetch.Is(err, fetch.NotFound)
 	if !absent && !fetch.Is(err, fetch.Unreachable) {

@@ -22,7 +22,7 @@ import (
 // App is one run of the program.
 type App struct {
 	Args           []string
-	Beside         uint64 // bytes that the process holds for others than this run, which then do not count
+	OtherMemory    uint64 // bytes that the process holds for other purposes than this run, and that do not count
 	Getenv         func(string) string
 	Environ        func() []string // NAME=VALUE each; nil is looked through for no name
 	Stdout, Stderr io.Writer
@@ -30,17 +30,17 @@ type App struct {
 	Running        bool              // a command line was understood, so that an error is no longer cobra's
 	Code           int               // that the report has earned, once there is one
 	Remarks        []string          // to say when stderr is free; see SayLater
-	judge          string            // names a policy or trusted root that is not built in, until it was said
+	judge          string            // names a policy or trusted root that is not built in, until it has been named
 	quiet          bool
-	// toCopies gives the network to private copies beside a mirror; see networkOfCopies.
+	// toCopies is the network for private copies where a mirror is used; see networkOfCopies.
 	toCopies func(hosts []string) http.RoundTripper
 	// await is Await with the settings of the command that runs.
 	await func(what string, work func())
-	// above calls say, which writes to stderr, while the line of progress is away; nil if there is none.
-	above func(say func())
-	// free ends what is shown beside the work, and waits until nothing of it is left; nil if there is none.
-	free    func()
-	Drained bool // a server that was told to end has answered everything: no interruption
+	// aboveProgress calls say, which writes to stderr, while the line of progress is away; nil if there is none.
+	aboveProgress func(say func())
+	// endProgress ends the line of progress, and waits until it is gone; nil if there is none.
+	endProgress func()
+	Drained     bool // a server that was told to end has answered everything: no interruption
 }
 
 // Say writes a message to stderr, above the line of progress. Errors repeat text from outside.
@@ -48,8 +48,8 @@ func (a *App) Say(format string, args ...any) {
 	say := func() {
 		fmt.Fprintf(a.Stderr, "kverify: %s\n", terminal.EscapeLines(strings.TrimSpace(fmt.Sprintf(format, args...))))
 	}
-	if a.above != nil {
-		a.above(say)
+	if a.aboveProgress != nil {
+		a.aboveProgress(say)
 		return
 	}
 	say()

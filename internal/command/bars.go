@@ -28,10 +28,10 @@ func (a *App) WatchFiles(ctx context.Context, set *Settings, w Watched, work fun
 		alone := transfer
 		transfer = func() {
 			ctx, cancel := context.WithCancel(ctx)
-			par.Do(func() { defer cancel(); alone() }, func() { t.ask(ctx, unknown, w.Size) })
+			par.Do(func() { defer cancel(); alone() }, func() { t.askSizes(ctx, unknown, w.Size) })
 		}
 	}
-	a.beside(set, w.What, func() ([]part, float64) { return t.frame(&set.waits) }, func() string { return w.What + ": " + join(t.counted()) }, transfer)
+	a.showWhile(set, w.What, func() ([]part, float64) { return t.frame(&set.waits) }, func() string { return w.What + ": " + join(t.counted()) }, transfer)
 	if len(w.Files) > 0 && !set.Quiet && !watched {
 		a.Say("%s: %s in %s", w.What, t.whole(), timeText(time.Since(t.began)))
 	}
@@ -47,10 +47,10 @@ func (a *App) WatchBytes(set *Settings, what string, counts func() (done, total 
 		most = max(most, min(done, total))
 		return byteParts(&m, most, most, total), fraction(most, total)
 	}
-	a.beside(set, what,
+	a.showWhile(set, what,
 		func() ([]part, float64) {
 			parts, done := counted()
-			return append([]part{{text: what, short: shortened(what), keep: 2}}, append(parts, waiting(&set.waits))...), done
+			return append([]part{{text: what, short: shortened(what), priority: 2}}, append(parts, waiting(&set.waits))...), done
 		},
 		func() string {
 			parts, _ := counted()

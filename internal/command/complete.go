@@ -16,7 +16,7 @@ import (
 type Completion = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
 
 // CompleteVersions completes the first argument with versions and channels that are known
-// without asking anybody, and later ones with others; files says that a path may stand
+// without a request, and later ones with others; files says that a path may stand
 // in the first place.
 func CompleteVersions(files bool, others func(given []string) []string) Completion {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -48,8 +48,8 @@ func CompleteList(values []string) Completion {
 	}
 }
 
-// ImagesOf are the images of a release and the programs of one, as far as they are known without asking
-// anybody. Text that is not a version has none.
+// ImagesOf are the images of a release and the programs of one, as far as they are known without a
+// request. Text that is not a version has none.
 func ImagesOf(given []string) []string {
 	minor, ok := minorOf(given[0])
 	if !ok {

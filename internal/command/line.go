@@ -21,19 +21,19 @@ const (
 	leastWidth = 20 // where less fits, nothing is drawn
 	barWidth   = 40
 	leastBar   = 8
-	// besideBar is what the library writes beside text and bar: "  33% " before the bar, two
+	// aroundBar is what the library writes around text and bar: "  33% " before the bar, two
 	// spaces behind it. One column stays free: a cursor behind the last one may wrap.
-	besideBar = len("  33% ") + len("  ") + 1
+	aroundBar = len("  33% ") + len("  ") + 1
 	// aWhole is a bar that never fills: a full one would count as finished while the last
 	// bytes are still verified.
 	aWhole = 1000
 )
 
-// part is a piece of what a line says. Where not all fit, the one with the lowest keep
-// goes first. short stands for text where little fits.
+// part is a piece of what a line says. Where not all fit, the one with the lowest priority
+// is left out first. short stands for text where little fits.
 type part struct {
 	text, short string
-	keep        int
+	priority    int
 }
 
 // line is the one line that a run keeps up to date on a terminal: text, and one bar for
@@ -96,8 +96,8 @@ func (l *line) draw(parts []part, done float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.drawn = true
-	text := fit(parts, width-besideBar)
-	bar := min(barWidth, width-besideBar-columns(text))
+	text := fit(parts, width-aroundBar)
+	bar := min(barWidth, width-aroundBar-columns(text))
 	if bar < leastBar {
 		bar = 0
 	}
@@ -121,8 +121,8 @@ func (l *line) above(say func()) {
 	say()
 }
 
-// keep draws what frame says until over is closed, and leaves no trace.
-func (l *line) keep(frame func() (parts []part, done float64), over <-chan struct{}) {
+// run draws what frame gives until over is closed, and then takes the line away.
+func (l *line) run(frame func() (parts []part, done float64), over <-chan struct{}) {
 	select {
 	case <-over:
 		return
@@ -159,7 +159,7 @@ func fit(parts []part, width int) string {
 	for columns(text) > width && len(parts) > 1 {
 		least := 0
 		for i, p := range parts {
-			if p.keep < parts[least].keep {
+			if p.priority < parts[least].priority {
 				least = i
 			}
 		}

@@ -8,8 +8,8 @@ import (
 // Parts go in order of what they are worth, and what is left is cut.
 func TestFit(t *testing.T) {
 	parts := []part{
-		{text: "12 of 64 files", keep: 6}, {text: "210 of 640 MB", keep: 5}, {text: "1.5 MB/s", keep: 3}, {text: "5 min left", keep: 4},
-		{text: "", keep: 9}, {text: "kubernetes-server-linux-amd64.tar.gz", short: "server", keep: 1},
+		{text: "12 of 64 files", priority: 6}, {text: "210 of 640 MB", priority: 5}, {text: "1.5 MB/s", priority: 3}, {text: "5 min left", priority: 4},
+		{text: "", priority: 9}, {text: "kubernetes-server-linux-amd64.tar.gz", short: "server", priority: 1},
 	}
 	for width, want := range map[int]string{
 		100: "12 of 64 files, 210 of 640 MB, 1.5 MB/s, 5 min left, kubernetes-server-linux-amd64.tar.gz",

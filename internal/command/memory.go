@@ -35,7 +35,7 @@ func LimitMemory() {
 // Soften makes the garbage collector work harder while files are copied, and returns what
 // ends that. The collector is the process's: a run beside others leaves it alone.
 func (a *App) Soften() (end func()) {
-	if a.Beside > 0 {
+	if a.OtherMemory > 0 {
 		return func() {}
 	}
 	before := debug.SetMemoryLimit(softMemory)
@@ -50,6 +50,6 @@ func (a *App) Full(p *verify.Progress) func() bool {
 		if p != nil {
 			done, _ = p.Counts()
 		}
-		return heap.Full(uint64(done)*perResult + a.Beside)
+		return heap.Full(uint64(done)*perResult + a.OtherMemory)
 	}
 }

@@ -77,12 +77,12 @@ func doneText(done, total int64) string {
 // what the rate is measured by.
 func byteParts(m *meter, travelled, done, total int64) []part {
 	rate := m.rate(time.Now(), travelled)
-	parts := []part{{text: doneText(done, total), keep: 5}}
+	parts := []part{{text: doneText(done, total), priority: 5}}
 	if rate > 0 {
-		parts = append(parts, part{text: BytesText(int64(rate)) + "/s", keep: 3})
+		parts = append(parts, part{text: BytesText(int64(rate)) + "/s", priority: 3})
 	}
 	if left := leftText(total-done, rate); left != "" {
-		parts = append(parts, part{text: left, keep: 4})
+		parts = append(parts, part{text: left, priority: 4})
 	}
 	return parts
 }

@@ -27,7 +27,7 @@ func ServerTLS(ctx context.Context, cert, key string) (*tls.Config, error) {
 }
 
 // lookForCertificate is how often the files of a certificate are looked at:
-// whoever renews them need not start the server again.
+// a renewed certificate needs no restart of the server.
 const lookForCertificate = 10 * time.Second
 
 // maxChainFile caps a certificate with its intermediates, some 2 KB each.

@@ -17,51 +17,51 @@ const (
 	waitPeriod = time.Second
 )
 
-// Watch runs work, with a line of progress beside it on a terminal, and else with a
-// line a minute. Waits that a server asked for are said in both.
+// Watch runs work, and shows its progress: on a terminal in one line, else with a line a
+// minute. Both show the waits that a server asked for.
 func (a *App) Watch(set *Settings, p *verify.Progress, what string, work func()) {
 	began := time.Now()
 	frame := func() ([]part, float64) {
 		done, total := p.Counts()
-		counts := part{text: fmt.Sprintf("%d of %d examined", done, total), keep: 3}
+		counts := part{text: fmt.Sprintf("%d of %d examined", done, total), priority: 3}
 		return []part{
-			{text: what, short: shortened(what), keep: 2}, counts, {text: timeText(time.Since(began)), keep: 1}, waiting(&set.waits),
+			{text: what, short: shortened(what), priority: 2}, counts, {text: timeText(time.Since(began)), priority: 1}, waiting(&set.waits),
 		}, float64(done) / float64(max(1, total))
 	}
-	said := func() string {
+	summary := func() string {
 		done, total := p.Counts()
 		return fmt.Sprintf("%s: %d of %d subjects examined after %s", what, done, total, time.Since(began).Round(time.Second))
 	}
-	a.beside(set, what, frame, said, work)
+	a.showWhile(set, what, frame, summary, work)
 }
 
 // Await runs work of unknown size, such as reading documents.
 func (a *App) Await(set *Settings, what string, work func()) {
 	began := time.Now()
 	frame := func() ([]part, float64) {
-		return []part{{text: what, short: shortened(what), keep: 2}, {text: timeText(time.Since(began)), keep: 1}, waiting(&set.waits)}, 0
+		return []part{{text: what, short: shortened(what), priority: 2}, {text: timeText(time.Since(began)), priority: 1}, waiting(&set.waits)}, 0
 	}
-	a.beside(set, what, frame, func() string { return what + ": not there after " + timeText(time.Since(began)) }, work)
+	a.showWhile(set, what, frame, func() string { return what + ": not there after " + timeText(time.Since(began)) }, work)
 }
 
-// beside runs work, and beside it the line of a terminal that frame fills, or else a line
-// a minute that said words. It ends with the work, or once that begins to write its answer.
-// Beside work that is part of other work nothing is shown: that has its own line.
-func (a *App) beside(set *Settings, what string, frame func() ([]part, float64), said func() string, work func()) {
-	if set.Quiet || a.free != nil {
+// showWhile runs work, and meanwhile shows on a terminal the line that frame fills, or else
+// writes summary once a minute. It stops with the work, or once the work begins to write its
+// answer. Work that is part of other work shows nothing: the other has its own line.
+func (a *App) showWhile(set *Settings, what string, frame func() ([]part, float64), summary func() string, work func()) {
+	if set.Quiet || a.endProgress != nil {
 		work()
 		return
 	}
-	watch := func(over <-chan struct{}) { a.log(what, said, &set.waits, over) }
+	watch := func(over <-chan struct{}) { a.log(what, summary, &set.waits, over) }
 	if a.watches(set) {
 		l := a.newLine()
-		a.above = l.above
-		watch = func(over <-chan struct{}) { l.keep(frame, over) }
+		a.aboveProgress = l.above
+		watch = func(over <-chan struct{}) { l.run(frame, over) }
 	}
 	over, gone := make(chan struct{}), make(chan struct{})
 	end := sync.OnceFunc(func() { close(over) })
-	a.free = func() { end(); <-gone }
-	defer func() { a.above, a.free = nil, nil }()
+	a.endProgress = func() { end(); <-gone }
+	defer func() { a.aboveProgress, a.endProgress = nil, nil }()
 	par.Do(
 		func() {
 			defer close(gone)
@@ -75,22 +75,22 @@ func (a *App) beside(set *Settings, what string, frame func() ([]part, float64),
 }
 
 // log says how far a run is, a line a minute, and each wait once.
-func (a *App) log(what string, said func() string, waits *fetch.Waits, over <-chan struct{}) {
+func (a *App) log(what string, summary func() string, waits *fetch.Waits, over <-chan struct{}) {
 	minutes := time.NewTicker(logPeriod)
 	defer minutes.Stop()
 	seconds := time.NewTicker(waitPeriod)
 	defer seconds.Stop()
-	told := map[string]time.Time{}
+	announced := map[string]time.Time{}
 	for {
 		select {
 		case <-over:
 			return
 		case <-minutes.C:
-			a.Say("%s", said())
+			a.Say("%s", summary())
 		case <-seconds.C:
 			for _, w := range waits.Now() {
-				if w.Until.After(told[w.Host].Add(waitPeriod)) {
-					told[w.Host] = w.Until
+				if w.Until.After(announced[w.Host].Add(waitPeriod)) {
+					announced[w.Host] = w.Until
 					a.Say("%s: %s, trying again in %s", what, w, timeText(time.Until(w.Until)))
 				}
 			}
@@ -98,9 +98,9 @@ func (a *App) log(what string, said func() string, waits *fetch.Waits, over <-ch
 	}
 }
 
-// waiting words whom a run waits for.
+// waiting says which hosts a run waits for.
 func waiting(waits *fetch.Waits) part {
-	p := part{keep: 9} // else it looks like a hang
+	p := part{priority: 9} // without it the program seems to hang
 	for i, w := range waits.Now() {
 		if i > 0 {
 			p.text += "; "

@@ -92,26 +92,26 @@ func (t *transfers) parts() ([]part, tally) {
 	}
 	var parts []part
 	if len(t.files) > 1 {
-		parts = append(parts, part{text: fmt.Sprintf("%d of %d files", c.finished, len(t.files)), keep: 6})
+		parts = append(parts, part{text: fmt.Sprintf("%d of %d files", c.finished, len(t.files)), priority: 6})
 	}
 	return append(parts, byteParts(&t.clock, travelled, c.done, total)...), c
 }
 
-// frame is what the line says now.
+// frame is the line as it is now.
 func (t *transfers) frame(waits *fetch.Waits) ([]part, float64) {
 	parts, c := t.parts()
 	done := c.share / float64(max(1, len(t.files)))
 	if c.known {
 		done = fraction(c.done, c.total)
 	}
-	name := part{keep: 1}
+	name := part{priority: 1}
 	if len(c.travelling) > 0 {
 		name.text = c.travelling[0]
 	}
 	return append(parts, waiting(waits), name), done
 }
 
-// whole is what there was in the end.
+// whole sums up what was transferred.
 func (t *transfers) whole() string {
 	c := t.count()
 	files := Count(len(t.files), "file")
@@ -134,8 +134,8 @@ func (t *transfers) unknown() (list []int) {
 	return list
 }
 
-// ask asks for sizes, of what has not begun to arrive.
-func (t *transfers) ask(ctx context.Context, unknown []int, size func(ctx context.Context, i int) int64) {
+// askSizes asks for the sizes of files that have not begun to arrive.
+func (t *transfers) askSizes(ctx context.Context, unknown []int, size func(ctx context.Context, i int) int64) {
 	par.Map(ctx, len(unknown), sizesAtOnce, func(ctx context.Context, n int) {
 		f := &t.files[unknown[n]]
 		if _, total := f.Transfer.Counts(); total == 0 && !f.over.Load() {

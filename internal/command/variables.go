@@ -51,7 +51,7 @@ func Variables() (names []string) {
 }
 
 // knownVariables refuses a variable that nothing reads: a run that KVERIFY_MIROR was to keep
-// off the network must not go there. Commands that ask nothing of anybody do not mind.
+// off the network must not go there. Commands that send no request take no notice of it.
 func (a *App) knownVariables(c *cobra.Command) error {
 	if a.Environ == nil || slices.Contains([]string{"help", "completion", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, c.Name()) || c == c.Root() {
 		return nil

@@ -35,8 +35,8 @@ func (a *App) Write(r report.Report, set *Settings) error {
 // WriteAll renders an answer for every output, files first, and says whether
 // one of them was stdout.
 func (a *App) WriteAll(set *Settings, draw func(w io.Writer, format string, o terminal.Options) error) (shown bool, err error) {
-	if a.free != nil {
-		a.free()
+	if a.endProgress != nil {
+		a.endProgress()
 	}
 	var errs []error
 	for _, o := range set.Outputs {

@@ -98,7 +98,7 @@ func cure(x trouble, command []string) string {
 	}
 	switch c.Reason {
 	case report.Interrupted:
-		if strings.Contains(x.said, "--timeout") {
+		if strings.Contains(x.cause, "--timeout") {
 			return "run it again with a longer --timeout"
 		}
 		if pushed {

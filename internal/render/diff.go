@@ -48,12 +48,12 @@ func Diff(w io.Writer, older, newer string, list []report.Change, format string)
 
 // changed words what is another; it is not escaped.
 func changed(c report.Change) string {
-	var said []string
+	var changes []string
 	if c.Old.Verdict != c.New.Verdict {
-		said = append(said, fmt.Sprintf("%s, was %s", c.New.Verdict, c.Old.Verdict))
+		changes = append(changes, fmt.Sprintf("%s, was %s", c.New.Verdict, c.Old.Verdict))
 	}
 	if c.Old.Digest != c.New.Digest {
-		said = append(said, fmt.Sprintf("digest %s, was %s", cmp.Or(terminal.Short(c.New.Digest), "none"), cmp.Or(terminal.Short(c.Old.Digest), "none")))
+		changes = append(changes, fmt.Sprintf("digest %s, was %s", cmp.Or(terminal.Short(c.New.Digest), "none"), cmp.Or(terminal.Short(c.Old.Digest), "none")))
 	}
 	names := slices.Sorted(maps.Keys(c.New.Checks))
 	for _, name := range slices.Sorted(maps.Keys(c.Old.Checks)) {
@@ -62,9 +62,9 @@ func changed(c report.Change) string {
 		}
 	}
 	for _, name := range names {
-		said = append(said, fmt.Sprintf("%s %s, was %s", name, wordOf(c.New.Checks, name), wordOf(c.Old.Checks, name)))
+		changes = append(changes, fmt.Sprintf("%s %s, was %s", name, wordOf(c.New.Checks, name), wordOf(c.Old.Checks, name)))
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(changes, "; ")
 }
 
 func wordOf(checks map[string]report.Verdict, name string) string {

@@ -10,15 +10,15 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// longSaid is how long an explanation is that is not repeated for the next image.
-const longSaid = 60
+// longExplanation is how long an explanation is that is not repeated for the next image.
+const longExplanation = 60
 
 // explain writes, under the rows of a group, every check that is not Verified
 // and every note, once for all rows that say the same.
 func (t *table) explain(g group) {
-	var order []text
-	rows := map[text][]string{}
-	add := func(x text, label string) {
+	var order []explanation
+	rows := map[explanation][]string{}
+	add := func(x explanation, label string) {
 		if rows[x] == nil {
 			order = append(order, x)
 		}
@@ -36,27 +36,27 @@ func (t *table) explain(g group) {
 			if c.Verdict == report.Refuted {
 				rank = 0
 			}
-			add(text{rank, style, mark, c.Name, sentence(c)}, r.label)
+			add(explanation{rank, style, mark, c.Name, sentence(c)}, r.label)
 		}
 		for _, i := range r.Incidents {
-			add(text{2, terminal.Yellow, "known", "", i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, r.label)
+			add(explanation{2, terminal.Yellow, "known", "", i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, r.label)
 		}
 		for _, n := range r.Notes {
-			add(text{2, terminal.Dim, "note", "", n}, r.label)
+			add(explanation{2, terminal.Dim, "note", "", n}, r.label)
 		}
 		for _, name := range r.SeenAs {
-			add(text{3, terminal.Dim, "also", "", name}, r.label)
+			add(explanation{3, terminal.Dim, "also", "", name}, r.label)
 		}
 		for _, place := range places(r.Result) {
-			add(text{3, terminal.Dim, "at", "", place}, r.label)
+			add(explanation{3, terminal.Dim, "at", "", place}, r.label)
 		}
 		for _, c := range r.Checks {
 			for _, e := range c.Evidence {
-				add(text{4, terminal.Dim, "seen", c.Name, evidence(e)}, r.label)
+				add(explanation{4, terminal.Dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
 	}
-	slices.SortStableFunc(order, func(x, y text) int { return cmp.Compare(x.rank, y.rank) })
+	slices.SortStableFunc(order, func(x, y explanation) int { return cmp.Compare(x.rank, y.rank) })
 	for _, x := range order {
 		var head []string
 		if x.what != "" {
@@ -65,16 +65,16 @@ func (t *table) explain(g group) {
 		if len(rows[x]) < len(g.rows) {
 			head = append(head, terminal.Escape(strings.Join(rows[x], ", ")))
 		}
-		said := terminal.Escape(x.said)
-		if first, again := t.said[x]; again && len(said) > longSaid {
-			said = "as for " + terminal.Escape(first)
+		words := terminal.Escape(x.words)
+		if first, again := t.explained[x]; again && len(words) > longExplanation {
+			words = "as for " + terminal.Escape(first)
 		} else if g.title != "" {
-			t.said[x] = g.title
+			t.explained[x] = g.title
 		}
 		if len(head) > 0 {
-			said = strings.Join(head, " of ") + ": " + said
+			words = strings.Join(head, " of ") + ": " + words
 		}
-		t.Marked("    ", x.mark, x.style, said)
+		t.Marked("    ", x.mark, x.style, words)
 	}
 }
 
@@ -91,9 +91,9 @@ func places(res report.Result) (list []string) {
 
 // sentence is what a check says for itself, or what its reason means.
 func sentence(c report.Check) string {
-	said := c.Detail
-	if said == "" {
-		said = map[report.Reason]string{
+	words := c.Detail
+	if words == "" {
+		words = map[report.Reason]string{
 			report.Absent:      "there is none",
 			report.Unreachable: "no usable answer came",
 			report.Malformed:   "the answer cannot be read",
@@ -109,9 +109,9 @@ func sentence(c report.Check) string {
 		}[c.Reason]
 	}
 	if c.Reason != "" {
-		said += " (" + string(c.Reason) + ")"
+		words += " (" + string(c.Reason) + ")"
 	}
-	return cmp.Or(said, "no reason was given")
+	return cmp.Or(words, "no reason was given")
 }
 
 func evidence(e report.Evidence) string {

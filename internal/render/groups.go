@@ -26,7 +26,7 @@ func groups(results []report.Result) []group {
 		if res.Kind != kindImage {
 			continue
 		}
-		title, label := place(res)
+		title, label := groupAndLabel(res)
 		i, ok := at[title]
 		if !ok {
 			i = len(list)
@@ -38,9 +38,9 @@ func groups(results []report.Result) []group {
 	return list
 }
 
-// place names the group and the row of an image's result. A per-architecture
+// groupAndLabel names the group of an image's result, and its row there. A per-architecture
 // repository (kube-proxy-arm64) stands with its image.
-func place(res report.Result) (title, label string) {
+func groupAndLabel(res report.Result) (title, label string) {
 	if res.Platform == "" {
 		return res.Subject, "index"
 	}

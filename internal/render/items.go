@@ -19,16 +19,16 @@ type item struct {
 	name    string // not escaped
 	results []report.Result
 	claimed bool   // files that documents name, and whose bytes were not read
-	said    string // of several that were put together, in the place of the parts
+	summary string // of several that were put together, in the place of the parts
 }
 
 // naming calls the results of one report by names that are as short as they may be
 // without meaning something else.
 type naming struct {
-	release string          // the one that all results are of; empty if there are several
-	told    bool            // the release stands on the screen anyway
-	host    string          // "HOST/" or "HOST/PREFIX/" that need not be said
-	images  map[string]bool // names of images, which a file may have too
+	release      string          // the one that all results are of; empty if there are several
+	releaseShown bool            // it stands on the screen anyway
+	host         string          // "HOST/" or "HOST/PREFIX/" that is left out
+	images       map[string]bool // names of images, which a file may have too
 }
 
 func namingOf(r report.Report) naming {
@@ -37,7 +37,7 @@ func namingOf(r report.Report) naming {
 		n.host = to
 	}
 	n.release = oneRelease(r)
-	n.told = slices.Contains(r.Scope.Subjects, n.release) || slices.ContainsFunc(r.Results, func(res report.Result) bool {
+	n.releaseShown = slices.Contains(r.Scope.Subjects, n.release) || slices.ContainsFunc(r.Results, func(res report.Result) bool {
 		return res.Kind == report.KindRelease && res.Subject == n.release
 	})
 	for _, res := range r.Results {
@@ -107,9 +107,9 @@ func (n naming) name(res report.Result) (name string, claimed bool) {
 		if signatureTag().MatchString(res.Subject) {
 			return signatures, false
 		}
-		title, _ := place(res)
+		title, _ := groupAndLabel(res)
 		title = strings.TrimPrefix(title, n.host)
-		if n.release != "" && n.told {
+		if n.release != "" && n.releaseShown {
 			title = strings.TrimSuffix(title, ":"+n.release)
 		}
 		return title, false
@@ -167,7 +167,7 @@ func label(res report.Result) string {
 		if signatureTag().MatchString(res.Subject) {
 			return ""
 		}
-		_, l := place(res)
+		_, l := groupAndLabel(res)
 		l, _, _ = strings.Cut(l, " in ")
 		return l
 	case report.KindFile:
@@ -181,8 +181,8 @@ func label(res report.Result) string {
 
 // parts words which parts of an item there are: "index and 4 platforms". It is not escaped.
 func (it item) parts() string {
-	if it.said != "" {
-		return it.said
+	if it.summary != "" {
+		return it.summary
 	}
 	if it.claimed {
 		return fmt.Sprintf("%d, by what the documents say; their bytes were not read", len(it.results))
@@ -357,7 +357,7 @@ func (n naming) fold(list []item, most int) []item {
 	for _, it := range list[most-1:] {
 		rest.results = append(rest.results, it.results...)
 	}
-	rest.said = fmt.Sprintf("%d in all", len(rest.results))
+	rest.summary = fmt.Sprintf("%d in all", len(rest.results))
 	return append(slices.Clip(list[:most-1]), rest)
 }
 
@@ -396,11 +396,11 @@ func merge(list []item, kind report.Kind) (out []item) {
 		if to.name = terminal.Plural(s.n, string(kind)); s.n == 1 {
 			to.name = it.name
 		}
-		to.said = strings.Join(s.parts, ", ")
+		to.summary = strings.Join(s.parts, ", ")
 		if len(s.parts) == 1 && s.n > 1 {
-			to.said += " each"
+			to.summary += " each"
 		} else if s.n > 1 {
-			to.said = ""
+			to.summary = ""
 		}
 	}
 	for release, i := range at {

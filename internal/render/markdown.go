@@ -15,7 +15,7 @@ import (
 // maxMarkdown is what a GitHub job takes as a step's summary; a larger one is not shown at all.
 const maxMarkdown = 1 << 20
 
-// maxCauses is how many causes are told of in words; the table below has more.
+// maxCauses is how many causes are explained; the table below has more.
 const maxCauses = 50
 
 // Markdown writes the report as a summary of a job or a comment: the verdict, every
@@ -77,13 +77,13 @@ func (d *markdownDoc) causes(r report.Report) {
 			d.block("\n  *What to do:* %s\n", todo) // words of ours
 		}
 	}
-	told := map[string]bool{}
+	shown := map[string]bool{}
 	for _, res := range r.Results {
 		for _, i := range res.Incidents {
-			if !told[i.ID] {
+			if !shown[i.ID] {
 				d.block("\n- *A known incident:* %s %s %s\n", markdownCode(i.Title), markdownCode(i.Link), markdownCode(i.Advice))
 			}
-			told[i.ID] = true
+			shown[i.ID] = true
 		}
 	}
 }
@@ -135,8 +135,8 @@ func (d *markdownDoc) rows(list []report.Result) {
 }
 
 func (d *markdownDoc) judges(r report.Report) {
-	said := fmt.Sprintf("%s %s, %s, policy %s, trusted root %s", cmp.Or(r.Tool.Name, "kverify"), r.Tool.Version, r.Time.UTC().Format("2006-01-02 15:04:05 UTC"), terminal.Short(r.Policy.Digest), terminal.Short(r.TrustedRoot.Digest))
-	d.block("\n%s\n", markdownCode(said))
+	judges := fmt.Sprintf("%s %s, %s, policy %s, trusted root %s", cmp.Or(r.Tool.Name, "kverify"), r.Tool.Version, r.Time.UTC().Format("2006-01-02 15:04:05 UTC"), terminal.Short(r.Policy.Digest), terminal.Short(r.TrustedRoot.Digest))
+	d.block("\n%s\n", markdownCode(judges))
 }
 
 // markdownCode is Markdown's escaper: all text from outside stands in a code span, in

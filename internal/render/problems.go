@@ -107,17 +107,17 @@ func causes(list []problem) (out []cause) {
 	at := map[report.Reason]map[string]int{}
 	for _, p := range list {
 		c := p.check
-		said := fmt.Sprint(c.Verdict, c.Required, c.Detail)
+		key := fmt.Sprint(c.Verdict, c.Required, c.Detail)
 		if c.Detail == "" {
-			said += c.Name
+			key += c.Name
 		}
 		if at[c.Reason] == nil {
 			at[c.Reason] = map[string]int{}
 		}
-		i, ok := at[c.Reason][said]
+		i, ok := at[c.Reason][key]
 		if !ok {
 			i = len(out)
-			at[c.Reason][said] = i
+			at[c.Reason][key] = i
 			out = append(out, cause{check: c})
 		}
 		if !slices.Contains(out[i].names, c.Name) {

@@ -249,7 +249,7 @@ func refLines(r report.Report) string {
 	listed, covered := map[string]bool{}, map[string]bool{} // covered are images whose index is listed
 	for _, res := range proven(r) {
 		line := repository(res) + "@" + res.Digest
-		image, _ := place(res)
+		image, _ := groupAndLabel(res)
 		if res.Kind != kindImage || listed[line] || covered[image] || !refForm().MatchString(line) {
 			continue
 		}

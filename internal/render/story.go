@@ -12,7 +12,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// manyStories is how many subjects are told of where all are verified and none is named.
+// manyStories is how many subjects have a story where all are verified and none is named.
 const manyStories = 8
 
 // A NoSubjectError says that a report has nothing under a name.
@@ -106,10 +106,10 @@ func (g group) named(subject string) bool {
 // wrong, it tells of all, if they are few.
 func (t *table) stories(r report.Report) {
 	list := subjects(r.Results)
-	told := map[string]bool{}
+	shown := map[string]bool{}
 	tell := func(g group) {
-		if !told[g.title] {
-			told[g.title] = true
+		if !shown[g.title] {
+			shown[g.title] = true
 			t.story(r, g)
 		}
 	}
@@ -144,15 +144,15 @@ func (t *table) story(rep report.Report, g group) {
 	t.Line(t.Paint(terminal.Bold, terminal.Escape(g.title)) + "  " + t.Paint(terminal.Bold+styleOf(v), v.String()))
 	t.prose(what(head.Result))
 	t.failures(g)
-	told := map[string]bool{}
+	shown := map[string]bool{}
 	for _, r := range g.rows {
 		for _, i := range r.Incidents {
-			if !told[i.ID] {
+			if !shown[i.ID] {
 				t.heading("A known incident: " + i.Title)
 				t.prose(i.Explains + " " + i.Advice)
 				t.prose("Its id is " + i.ID + ", more is at " + i.Link + ". It explains, and changes no verdict.")
 			}
-			told[i.ID] = true
+			shown[i.ID] = true
 		}
 	}
 	for _, c := range head.Checks {
@@ -302,11 +302,11 @@ func (t *table) claims(c report.Check) {
 		if e.Strength == nil {
 			continue
 		}
-		said := ""
+		says := ""
 		if e.Fields["says"] != "" {
-			said = ": " + e.Fields["says"]
+			says = ": " + e.Fields["says"]
 		}
-		t.item(fmt.Sprintf("%s (%s: %s)%s", e.Source, e.Strength, strengths[*e.Strength], said))
+		t.item(fmt.Sprintf("%s (%s: %s)%s", e.Source, e.Strength, strengths[*e.Strength], says))
 	}
 }
 
@@ -319,18 +319,18 @@ func (t *table) platforms(g group) {
 	for _, r := range g.rows[1:] {
 		signature, _ := r.Check(report.Signature)
 		binding, _ := r.Check(report.Binding)
-		said := []string{r.label + " is " + r.Verdict().String() + ", " + cmp.Or(r.Digest, "not there")}
+		facts := []string{r.label + " is " + r.Verdict().String() + ", " + cmp.Or(r.Digest, "not there")}
 		for _, d := range []string{signature.Detail, binding.Detail} {
 			if d != "" && r.Verdict() == report.Verified {
-				said = append(said, d)
+				facts = append(facts, d)
 			}
 		}
-		t.item(strings.Join(said, "; "))
+		t.item(strings.Join(facts, "; "))
 	}
 }
 
 // failures tells of every check that does not hold, once for all rows whose check fails
-// alike. What fails only because a signature is missing is not told again.
+// alike. What fails only because a signature is missing is not repeated.
 func (t *table) failures(g group) {
 	type found struct {
 		detail string

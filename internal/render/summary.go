@@ -80,8 +80,8 @@ func (t *table) fill(r report.Report, list []trouble, n naming, items []item, f 
 	for _, it := range items {
 		name := clip(terminal.Escape(it.name), f.reason)
 		mark, style := t.word(report.Verified)
-		said := t.Pad(name, name, min(width, maxName)) + "  " + clip(terminal.Escape(it.about()), f.reason)
-		t.entry(mark, style, strings.TrimRight(said, " "), "")
+		text := t.Pad(name, name, min(width, maxName)) + "  " + clip(terminal.Escape(it.about()), f.reason)
+		t.entry(mark, style, strings.TrimRight(text, " "), "")
 	}
 	t.remarks(n, r, list, f)
 	if f.legend {
@@ -100,18 +100,18 @@ func (t *table) word(v report.Verdict) (mark, style string) {
 // trouble writes a cause: whom it is of, and what happened.
 func (t *table) trouble(n naming, x trouble, most int) {
 	mark, style := t.word(x.check.Verdict)
-	said := x.words()
+	text := x.words()
 	if x.several && !x.general {
-		said = "such as: " + said
+		text = "such as: " + text
 	}
 	if len(x.results) == 0 {
-		t.entry(mark, style, clip(terminal.Escape(said), most), "")
+		t.entry(mark, style, clip(terminal.Escape(text), most), "")
 		return
 	}
-	if named := len(x.checks) == 1 && strings.Contains(said, x.checks[0]); len(x.checks) > 0 && !x.general && !named {
-		said += " (" + strings.Join(x.checks, ", ") + ")"
+	if named := len(x.checks) == 1 && strings.Contains(text, x.checks[0]); len(x.checks) > 0 && !x.general && !named {
+		text += " (" + strings.Join(x.checks, ", ") + ")"
 	}
-	t.entry(mark, style, clip(terminal.Escape(n.who(x.results)), most), clip(terminal.Escape(said), most))
+	t.entry(mark, style, clip(terminal.Escape(n.who(x.results)), most), clip(terminal.Escape(text), most))
 }
 
 // entry writes a line behind a mark, and below it what explains it, wrapped at words.
@@ -139,16 +139,16 @@ func (t *table) entry(mark, style, text, below string) {
 // A remark changes no verdict. It is not escaped.
 type remark struct {
 	rank              int // incidents, then what was refuted and is not required, then notes
-	mark, style, said string
+	mark, style, text string
 	of                []report.Result
 }
 
 // remarksOf collects remarks, each once for all results that say the same. What a request of a
-// note failed for is told as a cause, where there is one.
+// note failed for is shown as a cause, where there is one.
 func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, string)) (all []remark) {
 	at := map[string]int{}
 	add := func(m remark, res report.Result) {
-		key := m.mark + pattern(res, m.said)
+		key := m.mark + pattern(res, m.text)
 		i, ok := at[key]
 		if !ok {
 			i = len(all)
@@ -159,19 +159,19 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 	}
 	for _, res := range r.Results {
 		for _, i := range res.Incidents {
-			add(remark{rank: 0, mark: "known", style: terminal.Yellow, said: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
+			add(remark{rank: 0, mark: "known", style: terminal.Yellow, text: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
 		}
 		for _, c := range res.Checks {
 			if !c.Required && c.Verdict == report.Refuted {
 				word, style := mark(c)
-				add(remark{rank: 1, mark: word, style: style, said: c.Name + ": " + plainDetail(res, c)}, res)
+				add(remark{rank: 1, mark: word, style: style, text: c.Name + ": " + plainDetail(res, c)}, res)
 			}
 		}
 		for _, note := range res.Notes {
 			if _, failed := requestIn(note); failed && caused || r.Interrupted && strings.Contains(note, ": given up: ") {
 				continue
 			}
-			add(remark{rank: 2, mark: "note", style: terminal.Dim, said: plainDetail(res, report.Check{Detail: note})}, res)
+			add(remark{rank: 2, mark: "note", style: terminal.Dim, text: plainDetail(res, report.Check{Detail: note})}, res)
 		}
 	}
 	return all
@@ -189,19 +189,19 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 	}
 	left -= f.notes
 	for _, m := range all {
-		said := clip(terminal.Escape(m.said), f.reason)
+		text := clip(terminal.Escape(m.text), f.reason)
 		if who := n.who(m.of); who != "" {
-			said = clip(terminal.Escape(who), f.reason) + ": " + said
+			text = clip(terminal.Escape(who), f.reason) + ": " + text
 		}
 		if m.rank == 2 {
 			if notes++; notes > f.notes {
 				break
 			}
 			if notes == f.notes && left > 0 {
-				said += fmt.Sprintf(" (and %s: -o wide)", terminal.Plural(left, "more note"))
+				text += fmt.Sprintf(" (and %s: -o wide)", terminal.Plural(left, "more note"))
 			}
 		}
-		t.Marked("", m.mark, m.style, said)
+		t.Marked("", m.mark, m.style, text)
 	}
 }
 
@@ -217,16 +217,16 @@ var newWords = []struct{ word, means string }{
 // legend explains, in one line, the words that stand above it.
 func (t *table) legend() {
 	above := strings.FieldsFunc(string(t.Bytes()), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' })
-	var said []string
+	var meanings []string
 	for _, w := range newWords {
 		if slices.Contains(above, w.word) {
-			said = append(said, w.word+": "+w.means)
+			meanings = append(meanings, w.word+": "+w.means)
 		}
 	}
-	if len(said) == 0 {
+	if len(meanings) == 0 {
 		return
 	}
-	for _, l := range t.Wrap(strings.Join(said, "; "), 0) {
+	for _, l := range t.Wrap(strings.Join(meanings, "; "), 0) {
 		t.Line(t.Paint(terminal.Dim, l))
 	}
 }

@@ -28,22 +28,22 @@ const kindImage = "image"
 // A table is the page of a report.
 type table struct {
 	terminal.Page
-	options  Options
-	checks   []string // columns of the images' table
-	label    int      // widths
-	document int
-	said     map[text]string // what was explained already, and under which image
+	options   Options
+	checks    []string // columns of the images' table
+	label     int      // widths
+	document  int
+	explained map[explanation]string // what was explained already, and under which image
 }
 
 func newTable(o Options) *table {
-	return &table{Page: terminal.Page{Options: terminal.Options{Color: o.Color, Width: o.Width}}, options: o, said: map[text]string{}}
+	return &table{Page: terminal.Page{Options: terminal.Options{Color: o.Color, Width: o.Width}}, options: o, explained: map[explanation]string{}}
 }
 
-// A text is one explanation: of a check, or a remark.
-type text struct {
+// An explanation is of a check, or a remark.
+type explanation struct {
 	rank              int // what is worse stands first
 	style, mark, what string
-	said              string
+	words             string // not escaped
 }
 
 // mark is a check's cell. A check that is not required stands in brackets.

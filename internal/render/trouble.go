@@ -14,14 +14,14 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// A trouble is one cause for which results are not verified, told once. Nothing in it
+// A trouble is one cause for which results are not verified, shown once. Nothing in it
 // is escaped.
 type trouble struct {
 	check   report.Check // the first that failed for it
-	said    string       // what happened; one that begins with "is " is said of who
-	general bool         // it is said of no subject: of a host, of the run
+	cause   string       // one that begins with "is " has who as its subject
+	general bool         // it is of no subject: of a host, of the run
 	several bool         // the words are those of the first, and other results say it of themselves
-	hosts   []string     // that said takes in the place of hostsHere
+	hosts   []string     // that stand in cause in the place of hostsHere
 	todo    string       // what the error itself advises
 	checks  []string     // names of all that failed
 	results []report.Result
@@ -35,19 +35,19 @@ const hostsHere = "\x00"
 // verified.
 func troubles(r report.Report) (list []trouble) {
 	at := map[string]int{}
-	said := saidOf(r)
+	details := detailsOf(r)
 	for _, res := range r.Results {
 		if res.Verdict() == report.Verified {
 			continue
 		}
-		x, key := troubleOf(r, res, said)
+		x, key := troubleOf(r, res, details)
 		i, ok := at[key]
 		if !ok {
 			i = len(list)
 			at[key] = i
 			list = append(list, x)
 		} else {
-			list[i].several = list[i].several || list[i].said != x.said
+			list[i].several = list[i].several || list[i].cause != x.cause
 			list[i].hosts = append(list[i].hosts, x.hosts...)
 			list[i].todo = cmp.Or(list[i].todo, x.todo)
 		}
@@ -58,11 +58,11 @@ func troubles(r report.Report) (list []trouble) {
 			}
 		}
 	}
-	if _, told := at[interruptedKey]; r.Interrupted && !told {
-		list = append(list, trouble{check: report.Check{Reason: report.Interrupted}, said: stopped(r), general: true})
+	if _, listed := at[interruptedKey]; r.Interrupted && !listed {
+		list = append(list, trouble{check: report.Check{Reason: report.Interrupted}, cause: stopped(r), general: true})
 	}
 	if len(r.Results) == 0 && !r.Interrupted {
-		list = append(list, trouble{check: report.Check{Reason: report.Incomplete}, said: "nothing was examined", general: true})
+		list = append(list, trouble{check: report.Check{Reason: report.Incomplete}, cause: "nothing was examined", general: true})
 	}
 	list = withoutEchoes(r, list)
 	slices.SortStableFunc(list, func(a, b trouble) int {
@@ -74,19 +74,19 @@ func troubles(r report.Report) (list []trouble) {
 	return list
 }
 
-// saidOf is what each subject fails for, for those that say "as for SUBJECT", before or
+// detailsOf is what each subject fails for, for those that say "as for SUBJECT", before or
 // behind it.
-func saidOf(r report.Report) map[string]string {
-	said := map[string]string{}
+func detailsOf(r report.Report) map[string]string {
+	details := map[string]string{}
 	for _, res := range r.Results {
-		if _, known := said[res.Subject]; known || res.Verdict() == report.Verified {
+		if _, known := details[res.Subject]; known || res.Verdict() == report.Verified {
 			continue
 		}
 		if c, _ := rootCheck(res); !asFor().MatchString(c.Detail) {
-			said[res.Subject] = c.Detail
+			details[res.Subject] = c.Detail
 		}
 	}
-	return said
+	return details
 }
 
 // rank tells causes from what follows of them.
@@ -101,7 +101,7 @@ func (x trouble) rank() int {
 }
 
 // withoutEchoes leaves out a release of which nothing is missing but what could not be read:
-// why that is so is told.
+// that has a trouble of its own.
 func withoutEchoes(r report.Report, list []trouble) []trouble {
 	unread := map[string]bool{}
 	for _, res := range r.Results {
@@ -129,30 +129,30 @@ const interruptedKey = "interrupted"
 
 // troubleOf finds what one result fails for, and a key that results share which fail
 // for the same.
-func troubleOf(r report.Report, res report.Result, told map[string]string) (x trouble, key string) {
+func troubleOf(r report.Report, res report.Result, details map[string]string) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
-	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && told[m[1]] != "" {
-		x.check.Detail = told[m[1]]
+	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && details[m[1]] != "" {
+		x.check.Detail = details[m[1]]
 	}
 	if words, ok := requestIn(x.check.Detail); ok {
-		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.came, "given up") {
+		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.outcome, "given up") {
 			x.check.Reason = report.Interrupted
 		}
-		x.said, x.todo = words.said, words.todo
-		if strings.Contains(x.said, hostsHere) {
+		x.cause, x.todo = words.cause, words.todo
+		if strings.Contains(x.cause, hostsHere) {
 			x.hosts, x.general = []string{words.host}, !words.ofIt
 		}
 	} else {
-		x.said = plainDetail(res, x.check)
+		x.cause = plainDetail(res, x.check)
 		for _, other := range alongside(res, x.check, x.checks) {
-			x.said += "; " + other
+			x.cause += "; " + other
 		}
 	}
 	if x.check.Reason == report.Interrupted && x.check.Verdict == report.Unknown && r.Interrupted {
-		x.said, x.hosts, x.general = stopped(r), nil, true
+		x.cause, x.hosts, x.general = stopped(r), nil, true
 		return x, interruptedKey
 	}
-	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(res, x.said))
+	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(res, x.cause))
 }
 
 var (
@@ -164,18 +164,18 @@ var (
 )
 
 // alongside is what the other checks say that fail for themselves, where nothing contradicts.
-func alongside(res report.Result, root report.Check, names []string) (said []string) {
+func alongside(res report.Result, root report.Check, names []string) (details []string) {
 	if root.Verdict == report.Refuted {
 		return nil
 	}
 	first := plainDetail(res, root)
 	for _, name := range names {
 		c, _ := res.Check(name)
-		if d := plainDetail(res, c); name != root.Name && d != first && !slices.Contains(said, d) {
-			said = append(said, d)
+		if d := plainDetail(res, c); name != root.Name && d != first && !slices.Contains(details, d) {
+			details = append(details, d)
 		}
 	}
-	return said
+	return details
 }
 
 // rootCheck is the check that a result fails for, where others fail only because it did,
@@ -243,7 +243,7 @@ func stopped(r report.Report) string {
 
 func givenUp(c report.Check) bool {
 	words, ok := requestIn(c.Detail)
-	return ok && strings.HasPrefix(words.came, "given up")
+	return ok && strings.HasPrefix(words.outcome, "given up")
 }
 
 // asFor is how a result refers to another one that failed alike (push.Result).
@@ -251,10 +251,10 @@ var asFor = lazyregexp.New(`^[^;]*, as for (\S+)$`)
 
 // A request that failed, as the text of a fetch.Error tells of it.
 type request struct {
-	host       string
-	came, said string // as it stands there, and for a person
-	todo       string
-	ofIt       bool // it is said of what was asked for, and not of the host
+	host           string
+	outcome, cause string // as it stands there, and for a person
+	todo           string
+	ofIt           bool // it is of what was asked for, and not of the host
 }
 
 var (
@@ -270,14 +270,14 @@ func requestIn(detail string) (w request, ok bool) {
 		return w, false
 	}
 	w.host = cmp.Or(hostOf(m[3]), hostOf(m[2]), hostOf(m[1]))
-	w.came, w.todo = m[4], m[5]
-	switch u := unreached().FindStringSubmatch(w.came); {
+	w.outcome, w.todo = m[4], m[5]
+	switch u := unreached().FindStringSubmatch(w.outcome); {
 	case notThere().MatchString(w.todo):
 		dir := notThere().FindStringSubmatch(w.todo)[1]
-		w.said = "the mirror " + dir + " does not have it"
+		w.cause = "the mirror " + dir + " does not have it"
 		w.todo = "name what the mirror has, or take all of it: kverify verify " + localPath(dir)
 	case u != nil:
-		w.host, w.said = u[1], "cannot reach "+hostsHere
+		w.host, w.cause = u[1], "cannot reach "+hostsHere
 		why := strings.TrimPrefix(u[2], "lookup failed: ")
 		if d := dialled().FindStringSubmatch(why); d != nil {
 			if why = d[3]; d[1] != "" {
@@ -285,17 +285,17 @@ func requestIn(detail string) (w request, ok bool) {
 			}
 		}
 		if why != "" {
-			w.said += ": " + why
+			w.cause += ": " + why
 		}
-	case strings.HasPrefix(w.came, "status 429"):
-		w.said = hostsHere + " asks to wait (429 Too Many Requests)"
-	case strings.HasPrefix(w.came, "status "):
-		w.ofIt = strings.HasPrefix(w.came, "status 4")
-		w.said = hostsHere + " answers " + strings.TrimPrefix(w.came, "status ")
-	case strings.HasPrefix(w.came, "given up"):
-		w.said = hostsHere + " gave no answer in time"
+	case strings.HasPrefix(w.outcome, "status 429"):
+		w.cause = hostsHere + " asks to wait (429 Too Many Requests)"
+	case strings.HasPrefix(w.outcome, "status "):
+		w.ofIt = strings.HasPrefix(w.outcome, "status 4")
+		w.cause = hostsHere + " answers " + strings.TrimPrefix(w.outcome, "status ")
+	case strings.HasPrefix(w.outcome, "given up"):
+		w.cause = hostsHere + " gave no answer in time"
 	default:
-		w.said = hostsHere + ": " + w.came
+		w.cause = hostsHere + ": " + w.outcome
 	}
 	return w, true
 }
@@ -317,7 +317,7 @@ func hostOf(url string) string {
 // words are what the trouble says, with its hosts, those of most results first.
 func (x trouble) words() string {
 	if len(x.hosts) == 0 {
-		return x.said
+		return x.cause
 	}
 	count := map[string]int{}
 	var hosts []string
@@ -327,11 +327,11 @@ func (x trouble) words() string {
 		}
 	}
 	slices.SortStableFunc(hosts, func(a, b string) int { return cmp.Compare(count[b], count[a]) })
-	said := strings.Replace(x.said, hostsHere, someOf(hosts), 1)
+	text := strings.Replace(x.cause, hostsHere, someOf(hosts), 1)
 	if len(hosts) > 1 { // the one verb that agrees with them
-		said = strings.NewReplacer(" answers ", " answer ", " asks to wait ", " ask to wait ").Replace(said)
+		text = strings.NewReplacer(" answers ", " answer ", " asks to wait ", " ask to wait ").Replace(text)
 	}
-	return said
+	return text
 }
 
 var (
@@ -349,21 +349,21 @@ func plainDetail(res report.Result, c report.Check) string {
 	if c.Name == report.Signature && c.Reason == report.Absent && strings.Contains(c.Detail, " has no signature for ") {
 		return "there is no signature"
 	}
-	said := strings.TrimSuffix(sentence(c), " ("+string(c.Reason)+")")
+	text := strings.TrimSuffix(sentence(c), " ("+string(c.Reason)+")")
 	for _, lead := range []string{"what the release holds is not known", res.Subject} {
-		said = strings.TrimPrefix(said, lead+": ")
+		text = strings.TrimPrefix(text, lead+": ")
 	}
-	said = ownURL().ReplaceAllString(said, "")
-	said = unknownLog().ReplaceAllString(said, "signed in a log ($1) that the trusted root does not know")
-	said = unknownCA().ReplaceAllString(said, "signed under $1, which the trusted root does not know")
-	said = noVoucher().ReplaceAllString(said, "it is named only by documents that cannot vouch for a file; $1")
-	said = urlBehind().ReplaceAllString(said, "")
+	text = ownURL().ReplaceAllString(text, "")
+	text = unknownLog().ReplaceAllString(text, "signed in a log ($1) that the trusted root does not know")
+	text = unknownCA().ReplaceAllString(text, "signed under $1, which the trusted root does not know")
+	text = noVoucher().ReplaceAllString(text, "it is named only by documents that cannot vouch for a file; $1")
+	text = urlBehind().ReplaceAllString(text, "")
 	if c.Reason != report.Untrusted { // there a URL is an identity, of which every letter counts
-		said = longURL().ReplaceAllStringFunc(said, func(u string) string {
+		text = longURL().ReplaceAllStringFunc(text, func(u string) string {
 			return hostOf(u) + "/.../" + path.Base(u)
 		})
 	}
-	return wholeHash().ReplaceAllStringFunc(said, func(h string) string { return h[:terminal.ShortDigest] })
+	return wholeHash().ReplaceAllStringFunc(text, func(h string) string { return h[:terminal.ShortDigest] })
 }
 
 // anotherName is the name under which an image was signed that stands under a name which is
@@ -398,19 +398,19 @@ var (
 )
 
 // pattern is what texts have in common that say the same of different subjects.
-func pattern(res report.Result, said string) string {
-	if strings.HasPrefix(said, "is ") {
-		return said
+func pattern(res report.Result, text string) string {
+	if strings.HasPrefix(text, "is ") {
+		return text
 	}
-	title, _ := place(res)
+	title, _ := groupAndLabel(res)
 	name, tag, _ := strings.Cut(title[strings.LastIndexByte(title, '/')+1:], ":")
 	for _, own := range []string{res.Subject, title, res.Platform, strings.TrimSuffix(name, ".exe"), tag} {
 		if len(own) > 2 && res.Kind != report.KindRelease && res.Kind != report.KindDocument {
-			said = strings.ReplaceAll(said, own, "*")
+			text = strings.ReplaceAll(text, own, "*")
 		}
 	}
 	for _, form := range []func() *regexp.Regexp{quoted, anyURL, hashing} {
-		said = form().ReplaceAllString(said, "*")
+		text = form().ReplaceAllString(text, "*")
 	}
-	return said
+	return text
 }

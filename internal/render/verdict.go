@@ -89,7 +89,7 @@ func outcome(r report.Report, list []trouble) string {
 		return "nothing was examined"
 	}
 	first := list[0]
-	why := clip(terminal.Escape(first.told(namingOf(r), r.Scope)), longReason)
+	why := clip(terminal.Escape(first.sentence(namingOf(r), r.Scope)), longReason)
 	if n := len(list) - 1; n > 0 {
 		why += ", and " + terminal.Plural(n, "more cause")
 	}
@@ -108,35 +108,35 @@ func outcome(r report.Report, list []trouble) string {
 	return why
 }
 
-// told is a trouble in one sentence.
-func (x trouble) told(n naming, s report.Scope) string {
-	said := x.words()
+// sentence says of what a trouble is, and its cause.
+func (x trouble) sentence(n naming, s report.Scope) string {
+	cause := x.words()
 	if x.general {
-		return said
+		return cause
 	}
 	items := n.items(x.results)
-	if strings.HasPrefix(said, "is ") && len(items) > 0 {
+	if strings.HasPrefix(cause, "is ") && len(items) > 0 {
 		var names []string
 		for _, it := range items {
 			names = append(names, it.name)
 		}
 		who, parts := someOf(names), items[0].parts()
 		if len(items) > 1 {
-			said, parts = "are "+strings.TrimPrefix(said, "is "), ""
+			cause, parts = "are "+strings.TrimPrefix(cause, "is "), ""
 		}
-		return both(who+" "+said, parts)
+		return both(who+" "+cause, parts)
 	}
 	if x.several {
-		said = "such as: " + said
+		cause = "such as: " + cause
 	}
 	who := n.who(x.results)
 	if len(items) == 1 && len(s.Subjects) == 1 && strings.HasSuffix("/"+s.Subjects[0], "/"+items[0].name) {
 		who = items[0].parts() // of what was asked for
 	}
 	if who == "" || len(s.Subjects) == 1 && who == s.Subjects[0] {
-		return said
+		return cause
 	}
-	return who + ": " + said
+	return who + ": " + cause
 }
 
 // clip cuts a text at a word, and shows that it did.
@@ -218,11 +218,11 @@ func ofAnother(r report.Report) (out []string) {
 	}
 	policy, root := trust.Embedded()
 	for _, s := range []struct {
-		what       string
-		said, ours report.Source
+		what        string
+		named, ours report.Source
 	}{{"policy", r.Policy, policy}, {"trusted root", r.TrustedRoot, root}} {
-		if s.said.Embedded && s.said.Digest != s.ours.Digest {
-			out = append(out, terminal.Escape(fmt.Sprintf("%s of %s %s %s", s.what, cmp.Or(r.Tool.Name, "kverify"), cmp.Or(r.Tool.Version, "unknown"), terminal.Short(s.said.Digest))))
+		if s.named.Embedded && s.named.Digest != s.ours.Digest {
+			out = append(out, terminal.Escape(fmt.Sprintf("%s of %s %s %s", s.what, cmp.Or(r.Tool.Name, "kverify"), cmp.Or(r.Tool.Version, "unknown"), terminal.Short(s.named.Digest))))
 		}
 	}
 	return out

@@ -94,7 +94,7 @@ func (r *run) says(network http.RoundTripper, args ...string) outcome {
 	file := filepath.Join(r.dir, fmt.Sprintf("report-%d.json", r.n))
 	line := append(slices.Clone(args), "-o", "table", "-o", "json="+file)
 	var stdout, stderr bytes.Buffer
-	a := &command.App{Args: line, Beside: 1 << 30, Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string {
+	a := &command.App{Args: line, OtherMemory: 1 << 30, Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string {
 		switch name {
 		case "HOME", "XDG_CACHE_HOME":
 			return filepath.Join(r.dir, "home")

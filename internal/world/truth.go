@@ -15,7 +15,7 @@ type Truth struct {
 }
 
 // Truth says what the releases of this world are. The files that lie in its registry
-// are those of the moment, so that it is asked before anybody attacks.
+// are those of the moment, so that it must be called before an attack.
 func (w *World) Truth() *Truth {
 	t := &Truth{images: map[string]string{}, files: map[string]string{}, longer: map[string]string{}}
 	for version, r := range w.releases {

@@ -174,15 +174,15 @@ func (w *World) PutFile(url string, body []byte) {
 	w.files[canonicalKey(url)] = body
 }
 
-// PutDocument stores a file with new .sha256 and .sha512 beside it, as whoever
-// controls the server would. Its signature, if any, is left as it was.
+// PutDocument stores a file with new .sha256 and .sha512 beside it, as an
+// attacker who controls the server would. Its signature, if any, is left as it was.
 func (w *World) PutDocument(url string, body []byte) {
 	w.PutFile(url, body)
 	w.PutFile(url+".sha256", []byte(hexSHA256(body)))
 	w.PutFile(url+".sha512", []byte(hexSHA512(body)))
 }
 
-// SignFile signs a file as somebody, and stores .sig and .cert beside it.
+// SignFile signs a file, as KrelStage unless how names another, and stores .sig and .cert beside it.
 func (w *World) SignFile(url string, how Signing) *Signed {
 	if how.Identity == "" {
 		how.Identity = KrelStage

@@ -49,8 +49,8 @@ func (d *Documents) NotReleased() error {
 	return d.Release.NotReleased()
 }
 
-// Usable says whether the SBOM can be read and speaks of this version, whoever
-// signed it.
+// Usable says whether the SBOM can be read and speaks of this version. It does
+// not say who signed it.
 func (d *Documents) Usable() bool {
 	return d != nil && d.Release != nil && d.Release.SBOM.Err == nil && d.SBOM.Binding.Verdict == report.Verified
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // ByHost sends each request to the transport of its host. A run with a mirror
-// and named endpoints has the directory as Else, and then contacts nobody but
+// and named endpoints has the directory as Else, and then contacts only
 // the endpoints.
 type ByHost struct {
 	Hosts map[string]http.RoundTripper // by URL host, in lower case, with a port where the URL has one

@@ -305,7 +305,7 @@ func notWhole(status int) error {
 // whole says whether an answer of 200 to 299 holds what was asked for. To a GET
 // only 200 does, and 206 where a part was wanted: 204 and 205 have no content,
 // and 203 is some proxy's version of it (RFC 9110, 15.3). Their bytes are not
-// the document, and may not be held against anybody.
+// the document, and refute nothing.
 func whole(r *Request, status int) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return status != http.StatusPartialContent

@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever a user names or a directory holds may be a pipe whose other end
-// nobody has, and opening one waits for it, past every time-out and signal
+// no process has opened, and opening one waits for it, past every time-out and signal
 // (open(2), fifo(7)). Everything that is opened by a name that is not ours
 // goes through one of the functions below, none of which waits.
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Preconnect connects to hosts before anybody asks them, while the answers that will
+// Preconnect connects to hosts before the first request, while the answers that will
 // send the run there are still on their way: a connection costs two round
 // trips, and more through a proxy. Nothing is asked of a host that speaks
 // HTTP/2 until a request comes for it. That a connection could not be made is

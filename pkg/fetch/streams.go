@@ -38,7 +38,7 @@ type streams struct {
 	changes int             // how often some may have become free
 }
 
-// mayDial says whether one more connection may be made, and counts it. Nobody
+// mayDial says whether one more connection may be made, and counts it. No request
 // waits for a host that is not known to speak HTTP/2, nor after a dial that
 // failed: then each request finds out for itself.
 func (s *streams) mayDial() (ok, counted bool) {

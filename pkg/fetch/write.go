@@ -118,8 +118,8 @@ func createNew(root *os.Root, temp string, mode fs.FileMode) (*os.File, error) {
 }
 
 // clearName removes what stands under a private name unless a process is writing it,
-// and says whether it is gone. Who removes it has it locked, so that nobody
-// removes what was made in its place meanwhile.
+// and says whether it is gone. It is removed under its lock, so that no
+// process removes what another has made in its place meanwhile.
 func clearName(root *os.Root, temp string) bool {
 	info, err := root.Lstat(temp)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kverify/kverify/pkg/verify"
 )
 
-// accounted collects what the scopes of a mirror account for. Whoever has a mirror in
+// accounted collects what the scopes of a mirror account for. An attacker who has a mirror in
 // hand can write all of its lists, so that what stands in them is judged, or is
 // said not to have been (rule 23).
 type accounted struct {

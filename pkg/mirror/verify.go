@@ -27,8 +27,8 @@ import (
 // what its lists say, every blob and every layer, and every image and file of
 // every release as [verify.Verifier] does, whose transport must be this Mirror.
 //
-// What was asked for when the mirror was made is what must be there. Nobody
-// else's word is taken for that, and the report's scope says it.
+// What was asked for when the mirror was made is what must be there. Only the
+// mirror says what that was, and the report's scope says so.
 func (d *Mirror) Verify(ctx context.Context, v *verify.Verifier) (report.Report, error) {
 	a := &audit{dir: d, sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
 	a.walk(ctx)

@@ -1,11 +1,17 @@
 package mirror_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -18,20 +24,51 @@ import (
 	"github.com/kverify/kverify/pkg/vouch"
 )
 
-// operator makes a pair of keys as cosign does.
+// pair is an operator's pair of keys as cosign makes it, once for all tests: that a password is
+// hard to guess costs half a second each time.
+var pair = sync.OnceValues(func() (*cosign.KeysBytes, error) {
+	return cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte("x"), nil })
+})
+
+// opened is the operator whom the password lets in.
+var opened = sync.OnceValues(func() (*vouch.Operator, error) {
+	keys, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	return vouch.ReadOperator(keys.PrivateBytes, []byte("x"))
+})
+
 func operator(t testing.TB) (o *vouch.Operator, public []byte) {
 	t.Helper()
-	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte("x"), nil })
+	o, err := opened()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err = vouch.ReadOperator(pair.PrivateBytes, []byte("x")); err != nil {
+	keys, _ := pair()
+	return o, keys.PublicBytes
+}
+
+// stranger is the public key of another operator.
+func stranger(t testing.TB) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vouch.ReadOperator(pair.PrivateBytes, []byte("y")); err == nil {
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+func TestOperatorPassword(t *testing.T) {
+	operator(t)
+	keys, _ := pair()
+	if _, err := vouch.ReadOperator(keys.PrivateBytes, []byte("y")); err == nil {
 		t.Fatal("another password opens the key")
 	}
-	return o, pair.PublicBytes
 }
 
 // vouches reads what a key vouches for in a mirror.
@@ -66,7 +103,7 @@ func withPause(version string) create.Request {
 func TestVouch(t *testing.T) {
 	w := world.New(world.Options{})
 	o, key := operator(t)
-	_, stranger := operator(t)
+	other := stranger(t)
 	sign := func(m *create.Options) { m.Operator = o }
 	dir := filepath.Join(t.TempDir(), "m")
 	r, _ := makes(t, w, dir, sign, withPause("v1.27.2"))
@@ -83,7 +120,7 @@ func TestVouch(t *testing.T) {
 		t.Errorf("the report does not name the key: %+v", in.OperatorKey)
 	}
 	var refused *vouch.Error
-	if _, err := vouches(t, dir, stranger); !errors.As(err, &refused) || refused.Refuted {
+	if _, err := vouches(t, dir, other); !errors.As(err, &refused) || refused.Refuted {
 		t.Errorf("with another's key: %v", err)
 	}
 

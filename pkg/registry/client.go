@@ -122,7 +122,7 @@ func (c *Client) manifestFrom(ctx context.Context, ref Ref, cache *Cache) (*Mani
 }
 
 // StandsIn reports whether an endpoint stands in for a host: what is read of it
-// is then the copy of whoever runs that registry.
+// is then its operator's copy.
 func (c *Client) StandsIn(host string) bool { return c.Endpoints[host] != "" }
 
 func manifestKey(host, repo, id string) string { return "manifest " + host + "/" + repo + " " + id }

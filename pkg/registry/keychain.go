@@ -11,7 +11,7 @@ type Target struct {
 }
 
 // Credentials are what a registry is told of who asks. The zero value is
-// nobody.
+// an anonymous client.
 type Credentials struct {
 	Username, Password string
 	IdentityToken      string // a refresh token (distribution specification, "OAuth2 Token")

@@ -13,8 +13,8 @@ import (
 	"github.com/kverify/kverify/pkg/oci"
 )
 
-// OpenBlob gives a blob of in's repository to read as it comes, such as a layer, which nobody
-// should hold in memory. Nothing of it is kept. Its last Read gives io.EOF only
+// OpenBlob gives a blob of in's repository to read as it comes, such as a layer, which is
+// too large to hold in memory. Nothing of it is kept. Its last Read gives io.EOF only
 // if the bytes were as many as d says and hash to its digest; otherwise it gives
 // a [*DigestError] or a [*FormatError]. Until then nothing of it is proved.
 func (c *Client) OpenBlob(ctx context.Context, in Ref, d Descriptor) (io.ReadCloser, error) {

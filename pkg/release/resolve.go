@@ -14,7 +14,7 @@ import (
 )
 
 // released.json holds the newest patch of every minor on one day, so that a
-// marker which was rolled back to an older one is noticed without asking anybody.
+// marker which was rolled back to an older one is noticed without a request.
 //
 //go:embed released.json
 var releasedJSON []byte

@@ -22,7 +22,7 @@ const maxNumber = 9999
 type VersionError struct {
 	Text string
 	Why  string
-	// Upstream is the version that the text begins with, where somebody else
+	// Upstream is the version that the text begins with, where a vendor
 	// added the rest (see [Upstream]); otherwise zero.
 	Upstream Version
 }

@@ -23,7 +23,7 @@ func (d *derived) words() string {
 }
 
 // derive computes what converters write of a platform's config and manifest. What
-// cannot be converted has no such form, which is no fault of anybody's.
+// cannot be converted has no such form, which is no error.
 func (g *genuine) derive() {
 	g.derived = nil
 	configs, err := convert.Configs(g.config)

@@ -60,7 +60,7 @@ func lookedAt(name string) nameSet { return looked[strictjson.Fold(name)] }
 type nameSet uint64
 
 // every are all that are looked at. Where a walk goes through objects whose names
-// anybody chooses, such as labels, only podMembers count.
+// users choose, such as labels, only podMembers count.
 const every = ^nameSet(0)
 
 var podMembers = func() (m nameSet) {

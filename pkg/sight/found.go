@@ -30,8 +30,8 @@ type ListError struct {
 	Line   int    // counted from 1; 0 where lines mean nothing
 	Why    string // such as "it is a tar archive"
 	Hint   string // what to do
-	// NotAList says that it is something else than a list, so that whoever
-	// called gave the wrong file. Otherwise a list is broken, or too large.
+	// NotAList says that it is something else than a list, so that the
+	// caller gave the wrong file. Otherwise a list is broken, or too large.
 	NotAList bool
 	Err      error // the cause, or nil; an [*bounds.Error] where a limit ended the reading
 }

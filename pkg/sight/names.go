@@ -30,8 +30,8 @@ func (k Kind) String() string {
 	return [...]string{"no name", "foreign", "vendor", "alike", "ours"}[k]
 }
 
-// Names tells whose a name is. It rests on names alone: that a digest in a
-// release's table makes an image Kubernetes' is for whoever has the table.
+// Names tells whose a name is. It rests on names alone: whether a digest is in a
+// release's table, and the image so Kubernetes', is for the caller that has the table to decide.
 type Names struct {
 	// Registry is where Kubernetes publishes, "registry.k8s.io".
 	Registry string

@@ -42,7 +42,7 @@ func (r Role) String() string {
 	}
 }
 
-// Sighting is a digest, a name, or both, that stood in a list: what somebody
+// Sighting is a digest, a name, or both, that stood in a list: what another program
 // saw. There are no bytes behind it. One with a Version and nothing else is a
 // line that names a whole release.
 type Sighting struct {

@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxDocument bounds one YAML document, and maxValues what is in it: a reader
-	// makes some 200 bytes of each value before anybody sees one. JSON is read as it comes.
+	// makes some 200 bytes of each value before it gives the first. JSON is read as it comes.
 	maxDocument = 16 << 20
 	maxValues   = int(bounds.Memory / 200)
 )

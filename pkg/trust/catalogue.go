@@ -23,7 +23,7 @@ const maxCatalogue = 8 << 20
 var catalogueText []byte
 
 // Catalogue is what past releases consisted of: which digest an image, a tag
-// and a platform had when it was promoted. It is compiled in, so that nobody on
+// and a platform had when it was promoted. It is compiled in, so that no attacker on
 // the way can change it, and binds a digest to a tag, with all that the digest
 // covers, the config among it. It never stands for a signature.
 //

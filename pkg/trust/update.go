@@ -95,8 +95,8 @@ type updateState struct {
 // hashes. It then refuses a root that has lost or reopened what the old one
 // held. Nothing is written.
 //
-// This is the only thing in kverify that compares with the local clock what
-// somebody signed: metadata of the repository is valid for days. Its errors
+// This is the only thing in kverify that compares the local clock with a date that
+// was signed: metadata of the repository is valid for days. Its errors
 // are [*FileError] for Previous and [*UpdateError].
 func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 	state, err := readKept(r.Previous)

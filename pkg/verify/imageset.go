@@ -49,7 +49,7 @@ func newImageSet(r *run, v release.Version, names, arches []string) *imageSet {
 }
 
 // expect adds to the set of what must be there. Lists only add to one another:
-// whoever serves one cannot shrink the set (rule 2).
+// an attacker who serves one cannot shrink the set (rule 2).
 func (b *imageSet) expect(name string, arches ...string) {
 	for _, a := range arches {
 		if !slices.Contains(b.lists[name], a) {

@@ -17,7 +17,7 @@ type Request struct {
 }
 
 // MirrorScope is what a mirror says that it was made for, of one release. It is the
-// word of whoever serves the mirror: it may narrow an image to architectures,
+// word of the server of the mirror: it may narrow an image to architectures,
 // as long as one that is expected is among them, and never leaves out an image
 // or a file (rules 2, 26). What it leaves out stands in the report's scope.
 type MirrorScope struct {

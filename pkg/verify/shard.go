@@ -8,8 +8,8 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-// share takes every n-th of a list that whoever serves the releases has no
-// influence on, so that nothing can fall between two shards.
+// share takes every n-th of a list on which the server of the releases has no
+// influence, so that nothing can fall between two shards.
 func share[T any](list []T, s *report.Shard, what string) ([]T, error) {
 	if s == nil {
 		return list, nil

@@ -50,8 +50,8 @@ func (r *run) signatureRef(repository string, digest oci.Digest) registry.Ref {
 	return registry.Ref{Host: r.session.Policy.Images.Registry, Repository: repository, Tag: digest.SignatureTag()}
 }
 
-// keptIn says of a check that holds, and rests on a manifest that a cache had and that nobody was
-// asked for in this run, that it does: what is withdrawn at the registry would still be found there.
+// keptIn says of a check that holds, and rests on a manifest that a cache had and that was not
+// asked for in this run, where it came from: what is withdrawn at the registry would still be found there.
 func keptIn(m *registry.Manifest, c report.Check) report.Check {
 	if !m.FromCache || c.Verdict != report.Verified {
 		return c

@@ -4,7 +4,7 @@
 //	go run ./tools/kubeadm --from FILE.json --source WORDS
 //
 // FILE.json is {"v1.27.2": {"pause": "3.9", "etcd": "3.5.7-0", "coredns/coredns":
-// "v1.10.1"}, ...}, extracted from a table that somebody keeps; WORDS name it,
+// "v1.10.1"}, ...}, extracted from a table that others keep; WORDS name it,
 // with its commit and licence. The same input gives the same bytes.
 package main
 

@@ -110,7 +110,7 @@ func (a after) Read(p []byte) (int, error) {
 	return a.rest.Read(p)
 }
 
-// failure says why there was no answer, in a word that names nobody's machine.
+// failure says why there was no answer, in a word that names no machine.
 func failure(err error) string {
 	var (
 		name  *net.DNSError

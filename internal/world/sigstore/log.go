@@ -47,6 +47,7 @@ type Entry struct {
 	SET            []byte // signed entry timestamp, an ASN.1 ECDSA signature
 	Hash           string // sha256 of what was signed, hex
 	shard          int
+	leaf           [32]byte // the hash of the entry's leaf
 }
 
 // LogIndex is the index that the signed entry timestamp covers.
@@ -54,8 +55,7 @@ func (e *Entry) LogIndex() int64 { return e.TreeIndex + shardOffset + int64(e.sh
 
 // LeafHash is the hash of the entry's leaf, hex.
 func (e *Entry) LeafHash() string {
-	h := LeafHash(e.Body)
-	return hex.EncodeToString(h[:])
+	return hex.EncodeToString(e.leaf[:])
 }
 
 // UUID is the entry's identifier, 80 hex digits.
@@ -109,7 +109,7 @@ func (l *Log) reserve(n int) int64 {
 
 // enter signs the promise for an entry and puts it at the reserved index.
 func (l *Log) enter(index int64, kind, version string, body []byte, hash string, at int64) *Entry {
-	e := &Entry{Body: body, Kind: kind, Version: version, IntegratedTime: at, TreeIndex: index, LogID: l.id[:], Hash: hash, shard: l.shard}
+	e := &Entry{Body: body, Kind: kind, Version: version, IntegratedTime: at, TreeIndex: index, LogID: l.id[:], Hash: hash, shard: l.shard, leaf: LeafHash(body)}
 	e.SET = l.Promise(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,7 +177,7 @@ func (l *Log) Prove(e *Entry) *Proof {
 		if e == nil { // reserved by a batch that is still being signed
 			break
 		}
-		leaves = append(leaves, LeafHash(e.Body))
+		leaves = append(leaves, e.leaf)
 	}
 	l.mu.RUnlock()
 	root := treeHash(leaves)

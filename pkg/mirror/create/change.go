@@ -19,8 +19,8 @@ import (
 //
 // Everything new is written under private names first. Then one rename counts:
 // that of the record, which names all of it. What follows, giving each file its
-// name, any later run can do in place of one that was killed, and whoever reads
-// the mirror meanwhile reads the new files by the record ([pending]). So lists
+// name, any later run can do in place of one that was killed, and a reader
+// of the mirror meanwhile finds the new files by the record ([pending]). So lists
 // that were not written together are told from lists that were changed by hand.
 type change struct {
 	root  *os.Root

@@ -160,8 +160,8 @@ func (j *run) put(ctx context.Context, repo, from string, b layout.Descriptor) e
 }
 
 // write writes the manifests: those that others name, from below; then
-// signatures and referrers; then the images' own tags, from below. A tag that
-// somebody sees has everything already.
+// signatures and referrers; then the images' own tags, from below. When a
+// tag can be seen, all that it names is there.
 func (j *run) write(ctx context.Context) {
 	named := map[*node]bool{}
 	stages := map[int][]*name{}

@@ -29,7 +29,7 @@ const (
 )
 
 // tree reads indexes and manifests by their descriptors. Which digest a file is named
-// by is a claim: whether its bytes have it, is for whoever reads the copies.
+// by is a claim: the reader of the copies decides whether its bytes have it.
 type tree struct {
 	c *Container
 	// where says under which names content of that digest may lie.
