@@ -138,6 +138,7 @@ func TestWordAttacks(t *testing.T) {
 		{"by another key", list, signs(t, stranger, list), false, "not by this key"},
 		{"of another list, by another key", longer, signs(t, stranger, list), false, "not by this key"},
 		{"of another list", longer, good, true, "not the one that was signed"},
+		{"of another list of the same size", listOf([3]string{listedURL, two, "published"}), good, true, "not the one that was signed"},
 		{"of a list of another size", list, signed(manifestType, bytes.Replace(payload, []byte(fmt.Sprintf(`"size":%d`, len(list))), []byte(`"size":7`), 1)), true, "not the one that was signed"},
 		{"of another type", list, form(func(b *bundleForm) { b.Envelope.PayloadType = "application/vnd.in-toto+json" }), false, "not of a mirror's list"},
 		{"signed as another type", list, signed("application/vnd.in-toto+json", payload), false, "not by this key"},
@@ -154,7 +155,7 @@ func TestWordAttacks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v, err := Read("operator.pub", key, tt.list, tt.bundle)
 			var e *Error
-			if !errors.As(err, &e) || e.Refuted != tt.refuted || e.Key != "operator.pub" || !strings.Contains(err.Error(), tt.says) || v != nil {
+			if !errors.As(err, &e) || errors.Unwrap(e) == nil || e.Refuted != tt.refuted || e.Key != "operator.pub" || !strings.Contains(err.Error(), tt.says) || v != nil {
 				t.Errorf("%v, %v", v, err)
 			}
 		})
@@ -180,8 +181,38 @@ func TestWordOfADoubtfulList(t *testing.T) {
 		"two documents, one by one":   append(listOf(), listOf([3]string{listedURL, one, "published"})...),
 		"a member in another writing": bytes.Replace(listOf([3]string{listedURL, one, "carried"}), []byte(`"origin"`), []byte(`"Origin":"published","origin"`), 1),
 	} {
-		if v, err := Read("k", key, list, signs(t, o, list)); err == nil && v.Published(listedURL, oci.FromHex(one)) {
+		if v, err := Read("k", key, list, signs(t, o, list)); err == nil || v != nil {
 			t.Errorf("%s: vouched for", name)
+		}
+	}
+}
+
+// A hint is what a bundle may be long by: up to the limit it is read, and no further.
+func TestWordOfALongBundle(t *testing.T) {
+	o, key := signer(t)
+	list := listOf([3]string{listedURL, one, "published"})
+	o.hint = strings.Repeat("h", maxSignature-len(signs(t, o, list))+len(o.hint))
+	bundle := signs(t, o, list)
+	for len(bundle) != maxSignature { // a signature has another length each time
+		o.hint += strings.Repeat("h", max(0, maxSignature-len(bundle)))
+		o.hint = o.hint[:len(o.hint)-max(0, len(bundle)-maxSignature)]
+		bundle = signs(t, o, list)
+	}
+	if _, err := Read("k", key, list, bundle); err != nil {
+		t.Error(err)
+	}
+}
+
+// A key that does not sign leaves no signature behind.
+func TestOperatorThatFails(t *testing.T) {
+	o, _ := signer(t)
+	o.sign = func([]byte) ([]byte, error) { return nil, errors.New("the token was taken out") }
+	if _, err := o.Sign(listOf()); err == nil {
+		t.Error("signed")
+	}
+	for _, key := range [][]byte{nil, []byte("x"), pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: []byte("{}")})} {
+		if o, err := ReadOperator(key, nil); err == nil || o != nil {
+			t.Errorf("%q is a key", key)
 		}
 	}
 }
