@@ -2,8 +2,10 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +41,31 @@ var operator = sync.OnceValues(func() (k keys, err error) {
 	}
 	return k, err
 })
+
+// signs does what --sign-key does of a mirror that has just been made: to open the key for it costs more
+// than all the rest. A mirror that was not listed is not signed.
+func (k *keys) signs(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "MANIFEST.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	signature, err := k.sign.Sign(text)
+	if err != nil {
+		return err
+	}
+	sums, err := os.ReadFile(filepath.Join(dir, "MANIFEST.sha256"))
+	if err != nil {
+		return err
+	}
+	first, rest, _ := strings.Cut(string(sums), "\n")
+	line := hexOf(digestOf(signature)) + "  MANIFEST.json.sigstore.json"
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "MANIFEST.json.sigstore.json"), signature, 0o600),
+		os.WriteFile(filepath.Join(dir, "MANIFEST.sha256"), []byte(strings.Join([]string{first, line, rest}, "\n")), 0o600))
+}
 
 // environment is what a run of the program finds there.
 func environment(home string) func(string) string {
@@ -76,13 +103,8 @@ func (r *run) vouched(rnd *rand.Rand) {
 	if made := r.makes(line); r.honest && made.code != 0 && !lax {
 		return // a program that nobody signed
 	}
-	// To open the key costs more than all the rest, so that what --sign-key does of a new mirror is done here.
-	list := filepath.Join(dir, "MANIFEST.json")
-	if text, err := os.ReadFile(list); err == nil {
-		signature, err := k.sign.Sign(text)
-		if err != nil || os.WriteFile(list+".sigstore.json", signature, 0o600) != nil {
-			r.fail("a mirror could not be signed: %v", err)
-		}
+	if err := k.signs(dir); err != nil {
+		r.fail("a mirror could not be signed: %v", err)
 	}
 	if rnd.IntN(3) == 0 { // and brought up to date, after the attacker had it
 		r.turn(rnd, dir)
