@@ -1,6 +1,8 @@
 package trust_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -63,6 +65,45 @@ func TestPolicyWithoutARuleForAttestations(t *testing.T) {
 	for _, rest := range []string{"\nattestations: {}\n", "\n"} {
 		if _, err := trust.ParsePolicy([]byte(text[:at] + rest + text[end+len("attestations:\n"):])); err == nil || !strings.Contains(err.Error(), "attestations") {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// Every kind of authority that a root has is shown, and a log of which it does not say since when it
+// counts is none: nobody could tell what it signed before.
+func TestAnchorsOfARoot(t *testing.T) {
+	text := world.NewSigstore("own").TrustedRootJSON()
+	kinds := map[string]int{}
+	for _, a := range parseRoot(t, text).Anchors() {
+		kinds[a.Kind]++
+		if a.ID == "" {
+			t.Errorf("%+v", a)
+		}
+	}
+	for _, kind := range []string{"certificate authority", "certificate log", "transparency log", "timestamp authority"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s among %v", kind, kinds)
+		}
+	}
+	bare := world.EditRoot(text, func(lists map[string][]map[string]any) {
+		for _, l := range lists["tlogs"] {
+			delete(l["publicKey"].(map[string]any), "validFor")
+		}
+		for _, l := range lists["ctlogs"] {
+			delete(l["publicKey"].(map[string]any), "validFor")
+		}
+	})
+	file := filepath.Join(t.TempDir(), "root.json")
+	if err := os.WriteFile(file, bare, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := trust.LoadAnyRoot(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range r.Anchors() {
+		if strings.HasSuffix(a.Kind, " log") {
+			t.Errorf("it counts since %s: %+v", a.From, a)
 		}
 	}
 }
