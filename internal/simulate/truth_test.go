@@ -89,6 +89,9 @@ func (r *run) wasRead(o outcome, res result) bool {
 	if offline(o) || r.made || slices.Contains(o.args, "--cache") || res.Digest == "" {
 		return true
 	}
+	if named := o.args[1]; o.args[0] == "verify" && (strings.HasPrefix(named, "registry.k8s.io/") || strings.HasPrefix(named, "sha256:")) && !r.delivered.have(res.Digest) {
+		return false
+	}
 	ref := strings.NewReplacer(private+"/", "", "registry.k8s.io/", "").Replace(res.Subject)
 	_, manifests, configs := r.w.Released(ref)
 	if res.Platform == "" && r.truth.Image(ref, "") == res.Digest && configs != nil {
