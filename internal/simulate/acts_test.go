@@ -15,6 +15,7 @@ import (
 type act struct {
 	name string
 	part int // how often it is drawn, against the others
+	fair int // and where nobody attacks, if not as often
 	do   func(r *run, rnd *rand.Rand)
 }
 
@@ -24,41 +25,47 @@ var acts []act
 
 func init() {
 	acts = []act{ // the first and the third are those that lasting faults are tried on
-		{"images", 16, func(r *run, rnd *rand.Rand) { r.holds(r.does(r.imagesLine(rnd)...), expect.Images, expect.Live) }},
-		{"release", 1, func(r *run, rnd *rand.Rand) { r.does("verify", r.version) }},
-		{"tag", 14, func(r *run, rnd *rand.Rand) { r.holds(r.does("verify", r.ref()), r.kindOf(expect.Tag), expect.Live) }},
-		{"digest", 8, func(r *run, rnd *rand.Rand) {
+		{"images", 16, 0, func(r *run, rnd *rand.Rand) { r.holds(r.does(r.imagesLine(rnd)...), expect.Images, expect.Live) }},
+		{"release", 1, 0, func(r *run, rnd *rand.Rand) { r.does("verify", r.version) }},
+		{"tag", 14, 0, func(r *run, rnd *rand.Rand) { r.holds(r.does("verify", r.ref()), r.kindOf(expect.Tag), expect.Live) }},
+		{"digest", 8, 0, func(r *run, rnd *rand.Rand) {
 			r.holds(r.does("verify", r.repo()+"@"+r.anyDigest(rnd, "")), r.kindOf(expect.Digest), expect.Live)
 		}},
-		{"platform digest", 8, func(r *run, rnd *rand.Rand) {
+		{"platform digest", 8, 0, func(r *run, rnd *rand.Rand) {
 			r.holds(r.does("verify", r.ref()+"@"+r.anyDigest(rnd, r.arch)), r.kindOf(expect.PlatformDigest), expect.Live)
 		}},
-		{"bare digest", 5, func(r *run, rnd *rand.Rand) {
+		{"bare digest", 5, 0, func(r *run, rnd *rand.Rand) {
 			o := r.does("verify", r.anyDigest(rnd, pick(rnd, []string{"", r.arch})), "--release", r.version)
 			if r.core() {
 				r.holds(o, expect.BareDigest, expect.Live)
 			}
 		}},
-		{"one architecture", 4, func(r *run, rnd *rand.Rand) {
+		{"one architecture", 4, 0, func(r *run, rnd *rand.Rand) {
 			o := r.does("verify", r.repo()+"-"+r.arch+":"+r.tag)
 			if r.core() {
 				r.holds(o, expect.OneArch, expect.Live)
 			}
 		}},
-		{"file artifact", 4, func(r *run, rnd *rand.Rand) {
+		{"file artifact", 4, 0, func(r *run, rnd *rand.Rand) {
 			r.holds(r.does("verify", "registry.k8s.io/"+pick(rnd, []string{world.FileImage, world.FileAlone})), expect.Artifact, expect.Live)
 		}},
-		{"file", 12, func(r *run, rnd *rand.Rand) { r.file(rnd) }},
-		{"download", 12, func(r *run, rnd *rand.Rand) { r.download(rnd) }},
-		{"list", 8, func(r *run, rnd *rand.Rand) { r.list(rnd) }},
-		{"copy", 14, func(r *run, rnd *rand.Rand) { r.copied(rnd) }},
-		{"private registry", 6, func(r *run, rnd *rand.Rand) { r.standIn(rnd) }},
-		{"kept cache", 6, func(r *run, rnd *rand.Rand) { r.cached(rnd) }},
-		{"lock", 4, func(r *run, rnd *rand.Rand) { r.locked(rnd) }},
-		{"saved report", 3, func(r *run, rnd *rand.Rand) { r.saved(rnd) }},
-		{"mirror", 6, func(r *run, rnd *rand.Rand) { r.mirror(rnd) }},
-		{"carried mirror", 6, func(r *run, rnd *rand.Rand) { r.carried(rnd) }},
-		{"push", 4, func(r *run, rnd *rand.Rand) { r.push(rnd) }},
+		{"file", 12, 0, func(r *run, rnd *rand.Rand) { r.file(rnd) }},
+		{"download", 12, 0, func(r *run, rnd *rand.Rand) { r.download(rnd) }},
+		{"list", 8, 0, func(r *run, rnd *rand.Rand) { r.list(rnd) }},
+		{"copy", 14, 0, func(r *run, rnd *rand.Rand) { r.copied(rnd) }},
+		{"private registry", 6, 0, func(r *run, rnd *rand.Rand) { r.standIn(rnd) }},
+		{"kept cache", 6, 0, func(r *run, rnd *rand.Rand) { r.cached(rnd) }},
+		{"lock", 4, 0, func(r *run, rnd *rand.Rand) { r.locked(rnd) }},
+		{"saved report", 3, 0, func(r *run, rnd *rand.Rand) { r.saved(rnd) }},
+		{"mirror", 6, 0, func(r *run, rnd *rand.Rand) { r.mirror(rnd) }},
+		{"carried mirror", 6, 24, func(r *run, rnd *rand.Rand) { r.carried(rnd) }},
+		{"vouched mirror", 8, 16, func(r *run, rnd *rand.Rand) { r.vouched(rnd) }},
+		{"more checks", 6, 0, func(r *run, rnd *rand.Rand) { r.demanding(rnd) }},
+		{"several lists", 6, 0, func(r *run, rnd *rand.Rand) { r.several(rnd) }},
+		{"pods", 4, 0, func(r *run, rnd *rand.Rand) { r.pods(rnd) }},
+		{"package", 3, 0, func(r *run, rnd *rand.Rand) { r.packaged(rnd) }},
+		{"directory", 4, 0, func(r *run, rnd *rand.Rand) { r.directory(rnd) }},
+		{"push", 4, 0, func(r *run, rnd *rand.Rand) { r.push(rnd) }},
 	}
 }
 
@@ -207,7 +214,8 @@ func (r *run) cached(rnd *rand.Rand) {
 	r.does(line...)
 }
 
-// mirror makes a mirror of what is served, lets the attacker have it, and reads it.
+// mirror makes a mirror of what is served, perhaps in two runs between which everything changes,
+// lets the attacker have it, and reads it, or the archive that was made of it.
 func (r *run) mirror(rnd *rand.Rand) {
 	dir := filepath.Join(r.dir, "mirror")
 	line := []string{"mirror", "create", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", dir}
@@ -215,22 +223,33 @@ func (r *run) mirror(rnd *rand.Rand) {
 	if images {
 		line = append(line, "images")
 	}
-	made := r.does(line...)
-	r.keeps(filepath.Join(dir, "files"), func(p string) string { return "https://" + p })
+	at := dir
+	if rnd.IntN(3) == 0 {
+		at = filepath.Join(r.dir, "mirror.tar")
+		line = append(line, "--archive", at)
+	}
+	made := r.makes(line)
+	if rnd.IntN(4) == 0 {
+		r.turn(rnd, dir)
+		made = r.makes(line)
+	}
 	if made.code != 0 {
 		return
 	}
 	if rnd.IntN(2) == 0 {
-		r.turn(rnd, dir)
-	} else if inside := r.does("verify", dir); inside.code == 1 {
+		r.turn(rnd, at)
+	} else if inside := r.does("verify", at); inside.code == 1 {
 		r.fail("a mirror that was made with the exit code 0 is refuted by its own bytes\n%s", inside.stdout)
 	}
-	r.reads(rnd, dir, images)
+	r.reads(rnd, at, images)
 }
 
 // carried reads a mirror that the attacker wrote.
 func (r *run) carried(rnd *rand.Rand) {
 	dir := filepath.Join(r.dir, "mirror")
+	if r.honest && rnd.IntN(2) == 0 {
+		r.path = fmt.Sprintf(pick(rnd, programs[4:6]), r.arch) // a tarball, of which there are few
+	}
 	o := world.MirrorOptions{Arches: []string{r.arch}, Files: []string{r.path}, NoManifest: rnd.IntN(3) == 0}
 	if rnd.IntN(3) > 0 && r.tag == r.version {
 		o.Names = []string{r.image}
@@ -246,21 +265,25 @@ func (r *run) carried(rnd *rand.Rand) {
 // reads reads a mirror, which has files, and perhaps images.
 func (r *run) reads(rnd *rand.Rand, dir string, images bool) {
 	at := rnd.IntN(4)
-	if !images && at > 0 {
+	if !images && at > 0 || r.honest && rnd.IntN(2) == 0 {
 		at = 3
+	}
+	from := expect.Mirror
+	if r.key != "" {
+		from = expect.Vouched
 	}
 	switch at {
 	case 0:
 		r.does("verify", dir)
 	case 1:
-		r.holds(r.does(append(r.imagesLine(rnd), "--mirror", dir)...), expect.Images, expect.Mirror)
+		r.holds(r.does(append(r.imagesLine(rnd), "--mirror", dir)...), expect.Images, from)
 	case 2:
-		r.holds(r.does("verify", r.ref(), "--mirror", dir), r.kindOf(expect.Tag), expect.Mirror)
+		r.holds(r.does("verify", r.ref(), "--mirror", dir), r.kindOf(expect.Tag), from)
 	default:
 		got := filepath.Join(r.dir, "from-mirror")
 		o := r.does("download", r.version, r.path, "--os", "linux", "--arch", r.arch, "-d", got, "--mirror", dir)
 		if kind := fileKind(r.path); kind != expect.ImageTar {
-			r.holds(o, kind, expect.Mirror)
+			r.holds(o, kind, from)
 		}
 		r.keeps(got, func(p string) string {
 			if p == filepath.Base(r.path) {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kverify/kverify/internal/cli"
 	"github.com/kverify/kverify/internal/command"
@@ -36,10 +37,12 @@ type said struct {
 type result struct {
 	Verdict, Subject, Kind, Release, Platform, Digest string
 	SeenAs                                            []string
-	Checks                                            []struct {
-		Name, Verdict, Reason, Detail string
-		Required                      bool
-	}
+	Checks                                            []check
+}
+
+type check struct {
+	Name, Verdict, Reason, Detail string
+	Required                      bool
 }
 
 // outcome is one run of the program.
@@ -62,6 +65,7 @@ type run struct {
 	unsaid    map[string]int // situations of which it says nothing
 	delivered *deliveries    // of the last run of the program
 	last      [][]byte       // reports, to compare with those of a second run
+	longest   time.Duration  // of one run, in the world's time
 	log       string         // what the program said, for who looks at one seed
 }
 
@@ -75,12 +79,18 @@ func (r *run) does(args ...string) outcome { return r.over(r.network, args...) }
 
 func (r *run) over(network http.RoundTripper, args ...string) outcome {
 	line := append(slices.Clone(args), "--trusted-root", r.root)
+	if r.key != "" && slices.Contains(line, "--mirror") || r.key != "" && line[0] == "verify" && strings.HasPrefix(line[1], filepath.Join(r.dir, "mirror")) {
+		line = append(line, "--key", r.key)
+	}
 	if !slices.Contains(line, "--cache") && (line[0] != "mirror" || line[1] != "push") {
 		line = append(line, "--no-cache") // the default one is the machine's
 	}
 	o := r.says(network, line...)
 	if o.report != nil {
 		r.isTrue(o)
+	}
+	if r.honest && (o.code == 1 || o.report != nil && o.report.Verdict == "refuted") {
+		r.fail("A FALSE ALARM: %q of a world in which nobody attacks\n%s", args, o.stdout)
 	}
 	return o
 }
@@ -94,16 +104,16 @@ func (r *run) says(network http.RoundTripper, args ...string) outcome {
 	file := filepath.Join(r.dir, fmt.Sprintf("report-%d.json", r.n))
 	line := append(slices.Clone(args), "-o", "table", "-o", "json="+file)
 	var stdout, stderr bytes.Buffer
-	a := &command.App{Args: line, OtherMemory: 1 << 30, Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string {
-		switch name {
-		case "HOME", "XDG_CACHE_HOME":
-			return filepath.Join(r.dir, "home")
-		}
-		return ""
-	}}
+	a := &command.App{Args: line, OtherMemory: 1 << 30, Stdout: &stdout, Stderr: &stderr, Getenv: environment(r.dir)}
 	r.delivered = &deliveries{next: network, sums: map[string]bool{}}
 	a.Network = r.delivered
+	start := time.Now()
 	o.code = cli.Run(context.Background(), a)
+	if took := time.Since(start); took > r.longest {
+		if r.longest = took; took > longest {
+			r.fail("%q: took %s", args, took)
+		}
+	}
 	o.stdout, o.stderr = stdout.String(), stderr.String()
 	if body, err := os.ReadFile(file); err == nil {
 		o.json, o.report = body, &said{}

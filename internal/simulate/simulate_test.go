@@ -2,16 +2,18 @@ package simulate
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,6 +28,7 @@ var (
 	flagTime = flag.Duration("budget", 0, "begin no further world after this time; zero is no limit")
 	flagSeed = flag.Uint64("seed", 1, "the first seed; the worlds are those of this and the following ones")
 	flagLoud = flag.Bool("loud", false, "print what the program says, of every seed")
+	flagInto = flag.String("tally", "", "write what was met into this file, instead of printing it: what a part of a simulation is told")
 	flagOnly = flag.String("only", "", "of one seed, apply only these of its controls, such as 0,2; \"-\" is none")
 )
 
@@ -42,17 +45,7 @@ type plan struct {
 func planOf(seed uint64) plan {
 	r := sub(seed, 1)
 	p := plan{seed: seed, honest: r.IntN(5) == 0 || *flagFair}
-	total := 0
-	for _, a := range acts {
-		total += a.part
-	}
-	n := r.IntN(total)
-	for _, a := range acts {
-		if n -= a.part; n < 0 {
-			p.act = a
-			break
-		}
-	}
+	p.act = drawAct(r, p.honest)
 	list, k := controls, 1+r.IntN(6)
 	if p.honest {
 		list, k = habits, r.IntN(4)
@@ -64,6 +57,26 @@ func planOf(seed uint64) plan {
 		p.controls, p.seeds = append(p.controls, draw(r, list)), append(p.seeds, r.Uint64())
 	}
 	return p
+}
+
+func drawAct(r *rand.Rand, honest bool) act {
+	part := func(a act) int {
+		if honest && a.fair > 0 {
+			return a.fair
+		}
+		return a.part
+	}
+	total := 0
+	for _, a := range acts {
+		total += part(a)
+	}
+	n := r.IntN(total)
+	for _, a := range acts {
+		if n -= part(a); n < 0 {
+			return a
+		}
+	}
+	panic("no act")
 }
 
 // sceneOf takes a world from the pool and chooses what is looked at.
@@ -120,55 +133,61 @@ func play(t *testing.T, p plan, dir string, keep func(i int) bool) (r *run) {
 
 func everything(int) bool { return true }
 
-// tally counts what was met.
-type tally struct {
-	sync.Mutex
-	worlds, honest, runs               int
-	acts, controls, pairs, met, unsaid map[string]int
-	rows                               map[int]int
-}
-
-func (c *tally) tried() int {
-	c.Lock()
-	defer c.Unlock()
-	return c.worlds
-}
-
-func (c *tally) add(p plan, r *run) {
-	c.Lock()
-	defer c.Unlock()
-	c.worlds++
-	c.runs += r.n
-	if p.honest {
-		c.honest++
-	}
-	c.acts[p.act.name]++
-	var names []string
-	for _, x := range p.controls {
-		names = append(names, x.name)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	for i, a := range names {
-		c.controls[a]++
-		for _, b := range names[i+1:] {
-			c.pairs[a+" + "+b]++
-		}
-	}
-	for k, n := range r.met {
-		c.met[k] += n
-	}
-	for k, n := range r.unsaid {
-		c.unsaid[k] += n
-	}
-	for k, n := range r.rows {
-		c.rows[k] += n
-	}
-}
+// part is how many worlds one process tries. What a process keeps for good of each run of the program
+// (cobra remembers every flag that a shell can complete) is little, and too much times 100,000.
+const part = 1000
 
 // TestSimulation tries -worlds worlds from -seed on. Where one is a violation, it says with
-// how few of its controls, and the command that repeats it.
+// how few of its controls, and the command that repeats it. Many are tried by one process
+// after another: what one of them dies of, or hangs in, is told with its seed and ends no others.
 func TestSimulation(t *testing.T) {
+	if *flagN > part {
+		c, start := newTally(), time.Now()
+		for first := 0; first < *flagN && failures.Load() <= maxFailures && (*flagTime == 0 || time.Since(start) < *flagTime); first += part {
+			inProcess(t, c, first, min(part, *flagN-first), start)
+			t.Logf("%d worlds, %s", c.Worlds, time.Since(start).Round(time.Second))
+		}
+		c.print(t, time.Since(start))
+		return
+	}
+	c, start := newTally(), time.Now()
+	simulate(t, c)
+	if c.Memory = highWater(); c.Memory > mostMemory {
+		t.Errorf("the process held %d MiB, more than %d", c.Memory>>20, mostMemory>>20)
+	}
+	if *flagInto == "" {
+		c.print(t, time.Since(start))
+		return
+	}
+	if text, err := json.Marshal(c); err != nil || os.WriteFile(*flagInto, text, 0o600) != nil {
+		t.Fatal("what was met could not be written")
+	}
+}
+
+// inProcess has a process of its own try n worlds.
+func inProcess(t *testing.T, c *tally, first, n int, start time.Time) {
+	file := filepath.Join(t.TempDir(), "tally.json")
+	args := []string{"-test.run=^TestSimulation$", "-test.timeout=0", "-worlds", fmt.Sprint(n), "-seed", fmt.Sprint(*flagSeed + uint64(first)), "-tally", file,
+		"-honest=" + fmt.Sprint(*flagFair), "-only", *flagOnly}
+	if *flagTime > 0 {
+		args = append(args, "-budget", fmt.Sprint(max(*flagTime-time.Since(start), time.Second)))
+	}
+	out, err := exec.CommandContext(t.Context(), os.Args[0], args...).CombinedOutput() //nolint:gosec // this test itself
+	text, readErr := os.ReadFile(file)
+	met := newTally()
+	switch {
+	case readErr != nil || json.Unmarshal(text, met) != nil:
+		failures.Add(1)
+		t.Errorf("the process of the %d worlds from seed %d on did not end well: %v\n%s", n, *flagSeed+uint64(first), err, out)
+	case err != nil:
+		failures.Add(int64(max(1, strings.Count(string(out), "again: make simulate"))))
+		t.Errorf("%s", out)
+	}
+	c.merge(met)
+}
+
+// simulate tries worlds in this process.
+func simulate(t *testing.T, c *tally) {
 	base := t.TempDir()
 	if memory, err := os.MkdirTemp("/dev/shm", "kverify-simulate-"); err == nil { //nolint:usetesting // what is synced there costs nothing
 		base = memory
@@ -181,7 +200,6 @@ func TestSimulation(t *testing.T) {
 	}
 	play(t, planOf(*flagSeed), filepath.Join(base, "first"), everything) // what the process opens once
 	before := openFiles()
-	c := &tally{acts: map[string]int{}, controls: map[string]int{}, pairs: map[string]int{}, met: map[string]int{}, unsaid: map[string]int{}, rows: map[int]int{}}
 	var next atomic.Int64
 	start := time.Now()
 	t.Run("worlds", func(t *testing.T) {
@@ -190,12 +208,11 @@ func TestSimulation(t *testing.T) {
 				t.Parallel()
 				for i := next.Add(1) - 1; i < int64(*flagN) && failures.Load() <= maxFailures && (*flagTime == 0 || time.Since(start) < *flagTime); i = next.Add(1) - 1 {
 					p := planOf(*flagSeed + uint64(i))
-					try(t, c, p, filepath.Join(base, fmt.Sprint("scene-", worker)), keep)
+					watched(p, func() { try(t, c, p, filepath.Join(base, fmt.Sprint("scene-", worker)), keep) })
 				}
 			})
 		}
 	})
-	c.print(t, time.Since(start))
 	runtime.GC() // and what nobody holds any more is closed
 	if after := openFiles(); len(after) > len(before) {
 		t.Errorf("%d files are open, %d were before:\n%s", len(after), len(before), strings.Join(after, "\n"))
@@ -211,13 +228,10 @@ func try(t *testing.T, c *tally, p plan, dir string, keep func(int) bool) {
 	}()
 	r := play(t, p, dir, keep)
 	c.add(p, r)
-	if n := c.tried(); n%1000 == 0 {
-		t.Logf("%d worlds", n)
-	}
 	if *flagN == 1 || *flagLoud {
 		t.Logf("%s", r.log)
 	}
-	if p.seed%16 == 0 && len(r.wrong) == 0 {
+	if p.seed%16 == 0 && len(r.wrong) == 0 && r.key == "" { // an operator's signature has another length each time
 		again := play(t, p, dir, keep)
 		for i := range min(len(r.last), len(again.last)) {
 			if !bytes.Equal(untimed(r.last[i]), untimed(again.last[i])) {
@@ -298,45 +312,4 @@ func openFiles() (open []string) {
 	}
 	slices.Sort(open)
 	return open
-}
-
-// print writes the table of what was met, and the rarest pairs.
-func (c *tally) print(t *testing.T, took time.Duration) {
-	t.Logf("%d worlds (%d honest), %d runs of the program, %s, %.0f worlds/s", c.worlds, c.honest, c.runs, took.Round(time.Millisecond), float64(c.worlds)/took.Seconds())
-	for _, table := range []struct {
-		what string
-		of   map[string]int
-	}{{"acts", c.acts}, {"controls", c.controls}, {"checks", c.met}, {"situations of which the table says nothing", c.unsaid}} {
-		t.Logf("%s:", table.what)
-		for _, k := range common(table.of) {
-			t.Logf("  %7d  %s", table.of[k], k)
-		}
-	}
-	t.Logf("rows of the table of what must be said, and how often each was met:")
-	for i := range expect.Table {
-		k := expect.Table[i].Key
-		t.Logf("  %7d  row %d: %s, %s, %s, %s", c.rows[i], i+1, k.Era, k.Subject, k.Source, k.Fault)
-		if c.rows[i] == 0 && c.worlds >= 10_000 {
-			t.Errorf("no world of %d met row %d: a gap", c.worlds, i+1)
-		}
-	}
-	rare := common(c.pairs)
-	slices.Reverse(rare)
-	t.Logf("%d pairs of controls of %d; the rarest:", len(rare), len(controls)*(len(controls)-1)/2)
-	for _, k := range rare[:min(20, len(rare))] {
-		t.Logf("  %7d  %s", c.pairs[k], k)
-	}
-}
-
-func common(m map[string]int) (keys []string) {
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if m[a] != m[b] {
-			return m[b] - m[a]
-		}
-		return strings.Compare(a, b)
-	})
-	return keys
 }

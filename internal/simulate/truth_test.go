@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/world/expect"
 	"github.com/kverify/kverify/pkg/convert"
 )
 
@@ -85,8 +86,11 @@ func (r *run) trueImage(o outcome, res result) bool {
 // were delivered at all: what is verified was read, and hashes to what is said of it. It
 // is asked where bytes can come from nowhere else.
 func (r *run) wasRead(o outcome, res result) bool {
-	if offline(o) || slices.Contains(o.args, "--cache") || res.Digest == "" {
+	if offline(o) || r.made || slices.Contains(o.args, "--cache") || res.Digest == "" {
 		return true
+	}
+	if named := o.args[1]; o.args[0] == "verify" && (strings.HasPrefix(named, "registry.k8s.io/") || strings.HasPrefix(named, "sha256:")) && !r.delivered.have(res.Digest) {
+		return false
 	}
 	ref := strings.NewReplacer(private+"/", "", "registry.k8s.io/", "").Replace(res.Subject)
 	_, manifests, configs := r.w.Released(ref)
@@ -101,12 +105,18 @@ func (r *run) wasRead(o outcome, res result) bool {
 
 // offline says whether a run had a mirror for its world.
 func offline(o outcome) bool {
-	return slices.Contains(o.args, "--mirror") || o.args[0] == "mirror" && o.args[1] == "push" || o.args[0] == "verify" && strings.HasSuffix(o.args[1], "/mirror")
+	return slices.Contains(o.args, "--mirror") || o.args[0] == "mirror" && o.args[1] == "push" || o.args[0] == "verify" && strings.Contains(o.args[1], "/mirror")
 }
 
 // lied says whether a publisher's claims, as they were read, may have been a lie. In a
-// mirror, and over a connection that proves nothing, nothing is a publisher's word.
-func (r *run) lied(o outcome) bool { return r.lies && !r.distrusted && !offline(o) }
+// mirror, and over a connection that proves nothing, nothing is a publisher's word, but for what its
+// operator heard and vouches for.
+func (r *run) lied(o outcome) bool {
+	if offline(o) {
+		return r.vouchedLie && slices.Contains(o.args, "--key")
+	}
+	return r.lies && !r.distrusted
+}
 
 // isOf says whether a digest is of the image, as released or as a converter writes it.
 func (r *run) isOf(ref, platform, digest string) bool {
@@ -213,6 +223,9 @@ func (r *run) keeps(dir string, url func(path string) string) {
 		want := r.truth.File(url(filepath.ToSlash(rel)))
 		if want == "" || r.lies && strings.HasSuffix(rel, ".tar.gz") {
 			return nil
+		}
+		if expect.EraOf(r.version) == expect.Unsigned && strings.Contains(rel, "kubernetes-release.spdx") {
+			return nil // nobody signed it, and no other party has its digest: a document is kept as it was read
 		}
 		body, err := os.ReadFile(path)
 		sum := sha256.Sum256(body)

@@ -31,7 +31,29 @@ func (s *scene) anyURL(r *rand.Rand) string {
 	if m, ok := s.w.Manifest(own); ok {
 		if at := hexes.FindAllIndex(m.Body, 8); len(at) > 0 {
 			one := pick(r, at)
-			urls = append(urls, world.BlobURL(s.image, "sha256:"+string(m.Body[one[0]:one[1]])), world.BlobURL(s.image, "sha256:"+string(m.Body[one[0]:one[1]])))
+			urls = append(urls, world.BlobURL(s.image, "sha256:"+string(m.Body[one[0]:one[1]])), blobAt("sha256:"+string(m.Body[one[0]:one[1]])))
+		}
+	}
+	return pick(r, urls)
+}
+
+// blobAt is where a blob is, and not where a registry sends who asks for it.
+func blobAt(digest string) string { return "https://" + world.HostRegistry + "/blobs/" + digest }
+
+// sworn is a document of the scene that is named by its digest, or whose digest another one names.
+func (s *scene) sworn(r *rand.Rand) string {
+	ref, own := s.image+":"+s.tag, s.image+"-"+s.arch+":"+s.version
+	index, child := s.truth.Image(ref, ""), s.truth.Image(own, "")
+	urls := []string{
+		world.ManifestURL(s.image + "@" + index), world.ManifestURL(s.image + "@" + index), world.ManifestURL(ref),
+		world.FileURL(s.version, s.path), world.SBOMURL(s.version),
+	}
+	if child != "" {
+		urls = append(urls, world.ManifestURL(s.image+"@"+child), world.ManifestURL(s.image+"-"+s.arch+"@"+child), world.ManifestURL(own))
+	}
+	if m, ok := s.w.Manifest(own); ok {
+		for _, at := range hexes.FindAllIndex(m.Body, 3) { // the config first
+			urls = append(urls, blobAt("sha256:"+string(m.Body[at[0]:at[1]])))
 		}
 	}
 	return pick(r, urls)
@@ -64,6 +86,10 @@ var onTheWay = []control{
 	{"edit an answer", 14, func(s *scene, r *rand.Rand) {
 		url, seed := s.claims(s.anyURL(r)), r.Uint64()
 		sometimes(r, url, s.w.Tamper(url, func(b []byte) []byte { return edit(sub(seed, 2), b) }))
+	}},
+	{"the same in other bytes", 10, func(s *scene, r *rand.Rand) {
+		seed := r.Uint64()
+		s.w.Tamper(s.sworn(r), func(b []byte) []byte { return rewrite(sub(seed, 4), b) })
 	}},
 	{"answer with another document", 4, func(s *scene, r *rand.Rand) {
 		url := s.claims(s.anyURL(r))

@@ -60,6 +60,10 @@ func TestRulesAndIncidentsRefused(t *testing.T) {
 
 func TestRuleApplies(t *testing.T) {
 	v := func(minor int) release.Version { return release.Version{Major: 1, Minor: minor} }
+	patch := func(minor, patch int) release.Version {
+		return release.Version{Major: 1, Minor: minor, Patch: patch}
+	}
+	patches := trust.Rule{From: "v1.30.2", To: "v1.31.5"}
 	named, ranged := trust.Rule{Images: []string{"kube-proxy"}, From: "1.30", To: "1.31"}, trust.Rule{From: "1.30"}
 	for _, c := range []struct {
 		rule  trust.Rule
@@ -76,6 +80,13 @@ func TestRuleApplies(t *testing.T) {
 		{ranged, "kube-proxy", v(30), true},
 		{ranged, "pause", release.Version{}, false}, // of no release
 		{trust.Rule{}, "pause", release.Version{}, true},
+		{patches, "kube-proxy", patch(29, 9), false},
+		{patches, "kube-proxy", patch(30, 1), false},
+		{patches, "kube-proxy", patch(30, 2), true},
+		{patches, "kube-proxy", patch(31, 0), true},
+		{patches, "kube-proxy", patch(31, 5), true},
+		{patches, "kube-proxy", patch(31, 6), false},
+		{patches, "kube-proxy", patch(32, 0), false},
 	} {
 		if got := c.rule.Applies(c.image, c.v); got != c.want {
 			t.Errorf("%+v of %s %s: %v", c.rule, c.image, c.v, got)

@@ -185,6 +185,8 @@ func TestUpdateAttacks(t *testing.T) {
 		{"cut in half", genuine, nil, func(w *world.World, _ *world.TUF) { w.Truncate(at("1.targets.json"), 100) }, false, "truncated"},
 		{"no network", genuine, nil, func(w *world.World, _ *world.TUF) { w.Refuse(at("*")) }, false, "cannot reach"},
 		{"the repository is away", genuine, nil, func(w *world.World, _ *world.TUF) { w.Status(at("timestamp.json"), 404) }, false, "404"},
+		{"the snapshot is away", genuine, nil, func(w *world.World, _ *world.TUF) { w.Status(at("1.snapshot.json"), 404) }, false, "404"},
+		{"the targets are away", genuine, nil, func(w *world.World, _ *world.TUF) { w.Status(at("1.targets.json"), 404) }, false, "404"},
 		{"a server error for the next root is not its absence", genuine, nil, func(w *world.World, _ *world.TUF) { w.Status(at("2.root.json"), 500) }, false, "500"},
 		{"no JSON", genuine, nil, func(w *world.World, _ *world.TUF) { w.PutFile(at("timestamp.json"), []byte("{")) }, false, "cannot be read: timestamp.json: "},
 		{"no JSON: the snapshot", genuine, nil, func(w *world.World, _ *world.TUF) { w.PutFile(at("1.snapshot.json"), []byte("{")) }, true, "1.snapshot.json: "},
@@ -281,5 +283,21 @@ func TestEmbeddedTUFRoot(t *testing.T) {
 	_, err := trust.Update(t.Context(), trust.UpdateRequest{Client: &fetch.Client{Transport: w}, Old: trust.EmbeddedRoot()})
 	if !fetch.Is(err, fetch.Unreachable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What was kept and is signed still is not asked for again.
+func TestUpdateOfNothingNew(t *testing.T) {
+	w, _, req := repository(t, world.New(world.Options{}).TrustedRootJSON())
+	got, err := trust.Update(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Previous = got.Keep
+	for _, name := range []string{"1.snapshot.json", "1.targets.json"} {
+		w.Status("https://"+world.HostTUF+"/"+name, 404)
+	}
+	if again, err := trust.Update(t.Context(), req); err != nil || !bytes.Equal(again.Keep, got.Keep) {
+		t.Error(err)
 	}
 }

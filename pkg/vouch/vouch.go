@@ -133,10 +133,12 @@ func readWord(key, manifest, bundle []byte) (*Word, error) {
 	}
 	sum := sha256.Sum256(der)
 	v := &Word{published: map[string]string{}, key: report.Source{Digest: string(oci.FromHex(hex.EncodeToString(sum[:])))}}
+	listed := map[string]bool{}
 	for _, f := range m.Files {
-		if _, twice := v.published[f.URL]; twice {
+		if listed[f.URL] {
 			return nil, fmt.Errorf("MANIFEST.json lists %.200q twice", f.URL)
 		}
+		listed[f.URL] = true
 		if f.Origin == fetch.Published.String() {
 			v.published[f.URL] = f.SHA256
 		}

@@ -42,7 +42,7 @@ func TestRows(t *testing.T) {
 	for i, r := range Table {
 		k := r.Key
 		for _, e := range []Era{Unsigned, Signed} {
-			for _, s := range []Source{Live, Mirror} {
+			for _, s := range []Source{Live, Mirror, Vouched} {
 				if (k.Era == AnyEra || k.Era == e) && (k.Source == AnySource || k.Source == s) {
 					if at := Number(Key{e, k.Subject, s, k.Fault}); at != i {
 						t.Errorf("row %d is hidden by row %d", i+1, at+1)

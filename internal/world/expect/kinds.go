@@ -55,6 +55,7 @@ const (
 	AnySource Source = ""
 	Live      Source = "the publishers"
 	Mirror    Source = "a mirror, with no word of its operator"
+	Vouched   Source = "a mirror, and its operator's key"
 )
 
 // Fault is what lasts.

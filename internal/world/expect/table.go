@@ -73,4 +73,12 @@ var Table = []Row{
 	row(Unsigned, Program, Mirror, None, unknown, "7, 10", noClaim, absent),
 	row(Unsigned, Tarball, Mirror, None, unknown, "7, 8, 10", noClaim),
 	row(AnyEra, Companion, Mirror, None, unknown, "7, 8, 24", noClaim, absent), // absent where it was not asked for
+
+	// What was published when an operator signed the mirror counts inside too, and nothing else (24).
+	row(AnyEra, Images, Vouched, None, verified, "9, 24, 26"),
+	row(AnyEra, Tag, Vouched, None, verified, "9, 24, 26"),
+	row(Signed, Program, Vouched, None, verified, "10, 24"),
+	row(Unsigned, Program, Vouched, None, unknown, "10, 24", noClaim, absent),
+	row(AnyEra, Tarball, Vouched, None, verified, "10, 24"),
+	row(AnyEra, Companion, Vouched, None, verified, "8, 20, 24"),
 }
