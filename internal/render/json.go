@@ -125,3 +125,12 @@ func visible(text []byte) []byte {
 	}
 	return out
 }
+
+// JSONLine is a value as JSON in one line, of which a terminal obeys nothing.
+func JSONLine(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return visible(buf.Bytes()), err
+}
