@@ -197,8 +197,11 @@ func (r *watching) run(ctx context.Context) error {
 		if errors.As(err, &usage) && v != report.Refuted {
 			return &command.UsageError{Err: err}
 		}
-		if err != nil && ctx.Err() == nil {
-			return nil // it was said, and the verdict is none of verified
+		if ctx.Err() == nil {
+			if r.set.Quiet {
+				a.Say("%s", v)
+			}
+			return nil // an error was said, and the verdict is then none of verified
 		}
 		return err
 	}

@@ -35,6 +35,9 @@ func (r *watching) open(ctx context.Context) (*watch.Outside, error) {
 		Resolve: func(ctx context.Context, channel string) (release.Version, error) {
 			return release.Resolve(ctx, v.Fetch, channel)
 		},
+		Reads: func(ref registry.Ref) bool {
+			return ref.Host == v.Policy.Images.Registry || slices.Contains(r.named, ref.String())
+		},
 		Digest: func(ctx context.Context, ref registry.Ref) (oci.Digest, error) {
 			images := v.Registry
 			if ref.Host != v.Policy.Images.Registry {

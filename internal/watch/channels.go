@@ -91,12 +91,16 @@ func (w *Watcher) resolve(ctx context.Context, out *Outside, channel string) (re
 	}
 	w.mu.Lock()
 	was, known := w.state.Channels[channel]
+	proved := known && w.state.Units[was.String()].verified()
 	w.mu.Unlock()
 	switch {
 	case err != nil:
 		w.lost = errors.Join(w.lost, err)
 		w.fail(failedChannel, "%v", err)
 		return was, known
+	case known && v.Compare(was) < 0 && !proved: // it was a marker's error, of which nobody saw a release
+		w.say("the channel %s was %s, which was never verified, and is now %s", channel, was, v)
+		known = false
 	case known && v.Compare(was) < 0:
 		err := &rolledBackError{channel, v, was}
 		w.lost = errors.Join(w.lost, err)

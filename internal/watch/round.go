@@ -34,7 +34,10 @@ func (w *Watcher) read(ctx context.Context, out *Outside, u Unit, some func(was 
 	w.mu.Lock()
 	tags := maps.Clone(w.state.Units[u.Name].Tags)
 	w.mu.Unlock()
-	maps.DeleteFunc(tags, func(_, was string) bool { return !some(was) })
+	maps.DeleteFunc(tags, func(name, was string) bool {
+		ref, err := registry.ParseRef(name)
+		return err != nil || !out.Reads(ref) || !some(was)
+	})
 	names := slices.Sorted(maps.Keys(tags))
 	var mu sync.Mutex
 	failures := 0
@@ -99,7 +102,7 @@ func (w *Watcher) verify(ctx context.Context, out *Outside, u Unit) {
 		w.lost = errors.Join(w.lost, err)
 		w.fail(failedVerification, "%s: %v", u.Name, err)
 	}
-	w.record(u, rep, err)
+	w.record(out, u, rep, err)
 	w.read(ctx, out, u, func(was string) bool { return was == "" }) // where the changes of new ones begin
 	_ = w.save()                                                    // which is tried again at the end of the round
 }
@@ -125,7 +128,7 @@ func gather(u Unit, rep report.Report) (names []string, groups map[string]report
 }
 
 // record compares what was found with what was known, and tells what has changed.
-func (w *Watcher) record(u Unit, rep report.Report, err error) {
+func (w *Watcher) record(out *Outside, u Unit, rep report.Report, err error) {
 	names, groups := gather(u, rep)
 	w.mu.Lock()
 	known := w.state.Units[u.Name]
@@ -143,7 +146,7 @@ func (w *Watcher) record(u Unit, rep report.Report, err error) {
 				delete(known.Subjects, name)
 			}
 		}
-		known.setTags(u, rep)
+		known.setTags(u, rep, out.Reads)
 	}
 	at := time.Now().UTC().Truncate(time.Second)
 	var alarms []Problem

@@ -59,6 +59,19 @@ func (s *subject) standing() report.Verdict {
 	return s.latest
 }
 
+// verified says whether a release was verified when it was last read.
+func (u *unit) verified() bool {
+	if u == nil || len(u.Subjects) == 0 {
+		return false
+	}
+	for _, s := range u.Subjects {
+		if s.Was != report.Verified {
+			return false
+		}
+	}
+	return true
+}
+
 // judge takes in what a verification has found, and gives what is refuted and was not told yet.
 func (s *subject) judge(rep report.Report, at time.Time) (alarms []Problem) {
 	s.latest, s.counts = rep.Verdict(), rep.Counts()
@@ -93,12 +106,12 @@ func alarmAbout(res report.Result) string {
 }
 
 // setTags takes the tags of a report, of which the digests of those that were fetched are known.
-// What was only reported somewhere is no tag to watch, if it has a digest.
-func (u *unit) setTags(of Unit, rep report.Report) {
+// The digest of what others reported is not that of the tag, which is read then.
+func (u *unit) setTags(of Unit, rep report.Report, reads func(registry.Ref) bool) {
 	tags := map[string]string{}
 	for _, res := range rep.Results {
 		ref, err := registry.ParseRef(res.Subject)
-		if res.Kind != report.KindImage || res.Platform != "" || err != nil || ref.Tag == "" || ref.Digest != "" || len(res.Subject) > maxName {
+		if res.Kind != report.KindImage || res.Platform != "" || err != nil || ref.Tag == "" || ref.Digest != "" || len(res.Subject) > maxName || !reads(ref) {
 			continue
 		}
 		was, known := u.Tags[res.Subject]

@@ -82,7 +82,11 @@ func begin(t *testing.T, versions ...string) *life {
 			Resolve: func(ctx context.Context, channel string) (release.Version, error) {
 				return release.Resolve(ctx, v.Fetch, channel)
 			},
+			Reads: func(ref registry.Ref) bool { return ref.Host == world.HostRegistry },
 			Digest: func(ctx context.Context, ref registry.Ref) (oci.Digest, error) {
+				if ref.Host != world.HostRegistry {
+					l.t.Errorf("%s was asked", ref)
+				}
 				m, err := v.Registry.Manifest(ctx, ref)
 				if err != nil {
 					return "", err
@@ -486,6 +490,48 @@ func TestFaults(t *testing.T) {
 		l.tells()
 		if v := l.verdict(); v != report.Unknown {
 			t.Errorf("the verdict is %v", v)
+		}
+	})
+}
+
+// TestForeignNames has a list, and a state, that name a host which nobody asked to be asked.
+func TestForeignNames(t *testing.T) {
+	live(t, func(t *testing.T) {
+		l := begin(t)
+		l.Images, l.refs = true, []string{proxy}
+		l.tampered = func(r report.Report) report.Report {
+			evil := r.Results[0]
+			evil.Subject = "evil.example/kube-proxy:" + newer
+			r.Results = append(slices.Clone(r.Results), evil)
+			return r
+		}
+		end := l.start()
+		defer end()
+		l.Watcher.mu.Lock()
+		l.state.Units[Images].Tags["evil.example/x:v1"] = ""
+		l.Watcher.mu.Unlock()
+		l.hours(30)
+		if c := l.state.counts(); c.Verified < 2 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestMarkerError has a marker that names what was never released, and is then right again.
+func TestMarkerError(t *testing.T) {
+	live(t, func(t *testing.T) {
+		l := begin(t)
+		l.Channels = []string{"1.99"}
+		end := l.start()
+		defer end()
+		l.change(func(w *world.World) { w.Tamper(marker, func([]byte) []byte { return []byte("v1.99.77") }) })
+		l.hours(2)
+		l.tells("release v1.99.77")
+		l.honest()
+		l.hours(2)
+		l.tells()
+		if v := l.verdict(); v != report.Verified || l.state.Units[newer] == nil {
+			t.Errorf("%v: %v", v, l.state.Units)
 		}
 	})
 }

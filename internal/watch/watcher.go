@@ -19,9 +19,12 @@ import (
 type Outside struct {
 	Resolve func(ctx context.Context, channel string) (release.Version, error)
 	Digest  func(ctx context.Context, ref registry.Ref) (oci.Digest, error) // of a tag
-	Judge   func(ctx context.Context, u Unit) (report.Report, error)
-	Stamp   string // tells the lists of images as they are from what they were
-	Close   func() // may be nil
+	// Reads says whether a tag may be asked for: a list may name any host, and a name in it
+	// gives nobody a request that the verification does not.
+	Reads func(ref registry.Ref) bool
+	Judge func(ctx context.Context, u Unit) (report.Report, error)
+	Stamp string // tells the lists of images as they are from what they were
+	Close func() // may be nil
 }
 
 // Watcher watches. Its exported fields are set before it is used, and not changed after.
@@ -75,6 +78,9 @@ func (w *Watcher) verdict() report.Verdict {
 	defer w.mu.Unlock()
 	v, any := report.Verified, false
 	for _, u := range w.state.Units {
+		if len(u.Subjects) == 0 { // it was not looked at
+			v = report.Unknown
+		}
 		for _, s := range u.Subjects {
 			any = true
 			switch s.standing() {
