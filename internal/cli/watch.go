@@ -58,7 +58,9 @@ SIGINT and SIGTERM end it, with 130 and 143.`,
 			"kverify watch supported -f images.txt --once --state DIR  # a round for a CronJob",
 			"kverify watch --state DIR --webhook https://alerts.example.com/kverify --webhook-auth-file FILE",
 		),
-		ValidArgsFunction: command.CompleteVersions(false, nil),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return slices.DeleteFunc(append([]string{supported}, command.Versions()...), func(w string) bool { return slices.Contains(args, w) }), cobra.ShellCompDirectiveNoFileComp
+		},
 	}
 	f := c.Flags()
 	f.SortFlags = false

@@ -50,6 +50,11 @@ func (w *Watcher) deliver(ctx context.Context) {
 			wait = 0
 		default:
 			wait = min(max(2*wait, firstWait), maxWait)
+			var refused *DeliveryError
+			if w.once && errors.As(err, &refused) && refused.stays() {
+				w.fail(failedWebhook, "%v", err)
+				return
+			}
 			w.fail(failedWebhook, "%v; %d events wait, and it is tried again in about %s", err, w.queued(), wait)
 			sleep(ctx, wait/2+rand.N(wait))
 		}

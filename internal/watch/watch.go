@@ -68,7 +68,7 @@ func (w *Watcher) Once(ctx context.Context) (report.Verdict, error) {
 		defer cancel()
 		w.deliver(sending)
 		if left := w.queued(); left > 0 {
-			w.say("%d events were not delivered to the webhook within %s; %s", left, onceDelivery, w.Store.keeps())
+			w.say("%d events were not delivered to the webhook; %s", left, w.Store.keeps())
 		}
 	}
 	return v, err

@@ -44,6 +44,11 @@ type DeliveryError struct {
 	Kind   fetch.Kind
 }
 
+// stays says whether a second answer would be the same, before somebody has done something.
+func (e *DeliveryError) stays() bool {
+	return e.Status >= 300 && e.Status <= 499 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusTooManyRequests
+}
+
 func (e *DeliveryError) Error() string {
 	if e.Status != 0 {
 		return fmt.Sprintf("the webhook at %s answered %d; check it, and its authorization", e.Host, e.Status)
