@@ -82,8 +82,8 @@ func (h *Webhook) Send(ctx context.Context, document []byte) error {
 		return nil
 	case !errors.As(err, &failed):
 		return &DeliveryError{Host: h.URL.Host}
-	case failed.Status >= 200 && failed.Status <= 299: // only what it says besides is not as it should be
-		return nil
+	case failed.Status >= 200 && failed.Status <= 299:
+		return nil //nolint:nilerr // it was taken: only what the webhook says besides is not as it should be
 	}
 	switch failed.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
