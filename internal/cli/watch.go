@@ -183,6 +183,9 @@ func (r *watching) sort(args []string) error {
 			return command.Usagef("-f %s: %w; name a list of images", list, command.PlainError(err))
 		}
 	}
+	if n := len(w.Versions) + len(w.Channels); n > watch.MaxReleases {
+		return command.Usagef("%d versions and channels were named, and a watch takes %d; split them over several watches", n, watch.MaxReleases)
+	}
 	w.Images = len(r.named)+len(r.own.seen.lists) > 0
 	w.Supported = w.Supported || len(args) == 0 && !w.Images
 	return knownArches(r.own.seen.Arches)

@@ -36,7 +36,7 @@ func (w *Watcher) units(ctx context.Context, out *Outside) (units []Unit) {
 	}
 	w.mu.Lock()
 	for name, u := range w.state.Units { // refuted, and superseded since: nobody has said that it is well
-		if v, err := release.ParseVersion(name); err == nil && u.Channel != "" && slices.Contains(channels, u.Channel) && u.refuted() {
+		if v, err := release.ParseVersion(name); err == nil && u.Channel != "" && slices.Contains(channels, u.Channel) && u.refuted() && len(units) < maxUnits-1 {
 			add(v, u.Channel)
 		}
 	}

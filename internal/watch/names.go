@@ -19,11 +19,14 @@ type Unit struct {
 	channel string          // that led to the release; empty if it was named
 }
 
+// MaxReleases is how many versions and channels may be named: no minor has had more than twenty patches.
+const MaxReleases = 400
+
 // What a state may hold. A cluster has some hundred images, a release some thousand subjects.
 const (
 	stateVersion = 1
 	maxState     = 64 << 20 // bytes
-	maxUnits     = 500
+	maxUnits     = MaxReleases + 100
 	maxResults   = 50_000 // of one unit
 	maxName      = 512    // bytes of a subject's name
 	maxAlarms    = 1_000  // that are remembered of one subject

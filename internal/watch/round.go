@@ -127,7 +127,8 @@ func gather(u Unit, rep report.Report) (names []string, groups map[string]report
 	return names, groups
 }
 
-// record compares what was found with what was known, and tells what has changed.
+// record compares what was found with what was known, and tells what has changed. Where err
+// says why nothing was found, out is not used.
 func (w *Watcher) record(out *Outside, u Unit, rep report.Report, err error) {
 	names, groups := gather(u, rep)
 	w.mu.Lock()

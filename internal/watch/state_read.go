@@ -18,9 +18,12 @@ import (
 // statePrice is what a state costs when it is read.
 var statePrice = bounds.Price{Item: 512, Object: 256, Value: 48}
 
+// affordable says whether a state can be read. What cannot is not written either.
+func affordable(text []byte) error { return bounds.JSON(text, statePrice, bounds.Memory) }
+
 // parseState reads what was saved, and refuses whatever no run writes.
 func parseState(text []byte) (*state, error) {
-	if err := bounds.JSON(text, statePrice, bounds.Memory); err != nil {
+	if err := affordable(text); err != nil {
 		return nil, err
 	}
 	if err := strictjson.Check(text); err != nil {

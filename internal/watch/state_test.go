@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +127,37 @@ func TestStore(t *testing.T) {
 	}
 	if _, err := OpenStore(link); err == nil {
 		t.Error("a link was followed")
+	}
+}
+
+// TestLargeState is the largest that the limits allow: what is written is read again.
+func TestLargeState(t *testing.T) {
+	s := filled(t)
+	u := &unit{Subjects: map[string]*subject{}, Tags: map[string]string{}}
+	s.Units[Images] = u
+	at := time.Now().UTC()
+	for n := range maxResults {
+		name := "registry.k8s.io/" + short("image", strconv.Itoa(n)) + ":v1.2.3"
+		u.Subjects[name] = &subject{Verdict: report.Refuted, Since: at, Was: report.Refuted, WasAt: at, Alarms: []string{short("a") + "-" + short("b")}}
+		u.Tags[name] = "sha256:" + strings.Repeat("a", 64)
+	}
+	store, err := OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.save(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.load(); err != nil {
+		t.Error(err)
+	}
+	u.Subjects[strings.Repeat("n", maxName)] = &subject{Since: at, Alarms: slices.Repeat([]string{strings.Repeat("a", 1<<20)}, 65)}
+	if err := store.save(s); err == nil {
+		t.Error("a state was written that cannot be read")
+	}
+	if _, err := store.load(); err != nil {
+		t.Errorf("and the one before it is damaged: %v", err)
 	}
 }
 

@@ -105,6 +105,9 @@ func (s *Store) save(st *state) error {
 		err = fmt.Errorf("it has %d bytes, and %d are read", len(text), maxState)
 	}
 	if err == nil {
+		err = affordable(text)
+	}
+	if err == nil {
 		err = fetch.WriteFile(s.root, stateFile, append(text, '\n'), 0o600)
 	}
 	if err != nil {

@@ -20,7 +20,9 @@ package watch
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
@@ -81,6 +83,7 @@ func (w *Watcher) round(ctx context.Context) (report.Verdict, error) {
 	if err != nil {
 		w.fail(failedOpen, "what the world is read by: %v", err)
 		w.lost = err
+		w.blind(err)
 		return w.verdict(), err
 	}
 	if out.Close != nil {
@@ -103,6 +106,18 @@ func (w *Watcher) round(ctx context.Context) (report.Verdict, error) {
 	w.lost = errors.Join(w.lost, w.save())
 	w.Metrics.round(w.lost == nil)
 	return w.verdict(), w.lost
+}
+
+// blind records that nothing can be read, of what would be verified now.
+func (w *Watcher) blind(err error) {
+	w.mu.Lock()
+	names := slices.Sorted(maps.Keys(w.state.Units))
+	w.mu.Unlock()
+	for _, name := range names {
+		if last, known := w.last[name]; w.once || !known || time.Since(last) >= w.Reverify {
+			w.record(nil, Unit{Name: name}, report.Report{}, err)
+		}
+	}
 }
 
 // due says whether a unit is to be verified, whatever its tags say.

@@ -536,8 +536,29 @@ func TestMarkerError(t *testing.T) {
 	})
 }
 
+// TestOpenFails has a mirror that is gone: what was verified becomes unknown when it would be verified again.
 func TestOpenFails(t *testing.T) {
 	live(t, func(t *testing.T) {
+		there := begin(t, newer)
+		open := there.Open
+		gone := false
+		there.Open = func(ctx context.Context) (*Outside, error) {
+			if there.mu.Lock(); gone {
+				defer there.mu.Unlock()
+				return nil, &fetch.Error{Method: http.MethodGet, URL: marker}
+			}
+			there.mu.Unlock()
+			return open(ctx)
+		}
+		end := there.start()
+		there.mu.Lock()
+		gone = true
+		there.mu.Unlock()
+		there.hours(5)
+		there.tells()
+		there.hours(25)
+		there.tells("verdict " + newer + " verified unknown")
+		end()
 		l := begin(t, newer)
 		l.Open = func(context.Context) (*Outside, error) {
 			return nil, &fetch.Error{Method: http.MethodGet, URL: marker}
