@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/internal/watch"
 	"github.com/kverify/kverify/pkg/oci"
@@ -21,16 +22,16 @@ func (r *watching) open(ctx context.Context) (*watch.Outside, error) {
 	}
 	r.app.SayJudge() // if it is another than in the round before
 	private := r.privateCopies(v)
-	stamp := ""
+	var stamp strings.Builder
 	for _, list := range r.own.seen.lists {
 		one, err := stampOf(list)
 		if err != nil {
 			one = err.Error() // the verification says so
 		}
-		stamp += one
+		stamp.WriteString(one)
 	}
 	return &watch.Outside{
-		Stamp: stamp,
+		Stamp: stamp.String(),
 		Close: r.set.CloseMirror,
 		Resolve: func(ctx context.Context, channel string) (release.Version, error) {
 			return release.Resolve(ctx, v.Fetch, channel)

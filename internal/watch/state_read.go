@@ -36,7 +36,10 @@ func parseState(text []byte) (*state, error) {
 	if err := d.Decode(s); err != nil {
 		return nil, strictjson.Plain(err)
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // check says what no run writes.

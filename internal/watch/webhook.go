@@ -83,7 +83,7 @@ func (h *Webhook) Send(ctx context.Context, document []byte) error {
 	case !errors.As(err, &failed):
 		return &DeliveryError{Host: h.URL.Host}
 	case failed.Status >= 200 && failed.Status <= 299:
-		return nil //nolint:nilerr // it was taken: only what the webhook says besides is not as it should be
+		return nil // it was taken: only what the webhook says besides is not as it should be
 	}
 	switch failed.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
