@@ -16,7 +16,7 @@ import (
 // sample is a line of the text format, version 0.0.4.
 var sample = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z_]+="(?:[^"\\\n]|\\["\\n])*")*\})? [0-9.e+-]+$`)
 
-// page reads a scrape: no series twice, each below its family.
+// scrape reads a page: no series twice, each below its family.
 func scrape(t *testing.T, m *Metrics) map[string]bool {
 	t.Helper()
 	var b strings.Builder
