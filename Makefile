@@ -60,7 +60,7 @@ test: ## run the tests; under the race detector where goroutines meet
 	$(GO) test $(RACE) -timeout 15m $(MEETING)
 
 .PHONY: test-all
-test-all: race slow fuzz browser interop ## run everything that takes longer too, but for make crash
+test-all: race slow fuzz browser deploy interop ## run everything that takes longer too, but for make crash
 
 # What is left out holds texts and exit codes of program runs, of which the scripts have the same under the detector.
 .PHONY: race
@@ -102,6 +102,10 @@ cover: ## run all tests and write coverage.html
 .PHONY: browser
 browser: ## run the tests of the served page in a headless Chromium, a module of its own
 	cd test/browser && $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: deploy
+deploy: ## render deploy/kubernetes with kustomize, and hold it against the API's schemas, a module of its own
+	cd test/deploy && $(GO) test -count=1 -timeout 15m ./...
 
 .PHONY: interop
 interop: ## run the tests against real registries and clients, modules of their own
@@ -176,7 +180,7 @@ lint: $(LINT) ## check formatting, go vet and golangci-lint
 	$(GO) vet ./...
 	$(LINT) run ./...
 	for m in dist image; do (cd tools/$$m && $(GO) vet ./...) || exit 1; done
-	for m in browser interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
+	for m in browser deploy interop peers; do (cd test/$$m && $(GO) vet ./... && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 .PHONY: govulncheck
 govulncheck: $(VULN) ## look for known vulnerabilities; skips when the database cannot be reached

@@ -378,6 +378,21 @@ func crashOps() []crashing {
 			return []string{"images", "v1.27.2", "kube-proxy", "--arch", "amd64", "-q", "--cache", filepath.Join(work, "cache")}
 		},
 	}, {
+		name: "watch",
+		args: func(work string) []string {
+			return []string{"watch", "registry.k8s.io/kube-proxy:v1.27.2", "--once", "--state", filepath.Join(work, "s"), "-q", "--no-cache"}
+		},
+	}, {
+		name: "watch on", // from a state that is there, which stays readable
+		base: func(t *testing.T, c *crashes, work string) {
+			if code, out := c.run(t, work, nil, []string{"watch", "registry.k8s.io/kube-proxy:v1.27.1", "--once", "--state", filepath.Join(work, "s"), "-q", "--no-cache"}); code != 0 {
+				t.Fatalf("%d\n%s", code, out)
+			}
+		},
+		args: func(work string) []string {
+			return []string{"watch", "registry.k8s.io/kube-proxy:v1.27.2", "--once", "--state", filepath.Join(work, "s"), "-q", "--no-cache"}
+		},
+	}, {
 		name: "pinned root",
 		base: func(t *testing.T, _ *crashes, work string) {
 			if err := os.WriteFile(filepath.Join(work, "tuf.json"), world.NewTUF(nil).RootJSON(1), 0o644); err != nil {

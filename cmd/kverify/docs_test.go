@@ -39,6 +39,10 @@ var exceptions = []exception{
 	{"docs/scale.md", "kverify report 0.json", cannot, "needs the reports of three other machines"},
 	{"docs/signatures.md", "kverify images v1.37.2 --require promotion,vsa", 3, "the world has no such release"},
 	{"docs/signatures.md", "kverify verify --bundle FILE --key FILE", cannot, "names two files alike"},
+	{"docs/watch.md", "kverify watch  ", cannot, "goes on until it is told to end"},
+	{"docs/watch.md", "kverify watch 1.27 -f", cannot, "goes on until it is told to end"},
+	{"docs/watch.md", "kverify watch --state", cannot, "goes on until it is told to end"},
+	{"README.md", "kverify watch  ", cannot, "goes on until it is told to end"},
 	{"docs/support.md", "kverify skew --apiserver 1.27 --apiserver 1.26", 1, "kubectl 1.28 is too new there: the page says so"},
 }
 

@@ -30,6 +30,7 @@ func pathCommands(m, root, dir string) map[string][]string {
 	return map[string][]string{
 		"images":        append([]string{"images", "v1.27.2", "kube-proxy"}, judging...),
 		"verify":        append([]string{"verify", "registry.k8s.io/kube-proxy:v1.27.2"}, judging...),
+		"watch":         append([]string{"watch", "v1.27.2", "--once", "--webhook", "http://127.0.0.1:1/hook"}, judging...),
 		"download":      append([]string{"download", "v1.27.2", "kubectl", "--os", "linux", "--arch", "amd64", "-d", dir}, judging...),
 		"list":          append([]string{"list", "v1.27.2", "kubectl"}, signed...),
 		"sbom show":     append([]string{"sbom", "show", "v1.27.2"}, signed...),
@@ -59,6 +60,7 @@ func pathArguments(m, root string) [][]string {
 		{"policy", "check", "PATH"}, {"trust", "show", "PATH"}, {"trust", "update", "PATH", "--mirror", m},
 		{"mirror", "prune", "PATH"}, {"mirror", "serve", "PATH"}, {"mirror", "push", "PATH", "127.0.0.1:1"},
 		{"mirror", "create", "v1.27.2", "--all", "-d", "PATH", "--mirror", m},
+		{"watch", "-f", "PATH", "--once", "--mirror", m, "--trusted-root", root, "--timeout", "2s"},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,7 +121,7 @@ func (s *server) says(pattern string) error {
 	}
 }
 
-// serve: "serve kverify mirror serve DIR" starts a server for the script.
+// serve: "serve kverify mirror serve DIR" or "serve kverify watch" starts a server for the script.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: serve PROGRAM ARGS...")
@@ -128,7 +129,11 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := exec.LookPath(args[0])
 	ts.Check(err)
 	env := []string{"GOCOVERDIR=" + ts.Getenv("GOCOVERDIR"), "HOME=" + ts.Getenv("HOME"), "PATH=" + os.Getenv("PATH")}
-	s, err := startServer(program, ts.MkAbs("."), env, append(args[1:], "--listen", "127.0.0.1:0")...)
+	listen := "--listen"
+	if slices.Contains(args, "watch") {
+		listen = "--metrics"
+	}
+	s, err := startServer(program, ts.MkAbs("."), env, append(args[1:], listen, "127.0.0.1:0")...)
 	ts.Check(err)
 	servers.Store(ts, s)
 	ts.Setenv("BASE", s.base)

@@ -38,7 +38,7 @@ var layers = [][]string{
 	{"pkg/claims"},
 	{"pkg/files"},
 	{"pkg/verify"},
-	{"pkg/seen"},
+	{"pkg/seen", "internal/watch"},
 	{"pkg/mirror/internal/layout"},
 	{"pkg/mirror"},
 	{"pkg/mirror/serve", "pkg/mirror/push", "pkg/mirror/create", "pkg/mirror/archive"},
@@ -83,7 +83,7 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                     {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"github.com/schollz/progressbar/v3":          {"internal/command"},
 	"golang.org/x/term":                          {"internal/cli", "internal/cli/mirrors", "internal/command"},
-	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirrors/serve.go"}, // the registry reads addresses; only fetch connects, and only serve listens: see never
+	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirrors/serve.go", "internal/cli/watch_metrics.go"}, // the registry reads addresses; only fetch connects, and only these two listen: see never
 	"crypto/tls":                                 {"pkg/fetch", "internal/command/mirror_tls.go"},
 	"os/exec":                                    {"pkg/registry/helper.go", "tools/mutants", "tools/benchcheck"}, // credential helpers; the go command and test binaries
 	"unsafe":                                     {},
@@ -117,7 +117,7 @@ var never = map[string][]string{
 	"net.DialTimeout":       {},
 	"net.Dialer":            {"pkg/fetch/transport.go"},
 	"net.Listen":            {},
-	"net.ListenConfig":      {"internal/cli/mirrors/serve.go"},
+	"net.ListenConfig":      {"internal/cli/mirrors/serve.go", "internal/cli/watch_metrics.go"},
 	"net.DefaultResolver":   {},
 	"net.LookupHost":        {},
 	"net.LookupIP":          {},

@@ -47,7 +47,7 @@ func rootCommand(a *command.App) *cobra.Command {
 	_ = c.Flags().SetAnnotation("version", command.NotFromEnvironment, nil)
 	c.SetFlagErrorFunc(command.WrongFlag)
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { command.Help(a.Stdout, c) })
-	c.AddCommand(imagesCommand(a), downloadCommand(a), verifyCommand(a), listCommand(a), sbomCommand(a), notesCommand(a), reportCommand(a), releasesCommand(a), skewCommand(a), policyCommand(a), trustCommand(a), mirrors.Command(a), imageVerifierCommand(a), lockCommand(a), versionCommand(a), completionCommand(a))
+	c.AddCommand(imagesCommand(a), downloadCommand(a), verifyCommand(a), listCommand(a), sbomCommand(a), notesCommand(a), reportCommand(a), releasesCommand(a), skewCommand(a), policyCommand(a), trustCommand(a), mirrors.Command(a), imageVerifierCommand(a), lockCommand(a), watchCommand(a), versionCommand(a), completionCommand(a))
 	c.AddCommand(command.Topics()...)
 	c.SetHelpCommand(a.HelpCommand())
 	c.CompletionOptions.DisableDefaultCmd = true

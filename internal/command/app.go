@@ -31,6 +31,7 @@ type App struct {
 	Code           int               // that the report has earned, once there is one
 	Remarks        []string          // to say when stderr is free; see SayLater
 	judge          string            // names a policy or trusted root that is not built in, until it has been named
+	judgeSaid      string            // by SayJudge, which says it once
 	quiet          bool
 	// toCopies is the network for private copies where a mirror is used; see networkOfCopies.
 	toCopies func(hosts []string) http.RoundTripper
@@ -59,8 +60,9 @@ func (a *App) Say(format string, args ...any) {
 // verdict line did. Every command does so, also with --quiet: who replaces the judge
 // replaces the verdict (rule 4).
 func (a *App) SayJudge() {
-	if a.judge != "" {
+	if a.judge != "" && a.judge != a.judgeSaid {
 		a.Say("%s", a.judge)
+		a.judgeSaid = a.judge
 	}
 	a.judge = ""
 }

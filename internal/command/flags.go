@@ -117,6 +117,21 @@ func (s *Shared) Add(c *cobra.Command) {
 	s.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
 }
 
+// AddOver defines those of a command that verifies over and over. A verdict that is partial is
+// carried nowhere (rule 3), so that there is no --checks.
+func (s *Shared) AddOver(c *cobra.Command) {
+	f := c.Flags()
+	s.addSource(f)
+	s.AddTrust(f)
+	s.AddKey(f)
+	f.StringVar(&s.require, "require", "", "run the checks of this `LIST` in addition")
+	_ = c.RegisterFlagCompletionFunc("require", CompleteList(report.CheckNames))
+	s.AddJobs(f, DefaultJobs, ExamineSubjects)
+	s.AddPace(f, EndRun)
+	s.addCache(f)
+	s.AddTalk(f, "no remarks on stderr", "requests to stderr")
+}
+
 // AddReading defines those that make sense for a command which reads what is
 // published and examines no bytes, with formats of its own.
 func (s *Shared) AddReading(c *cobra.Command, formats ...string) {

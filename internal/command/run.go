@@ -31,9 +31,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 	stop := cancel
 	cancel = func() {
 		stop()
-		if set.dir != nil {
-			_ = set.dir.Close() // it was only read
-		}
+		set.CloseMirror()
 	}
 	set.Ctx, set.network, a.quiet = ctx, a.Network, set.Quiet
 	a.await = func(what string, work func()) { a.Await(set, what, work) }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,14 @@ type Settings struct {
 	// onNetwork is told of the network, as soon as there is one; nil
 	// where no host is sure to be asked.
 	onNetwork func(*fetch.Live)
+
+	// Again makes every verifier of these settings read by the same connections, for a command
+	// that verifies over and over: each has a memory of its own, and sees a mirror as it is
+	// then. Meter and Repeats count what goes over them; nil counts nothing.
+	Again   bool
+	Meter   func(http.RoundTripper) http.RoundTripper
+	Repeats *atomic.Int64
+	live    http.RoundTripper // the network, once it is there
 }
 
 // read checks what a flag's own type cannot.

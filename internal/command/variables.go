@@ -30,6 +30,7 @@ var variables = []variable{
 	{"For images, verify and lock", []string{"lock"}},
 	{"For verify", []string{"strict", "bundle", "certificate-identity", "certificate-oidc-issuer"}},
 	{"For image-verifier", []string{"on-unknown"}},
+	{"For watch", []string{"every", "reverify", "jitter", "state", "metrics", "webhook", "webhook-auth-file"}},
 }
 
 // ofTests are read by the project's own tests, whose programs inherit them.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // LiveOptions are the settings of [NewLive]. The zero value is right for a program
@@ -24,7 +25,8 @@ type LiveOptions struct {
 	Endpoints map[string]*url.URL
 	Login     func(ctx context.Context, base *url.URL) (user, password string, err error)
 
-	Waits *Waits // is told of long waits; nil is told of none
+	Waits   *Waits        // is told of long waits; nil is told of none
+	Repeats *atomic.Int64 // counts requests that were sent again; nil counts nothing
 
 	Named []string // more hosts that the user named, with a port where their URLs have one
 
@@ -66,7 +68,7 @@ func NewLive(o LiveOptions) *Live {
 		live.ahead = &Preconnect{Next: bottom, Hosts: hosts, Led: o.Led}
 		bottom = live.ahead
 	}
-	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Next: &Limiter{Next: bottom, Budgets: budgetsOf(o.Sharing)}}}
+	live.top = &UserAgent{Name: o.UserAgent, Next: &Retry{Attempts: o.Attempts, Waits: o.Waits, Repeats: o.Repeats, Next: &Limiter{Next: bottom, Budgets: budgetsOf(o.Sharing)}}}
 	if len(o.Endpoints) > 0 {
 		live.top = &Endpoints{Next: live.top, Hosts: o.Endpoints, Login: o.Login}
 	}

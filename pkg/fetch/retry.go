@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type Retry struct {
 	Attempts int           // how often a request is sent at most; zero is DefaultAttempts, 1 never repeats
 	Waits    *Waits        // is told of long waits; nil is told of none
 	Wait     time.Duration // before the second attempt, doubled for each further one, with jitter; zero is 200 ms
+	Repeats  *atomic.Int64 // counts what was sent again; nil counts nothing
 }
 
 // RoundTrip sends the request until an answer stands, the attempts are used
@@ -48,6 +50,9 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	for n := 1; ; n++ {
 		try := req
 		if n > 1 {
+			if r.Repeats != nil {
+				r.Repeats.Add(1)
+			}
 			try = req.Clone(ctx)
 			if req.GetBody != nil {
 				body, err := req.GetBody()

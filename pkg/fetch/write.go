@@ -153,6 +153,10 @@ func ClearNew(root *os.Root, name string) {
 	}
 }
 
+// Lock keeps other runs away from what a file or directory stands for, for as long as it is
+// open; the error is [ErrBusy]. Some network file systems have no locks: there it always succeeds.
+func Lock(f *os.File) error { return lock(f) }
+
 // Write implements [io.Writer].
 func (f *NewFile) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)

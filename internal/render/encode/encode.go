@@ -50,6 +50,15 @@ func Indented(v any, prefix string) ([]byte, error) {
 	return visible(buf.Bytes()), err
 }
 
+// Line is a value as JSON in one line, every character of it printable.
+func Line(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return visible(buf.Bytes()), err
+}
+
 // commandAhead is a command of Azure or GitHub at the beginning of a text; see [terminal.Escape].
 var commandAhead = lazyregexp.New(`^##[A-Za-z]*\[`)
 
