@@ -80,7 +80,7 @@ func (s *scene) imagesLine(rnd *rand.Rand) []string {
 		line = append(line, s.image)
 	}
 	for i, name := range names {
-		if len(line) < 4 && name != s.image && tags[i] == s.version && rnd.IntN(6) == 0 {
+		if !s.alone && len(line) < 4 && name != s.image && tags[i] == s.version && rnd.IntN(6) == 0 {
 			line = append(line, name)
 		}
 	}
@@ -252,7 +252,7 @@ func (r *run) carried(rnd *rand.Rand) {
 	}
 	o := world.MirrorOptions{Arches: []string{r.arch}, Files: []string{r.path}, NoManifest: rnd.IntN(3) == 0}
 	if rnd.IntN(3) > 0 && r.tag == r.version {
-		o.Names = []string{r.image}
+		o.Names, r.alone = []string{r.image}, true
 	}
 	if err := r.w.WriteMirror(dir, []string{r.version}, o); err != nil {
 		r.fail("%v", err)

@@ -60,6 +60,7 @@ type scene struct {
 	distrusted bool         // who answers for the publisher of claims has no certificate for it
 	honest     bool         // nobody attacks
 	fault      expect.Fault // that lasts, of an honest world
+	alone      bool         // the mirror has this one image
 	made       bool         // there is a mirror, from which its bringing up to date reads too
 	key        string       // with which mirrors are read, of who vouches for them
 	vouchedLie bool         // a publisher's lie was heard when that mirror was made

@@ -229,7 +229,7 @@ func (r *run) keeps(dir string, url func(path string) string) {
 		}
 		body, err := os.ReadFile(path)
 		sum := sha256.Sum256(body)
-		if err == nil && hex.EncodeToString(sum[:]) != want {
+		if err == nil && hex.EncodeToString(sum[:]) != want && !slices.Contains(r.signed, "sha256:"+hex.EncodeToString(sum[:])) {
 			r.fail("%s has got its name, and is not what was released", path)
 		}
 		return nil
