@@ -84,7 +84,7 @@ func (s Shared) read(c *cobra.Command) (*Settings, error) {
 		flag             string
 		value, low, high int
 	}{{"--jobs", s.Jobs, 1, maxJobs}, {"--retry", s.Retry, 0, maxRetry}, {"--sharing", s.sharing, 1, maxSharing}} {
-		if n.value < n.low || n.value > n.high {
+		if f := c.Flags().Lookup(n.flag[2:]); f != nil && (n.value < n.low || n.value > n.high) {
 			return nil, Usagef("%s %d is out of range; give %d to %d", n.flag, n.value, n.low, n.high)
 		}
 	}
