@@ -65,7 +65,7 @@ func TestMemoryOfServing(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	resp, err := http.Get(s.base + "/healthz") //nolint:noctx,forbidigo // a test's
+	resp, err := http.Get(s.base + "/healthz")
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("who comes besides is not answered: %v", err)
 	}

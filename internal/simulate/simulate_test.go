@@ -172,7 +172,7 @@ func inProcess(t *testing.T, c *tally, first, n int, start time.Time) {
 	if *flagTime > 0 {
 		args = append(args, "-budget", fmt.Sprint(max(*flagTime-time.Since(start), time.Second)))
 	}
-	out, err := exec.CommandContext(t.Context(), os.Args[0], args...).CombinedOutput() //nolint:gosec // this test itself
+	out, err := exec.CommandContext(t.Context(), os.Args[0], args...).CombinedOutput()
 	text, readErr := os.ReadFile(file)
 	met := newTally()
 	switch {

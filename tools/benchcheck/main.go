@@ -52,8 +52,9 @@ func main() {
 	benchtime := flag.String("benchtime", "200ms", "as go test has it, of one measurement")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, *baseline, *only, *benchtime, *rounds, *update); err != nil {
+	err := run(ctx, os.Stdout, *baseline, *only, *benchtime, *rounds, *update)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchcheck:", err)
 		os.Exit(1)
 	}
@@ -96,7 +97,7 @@ func run(ctx context.Context, out io.Writer, baseline, only, benchtime string, r
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(baseline, append(text, '\n'), 0o644) //nolint:gosec // a file of the repository
+		return os.WriteFile(baseline, append(text, '\n'), 0o644)
 	}
 	if len(lost) > 0 {
 		return fmt.Errorf("slower than the baseline by more than %.0f %%, in %d measurements: %s; mend it, or write the baseline anew with -update and say why", 100*(margin-1), repeats+1, strings.Join(lost, ", "))
