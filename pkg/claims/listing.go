@@ -142,7 +142,8 @@ func (d *Documents) noteUnread(l *Listing) {
 	}
 	note(d.Release.SBOM.Err, d.SignedSince())
 	if s := d.SBOM.Signature; d.Release.SBOM.Err == nil && s.Verdict != report.Verified {
-		l.Notes = append(l.Notes, fmt.Sprintf("%s: signature %s: %s", d.Release.SBOM.URL, s.Verdict, s.Detail))
+		url := d.Release.SBOM.URL + ": "
+		l.Notes = append(l.Notes, fmt.Sprintf("%ssignature %s: %s", url, s.Verdict, strings.TrimPrefix(s.Detail, url)))
 		if s.Verdict == report.Refuted {
 			l.Verdict = report.Refuted
 		}
