@@ -56,8 +56,8 @@ demo: build ## verify every image of the sample release, with no network
 .PHONY: test
 test: ## run the tests; under the race detector where goroutines meet
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
-	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/(internal/par|pkg/fetch|pkg/registry)$$')
-	$(GO) test $(RACE) -timeout 15m $(MEETING)
+	$(GO) test -timeout 25m $$($(GO) list ./... | grep -vE '/(internal/par|pkg/fetch|pkg/registry)$$')
+	$(GO) test $(RACE) -timeout 25m $(MEETING)
 
 .PHONY: test-all
 test-all: race slow fuzz browser deploy interop ## run everything that takes longer too, but for make crash
