@@ -134,16 +134,16 @@ func (b *bench) held(ctx context.Context, f figure) (least float64, err error) {
 // measure runs both of a pair in turns, and gives the median of their ratios.
 func (b *bench) measure(ctx context.Context, f figure) (float64, error) {
 	if f.Per == nil {
-		_, allocations, err := b.once(ctx, f.Of)
+		_, allocations, err := b.once(ctx, f.Of, allocationsOver)
 		return allocations, err
 	}
 	var ratios []float64
 	for range b.rounds {
-		of, _, err := b.once(ctx, f.Of)
+		of, _, err := b.once(ctx, f.Of, b.time)
 		if err != nil {
 			return 0, err
 		}
-		per, _, err := b.once(ctx, *f.Per)
+		per, _, err := b.once(ctx, *f.Per, b.time)
 		if err != nil {
 			return 0, err
 		}
@@ -153,8 +153,12 @@ func (b *bench) measure(ctx context.Context, f figure) (float64, error) {
 	return ratios[len(ratios)/2], nil
 }
 
-// once runs a benchmark, and gives its nanoseconds and allocations an operation.
-func (b *bench) once(ctx context.Context, of benchmark) (nanoseconds, allocations float64, err error) {
+// allocationsOver is how often what is counted runs: what the first run alone allocates weighs
+// the same on every machine.
+const allocationsOver = "5x"
+
+// once runs a benchmark for so long or so often, and gives its nanoseconds and allocations an operation.
+func (b *bench) once(ctx context.Context, of benchmark, benchtime string) (nanoseconds, allocations float64, err error) {
 	program, ok := b.programs[of.Package]
 	if !ok {
 		program = filepath.Join(b.dir, strconv.Itoa(len(b.programs))+".test")
@@ -163,7 +167,7 @@ func (b *bench) once(ctx context.Context, of benchmark) (nanoseconds, allocation
 		}
 		b.programs[of.Package] = program
 	}
-	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+of.Name+"$", "-test.benchtime="+b.time, "-test.benchmem")
+	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+of.Name+"$", "-test.benchtime="+benchtime, "-test.benchmem")
 	cmd.Dir = of.Package
 	said, err := cmd.CombinedOutput()
 	if err != nil {
