@@ -113,8 +113,11 @@ func (l *life) judge(ctx context.Context, v *verify.Verifier, u Unit) (report.Re
 	if u.Name != Images {
 		return v.Images(ctx, verify.Request{Versions: []release.Version{u.Version}, Names: l.names, Arches: []string{"amd64"}})
 	}
+	l.mu.Lock()
+	named := l.refs
+	l.mu.Unlock()
 	var refs []registry.Ref
-	for _, r := range l.refs {
+	for _, r := range named {
 		ref, err := registry.ParseRef(r)
 		if err != nil {
 			l.t.Fatal(err)
@@ -131,6 +134,13 @@ func (l *life) change(f func(*world.World)) {
 	w := l.world.Clone()
 	f(w)
 	l.world = w
+}
+
+// name names images, as a list that is changed does.
+func (l *life) name(refs ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refs = refs
 }
 
 // honest is the world as it was.
@@ -438,7 +448,7 @@ func TestNamed(t *testing.T) {
 		if c := l.state.counts(); c.Refuted != 1 || c.Unknown != 0 {
 			t.Errorf("%+v", c)
 		}
-		l.refs = []string{scheduler} // as a list that was changed
+		l.name(scheduler)
 		l.hours(1)
 		l.tells()
 		if c := l.state.counts(); c.Refuted != 0 || len(l.state.Units[Images].Tags) != 1 {
