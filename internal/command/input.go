@@ -22,21 +22,7 @@ func ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
 }
 
 // PlainError takes off the operation and path, which the caller names better.
-func PlainError(err error) error {
-	var local *fetch.FileError
-	if errors.As(err, &local) {
-		return local.Err
-	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	var l *os.LinkError
-	if errors.As(err, &l) {
-		return l.Err
-	}
-	return err
-}
+func PlainError(err error) error { return fetch.WithoutPath(err) }
 
 // firstFile reads the first of several files that is there.
 func firstFile(ctx context.Context, paths []string, limit int64) ([]byte, error) {

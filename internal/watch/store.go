@@ -39,7 +39,7 @@ func (e *StateError) Unwrap() error { return e.Err }
 // closed, and reads its state. The error is a [*StateError].
 func OpenStore(dir string) (*Store, error) {
 	fail := func(err error) (*Store, error) {
-		return nil, &StateError{dir, plain(err), "name a directory that can be written to, for this watch alone"}
+		return nil, &StateError{dir, fetch.WithoutPath(err), "name a directory that can be written to, for this watch alone"}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
@@ -89,7 +89,7 @@ func (s *Store) load() (*state, error) {
 		st, err = parseState(text)
 	}
 	if err != nil {
-		return nil, &StateError{s.dir, fmt.Errorf("%s: %w", stateFile, plain(err)),
+		return nil, &StateError{s.dir, fmt.Errorf("%s: %w", stateFile, fetch.WithoutPath(err)),
 			"restore it, or remove the file: what was seen, and what was not delivered, is then forgotten"}
 	}
 	return st, nil
@@ -111,7 +111,7 @@ func (s *Store) save(st *state) error {
 		err = fetch.WriteFile(s.root, stateFile, append(text, '\n'), 0o600)
 	}
 	if err != nil {
-		return &StateError{s.dir, plain(err), "it was not saved: what is found now would be told once more after a restart; check the directory"}
+		return &StateError{s.dir, fetch.WithoutPath(err), "it was not saved: what is found now would be told once more after a restart; check the directory"}
 	}
 	return nil
 }
@@ -122,17 +122,4 @@ func (s *Store) keeps() string {
 		return "they are lost, since no --state was given"
 	}
 	return "they are kept in the state for the next run"
-}
-
-// plain takes off the operation and path, which the caller names better.
-func plain(err error) error {
-	var local *fetch.FileError
-	if errors.As(err, &local) {
-		return local.Err
-	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

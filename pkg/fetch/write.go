@@ -262,3 +262,21 @@ func Forget(root *os.Root, name string) {
 		_ = root.Remove(part + stateSuffix)
 	}
 }
+
+// WithoutPath takes the operation and the path off an error of this machine's files, for a caller
+// who names them better. Any other error is returned as it is.
+func WithoutPath(err error) error {
+	var local *FileError
+	if errors.As(err, &local) {
+		return local.Err
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return l.Err
+	}
+	return err
+}
