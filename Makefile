@@ -91,7 +91,7 @@ simulate: ## try N (500) random worlds and attackers from SEED (1) on, and print
 PKG  ?= ./pkg/verify
 .PHONY: mutants
 mutants: ## change PKG (./pkg/verify) in N small ways drawn from SEED, and tell which no test notices
-	$(GO) run ./tools/mutants -cover ./pkg/... $(if $(filter-out file,$(origin N)),-n $(N)) -seed $(SEED) $(if $(TESTS),-tests $(TESTS)) $(if $(FILES),-files '$(FILES)') $(if $(AGAIN),-again) $(PKG)
+	$(GO) run ./tools/mutants $(if $(filter-out file,$(origin N)),-n $(N)) -seed $(SEED) $(if $(TESTS),-tests $(TESTS)) $(if $(FILES),-files '$(FILES)') $(if $(AGAIN),-again) $(PKG)
 
 .PHONY: cover
 cover: ## run all tests and write coverage.html

@@ -36,14 +36,14 @@ type source struct {
 
 // listed is what go list says of a package.
 type listed struct {
-	ImportPath, Dir, Export string
-	GoFiles                 []string
-	Module                  *struct{ Path, Dir string }
+	ImportPath, Dir, Export, Name string
+	GoFiles                       []string
+	Module                        *struct{ Path, Dir string }
 }
 
 // list asks the go command about packages; -export has it compile what they import.
 func list(ctx context.Context, args ...string) ([]listed, error) {
-	out, err := output(ctx, "go", append([]string{"list", "-json=ImportPath,Dir,Export,GoFiles,Module"}, args...)...)
+	out, err := output(ctx, "go", append([]string{"list", "-json=ImportPath,Dir,Export,Name,GoFiles,Module"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,14 @@
 //
 // # How
 //
-// All mutants of a package are compiled into one test binary, each behind a switch
-// that the environment turns on; the tree is not touched (go test -overlay). Each
-// test is run alone once to learn which lines it covers; a mutant is tried against
-// the tests that cover its line only, until one fails or its time is up. Results go
-// to a file as they come, and a run that was ended goes on from there, but for mutants
-// of files that have changed since.
+// All mutants of a package are compiled into one test binary, each behind a switch;
+// the tree is not touched (go test -overlay). Each test is run once with all switches
+// off, to learn which of them it asks. A mutant is tried against those tests only,
+// until one fails or its time is up. They are run one after another by a process that
+// stays, so that what they share is made once; a failure counts if the same test passes
+// there without the mutant, and a mutant that outlives them all is tried again
+// in processes of its own. Results go to a file as they come, and a run that was ended
+// goes on from there, but for mutants of functions that have changed since.
 //
 // # What is changed
 //
@@ -55,10 +57,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/kverify/kverify/internal/par"
 )
 
 func main() {
@@ -73,12 +72,12 @@ func main() {
 
 // options are what the command line says.
 type options struct {
-	pkg, tests, cover, dir, equivalent string
-	files, skip                        *regexp.Regexp
-	n, jobs                            int
-	seed                               uint64
-	again, list                        bool
-	grace                              time.Duration
+	pkg, tests, dir, equivalent string
+	files, skip                 *regexp.Regexp
+	n                           int
+	seed                        uint64
+	again, list                 bool
+	grace                       time.Duration
 }
 
 func parse(args []string, say io.Writer) (*options, error) {
@@ -86,14 +85,12 @@ func parse(args []string, say io.Writer) (*options, error) {
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
 	flags.SetOutput(say)
 	flags.StringVar(&o.tests, "tests", "", "try survivors on the tests of these packages too, by `PKG,...`")
-	flags.StringVar(&o.cover, "cover", "", "learn coverage of these `PACKAGES` at once (default: of PKG)")
 	flags.StringVar(&o.dir, "o", "", "keep binaries, coverage and results in `DIR` (default: .cache/mutants)")
 	flags.StringVar(&o.equivalent, "equivalent", "tools/mutants/equivalent.txt", "read equivalent mutants from `FILE`")
 	files := flags.String("files", "", "only mutants of files whose name matches `REGEXP`")
 	skip := flags.String("skip", "^$", "leave out tests whose name matches `REGEXP`")
 	flags.IntVar(&o.n, "n", 0, "try `N` mutants, drawn at random; 0 for all")
 	flags.Uint64Var(&o.seed, "seed", 1, "draw them from this `SEED`")
-	flags.IntVar(&o.jobs, "j", 1, "try `N` at a time")
 	flags.DurationVar(&o.grace, "grace", 30*time.Second, "give tests this `TIME` on top of five times what they took")
 	flags.BoolVar(&o.again, "again", false, "try those again that an earlier run left alive")
 	flags.BoolVar(&o.list, "list", false, "list the mutants, and try none")
@@ -145,7 +142,7 @@ func execute(ctx context.Context, o *options, say io.Writer) ([]result, error) {
 		dir = o.dir
 	}
 	dir = filepath.Join(dir, strings.ReplaceAll(src.rel(src.dir), "/", "_"))
-	suites, err := build(ctx, o, src, texts, dir, say)
+	suites, err := build(ctx, o, src, all, texts, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -171,43 +168,33 @@ func choose(all []*mutant, o *options) []*mutant {
 	return chosen
 }
 
-// build compiles the test binaries with all mutants in them, and learns what each
-// test covers.
-func build(ctx context.Context, o *options, src *source, texts [][]byte, dir string, say io.Writer) ([]*suite, error) {
+// build compiles the test binaries with all mutants in them.
+func build(ctx context.Context, o *options, src *source, all []*mutant, texts [][]byte, dir string) ([]*suite, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "overlay"), 0o755); err != nil {
-		return nil, err
-	}
-	over, err := overlay(src, texts, filepath.Join(dir, "overlay"))
-	if err != nil {
 		return nil, err
 	}
 	patterns := []string{src.path}
 	if o.tests != "" {
 		patterns = append(patterns, strings.Split(o.tests, ",")...)
 	}
+	found, err := list(ctx, patterns...)
+	if err != nil {
+		return nil, err
+	}
 	var suites []*suite
-	for _, pattern := range patterns {
-		found, err := list(ctx, pattern)
-		if err != nil {
-			return nil, err
-		}
-		s := &suite{path: found[0].ImportPath, dir: found[0].Dir}
-		name := strings.ReplaceAll(src.rel(s.dir), "/", "_")
-		cover, shared := o.cover, filepath.Join(filepath.Dir(dir), "coverage-"+name)
-		if cover == "" {
-			cover, shared = src.path, filepath.Join(dir, "coverage-"+name)
-		}
-		if err := os.MkdirAll(shared, 0o755); err != nil {
-			return nil, err
-		}
-		if err := coverage(ctx, s, src, cover, filepath.Join(shared, "tests.json"), o.skip.MatchString, say); err != nil {
-			return nil, err
-		}
-		s.binary = filepath.Join(dir, name+".test")
-		if err := compile(ctx, s.path, s.binary, "-overlay="+over); err != nil {
-			return nil, err
-		}
+	for _, one := range found {
+		s := &suite{path: one.ImportPath, dir: one.Dir, name: one.Name}
+		s.binary = filepath.Join(dir, strings.ReplaceAll(src.rel(s.dir), "/", "_")+".test")
 		suites = append(suites, s)
+	}
+	over, err := overlay(src, texts, len(all), suites, filepath.Join(dir, "overlay"))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range suites {
+		if err := compile(ctx, s, over); err != nil {
+			return nil, err
+		}
 	}
 	return suites, nil
 }
@@ -224,29 +211,37 @@ func tryAll(ctx context.Context, o *options, chosen []*mutant, suites []*suite, 
 		return nil, err
 	}
 	defer log.Close()
-	results := make([]result, len(chosen))
-	var mu sync.Mutex
-	var broken error
-	par.Map(ctx, len(chosen), o.jobs, func(ctx context.Context, i int) {
-		m := chosen[i]
+	tr := &trier{suites: suites, workers: map[*suite]*worker{}, grace: o.grace, say: say}
+	defer tr.end()
+	var results []result
+	learnt := false
+	for i, m := range chosen {
 		if r, ok := earlier[m.Name]; ok && r.Of == m.Of && (!o.again || r.Result == killed || r.Result == clock) {
 			r.mutant = *m
-			results[i] = r
-			return
+			results = append(results, r)
+			continue
 		}
-		r := try(ctx, m, suites, o.grace, say)
-		if ctx.Err() != nil {
-			return
+		for _, s := range suites {
+			if !learnt {
+				if err := tr.learn(ctx, s, o.skip.MatchString); err != nil {
+					return results, err
+				}
+			}
 		}
-		results[i] = r
+		learnt = true
+		r, err := tr.try(ctx, m)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, r)
 		line, err := json.Marshal(r)
-		mu.Lock()
-		defer mu.Unlock()
-		if err == nil {
-			_, err = log.Write(append(line, '\n'))
+		if err != nil {
+			return results, err
 		}
-		broken = errors.Join(broken, err)
+		if _, err := log.Write(append(line, '\n')); err != nil {
+			return results, err
+		}
 		fmt.Fprintf(say, "%d/%d %s: %s %s (%.1f s, %d tests)\n", i+1, len(chosen), r.Name, r.Result, r.By, r.Seconds, r.Tests)
-	}, nil)
-	return slices.DeleteFunc(results, func(r result) bool { return r.Name == "" }), errors.Join(broken, ctx.Err())
+	}
+	return results, nil
 }

@@ -16,10 +16,10 @@ type mutant struct {
 	Name   string `json:"mutant"` // file, function, and what becomes what: stands though lines move
 	File   string `json:"file"`   // within the module
 	Line   int    `json:"line"`
-	Of     string `json:"of"` // hash of the file
-	end    int    // last line
-	col    int
-	init   bool // of a package's variable, which no test's coverage shows
+	Of     string `json:"of"` // hash of the function, or of the file
+	init   bool   // of a package's variable, which is set before any test runs
+	// function is its file and function.
+	function string
 }
 
 // A wrap writes the text of a node anew, mutants and original in one.
@@ -41,10 +41,11 @@ type maker struct {
 
 // add makes a mutant of a node, and returns its number.
 func (m *maker) add(n ast.Node, what string) int {
-	from, to := m.fset.Position(n.Pos()), m.fset.Position(n.End())
-	one := &mutant{Number: len(*m.all) + 1, File: m.path, Of: sum(m.texts[m.file]), Line: from.Line, end: to.Line, col: from.Column}
-	fn := m.function()
-	one.init = fn == ""
+	fn, text := m.function(), m.texts[m.file]
+	if fn != "" {
+		text = text[m.offset(m.stack[1].Pos()):m.offset(m.stack[1].End())]
+	}
+	one := &mutant{Number: len(*m.all) + 1, File: m.path, Of: sum(text), Line: m.fset.Position(n.Pos()).Line, init: fn == "", function: m.path + " " + fn}
 	one.Name = fmt.Sprintf("%s %s: %s", m.path, fn, what)
 	m.seen[one.Name]++
 	if n := m.seen[one.Name]; n > 1 {

@@ -6,14 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,8 +18,8 @@ import (
 const (
 	killed    = "killed"    // a test failed
 	clock     = "clock"     // a test did not end in time
-	alive     = "alive"     // every test that runs its line passed
-	uncovered = "uncovered" // no test runs its line
+	alive     = "alive"     // every test that reaches it passed
+	uncovered = "uncovered" // no test reaches it
 )
 
 // result is a line of the file of results.
@@ -33,134 +28,202 @@ type result struct {
 	Result  string  `json:"result"`
 	By      string  `json:"by,omitempty"` // the test, or what the process said last
 	Seconds float64 `json:"seconds"`
-	Tests   int     `json:"tests"` // that run its line
+	Tests   int     `json:"tests"` // that reach it
 }
 
-// declared is the tests, examples and fuzz targets of a package, each with the hash
-// of the file that declares it.
-func declared(s *suite) (map[string]string, error) {
-	files, err := filepath.Glob(filepath.Join(s.dir, "*_test.go"))
+// A trier tries mutants, one after another.
+type trier struct {
+	suites  []*suite
+	workers map[*suite]*worker
+	grace   time.Duration
+	say     io.Writer
+}
+
+// ask has a worker of the suite run a test with a mutant.
+func (tr *trier) ask(ctx context.Context, number int, t *test) (answer, error) {
+	w := tr.workers[t.suite]
+	if w == nil {
+		var err error
+		if w, err = t.suite.start(); err != nil {
+			return answer{}, err
+		}
+		tr.workers[t.suite] = w
+	}
+	a := w.run(ctx, number, t, limit(tr.grace, t.seconds))
+	if a.gone {
+		tr.workers[t.suite] = nil
+	}
+	return a, nil
+}
+
+// restart ends the worker of a suite, so that the next test has one that no mutant touched.
+func (tr *trier) restart(s *suite) {
+	tr.workers[s].end()
+	tr.workers[s] = nil
+}
+
+func (tr *trier) end() {
+	for s := range tr.workers {
+		tr.restart(s)
+	}
+}
+
+// learn runs every test of a suite without mutants, and notes which it reaches. One
+// that fails is left out, and told.
+func (tr *trier) learn(ctx context.Context, s *suite, skip func(string) bool) error {
+	names, err := declared(s)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	names := map[string]string{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
+	for _, name := range names {
+		if skip(name) {
+			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution)
-		if err != nil {
-			return nil, err
+		t := &test{suite: s, name: name, seconds: 120, reaches: map[int]bool{}, kills: map[string]int{}}
+		start := time.Now()
+		a, err := tr.ask(ctx, -1, t)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
 		}
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if ok && fn.Recv == nil && fn.Name.Name != "TestMain" && isTest.MatchString(fn.Name.Name) {
-				names[fn.Name.Name] = sum(text)
-			}
+		if a.result != alive {
+			fmt.Fprintf(tr.say, "%s %s is left out: without a mutant it is %s: %s\n", s.path, name, a.result, a.why)
+			continue
 		}
+		t.seconds = time.Since(start).Seconds()
+		for _, n := range a.seen {
+			t.reaches[n] = true
+		}
+		s.tests = append(s.tests, t)
 	}
-	return names, nil
+	return nil
 }
 
-var isTest = regexp.MustCompile(`^(Test|Example|Fuzz)([^a-z]|$)`)
-
-// try runs the tests that reach a mutant until one fails: first those that killed the
-// most and are the fastest, in batches that grow, since each batch is a process.
-func try(ctx context.Context, m *mutant, suites []*suite, grace time.Duration, say io.Writer) result {
+// try runs the tests that reach a mutant until one fails. Nobody believes a worker
+// that all is well: what tests made once may be from before the mutant.
+func (tr *trier) try(ctx context.Context, m *mutant) (result, error) {
 	start := time.Now()
 	out := result{mutant: *m, Result: uncovered}
-	for _, s := range suites {
+	var each [][]*test
+	for _, s := range tr.suites {
 		var tests []*test
 		for _, t := range s.tests {
-			if t.reaches(m) {
+			if m.init || t.reaches[m.Number] {
 				tests = append(tests, t)
 			}
 		}
 		out.Tests += len(tests)
-		slices.SortStableFunc(tests, func(x, y *test) int { return cmp.Compare(x.worth(), y.worth()) })
-		for budget := 2.0; len(tests) > 0; budget *= 4 {
-			n, sum := 0, 0.0
-			for n < len(tests) && (n == 0 || sum+tests[n].seconds <= budget) {
-				sum += tests[n].seconds
-				n++
-			}
-			var by *test
-			out.Result, out.By, by = batch(ctx, m.Number, s, tests[:n], limit(grace, sum))
-			if by != nil && !by.counts(ctx, grace, say) {
-				tests = slices.DeleteFunc(tests, func(t *test) bool { return t == by })
+		slices.SortStableFunc(tests, func(x, y *test) int { return cmp.Compare(x.worth(m), y.worth(m)) })
+		each = append(each, tests)
+	}
+	for _, how := range []func(context.Context, *mutant, []*test) (answer, *test, error){tr.warm, tr.cold} {
+		for _, tests := range each {
+			if len(tests) == 0 {
 				continue
 			}
-			if out.Result != alive {
-				out.Seconds = time.Since(start).Seconds()
-				return out
+			a, by, err := how(ctx, m, tests)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return out, err
 			}
-			tests = tests[n:]
+			out.Result, out.By = a.result, a.why
+			if a.result != alive {
+				if by != nil {
+					by.kills[m.function]++
+				}
+				out.Seconds = time.Since(start).Seconds()
+				return out, nil
+			}
 		}
 	}
 	out.Seconds = time.Since(start).Seconds()
-	return out
+	return out, nil
 }
 
-// limit is how long tests may run that took so many seconds alone.
+// worth is what a test costs for what may be hoped of it: it killed others of the function.
+func (t *test) worth(m *mutant) float64 {
+	return (t.seconds + 0.02) / (0.05 + float64(t.kills[m.function])) * float64(len(t.reaches)+200)
+}
+
+// warmth is how many seconds of tests are tried in a worker: who outlives them goes on
+// in processes of its own, where they are tried again.
+const warmth = 15
+
+// warm tries tests in a worker.
+func (tr *trier) warm(ctx context.Context, m *mutant, tests []*test) (answer, *test, error) {
+	sum := 0.0
+	for _, t := range tests {
+		if sum += t.seconds; m.init || sum > warmth && sum > t.seconds {
+			break
+		}
+		a, err := tr.ask(ctx, m.Number, t)
+		if err != nil || ctx.Err() != nil {
+			return answer{result: alive}, nil, err
+		}
+		if a.result == alive {
+			continue
+		}
+		if a.gone { // was it the mutant's doing, or something that an earlier one left behind?
+			a, err = tr.ask(ctx, m.Number, t)
+		}
+		if err == nil && a.result != alive {
+			var without answer
+			without, err = tr.ask(ctx, 0, t)
+			if err == nil && without.result == alive {
+				return a, t, nil
+			}
+			tr.restart(t.suite)
+		}
+		if err != nil || ctx.Err() != nil {
+			return answer{result: alive}, nil, err
+		}
+	}
+	return answer{result: alive}, nil, nil
+}
+
+// cold tries tests in batches that grow, since each batch is a process.
+func (tr *trier) cold(ctx context.Context, m *mutant, tests []*test) (answer, *test, error) {
+	for budget := 4.0; len(tests) > 0; budget *= 4 {
+		n, sum := 0, 0.0
+		for n < len(tests) && (n == 0 || sum+tests[n].seconds <= budget) {
+			sum += tests[n].seconds
+			n++
+		}
+		a := tr.batch(ctx, m.Number, tests[:n], limit(tr.grace, sum))
+		if a.result != alive && tr.batch(ctx, 0, tests[:n], limit(tr.grace, sum)).result == alive {
+			return a, nil, nil
+		}
+		tests = tests[n:]
+	}
+	return answer{result: alive}, nil, nil
+}
+
+// limit is how long tests may run that took so many seconds.
 func limit(grace time.Duration, seconds float64) time.Duration {
 	return grace + time.Duration(5*seconds*float64(time.Second))
 }
 
-var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
-
-// counts says that a test that failed passes while no mutant is turned on. It is
-// asked once: a test that fails by itself kills nobody.
-func (t *test) counts(ctx context.Context, grace time.Duration, say io.Writer) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.checked {
-		t.checked = true
-		if r, by, _ := batch(ctx, 0, t.suite, []*test{t}, limit(grace, t.seconds)); r != alive {
-			t.broken = true
-			fmt.Fprintf(say, "%s is left out: without a mutant it is %s by %s\n", t.name, r, by)
-		}
-	}
-	t.kills++
-	return !t.broken
-}
-
 // batch runs tests of one suite in one process with one mutant turned on.
-func batch(ctx context.Context, number int, s *suite, tests []*test, limit time.Duration) (what, why string, by *test) {
+func (tr *trier) batch(ctx context.Context, number int, tests []*test, limit time.Duration) answer {
 	names := make([]string, len(tests))
 	for i, t := range tests {
 		names[i] = t.name
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, s.binary, "-test.failfast", "-test.run", "^("+strings.Join(names, "|")+")$")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &said, &said
+	said := &lastWords{}
+	cmd := exec.CommandContext(ctx, tests[0].suite.binary, "-test.failfast", "-test.run", "^("+strings.Join(names, "|")+")$")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = tests[0].suite.dir, said, said
 	cmd.WaitDelay = time.Second
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, number))
 	err := cmd.Run()
 	switch {
 	case err == nil:
-		return alive, "", nil
+		return answer{result: alive}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return clock, fmt.Sprintf("%s did not end in %s", s.path, limit.Round(time.Second)), nil
+		return answer{result: clock, why: fmt.Sprintf("%s did not end in %s", names[0], limit.Round(time.Second))}
 	}
-	name := failed.FindSubmatch(said.Bytes())
-	if name == nil {
-		return killed, filepath.Base(s.path) + ": " + last(said.String()), nil
+	if _, rest, ok := bytes.Cut(said.said.Bytes(), []byte("--- FAIL: ")); ok {
+		name, _, _ := bytes.Cut(rest, []byte(" "))
+		return answer{result: killed, why: string(name)}
 	}
-	i := slices.IndexFunc(tests, func(t *test) bool { return t.name == string(name[1]) })
-	if i >= 0 {
-		by = tests[i]
-	}
-	return killed, filepath.Base(s.path) + "." + string(name[1]), by
-}
-
-// last is the last line that a process said before its stacks, cut to a line's length.
-func last(said string) string {
-	if i := strings.Index(said, "panic: "); i >= 0 {
-		said = said[i:]
-	}
-	line, _, _ := strings.Cut(said, "\n")
-	return fmt.Sprintf("%.120s", line)
+	return answer{result: killed, why: names[0] + ": " + said.last()}
 }

@@ -4,6 +4,7 @@ package tiny
 import (
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Verdict is an enumeration of three.
@@ -71,6 +72,17 @@ func Until(names []string) (n int) {
 		n++
 	}
 	return n
+}
+
+var (
+	once  sync.Once
+	limit int
+)
+
+// Limit is made once, for all tests of a process.
+func Limit() int {
+	once.Do(func() { limit = 10 })
+	return limit
 }
 
 // Unwatched is run by no test.

@@ -25,6 +25,13 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-func TestSkips(t *testing.T) {
-	t.Skip("it tells nothing")
+func TestLimit(t *testing.T) {
+	if Limit() != 10 {
+		t.Error(Limit())
+	}
+}
+
+func TestFails(t *testing.T) {
+	Unwatched(true, true)
+	t.Fatal("by itself")
 }
