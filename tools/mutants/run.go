@@ -53,7 +53,7 @@ func (tr *trier) ask(ctx context.Context, number int, t *test) (answer, error) {
 	if a.gone {
 		tr.workers[t.suite] = nil
 	}
-	return a, nil
+	return a, ctx.Err()
 }
 
 // restart ends the worker of a suite, so that the next test has one that no mutant touched.
@@ -82,7 +82,7 @@ func (tr *trier) learn(ctx context.Context, s *suite, skip func(string) bool) er
 		t := &test{suite: s, name: name, seconds: 120, reaches: map[int]bool{}, kills: map[string]int{}}
 		start := time.Now()
 		a, err := tr.ask(ctx, -1, t)
-		if err = errors.Join(err, ctx.Err()); err != nil {
+		if err != nil {
 			return err
 		}
 		if a.result != alive {
@@ -121,7 +121,7 @@ func (tr *trier) try(ctx context.Context, m *mutant) (result, error) {
 				continue
 			}
 			a, by, err := how(ctx, m, tests)
-			if err = errors.Join(err, ctx.Err()); err != nil {
+			if err != nil {
 				return out, err
 			}
 			out.Result, out.By = a.result, a.why
@@ -155,7 +155,7 @@ func (tr *trier) warm(ctx context.Context, m *mutant, tests []*test) (answer, *t
 			break
 		}
 		a, err := tr.ask(ctx, m.Number, t)
-		if err != nil || ctx.Err() != nil {
+		if err != nil {
 			return answer{result: alive}, nil, err
 		}
 		if a.result == alive {
@@ -172,7 +172,7 @@ func (tr *trier) warm(ctx context.Context, m *mutant, tests []*test) (answer, *t
 			}
 			tr.restart(t.suite)
 		}
-		if err != nil || ctx.Err() != nil {
+		if err != nil {
 			return answer{result: alive}, nil, err
 		}
 	}
@@ -189,11 +189,11 @@ func (tr *trier) cold(ctx context.Context, m *mutant, tests []*test) (answer, *t
 		}
 		a := tr.batch(ctx, m.Number, tests[:n], limit(tr.grace, sum))
 		if a.result != alive && tr.batch(ctx, 0, tests[:n], limit(tr.grace, sum)).result == alive {
-			return a, nil, nil
+			return a, nil, ctx.Err()
 		}
 		tests = tests[n:]
 	}
-	return answer{result: alive}, nil, nil
+	return answer{result: alive}, nil, ctx.Err()
 }
 
 // limit is how long tests may run that took so many seconds.

@@ -40,7 +40,7 @@ func (s *suite) start() (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{cmd: exec.Command(s.binary, "-test.failfast", "-test.timeout=0"), answers: bufio.NewReader(read), said: &lastWords{}}
+	w := &worker{cmd: exec.CommandContext(context.Background(), s.binary, "-test.failfast", "-test.timeout=0"), answers: bufio.NewReader(read), said: &lastWords{}}
 	w.cmd.Dir, w.cmd.Stdout, w.cmd.Stderr = s.dir, w.said, w.said
 	w.cmd.ExtraFiles = []*os.File{write}
 	w.cmd.Env = append(os.Environ(), "KVERIFY_MUTANT_WORKER=1")
@@ -64,15 +64,13 @@ func (w *worker) end() {
 // run runs one test with a mutant.
 func (w *worker) run(ctx context.Context, number int, t *test, limit time.Duration) answer {
 	w.said.reset()
-	late := false
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = w.cmd.Process.Kill() })
-	line, err := "", error(nil)
-	if _, err = fmt.Fprintf(w.tests, "%d %s\n", number, t.name); err == nil {
-		line, err = w.answers.ReadString('\n')
-	}
-	if late = !stop(); late || err != nil {
+	_, err := fmt.Fprintf(w.tests, "%d %s\n", number, t.name)
+	line, errRead := w.answers.ReadString('\n') // ends with the process
+	late := !stop()
+	if late || err != nil || errRead != nil {
 		w.end()
 		if late {
 			return answer{result: clock, why: fmt.Sprintf("%s did not end in %s", t.name, limit.Round(time.Second)), gone: true}
