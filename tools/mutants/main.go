@@ -76,7 +76,7 @@ type options struct {
 	files, skip                 *regexp.Regexp
 	n                           int
 	seed                        uint64
-	again, list                 bool
+	again, list, quick          bool
 	grace                       time.Duration
 }
 
@@ -93,6 +93,7 @@ func parse(args []string, say io.Writer) (*options, error) {
 	flags.Uint64Var(&o.seed, "seed", 1, "draw them from this `SEED`")
 	flags.DurationVar(&o.grace, "grace", 30*time.Second, "give tests this `TIME` on top of five times what they took")
 	flags.BoolVar(&o.again, "again", false, "try those again that an earlier run left alive")
+	flags.BoolVar(&o.quick, "quick", false, "do not try survivors again in processes of their own: a first look")
 	flags.BoolVar(&o.list, "list", false, "list the mutants, and try none")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -211,7 +212,7 @@ func tryAll(ctx context.Context, o *options, chosen []*mutant, suites []*suite, 
 		return nil, err
 	}
 	defer log.Close()
-	tr := &trier{suites: suites, workers: map[*suite]*worker{}, grace: o.grace, say: say}
+	tr := &trier{suites: suites, workers: map[*suite]*worker{}, grace: o.grace, quick: o.quick, say: say}
 	defer tr.end()
 	var results []result
 	learnt := false
