@@ -42,8 +42,8 @@ func (v *Verifier) anchor(ctx context.Context, s *session.Session, docs *claims.
 func (b *imageSet) anchorCheck(say func(report.Verdict, report.Reason, string, ...any) report.Check) report.Check {
 	matched, left, differs := 0, "", ""
 	for _, im := range b.images {
-		if im.core && len(im.platforms) == 0 && left == "" {
-			left = b.run.subject(im) + ": no platform of it could be examined: " + im.digestCheck.Detail
+		if im.core && len(im.platforms) == 0 {
+			left = cmp.Or(left, b.run.subject(im)+": no platform of it could be examined: "+im.digestCheck.Detail)
 		}
 		for _, p := range im.platforms {
 			if !im.core || !p.linux() {
@@ -51,13 +51,15 @@ func (b *imageSet) anchorCheck(say func(report.Verdict, report.Reason, string, .
 			}
 			name := b.run.subject(im) + " " + p.name
 			t := b.layerWitness(im, p)
-			switch signed := p.signed.signature.Verdict == report.Verified && p.signed.reference.Verdict == report.Verified; {
-			case signed && t.stance == affirms:
+			switch {
+			case !p.signed.holds():
+				left = cmp.Or(left, name+": "+p.signed.missing())
+			case t.stance == affirms:
 				matched++
-			case signed && t.stance == contradicts && differs == "":
-				differs = name + ": " + t.detail
-			case left == "":
-				left = name + ": " + cmp.Or(t.detail, p.signed.signature.Detail)
+			case t.stance == contradicts:
+				differs = cmp.Or(differs, name+": "+t.detail)
+			default:
+				left = cmp.Or(left, name+": "+t.detail)
 			}
 		}
 	}

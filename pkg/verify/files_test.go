@@ -443,42 +443,6 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestAnchor: files may be demanded to rest on images that another identity signed.
-func TestAnchor(t *testing.T) {
-	const path = "bin/linux/amd64/kubectl"
-	for _, c := range []struct {
-		name   string
-		change func(*world.World)
-		want   report.Verdict
-	}{
-		{"genuine", func(*world.World) {}, report.Verified},
-		{"one image is of another release", func(w *world.World) { w.ServeAs("v1.27.1", version, "kube-proxy") }, refuted},
-		{"all images are of another release", func(w *world.World) { w.ServeAs("v1.27.1", version, world.AllImages) }, unknown},
-		{"no signature on one image", func(w *world.World) {
-			w.DropSignature("registry.k8s.io/kube-proxy:" + version)
-			w.DropSignature("registry.k8s.io/kube-proxy-arm64:" + version)
-		}, unknown},
-		{"one image is not there", func(w *world.World) { w.NoSuchHost("https://registry.k8s.io/v2/kube-proxy/*") }, unknown},
-		{"one image has no index", func(w *world.World) { w.Tag("kube-proxy:"+version, w.Digest("kube-proxy-amd64:"+version)) }, unknown},
-		{"the registry is out of reach", func(w *world.World) { w.NoSuchHost("https://registry.k8s.io/*") }, unknown},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := world.New(world.Options{})
-			c.change(w)
-			v := verifier(t, w)
-			v.Require = []string{report.Anchor}
-			root, dir := openDir(t)
-			res := filesOf(t, v, version).Download(t.Context(), root, target(path))
-			t.Logf("%s: %+v", res.Verdict(), res.Checks[len(res.Checks)-1])
-			if last := res.Checks[len(res.Checks)-1]; res.Verdict() != c.want || last.Name != report.Anchor || last.Verdict != c.want {
-				t.Errorf("%s, want %s", res.Verdict(), c.want)
-			}
-			if _, err := os.Stat(filepath.Join(dir, path)); (err == nil) != (c.want == report.Verified) {
-				t.Errorf("under the final name: %v", err)
-			}
-		})
-	}
-}
-
 func TestChecksOfImagesAreNotPassedOver(t *testing.T) {
 	w := world.New(world.Options{})
 	for _, name := range []string{report.VSA, report.Promotion, report.Staging, report.Provenance} {

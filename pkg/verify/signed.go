@@ -28,6 +28,14 @@ func (s signed) refuted() bool {
 	return s.signature.Verdict == report.Refuted || s.reference.Verdict == report.Refuted
 }
 
+// missing says why it does not hold.
+func (s signed) missing() string {
+	if s.signature.Verdict == report.Verified {
+		return s.reference.Detail
+	}
+	return s.signature.Detail
+}
+
 // or joins what two places have. Only if both say that there is none, there is none.
 func (s signed) or(t signed) signed {
 	switch {

@@ -11,6 +11,23 @@ import (
 	"strings"
 )
 
+// What became of a mutant.
+const (
+	killed    = "killed"    // a test failed
+	clock     = "clock"     // a test did not end in time
+	alive     = "alive"     // every test that reaches it passed
+	uncovered = "uncovered" // no test reaches it
+)
+
+// result is a line of the file of results.
+type result struct {
+	mutant
+	Result  string  `json:"result"`
+	By      string  `json:"by,omitempty"` // the test, or what the process said last
+	Seconds float64 `json:"seconds"`
+	Tests   int     `json:"tests"` // that reach it
+}
+
 // readResults reads what an earlier run found, by the name of the mutant; of two
 // lines about one, the later. A file of other code is another's.
 func readResults(name string) (map[string]result, error) {

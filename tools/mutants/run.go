@@ -14,23 +14,6 @@ import (
 	"time"
 )
 
-// What became of a mutant.
-const (
-	killed    = "killed"    // a test failed
-	clock     = "clock"     // a test did not end in time
-	alive     = "alive"     // every test that reaches it passed
-	uncovered = "uncovered" // no test reaches it
-)
-
-// result is a line of the file of results.
-type result struct {
-	mutant
-	Result  string  `json:"result"`
-	By      string  `json:"by,omitempty"` // the test, or what the process said last
-	Seconds float64 `json:"seconds"`
-	Tests   int     `json:"tests"` // that reach it
-}
-
 // A trier tries mutants, one after another.
 type trier struct {
 	suites  []*suite
@@ -45,12 +28,12 @@ func (tr *trier) ask(ctx context.Context, number int, t *test) (answer, error) {
 	w := tr.workers[t.suite]
 	if w == nil {
 		var err error
-		if w, err = t.suite.start(); err != nil {
+		if w, err = t.suite.start(ctx); err != nil {
 			return answer{}, err
 		}
 		tr.workers[t.suite] = w
 	}
-	a := w.run(ctx, number, t, limit(tr.grace, t.seconds))
+	a := w.run(number, t, limit(tr.grace, t.seconds))
 	if a.gone {
 		tr.workers[t.suite] = nil
 	}

@@ -22,6 +22,7 @@ type worker struct {
 	cmd     *exec.Cmd
 	tests   io.WriteCloser
 	answers *bufio.Reader
+	pipe    *os.File // under answers
 	said    *lastWords
 	first   int // goroutines after its first test
 }
@@ -34,13 +35,13 @@ type answer struct {
 	gone   bool   // the process has ended
 }
 
-// start starts a process of a suite's binary.
-func (s *suite) start() (*worker, error) {
+// start starts a process of a suite's binary, which ends with ctx.
+func (s *suite) start(ctx context.Context) (*worker, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{cmd: exec.CommandContext(context.Background(), s.binary, "-test.failfast", "-test.timeout=0"), answers: bufio.NewReader(read), said: &lastWords{}}
+	w := &worker{cmd: exec.CommandContext(ctx, s.binary, "-test.failfast", "-test.timeout=0"), answers: bufio.NewReader(read), pipe: read, said: &lastWords{}}
 	w.cmd.Dir, w.cmd.Stdout, w.cmd.Stderr = s.dir, w.said, w.said
 	w.cmd.ExtraFiles = []*os.File{write}
 	w.cmd.Env = append(os.Environ(), "KVERIFY_MUTANT_WORKER=1")
@@ -58,21 +59,21 @@ func (w *worker) end() {
 	if w != nil {
 		_ = w.cmd.Process.Kill()
 		_ = w.cmd.Wait()
+		_ = w.pipe.Close()
 	}
 }
 
 // run runs one test with a mutant.
-func (w *worker) run(ctx context.Context, number int, t *test, limit time.Duration) answer {
+func (w *worker) run(number int, t *test, limit time.Duration) answer {
 	w.said.reset()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = w.cmd.Process.Kill() })
+	if err := w.pipe.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return answer{result: clock, why: err.Error(), gone: true}
+	}
 	_, err := fmt.Fprintf(w.tests, "%d %s\n", number, t.name)
 	line, errRead := w.answers.ReadString('\n') // ends with the process
-	late := !stop()
-	if late || err != nil || errRead != nil {
+	if err != nil || errRead != nil {
 		w.end()
-		if late {
+		if errors.Is(errRead, os.ErrDeadlineExceeded) {
 			return answer{result: clock, why: fmt.Sprintf("%s did not end in %s", t.name, limit.Round(time.Second)), gone: true}
 		}
 		return answer{result: killed, why: t.name + ": " + w.said.last(), gone: true}
