@@ -1,7 +1,7 @@
 // Package serve serves a mirror over HTTP, to clients that ask as if it were the
 // outside world: [Handler] tells which host a request means, asks the mirror
 // for its answer, withholds what a verification refuted, sends no block of a
-// body that was not hashed again, and counts and logs what it did.
+// body that was not compared again, and counts and logs what it did.
 package serve
 
 import (
@@ -35,7 +35,7 @@ import (
 //	/MANIFEST.json, its signature and MANIFEST.sha256: the mirror's lists
 //	/HOST/PATH/  Page, if it is a [Lister] and nothing else is there
 //
-// Every byte of a body that a digest describes is hashed again before it is
+// Every byte of a body that a digest describes is compared again before it is
 // sent. What is not what it must be is refused, 500 with the reason; what
 // becomes another while it is sent ends with the connection.
 type Handler struct {
