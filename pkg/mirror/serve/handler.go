@@ -46,6 +46,7 @@ type Handler struct {
 	dir     atomic.Pointer[mirror.Mirror]
 	refuted atomic.Pointer[map[string]string]
 	blocks  *blocks
+	memory  layout.Memory
 	metrics *metrics
 	logging accessLog
 }
@@ -53,7 +54,7 @@ type Handler struct {
 // NewHandler serves d.
 func NewHandler(d *mirror.Mirror) *Handler {
 	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
-	h.dir.Store(d)
+	h.Swap(d)
 	h.refuted.Store(&map[string]string{})
 	return h
 }
@@ -61,7 +62,7 @@ func NewHandler(d *mirror.Mirror) *Handler {
 // Swap serves d from now on. What is being sent still is of the directory
 // before, which must stay open until it has been. What was refuted stays so
 // until the next [Handler.Judge].
-func (h *Handler) Swap(d *mirror.Mirror) { h.dir.Store(d) }
+func (h *Handler) Swap(d *mirror.Mirror) { h.dir.Store(d.Remembering(&h.memory)) }
 
 // Judge takes the report of a verification of what is served. What it refutes
 // is from then on answered with 403 and the reason: a file or document under
