@@ -154,7 +154,7 @@ bench-verify: ## hold verify DIR against sha256sum and gzip -t of the same files
 	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchVerify$$' -v .
 
 .PHONY: bench-mirror
-bench-mirror: ## hold mirrors against skopeo, crane and oras, and print the table of docs/performance.md
+bench-mirror: ## hold mirrors against skopeo, crane, oras and regctl, and print the table of docs/performance.md
 	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchMirror$$' -v .
 
 .PHONY: sample
