@@ -10,9 +10,10 @@ import (
 
 const (
 	// maxRemembered bounds what a [Memory] holds, in bytes, and maxRememberedFile one file of it:
-	// manifests, configs, signatures and checksums.
+	// manifests, configs, signatures and checksums. perFile is what the memory of one takes beside its bytes.
 	maxRemembered     = 32 << 20
 	maxRememberedFile = 256 << 10
+	perFile           = 512
 	// settled is how old a change must be before what was read since is remembered. Two
 	// changes within one tick of a file system's clock look alike: 2 s at most, of FAT.
 	settled = 2 * time.Second
@@ -32,6 +33,8 @@ type remembered struct {
 	sum  string // sha256 in hex
 	info fs.FileInfo
 }
+
+func (r remembered) size() int64 { return int64(len(r.body)) + perFile }
 
 // Remember reads a mirror through a memory, if it is a directory on a system that tells when a
 // file was changed in a way that no program can set; else it is read as it is.
@@ -88,19 +91,22 @@ func remember(fsys fs.FS, name, sum string, body []byte, info fs.FileInfo) {
 		m.files = map[string]remembered{}
 	}
 	m.forget(name)
+	known := remembered{body, sum, info}
 	for other := range m.files { // whichever comes
-		if m.size+int64(len(body)) <= maxRemembered {
+		if m.size+known.size() <= maxRemembered {
 			break
 		}
 		m.forget(other)
 	}
-	m.files[name] = remembered{body, sum, info}
-	m.size += int64(len(body))
+	m.files[name] = known
+	m.size += known.size()
 }
 
 func (m *Memory) forget(name string) {
-	m.size -= int64(len(m.files[name].body))
-	delete(m.files, name)
+	if known, there := m.files[name]; there {
+		m.size -= known.size()
+		delete(m.files, name)
+	}
 }
 
 // same says whether a file is the one that it was, unchanged.

@@ -111,7 +111,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	held := int64(0)
 	for _, f := range m.files {
-		held += int64(len(f.body))
+		held += f.size()
 	}
 	if held != m.size || held > maxRemembered || held < maxRemembered/2 {
 		t.Errorf("%d bytes held, %d counted", held, m.size)
