@@ -145,8 +145,16 @@ bench-scale: build ## verify up to 10,000 references at once, and draw docs/imag
 
 BENCH_SCALES := 1000,2500,5000,10000
 
+.PHONY: bench-serve
+bench-serve: ## hold mirror serve against nginx and docker-registry, two minutes, and print the table of docs/performance.md
+	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 20m -run '^TestBenchServe$$' -v .
+
+.PHONY: bench-verify
+bench-verify: ## hold verify DIR against sha256sum and gzip -t of the same files (BENCH_BYTES), and print the table of docs/performance.md
+	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchVerify$$' -v .
+
 .PHONY: bench-mirror
-bench-mirror: ## hold mirrors against skopeo, crane and oras, and print the table of docs/performance.md
+bench-mirror: ## hold mirrors against skopeo, crane, oras and regctl, and print the table of docs/performance.md
 	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchMirror$$' -v .
 
 .PHONY: sample

@@ -178,6 +178,15 @@ func (d *Mirror) Path() string { return d.path }
 // ones are read.
 func (d *Mirror) FS() fs.FS { return d.fsys }
 
+// Remembering gives the mirror as it is, with small files that were read and are what they must be
+// answered from a memory, until they have changed. It is for one that is asked the same
+// again and again; who verifies reads the mirror itself, which is also the one to close.
+func (d *Mirror) Remembering(m *layout.Memory) *Mirror {
+	same := *d
+	same.fsys = layout.Remember(d.fsys, m)
+	return &same
+}
+
 // Hosts are the hosts of which the mirror holds something.
 func (d *Mirror) Hosts() []string { return slices.Clone(d.hosts) }
 

@@ -49,9 +49,14 @@ func (w PutOutcome) String() string {
 	return "present"
 }
 
-// PutBlob sees to it that in's repository holds a blob, and sends it only if the
-// registry has it neither there nor in the repository from, which may be
-// empty. The bytes are hashed as they are sent: a reader that gives others is a
+// askedAbove is the size up to which a blob is sent without the question whether it is
+// there: what fits into the first packets that a connection may send (RFC 6928: ten) travels as
+// fast as the question, and most small blobs, configs and signatures, are new.
+const askedAbove = 14_600
+
+// PutBlob sees to it that in's repository holds a blob, and sends one of more than
+// 14,600 bytes only if the registry has it neither there nor in the repository from, which may be
+// empty; a smaller one it does not look for there. The bytes are hashed as they are sent: a reader that gives others is a
 // [*DigestError], and the upload breaks off before its last byte.
 //
 // attempts is how often an upload is begun at most. Each is a new one, since
@@ -92,7 +97,7 @@ func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attem
 func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, attempt int) (PutOutcome, error) {
 	// A mount answers the question too. After an answer that was lost the blob
 	// may be there.
-	if from == "" || attempt > 1 {
+	if from == "" && b.Size > askedAbove || attempt > 1 {
 		there, err := c.hasBlob(ctx, at, b)
 		if there || ctx.Err() != nil {
 			return Present, err

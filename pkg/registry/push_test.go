@@ -33,7 +33,7 @@ func blobOf(content string) Blob {
 func TestPutBlob(t *testing.T) {
 	h := &hosts{handlers: map[string]http.Handler{writable: emptyRegistry()}}
 	c := client(h)
-	b := blobOf("a layer")
+	b := blobOf(strings.Repeat("a layer", askedAbove/7+1))
 	way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, b, "", 1)
 	if err != nil || way != Sent {
 		t.Fatal(way, err)
@@ -48,6 +48,17 @@ func TestPutBlob(t *testing.T) {
 	want := []string{"HEAD .../blobs/D", "POST .../blobs/uploads/", "PUT ...?digest=D", "HEAD .../blobs/D", "GET .../blobs/D"}
 	if len(h.asked) != len(want) {
 		t.Errorf("asked %q, want %q", h.asked, want)
+	}
+	// A small one is not asked for: what it costs to send is no more.
+	h.asked = nil
+	small := blobOf(strings.Repeat("s", askedAbove))
+	for range 2 {
+		if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, small, "", 1); err != nil || way != Sent {
+			t.Error(way, err)
+		}
+	}
+	if len(h.asked) != 4 {
+		t.Errorf("asked %q of a small blob, want POST and PUT, twice", h.asked)
 	}
 	empty := blobOf("")
 	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "pause"}, empty, "", 1); err != nil {

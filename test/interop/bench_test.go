@@ -41,7 +41,7 @@ func TestBenchMirror(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("BENCH_BYTES")); err == nil && n > 0 {
 		layer = n
 	}
-	skopeo, crane, oras := tool(t, "skopeo"), tool(t, "crane"), tool(t, "oras")
+	skopeo, crane, oras, regctl := tool(t, "skopeo"), tool(t, "crane"), tool(t, "oras"), tool(t, "regctl")
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +95,11 @@ func TestBenchMirror(t *testing.T) {
 			return []*exec.Cmd{xargs(lines(dir, func(r string) string {
 				return b.out.addr + "/" + r + ":" + version + " " + inside + "/" + r + ":" + version
 			}), oras+" cp -r --from-plain-http --to-plain-http")}
+		}},
+		{"`regctl image copy`, by tag", func(dir, inside string) []*exec.Cmd {
+			return []*exec.Cmd{xargs(lines(dir, func(r string) string {
+				return b.out.addr + "/" + r + ":" + version + " " + inside + "/" + r + ":" + version
+			}), regctl+" --host reg="+b.out.addr+",tls=disabled --host reg="+inside+",tls=disabled image copy --digest-tags --referrers")}
 		}},
 	}
 	type sample struct {

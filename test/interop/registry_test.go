@@ -25,6 +25,7 @@ type registry struct {
 	name string // of the program, for messages
 	addr string // 127.0.0.1:PORT, plain HTTP
 	root string // the directory that it stores in
+	pid  int    // 0 if it is in this process
 }
 
 func (r registry) url() string { return "http://" + r.addr }
@@ -58,7 +59,7 @@ func startDistribution(t testing.TB, change ...func(*configuration.Configuration
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Start()
 	t.Cleanup(server.Close)
-	return registry{"distribution v3", strings.TrimPrefix(server.URL, "http://"), root}
+	return registry{"distribution v3", strings.TrimPrefix(server.URL, "http://"), root, 0}
 }
 
 // listening is what docker-registry logs once it has a port.
@@ -100,7 +101,7 @@ http: {addr: "127.0.0.1:0"}
 			t.Fatal(err)
 		}
 		if m := listening.FindSubmatch(text); m != nil {
-			return registry{"docker-registry", string(m[1]), filepath.Join(dir, "store")}
+			return registry{"docker-registry", string(m[1]), filepath.Join(dir, "store"), cmd.Process.Pid}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

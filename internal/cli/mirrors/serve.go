@@ -44,7 +44,7 @@ dl.k8s.io and sbom.k8s.io with ranges, and a web page that shows what there is, 
 with its verdict. All of it on one port: the Host header tells which host is meant,
 else the path does, /v2/ being the registry and /dl.k8s.io/... the files.
 
-Whatever a digest describes is hashed again before it is sent, and refused if it is
+Whatever a digest describes is compared again before it is sent, and refused if it is
 damaged. The mirror is verified when it is opened and whenever it changes; what is
 refuted is withheld, and what is unknown is served and said to be so.
 

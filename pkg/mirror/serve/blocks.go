@@ -14,42 +14,50 @@ import (
 )
 
 const (
-	// blockSize is what is hashed and compared at once while a body is sent, so
+	// blockSize is what is read and compared at once while a body is sent, so
 	// that no wrong byte leaves. A client that reads slowly holds one: 1,400 of them, 88 MiB.
 	blockSize = 64 << 10
-	// maxBlocks bounds the remembered sums: 64 MiB of them, for 128 GiB of content. What is
+	// maxBlocks bounds the remembered tags: 64 MiB of them, for 256 GiB of content. What is
 	// beyond is read whole before every answer.
-	maxBlocks = 2 << 20
+	maxBlocks = 4 << 20
 	// hashedAtOnce bounds the reading ahead of a server that has just started.
 	hashedAtOnce = 4
 	// damageKept is for how long a damaged file is not read again.
 	damageKept = 10 * time.Second
 )
 
-// blocks knows, of each file that was once read whole and found to be what it
-// must be, the hash of every block. What is sent later, in any order and any
+// blocks knows, of each file that was once read whole and found to have its
+// SHA-256, a tag of every block ([sealer]). What is sent later, in any order and any
 // part of it, is compared block by block with them: nothing depends on when a
-// file was looked at, or on what the file system says of it since. The sums
-// follow from a digest alone, so they are never out of date.
+// file was looked at, or on what the file system says of it since. The tags
+// stand for bytes that a digest names, so they are never out of date.
 type blocks struct {
+	seal  sealer
 	mu    sync.Mutex
-	files map[string]*blockSums // by the sha256 of the whole, in hex
+	files map[string]*blockTags // by the sha256 of the whole, in hex
 	count int
+	next  uint64 // the first number that no block has
 	turn  chan struct{}
 }
 
-type blockSums struct {
+type blockTags struct {
 	turn    chan struct{} // held while the file is read
-	sums    [][sha256.Size]byte
+	tags    *tags
 	damaged error
 	until   time.Time // damaged is believed so long
 }
 
-func newBlocks() *blocks {
-	return &blocks{files: map[string]*blockSums{}, turn: make(chan struct{}, hashedAtOnce)}
+// tags are those of the blocks of one file, which are numbered from first on.
+type tags struct {
+	first uint64
+	list  [][tagSize]byte
 }
 
-// checkedContent gives the content of an opened file, hashed again as it is read. A
+func newBlocks() *blocks {
+	return &blocks{seal: newSealer(), files: map[string]*blockTags{}, turn: make(chan struct{}, hashedAtOnce)}
+}
+
+// checkedContent gives the content of an opened file, compared again as it is read. A
 // file that was never read before is read whole first; one that is not what
 // it must be is a [*CorruptError], before any of it was handed out. A file that nothing
 // describes is given as it is.
@@ -61,18 +69,18 @@ func (b *blocks) checkedContent(ctx context.Context, r *layout.CheckedReader) (i
 	if r.Want.Sha256 == "" {
 		return io.NewSectionReader(file, 0, r.Size), nil
 	}
-	sums, err := b.of(ctx, r, file)
+	known, err := b.of(ctx, r, file)
 	if err != nil {
 		return nil, err
 	}
-	return &blockReader{ctx: ctx, file: file, name: r.Name, size: r.Size, want: r.Want, sums: sums, loaded: -1}, nil
+	return &blockReader{ctx: ctx, file: file, name: r.Name, size: r.Size, want: r.Want, seal: b.seal, tags: known, loaded: -1}, nil
 }
 
-func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
+func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) (*tags, error) {
 	b.mu.Lock()
 	known := b.files[r.Want.Sha256]
 	if known == nil {
-		known = &blockSums{turn: make(chan struct{}, 1)}
+		known = &blockTags{turn: make(chan struct{}, 1)}
 		b.files[r.Want.Sha256] = known
 	}
 	b.mu.Unlock()
@@ -82,8 +90,8 @@ func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.Reader
 		return nil, err
 	}
 	defer give(known.turn)
-	if known.sums != nil {
-		return known.sums, nil
+	if known.tags != nil {
+		return known.tags, nil
 	}
 	if err := takeTurn(ctx, b.turn); err != nil {
 		return nil, err
@@ -92,7 +100,7 @@ func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.Reader
 	if known.damaged != nil && time.Now().Before(known.until) {
 		return nil, known.damaged
 	}
-	sums, err := readBlocks(ctx, r, file)
+	found, err := b.readBlocks(ctx, r, file)
 	var corrupt *layout.CorruptError
 	if errors.As(err, &corrupt) {
 		known.damaged, known.until = err, time.Now().Add(damageKept)
@@ -102,11 +110,11 @@ func (b *blocks) of(ctx context.Context, r *layout.CheckedReader, file io.Reader
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.count+len(sums) <= maxBlocks {
-		b.count += len(sums)
-		known.sums = sums
+	if b.count+len(found.list) <= maxBlocks {
+		b.count += len(found.list)
+		known.tags = found
 	}
-	return sums, nil
+	return found, nil
 }
 
 func takeTurn(ctx context.Context, turn chan struct{}) error {
@@ -120,11 +128,15 @@ func takeTurn(ctx context.Context, turn chan struct{}) error {
 
 func give(turn chan struct{}) { <-turn }
 
-// readBlocks reads a file whole, and returns the hash of each block if the
+// readBlocks reads a file whole, and returns the tag of each block if the
 // whole has the hash that it must have.
-func readBlocks(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) ([][sha256.Size]byte, error) {
+func (b *blocks) readBlocks(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) (*tags, error) {
+	n := (r.Size + blockSize - 1) / blockSize
+	b.mu.Lock()
+	found := &tags{first: b.next, list: make([][tagSize]byte, 0, n)}
+	b.next += uint64(n)
+	b.mu.Unlock()
 	whole := sha256.New()
-	sums := make([][sha256.Size]byte, 0, (r.Size+blockSize-1)/blockSize)
 	buf := takeBlock()
 	defer freeBlock(buf)
 	for off := int64(0); off < r.Size; off += blockSize {
@@ -136,9 +148,9 @@ func readBlocks(ctx context.Context, r *layout.CheckedReader, file io.ReaderAt) 
 			return nil, err
 		}
 		whole.Write(part)
-		sums = append(sums, sha256.Sum256(part))
+		found.list = append(found.list, b.seal(found.first+uint64(off/blockSize), part))
 	}
-	return sums, r.Want.Compare(r.Name, r.Size, whole.Sum(nil))
+	return found, r.Want.Compare(r.Name, r.Size, whole.Sum(nil))
 }
 
 func readFull(file io.ReaderAt, p []byte, off int64, name string) error {
@@ -165,7 +177,7 @@ func takeBlock() *[]byte {
 func freeBlock(b *[]byte) { blockPool.Put(b) }
 
 // blockReader hands out a file whose blocks are known, each only after it was
-// hashed. Its first error stays.
+// compared, from the memory in which it was. Its first error stays.
 type blockReader struct {
 	ctx    context.Context
 	file   io.ReaderAt
@@ -173,7 +185,8 @@ type blockReader struct {
 	size   int64
 	off    int64
 	want   layout.Want
-	sums   [][sha256.Size]byte
+	seal   sealer
+	tags   *tags
 	buf    *[]byte
 	loaded int64 // the block in buf
 	err    error // of the content, never io.EOF
@@ -235,7 +248,7 @@ func (r *blockReader) load(block, start, size int64) error {
 	if err := readFull(r.file, part, start, r.name); err != nil {
 		return err
 	}
-	if sha256.Sum256(part) != r.sums[block] {
+	if r.seal(r.tags.first+uint64(block), part) != r.tags.list[block] {
 		return &layout.CorruptError{Path: r.name, Want: string(oci.FromHex(r.want.Sha256)), Got: fmt.Sprintf("other bytes at %d", start)}
 	}
 	r.loaded = block

@@ -1,7 +1,7 @@
 // Package serve serves a mirror over HTTP, to clients that ask as if it were the
 // outside world: [Handler] tells which host a request means, asks the mirror
 // for its answer, withholds what a verification refuted, sends no block of a
-// body that was not hashed again, and counts and logs what it did.
+// body that was not compared again, and counts and logs what it did.
 package serve
 
 import (
@@ -35,7 +35,7 @@ import (
 //	/MANIFEST.json, its signature and MANIFEST.sha256: the mirror's lists
 //	/HOST/PATH/  Page, if it is a [Lister] and nothing else is there
 //
-// Every byte of a body that a digest describes is hashed again before it is
+// Every byte of a body that a digest describes is compared again before it is
 // sent. What is not what it must be is refused, 500 with the reason; what
 // becomes another while it is sent ends with the connection.
 type Handler struct {
@@ -46,6 +46,7 @@ type Handler struct {
 	dir     atomic.Pointer[mirror.Mirror]
 	refuted atomic.Pointer[map[string]string]
 	blocks  *blocks
+	memory  layout.Memory
 	metrics *metrics
 	logging accessLog
 }
@@ -53,7 +54,7 @@ type Handler struct {
 // NewHandler serves d.
 func NewHandler(d *mirror.Mirror) *Handler {
 	h := &Handler{blocks: newBlocks(), metrics: newMetrics()}
-	h.dir.Store(d)
+	h.Swap(d)
 	h.refuted.Store(&map[string]string{})
 	return h
 }
@@ -61,7 +62,7 @@ func NewHandler(d *mirror.Mirror) *Handler {
 // Swap serves d from now on. What is being sent still is of the directory
 // before, which must stay open until it has been. What was refuted stays so
 // until the next [Handler.Judge].
-func (h *Handler) Swap(d *mirror.Mirror) { h.dir.Store(d) }
+func (h *Handler) Swap(d *mirror.Mirror) { h.dir.Store(d.Remembering(&h.memory)) }
 
 // Judge takes the report of a verification of what is served. What it refutes
 // is from then on answered with 403 and the reason: a file or document under

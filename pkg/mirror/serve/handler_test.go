@@ -614,3 +614,42 @@ func TestServeParallel(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestServeDamageOfRemembered damages small files that the server remembers, as an attacker does
+// who sets their times back: each is read again, and refused.
+func TestServeDamageOfRemembered(t *testing.T) {
+	files, _, image, config, _ := listedSample()
+	base, dir, _, log := serveTree(t, files)
+	time.Sleep(2100 * time.Millisecond) // what has changed this moment is not remembered
+	targets := map[string]string{
+		"/v2/kube-proxy/blobs/" + config:         layout.BlobPath(oci.Digest(config)),
+		"/v2/kube-proxy-amd64/manifests/v1.27.2": layout.BlobPath(oci.Digest(image)),
+		"/dl.k8s.io/release/stable-1.27.txt":     "files/dl.k8s.io/release/stable-1.27.txt",
+	}
+	for range 2 {
+		for address, name := range targets {
+			if resp, body, err := ask(t, "GET", base, address, nil); err != nil || resp.StatusCode != 200 || body != files[name] {
+				t.Fatalf("before: %d %v", resp.StatusCode, err)
+			}
+		}
+	}
+	for address, name := range targets {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := []byte(files[name])
+		bad[1] ^= 1
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		if resp, body, _ := ask(t, "GET", base, address, nil); resp.StatusCode != 500 || strings.Contains(body, string(bad)) {
+			t.Errorf("%s: %d %.40q", address, resp.StatusCode, body)
+		}
+	}
+	waitFor(t, log, "is damaged")
+}

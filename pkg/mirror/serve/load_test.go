@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -180,4 +181,44 @@ func part(ctx context.Context, client *http.Client, url string, from int) (statu
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(b), err
+}
+
+// TestServeBesideSlowReaders has hundreds of clients ask for a large file and read no further: who
+// comes besides is answered, also with a file that the server has yet to read whole.
+func TestServeBesideSlowReaders(t *testing.T) {
+	const slow = 200
+	files, index, image, config, _ := listedSample()
+	files["files/dl.k8s.io/"+bigPath] = strings.Repeat(bigFile, 2) // more than the buffers on the way hold
+	files["files/dl.k8s.io/"+coldPath] = bigFile[17:]
+	files["MANIFEST.json"] = files.manifest(index, image)
+	base, _, h, _ := serveTree(t, files)
+	dialer := &net.Dialer{Control: smallBuffers}
+	for range slow {
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "GET /dl.k8s.io/%s HTTP/1.1\r\nHost: mirror\r\n\r\n", bigPath); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for address, name := range map[string]string{
+		"/dl.k8s.io/" + coldPath:         "files/dl.k8s.io/" + coldPath,
+		"/v2/kube-proxy/blobs/" + config: layout.BlobPath(oci.Digest(config)),
+	} {
+		if status, body, err := part(ctx, http.DefaultClient, base+address, 0); err != nil || status != http.StatusPartialContent || body != files[name] {
+			t.Errorf("%s: %d, %d bytes, %v", address, status, len(body), err)
+		}
+	}
+	h.metrics.mu.Lock()
+	defer h.metrics.mu.Unlock()
+	if h.metrics.inFlight < slow {
+		t.Errorf("%d answers are under way, and %d clients are slow", h.metrics.inFlight, slow)
+	}
 }

@@ -109,7 +109,7 @@ func outside(d *mirror.Mirror, req *http.Request) (site string, in *http.Request
 		}
 		return "", req, mirror.Fail(req, http.StatusNotFound, layout.CodeName, "this mirror has no such address; it answers for registry.k8s.io at /v2/, and for other hosts at /HOST/PATH")
 	}
-	in = req.Clone(req.Context())
+	in = req.WithContext(req.Context()) // another URL over the same headers, which nobody changes
 	in.URL = &url.URL{Scheme: "https", Host: host, Path: path, RawQuery: req.URL.RawQuery}
 	for range 3 {
 		a, err := d.Answer(in)

@@ -10,8 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
-	"syscall"
 
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
@@ -43,71 +41,33 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged: it is %s, not %s", e.Path, e.Got, e.Want)
 }
 
-// NonBlocking is a directory whose files are opened without waiting, whatever they
-// turn out to be. As of its root nothing outside of it is reached.
-type NonBlocking struct{ Root *os.Root }
-
-func (p NonBlocking) Open(name string) (fs.File, error) {
-	if !fs.ValidPath(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
-	}
-	return p.Root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-}
-
-func (p NonBlocking) Stat(name string) (fs.FileInfo, error) { return fs.Stat(p.Root.FS(), name) }
-
-func (p NonBlocking) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(p.Root.FS(), name)
-}
-
-// OpenFile opens a regular file inside the mirror. Whatever cannot be there at all
-// is [fs.ErrNotExist].
-func OpenFile(fsys fs.FS, name string) (fs.File, int64, error) {
-	if !fs.ValidPath(name) {
-		return nil, 0, fmt.Errorf("%q: %w", name, fs.ErrNotExist)
-	}
-	// Looked at before it is opened, as no pipe or device need be.
-	if info, err := fs.Stat(fsys, name); err != nil {
-		return nil, 0, absent(err)
-	} else if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is not a regular file: %w", name, fs.ErrNotExist)
-	}
-	f, err := fsys.Open(name) // which does not wait either, should one have come in between
-	if err != nil {
-		return nil, 0, absent(err)
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
-}
-
-// absent turns "a parent is a file" and "no such name is possible" into "does not exist".
-func absent(err error) error {
-	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
-		return fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
-	}
-	return err
-}
-
 // Want is what bytes must be. The zero value demands nothing.
 type Want struct {
 	Sha256 string // hex
 	Size   int64  // meaningful only with sha256
 }
 
-// ReadFile reads a whole file of at most limit bytes and compares it with w.
+// ReadFile reads a whole file of at most limit bytes and compares it with w. The
+// bytes may be those of a [Memory] and are not to be changed.
 func ReadFile(fsys fs.FS, name string, w Want, limit int64) ([]byte, error) {
+	known, info := recall(fsys, name, w.Sha256, w.Size)
+	if known != nil && int64(len(known)) <= limit {
+		return known, nil
+	}
 	f, size, err := OpenFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
+	body, err := readOpened(f, name, size, w, limit)
+	if err == nil {
+		remember(fsys, name, w.Sha256, body, info)
+	}
+	return body, err
+}
+
+// readOpened reads a file of that size, and compares it with w.
+func readOpened(f io.Reader, name string, size int64, w Want, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, fmt.Errorf("%s has %d bytes, %w of %d", name, size, ErrTooLarge, limit)
 	}
@@ -147,6 +107,13 @@ func (w Want) Compare(name string, size int64, sum []byte) error {
 // OpenChecked opens a file for an answer: small ones are checked here, larger ones
 // while they are read.
 func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadCloser, int64, error) {
+	inMemory := func(body []byte) (io.ReadCloser, int64, error) {
+		return InMemory{Reader: bytes.NewReader(body)}, int64(len(body)), nil
+	}
+	known, info := recall(fsys, name, w.Sha256, w.Size)
+	if known != nil {
+		return inMemory(known)
+	}
 	f, size, err := OpenFile(fsys, name)
 	if err != nil {
 		return nil, 0, err
@@ -158,12 +125,13 @@ func OpenChecked(ctx context.Context, fsys fs.FS, name string, w Want) (io.ReadC
 	if size > MaxChecked {
 		return &CheckedReader{ctx: ctx, File: f, hash: sha256.New(), Name: name, left: size, Size: size, Want: w}, size, nil
 	}
-	_ = f.Close()
-	body, err := ReadFile(fsys, name, w, MaxChecked)
+	defer f.Close() //nolint:errcheck // only read
+	body, err := readOpened(f, name, size, w, MaxChecked)
 	if err != nil {
 		return nil, 0, err
 	}
-	return InMemory{Reader: bytes.NewReader(body)}, int64(len(body)), nil
+	remember(fsys, name, w.Sha256, body, info)
+	return inMemory(body)
 }
 
 // CheckedReader hands out a file and withholds its last bytes unless the whole
