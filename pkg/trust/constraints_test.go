@@ -89,6 +89,10 @@ func TestConstraintsOfAnAuthority(t *testing.T) {
 				c.DNSNames, c.IPAddresses = []string{"a.example.com"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 			})
 			f := &root.FulcioCertificateAuthority{Root: top.cert, Intermediates: []*x509.Certificate{middle.cert}, ValidityPeriodStart: tt.from, ValidityPeriodEnd: tt.to}
+			// Limits are what only the whole chain shows; an end or a beginning is known with the intermediate.
+			if fast := newAuthority(f).proved; (len(fast) == 1) != (tt.days != "none") {
+				t.Errorf("%d intermediates are verified once", len(fast))
+			}
 			for _, d := range []int{5, 9, 11, 20} {
 				want := tt.days == "all" || tt.days == "before 10" && d < 10 || tt.days == "after 10" && d > 10
 				_, whole := f.Verify(leaf.cert, day(d))
