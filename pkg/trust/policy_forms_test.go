@@ -25,7 +25,7 @@ func TestPolicyForms(t *testing.T) {
 		explains   = "    explains: For some weeks the image promoter signed as the account that it ran under, k8s-infra-gcr-promoter, and not as krel-trust. Seen on v1.24.8.\n"
 	)
 	text := string(trust.EmbeddedPolicyYAML())
-	list := text[strings.Index(text, forms) : strings.Index(text, "  regions:\n")]
+	list := text[strings.Index(text, forms):strings.Index(text, "  regions:\n")]
 	readChanged(t, []policyRow{
 		{"a number that no schema has", "schemaVersion: 1", "schemaVersion: 99999999999999999999", "schemaVersion"},
 		{"an issuer that is https alone", "issuer: https://accounts.google.com", "issuer: https://", `issuer "https://" is not an https URL`},
@@ -100,7 +100,9 @@ func TestPolicyAndRootFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pad := func(text []byte, size int) []byte { return append(text[:len(text):len(text)], strings.Repeat(" ", size-len(text))...) }
+	pad := func(text []byte, size int) []byte {
+		return append(text[:len(text):len(text)], strings.Repeat(" ", size-len(text))...)
+	}
 	const cap = 1 << 20
 	loads := map[string]func(path string) (source string, embedded bool, err error){
 		"policy": func(path string) (string, bool, error) {
