@@ -25,6 +25,9 @@ func readChanged(t *testing.T, rows []policyRow) {
 		if r.says == "" && err != nil || r.says != "" && (err == nil || !strings.Contains(err.Error(), r.says)) {
 			t.Errorf("%s: %v; want %q", r.name, err, r.says)
 		}
+		if err != nil && (strings.Contains(err.Error(), "yaml:") || strings.Contains(err.Error(), "JSON") || strings.Contains(err.Error(), "Go ")) {
+			t.Errorf("%s: it speaks of its reader: %v", r.name, err)
+		}
 	}
 }
 
