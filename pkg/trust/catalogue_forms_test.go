@@ -71,9 +71,14 @@ func TestNewCatalogue(t *testing.T) {
 		row("kube-proxy v1.27.10 index b", "3"), row("kube-proxy 3.5-a index a", "4"), row("kube-proxy 3.5-b index a", "4"),
 		row("kube-scheduler v1.27.2 index a", "1"),
 	}
-	mixed := slices.Clone(sorted)
+	mixed := append(slices.Clone(sorted), row("kube-proxy v1.27.2 index b", "1")) // a second time, from the source that sorts last
+	for range mixed {
+		mixed = append(mixed[1:], mixed[0])
+		if c, err := trust.NewCatalogue([]trust.CatalogueSource{of("b"), of("a")}, mixed); err != nil || !slices.Equal(c.Rows(), sorted) {
+			t.Errorf("in another order: %v", err)
+		}
+	}
 	slices.Reverse(mixed)
-	mixed = append(mixed, row("kube-proxy v1.27.2 index b", "1")) // a second time, from the source that sorts last
 	c, err := trust.NewCatalogue([]trust.CatalogueSource{of("b"), of("a")}, mixed)
 	if err != nil {
 		t.Fatal(err)

@@ -143,3 +143,33 @@ func TestChainsOfOtherShapes(t *testing.T) {
 		})
 	}
 }
+
+// What is known of an intermediate is not verified again, as long as it holds: then the root is not asked, which
+// another one shows that stands in its place.
+func TestIntermediateIsVerifiedOnce(t *testing.T) {
+	as := func(*x509.Certificate) {}
+	leaf := func(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
+	top, stranger := issue(t, "root", nil, as), issue(t, "stranger", nil, as)
+	first, second := issue(t, "first", top, as), issue(t, "second", top, func(c *x509.Certificate) { c.NotAfter = day(20) })
+	a := newAuthority(&root.FulcioCertificateAuthority{Root: top.cert, Intermediates: []*x509.Certificate{first.cert, second.cert}, ValidityPeriodStart: day(5), ValidityPeriodEnd: day(25)})
+	a.FulcioCertificateAuthority = &root.FulcioCertificateAuthority{Root: stranger.cert}
+	nameless := issue(t, "leaf", first, leaf)
+	nameless.cert.AuthorityKeyId = nil
+	for _, tt := range []struct {
+		name string
+		cert *x509.Certificate
+		day  int
+		want bool
+	}{
+		{"of the first", issue(t, "leaf", first, leaf).cert, 10, true}, {"of the second", issue(t, "leaf", second, leaf).cert, 10, true},
+		{"on the first day", issue(t, "leaf", first, leaf).cert, 5, true}, {"on the last day", issue(t, "leaf", first, leaf).cert, 25, true},
+		{"on the last day of the second", issue(t, "leaf", second, leaf).cert, 20, true}, {"after it", issue(t, "leaf", second, leaf).cert, 21, false},
+		{"before the authority began", issue(t, "leaf", first, leaf).cert, 4, false}, {"after it ended", issue(t, "leaf", first, leaf).cert, 26, false},
+		{"without the key's id", nameless.cert, 10, false}, {"an authority", issue(t, "leaf", first, as).cert, 10, false}, {"of a stranger's intermediate", issue(t, "leaf", issue(t, "first", stranger, as), leaf).cert, 10, false},
+	} {
+		chains, err := a.Verify(tt.cert, day(tt.day))
+		if (err == nil) != tt.want || err == nil && (len(chains) != 1 || len(chains[0]) != 3 || chains[0][0] != tt.cert) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

@@ -41,6 +41,7 @@ func TestPolicyForms(t *testing.T) {
 		{"a former identity that is not named", former, strings.Replace(former, "gcr", "gcp", 1), `images.formerly: "k8s-infra-gcp-promoter" is not another one`},
 		{"a former identity of one day", former, strings.Replace(former, "2022-11-30", "2022-10-28", 1), ""},
 		{"a former identity of always", former, strings.Replace(former, "2022-10-28", "", 1), `images.formerly: from "" to "2022-11-30"`},
+		{"a former identity of a year and no end", former, `{identity: k8s-infra-gcr-promoter, from: "0001-01-01", to: ""}`, `images.formerly: from "0001-01-01" to ""`},
 		{"a former identity without an end", former, strings.Replace(former, "2022-11-30", "9999", 1), `images.formerly: from "2022-10-28" to "9999"`},
 		{"no provenance that counts", "  provenance:\n    buckets: [kubernetes-release]\n    " + types + "\n    builders: [https://git.k8s.io/release/docs/krel]\n    buildTypes: [https://cloudbuild.googleapis.com/CloudBuildYaml@v1, https://git.k8s.io/release/docs/krel/buildtypes/v1]\n", "", ""},
 		{"a type that is https alone", types, "predicateTypes: [https://]", `files.provenance.predicateTypes: "https://" is not an exact https URI`},
@@ -73,7 +74,7 @@ func TestFormerRuleHolds(t *testing.T) {
 		{rule, "2022-10-27T23:59:59Z", false}, {rule, "2022-10-28T00:00:00Z", true}, {rule, "2022-11-15T12:00:00Z", true},
 		{rule, "2022-11-30T23:59:59Z", true}, {rule, "2022-12-01T00:00:00Z", false}, {rule, "2022-12-01T00:30:00+01:00", true},
 		{trust.FormerRule{To: "2022-11-30"}, "2022-11-15T12:00:00Z", false}, {trust.FormerRule{From: "2022-10-28"}, "2022-11-15T12:00:00Z", false},
-		{trust.FormerRule{From: "2022-10-28"}, "0001-01-01T00:00:00Z", false}, {trust.FormerRule{To: "2022-11-30"}, "0001-01-01T00:00:00Z", false},
+		{trust.FormerRule{From: "0001-01-01"}, "0001-01-01T00:00:00Z", false}, {trust.FormerRule{From: "2022-10-28"}, "0001-01-01T00:00:00Z", false}, {trust.FormerRule{To: "2022-11-30"}, "0001-01-01T00:00:00Z", false},
 	} {
 		at, err := time.Parse(time.RFC3339, tt.at)
 		if err != nil {
@@ -169,6 +170,22 @@ func TestKubeadmImages(t *testing.T) {
 	for _, minor := range []int{-1, 0, 23, 99} {
 		if tags, ok := p.KubeadmImages(minor); ok || tags != nil {
 			t.Errorf("1.%d: %v", minor, tags)
+		}
+	}
+}
+
+// Each form is tried once: for the image and the repository of its architecture, and in each region.
+func TestReferencesOfAnImage(t *testing.T) {
+	p := *trust.EmbeddedPolicy()
+	p.Images.DockerReferences = []string{"a.example/kubernetes/{name}", "{region}.example/{name}", "b.example/{name}"}
+	p.Images.Regions = []string{"x", "y"}
+	for _, tt := range []struct{ name, arch, want string }{
+		{"pause", "", "a.example/kubernetes/pause x.example/pause y.example/pause b.example/pause"},
+		{"coredns/coredns", "", "x.example/coredns/coredns y.example/coredns/coredns b.example/coredns/coredns"},
+		{"pause", "arm64", "a.example/kubernetes/pause a.example/kubernetes/pause-arm64 x.example/pause y.example/pause x.example/pause-arm64 y.example/pause-arm64 b.example/pause b.example/pause-arm64"},
+	} {
+		if got := strings.Join(p.References(tt.name, tt.arch), " "); got != tt.want {
+			t.Errorf("%s %s: %s", tt.name, tt.arch, got)
 		}
 	}
 }
