@@ -51,6 +51,9 @@ func TestUpdateFromOddMetadata(t *testing.T) {
 		{"a root of one hash", "targets", target(func(f object) { delete(f["hashes"].(object), "sha256") }), false, false, ""},
 		{"another length", "targets", target(func(f object) { f["length"] = len(genuine) + 1 }), false, true, "not what was signed"},
 		{"a root of more than a mebibyte", "targets", target(func(f object) { f["length"] = 1<<20 + 2 }), false, false, "too large"},
+		{"a root of less than nothing", "targets", target(func(f object) { f["length"] = -1 }), false, true, "not what was signed"},
+		{"targets of more than a mebibyte", "targets", func(signed object) { signed["x"] = strings.Repeat("x", 1<<20) }, false, false, "too large"},
+		{"a snapshot of more than two megabytes", "snapshot", func(signed object) { signed["x"] = strings.Repeat("x", 2_000_000) }, false, false, "too large"},
 		{"a key without a key", "root", keys(func(k object) { k["keyval"] = object{"public": ""} }), false, false, "malformed metadata"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,7 +65,7 @@ func TestUpdateFromOddMetadata(t *testing.T) {
 				}
 				req.Previous, repo.Timestamp, repo.Snapshot = got.Keep, 2, 2
 			}
-			if tt.says == "too large" {
+			if tt.name == "a root of more than a mebibyte" {
 				repo.Served = make([]byte, 1<<20+1)
 			}
 			if tt.role == "root" {

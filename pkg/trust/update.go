@@ -318,7 +318,7 @@ func readKept(text []byte) (*updateState, error) {
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
 		err := strictjson.Plain(dec.Decode(k))
-		if err == nil && (k.SchemaVersion != 1 || k.Repository != Repository) {
+		if k.SchemaVersion != 1 || k.Repository != Repository {
 			err = fmt.Errorf("schema %d of %.100q, want 1 of %s", k.SchemaVersion, k.Repository, Repository)
 		}
 		if err != nil {
