@@ -82,7 +82,7 @@ func newJSONCursor(ctx context.Context, r io.Reader) *jsonCursor {
 func (c *jsonCursor) next() (jsontext.Token, error) {
 	c.leash.until = c.dec.InputOffset() + maxJSONText
 	t, err := c.dec.ReadToken()
-	if err == nil && c.dec.StackDepth() > maxDepth {
+	if c.dec.StackDepth() > maxDepth {
 		err = &bounds.Error{What: "objects and lists in one another", Max: maxDepth}
 	}
 	return t, err
