@@ -201,12 +201,14 @@ func midway(err error) error {
 }
 
 // leash lets a reader go only so far past what was understood, since a decoder
-// holds as much as one text has, and ends when the context does.
+// holds as much as one text has, and ends when the context does. A reader that failed
+// once has failed: a decoder that looks ahead twice forgets the error of the first time.
 type leash struct {
 	ctx   context.Context // a Reader has no parameter for it, and this one lives for one call
 	r     io.Reader
 	read  int64
 	until int64
+	err   error
 }
 
 func (l *leash) Read(p []byte) (int, error) {
@@ -219,7 +221,10 @@ func (l *leash) Read(p []byte) (int, error) {
 	if l.read >= l.until {
 		return 0, &bounds.Error{What: "bytes in one text", Max: maxJSONText}
 	}
+	if l.err != nil {
+		return 0, l.err
+	}
 	n, err := l.r.Read(p[:min(int64(len(p)), l.until-l.read)])
-	l.read += int64(n)
+	l.read, l.err = l.read+int64(n), err
 	return n, err
 }
