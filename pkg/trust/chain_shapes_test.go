@@ -152,7 +152,12 @@ func TestIntermediateIsVerifiedOnce(t *testing.T) {
 	top, stranger := issue(t, "root", nil, as), issue(t, "stranger", nil, as)
 	first, second := issue(t, "first", top, as), issue(t, "second", top, func(c *x509.Certificate) { c.NotAfter = day(20) })
 	a := newAuthority(&root.FulcioCertificateAuthority{Root: top.cert, Intermediates: []*x509.Certificate{first.cert, second.cert}, ValidityPeriodStart: day(5), ValidityPeriodEnd: day(25)})
+	endless := newAuthority(&root.FulcioCertificateAuthority{Root: top.cert, Intermediates: a.Intermediates})
 	a.FulcioCertificateAuthority = &root.FulcioCertificateAuthority{Root: stranger.cert}
+	endless.FulcioCertificateAuthority = a.FulcioCertificateAuthority
+	if _, err := endless.Verify(issue(t, "leaf", first, leaf).cert, day(28)); err != nil {
+		t.Errorf("of an authority without an end: %v", err)
+	}
 	nameless := issue(t, "leaf", first, leaf)
 	nameless.cert.AuthorityKeyId = nil
 	for _, tt := range []struct {

@@ -76,6 +76,7 @@ func TestConstraintsOfAnAuthority(t *testing.T) {
 		}, as, time.Time{}, time.Time{}, "none"},
 		{"a root that ends first", func(c *x509.Certificate) { c.NotAfter = day(10) }, as, time.Time{}, time.Time{}, "before 10"},
 		{"an intermediate that ends first", as, func(c *x509.Certificate) { c.NotAfter = day(10) }, time.Time{}, time.Time{}, "before 10"},
+		{"a root that ends before its authority", func(c *x509.Certificate) { c.NotAfter = day(10) }, as, time.Time{}, day(20), "before 10"},
 		{"an authority that ended", as, as, time.Time{}, day(10), "before 10"},
 		{"an authority that began later", as, as, day(10), time.Time{}, "after 10"},
 		{"a root that began later", func(c *x509.Certificate) { c.NotBefore = day(10) }, as, time.Time{}, time.Time{}, "after 10"},

@@ -16,7 +16,7 @@ func TestWhatIsNoPolicy(t *testing.T) {
 		"schemaVersion: !!int {a: 1}": "schemaVersion: want a whole number, not fields", "schemaVersion: 1.5": "schemaVersion: want a whole number, not a number", "schemaVersion: true": "schemaVersion: want a whole number, not true or false",
 		"&a name: x": "a key that is not text", "? !!str [name]\n: x": "a key that is not text", "name: &a x\nrequired: [*a]": "anchors and aliases are not read", "? &a name\n: x\n": "a key that is not text",
 		"required: &r [x]\nidentities: *r": "anchors and aliases are not read", "name: x\n---\nname: y": "more than one document", "name: x\n--- [": "more than one document",
-		"\"\": {}": `unknown field ""`, "required: {}": "required: want a list, not fields", "contents: {a: {\"\": 1}}": "contents.a.: want text, not a number",
+		"\"\": {}": `line 1: unknown field ""`, "required: {}": "required: want a list, not fields", "contents: {a: {\"\": 1}}": "contents.a.: want text, not a number",
 		"schemaVersion: 18446744073709551615": `its "schemaVersion" cannot be of the kind`, "name: \"\\": "found",
 	} {
 		if _, err := ParsePolicy([]byte(text)); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "yaml:") {
