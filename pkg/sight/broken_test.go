@@ -40,11 +40,11 @@ func shapes() map[string]string {
 	return map[string]string{
 		"pods":   late(pods),
 		"node":   late(`{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"},"status":{"images":[{"names":["a.b/c@sha256:<a>","a.b/c:1"],"x":7},{"names":7},7],"nodeInfo":{"kubeletVersion":"v1.30.1","x":{}},"phase":1}}`),
-		"crictl": late(`{"images":[{"id":"sha256:<a>","repoTags":["a.b/c:1"],"repoDigests":["a.b/c@sha256:<b>"],"x":[1,{"y":null}]},"a.b/d:1",{"z":1}]}`),
+		"crictl": late(`{"images":[{"id":"sha256:<a>","repoTags":["a.b/c:1"],"repoDigests":["a.b/c@sha256:<b>","a.b/c@sha256:<c>"],"x":[1,{"y":null}]},"a.b/d:1",{"z":1}]}`),
 		"docker": late(`[{"Id":"sha256:<a>","RepoTags":["a.b/c:1"],"RepoDigests":[],"Config":{"Image":"x","Labels":{"a":"b"}},"Digest":"sha256:<c>","Names":["a.b/c:1"]}]`),
 		"table":  late(`{"Digest":"sha256:<a>","ID":"sha256:<b>","Repository":"a.b/c","Tag":"v1"} {"Digest":"<none>","ID":"sha256:<c>","Repository":"a.b/d","Tag":"v1"}`),
 		"kubeadm": late(`{"apiVersion":"kubeadm.k8s.io/v1beta4","kind":"ClusterConfiguration","kubernetesVersion":"v1.30.1","imageRepository":"a.b/k",` +
-			`"dns":{"imageTag":"v1","imageRepository":"a.b","x":1},"etcd":{"local":{"imageTag":"1"},"external":{}},"networking":{"x":[1,2]}}`),
+			`"dns":{"imageTag":"v1","imageRepository":"a.b","x":1},"etcd":{"external":{},"local":{"x":1,"imageTag":"1"}},"networking":{"x":[1,2]}}`),
 		"scalars": late(`{"kind":"List","items":[7,"x",null,[1],{"kind":"Service","apiVersion":"v1","metadata":7,"spec":[{"a":1},2],"status":"x"}]}`),
 		"yaml":    "---\n" + remark + "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: a.b/c:1\n---\napiVersion: v1\nkind: Service\n",
 		"lines":   "a.b/b:1\n" + remark + "a.b/c:1\n\n# x\na.b/d:1\nv1.30.1\n",
@@ -80,6 +80,27 @@ func TestListThatBreaksOff(t *testing.T) {
 			if !errors.As(err, &list) || !strings.Contains(list.Why, "it breaks off at byte") || !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s: before %.20q: %v", name, text[at:], err)
 				break
+			}
+		}
+	}
+}
+
+// Whoever has seen enough of a list is given no more, whatever its shape.
+func TestStopsAnywhere(t *testing.T) {
+	for name, text := range shapes() {
+		out, _, err := readAll(t, strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for enough := 1; enough <= len(out); enough++ {
+			n := 0
+			for _, err := range sight.NewList("L", strings.NewReader(text)).All(t.Context()) { // Go panics if it goes on
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				if n++; n == enough {
+					break
+				}
 			}
 		}
 	}

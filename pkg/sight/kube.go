@@ -123,7 +123,6 @@ func (k *kube) status(c cursor, store *stored) error {
 			})
 		case "phase":
 			k.hasStatus = true
-			return c.skip()
 		}
 		return store.member(c, member)
 	})
