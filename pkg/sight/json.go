@@ -98,7 +98,7 @@ func (c *jsonCursor) line() int { return 0 }
 func (c *jsonCursor) skip() error {
 	for depth := c.dec.StackDepth(); ; {
 		if _, err := c.next(); err != nil {
-			return midway(err)
+			return err
 		}
 		if c.dec.StackDepth() <= depth {
 			return nil
@@ -112,7 +112,7 @@ func (c *jsonCursor) text() (string, error) {
 	}
 	t, err := c.next()
 	if err != nil {
-		return "", midway(err)
+		return "", err
 	}
 	s := t.String()
 	if len(s) > maxKept {
@@ -126,13 +126,13 @@ func (c *jsonCursor) list(visit func() error) error {
 		return c.skip()
 	}
 	if _, err := c.next(); err != nil {
-		return midway(err)
+		return err
 	}
 	for {
 		switch c.kind() {
 		case ']', 0:
 			_, err := c.next()
-			return midway(err)
+			return err
 		}
 		if err := visit(); err != nil {
 			return err
@@ -145,14 +145,14 @@ func (c *jsonCursor) object(guard nameSet, visit func(name string) error) error 
 		return c.skip()
 	}
 	if _, err := c.next(); err != nil {
-		return midway(err)
+		return err
 	}
 	var seen nameSet
 	for {
 		switch c.kind() {
 		case '}', 0:
 			_, err := c.next()
-			return midway(err)
+			return err
 		}
 		m, err := c.name()
 		if err != nil {
@@ -169,10 +169,9 @@ func (c *jsonCursor) object(guard nameSet, visit func(name string) error) error 
 
 // name reads the name of a member.
 func (c *jsonCursor) name() (member, error) {
-	c.leash.until = c.dec.InputOffset() + maxJSONText
 	raw, err := c.dec.ReadValue()
 	if err != nil {
-		return member{}, midway(err)
+		return member{}, err
 	}
 	if m, ok := c.names[string(raw)]; ok {
 		return m, nil
@@ -190,14 +189,6 @@ func (c *jsonCursor) name() (member, error) {
 		c.names[string(raw)] = m
 	}
 	return m, nil
-}
-
-// midway makes an end within a value an unexpected one.
-func midway(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // leash lets a reader go only so far past what was understood, since a decoder

@@ -127,18 +127,23 @@ func TestCapsOfOneObject(t *testing.T) {
 	}{
 		{"containers in one object", `{"kind":"Pod","apiVersion":"v1","spec":{"containers":[%s]}}`, `{"image":"a.b/c:1"}`, 10_000},
 		{"containers in one object", `{"kind":"Pod","apiVersion":"v1","status":{"containerStatuses":[%s]}}`, `{"imageID":""}`, 10_000},
-		{"names of images of one node", `{"kind":"Node","apiVersion":"v1","status":{"images":[%s]}}`, `{}`, 10_000},
+		{"names of images of one node", `{"kind":"Node","apiVersion":"v1","status":{"images":[%s]}}`, `{"x":1}`, 10_000},
 		{"names of images of one node", `{"kind":"Node","apiVersion":"v1","status":{"images":[%s]}}`, `{"names":["a.b/c:1"]}`, 5_000},
 		{"names of one image", `{"kind":"Node","apiVersion":"v1","status":{"images":[{"names":[%s]}]}}`, `"a.b/c:1"`, 256},
 		{"names of one image", `[{"RepoTags":[%s]}]`, `"a.b/c:1"`, 256},
 		{"names of one image", `[{"RepoTags":["a.b/c:1"],"Names":[%s]}]`, `"a.b/c:1"`, 255},
 		{"names of one image", `[{"RepoDigests":[%s]}]`, `"a.b/c:1"`, 256},
-		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","x":%s}`, "", 99},
+		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","x":%s}`, "[]", 99},
+		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","spec":%s}`, "[]", 99},
+		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","spec":%s}`, "{}", 99},
 	} {
 		for n, want := range map[int]bool{tt.most: true, tt.most + 1: false} {
 			inner := many(n, tt.one)
-			if tt.one == "" {
+			switch tt.one {
+			case "[]":
 				inner = strings.Repeat("[", n) + strings.Repeat("]", n)
+			case "{}":
+				inner = strings.Repeat(`{"a":`, n-1) + "{}" + strings.Repeat("}", n-1)
 			}
 			_, _, err := readAll(t, strings.NewReader(fmt.Sprintf(tt.form, inner)))
 			var limit *bounds.Error
