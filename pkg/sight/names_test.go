@@ -195,6 +195,9 @@ func TestAmbiguousLastElement(t *testing.T) {
 	if kind, ref := n.Classify("h.corp/coredns:v1"); kind != Ours || ref.Repository != "coredns" {
 		t.Error(kind, ref)
 	}
+	if bare := (Names{Inventory: ours}); !bare.has("pause") || bare.has("pause-arm64") { // without architectures
+		t.Error(bare)
+	}
 	n.Inventory = append(n.Inventory, "other/kube-proxy-arm64") // which has not the name of an architecture's own repository
 	if kind, ref := n.Classify("h.corp/kube-proxy-arm64:v1"); kind != Ours || ref.Repository != "kube-proxy-arm64" {
 		t.Error(kind, ref)

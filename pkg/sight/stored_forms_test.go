@@ -71,7 +71,7 @@ func TestFormsOfKubeadm(t *testing.T) {
 			"L: kubeadm ClusterConfiguration coredns| a.b/d/coredns:v1 v1.30.1\nL: kubeadm ClusterConfiguration etcd| a.b/k/etcd:3 v1.30.1" + hint},
 		{config(`,"etcd":{"local":{"imageTag":"3"}}`), "L: kubeadm ClusterConfiguration etcd| registry.k8s.io/etcd:3"},
 		{config(`,"dns":{"imageTag":"v1"},"imageRepository":"registry.k8s.io"`), "L: kubeadm ClusterConfiguration coredns| registry.k8s.io/coredns/coredns:v1"},
-		{config(`,"dns":{"imageRepository":"a.b"},"etcd":7`), ""}, {config(`,"dns":7,"etcd":{"local":7}`), ""},
+		{config(`,"etcd":{"external":{"imageTag":"9"},"local":{}}`), ""}, {config(`,"dns":{"imageRepository":"a.b"},"etcd":7`), ""}, {config(`,"dns":7,"etcd":{"local":7}`), ""},
 	} {
 		check(t, tt.text, tt.want)
 	}

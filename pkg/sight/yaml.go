@@ -78,8 +78,8 @@ func (f *found) yamlError(line int, err error) error {
 	return &ListError{Source: f.source, Line: line, Why: fmt.Sprintf("a YAML document cannot be read: %s", strings.TrimPrefix(fmt.Sprintf("%.200s", err), "yaml: ")), Hint: hint, Err: err}
 }
 
-// document reads what stands between two markers. There may be more than one
-// document in it, after a line of "...".
+// document reads what stands between two markers: one document. What follows a line
+// of "..." without a marker the library refuses.
 func (f *found) document(text []byte, first int, each func(cursor) error) error {
 	if bytes.IndexByte(text, 0) >= 0 {
 		return f.yamlError(first, errors.New("there are NUL bytes in it"))
