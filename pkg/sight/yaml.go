@@ -32,7 +32,7 @@ func (f *found) readYAML(ctx context.Context, r *bufio.Reader, each func(cursor)
 			return err
 		}
 		part, err := r.ReadSlice('\n')
-		whole := line == 0 || doc.Len() == 0 || doc.Bytes()[doc.Len()-1] == '\n'
+		whole := line == 0 || doc.Bytes()[doc.Len()-1] == '\n'
 		if whole {
 			line++
 		}
@@ -43,7 +43,7 @@ func (f *found) readYAML(ctx context.Context, r *bufio.Reader, each func(cursor)
 			doc.Reset()
 			first, bare = line, true
 		}
-		if bare && whole {
+		if bare {
 			text := bytes.TrimSpace(part)
 			bare = len(text) == 0 || text[0] == '#' || text[0] == '%' || bytes.Equal(text, []byte("---"))
 		}
@@ -140,7 +140,7 @@ func (c *yamlCursor) unaliased(n *yaml.Node, depth int) error {
 		return &bounds.Error{What: "objects and lists in one another", Max: maxDepth}
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		return errors.New("there are anchors and aliases in it, which are not followed; write it out")
-	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!merge":
+	case n.ShortTag() == "!!merge":
 		return errors.New(`there is a merge key ("<<") in it, which is not followed; write it out`)
 	}
 	for _, inner := range n.Content {

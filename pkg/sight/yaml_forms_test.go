@@ -23,6 +23,9 @@ func TestFormsOfYAML(t *testing.T) {
 		{"kind: Pod\napiVersion: v1\nx: " + strings.Repeat("x", 64<<10-3) + "--- y\n" + strings.TrimPrefix(pod, "kind: Pod\napiVersion: v1\n"), "L:7: pod container c| a.b/c:1"}, // a line in two parts
 		{"kind: Pod\napiVersion: v1\nx: " + strings.Repeat("x", 200<<10) + "\n---\n" + pod, "L:10: pod container c| a.b/c:1\n# 1 document holds no pod template (Pod)"},
 		{"kind: Pod\napiVersion: v1\ndata: |\n  x\n  ---x\n  --- x\n---\n" + pod, "L:13: pod container c| a.b/c:1\n# 1 document holds no pod template (Pod)"},
+		{"# x\n%YAML 1.1\n---\n" + service, "# 1 document holds no pod template (Service)"}, {"---\n# " + strings.Repeat("x", 200<<10) + "\n---\n" + pod, "L:9: pod container c| a.b/c:1"},
+		{"kind: Pod\napiVersion: v1\nmetadata: [name, x]\nspec: {containers: [{name: c, image: a.b/c:1}]}\n", "L:4: pod container c| a.b/c:1"},
+		{"kind: Node\napiVersion: v1\nstatus: {images: [{names: {a.b/c: a.b/d}}]}\n", "# 1 image has neither a name nor a digest"},
 		{image("7"), imageless}, {image("1.5"), imageless}, {image("true"), imageless}, {image("~"), imageless}, {image("[a.b/c:1]"), imageless}, {image("2026-01-01"), "L:6: pod container c| 2026-01-01"}, {image("'7'"), "L:6: pod container c| 7"},
 		{"kind: Pod\napiVersion: v1\nspec: {'<<': 1, \"containers\": [{image: a.b/c:1}]}\n", "L:3: pod container| a.b/c:1"},
 		{"kind: Pod\napiVersion: v1\nmetadata: 7\nspec: x\nstatus: [1]\n", "# 1 document holds no pod template (Pod)"}, {"kind: Pod\napiVersion: v1\nstatus: {containerStatuses: x, images: x, nodeInfo: x}\n", "# 1 document holds no pod template (Pod)"},
@@ -36,6 +39,7 @@ func TestFormsOfYAML(t *testing.T) {
 	for text, says := range map[string]string{
 		service + "---\n" + service + "x: [\n": "L:3: a YAML document cannot be read", service + "...\n" + service: "L:1: a YAML document cannot be read: line 3: did not find expected <document start>", service + "x: \"\x00\"\n" + strings.Repeat("# x\n", 2000): "NUL", service + strings.Repeat("# x\n", 2000) + "---\nx: \"\x00\"\n": "NUL bytes",
 		service + "x:\n  - <<: {a: 1}\n": `L:4: a YAML document cannot be read: there is a merge key`, service + "x:\n  y: &a 1\n": "L:4: a YAML document cannot be read: there are anchors", service + "? [a]\n: 1\n": "L:3: a YAML document cannot be read: a key is no text",
+		"kind: Pod\nx: &a 1\n---\n" + service: "L:2: a YAML document cannot be read: there are anchors", service + "x: !!merge {a: 1}\n": "there is a merge key",
 		service + "---\nservices: {}\n": "it is a compose file", service + "---\nspec: {containers: [{image: a}, {image: b, Image: c}]}\n": `L:4: a YAML document cannot be read: the key "Image" stands twice`,
 	} {
 		var list *sight.ListError
