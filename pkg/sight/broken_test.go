@@ -40,7 +40,7 @@ func shapes() map[string]string {
 	return map[string]string{
 		"pods":   late(pods),
 		"node":   late(`{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"},"status":{"images":[{"names":["a.b/c@sha256:<a>","a.b/c:1"],"x":7},{"names":["a.b/d:1"]},{"names":7},7],"nodeInfo":{"kubeletVersion":"v1.30.1","x":{}},"phase":1}}`),
-		"crictl": late(`{"images":[{"id":"sha256:<a>","repoTags":["a.b/c:1"],"repoDigests":["a.b/c@sha256:<b>","a.b/c@sha256:<c>"],"x":[1,{"y":null}]},"a.b/d:1",{"z":1}]}`),
+		"crictl": late(`{"images":[{"id":"sha256:<a>","repoTags":["a.b/c:1"],"repoDigests":["a.b/c@sha256:<b>","a.b/c@sha256:<c>"],"x":[1,{"y":null}]},"a.b/d:1","a.b/e:1",{"z":1}]}`),
 		"docker": late(`[{"Id":"sha256:<a>","RepoTags":["a.b/c:1"],"RepoDigests":[],"Config":{"Image":"x","Labels":{"a":"b"}},"Digest":"sha256:<c>","Names":["a.b/c:1"]}]`),
 		"table":  late(`{"Digest":"sha256:<a>","ID":"sha256:<b>","Repository":"a.b/c","Tag":"v1"} {"Digest":"<none>","ID":"sha256:<c>","Repository":"a.b/d","Tag":"v1"}`),
 		"kubeadm": late(`{"apiVersion":"kubeadm.k8s.io/v1beta4","kind":"ClusterConfiguration","kubernetesVersion":"v1.30.1","imageRepository":"a.b/k",` +

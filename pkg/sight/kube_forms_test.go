@@ -136,6 +136,7 @@ func TestCapsOfOneObject(t *testing.T) {
 		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","x":%s}`, "[]", 99},
 		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","spec":%s}`, "[]", 99},
 		{"objects and lists in one another", `{"kind":"X","apiVersion":"v1","spec":%s}`, "{}", 99},
+		{"objects and lists in one another", "kind: X\napiVersion: v1\nx: %s\n", "[]", 100},
 	} {
 		for n, want := range map[int]bool{tt.most: true, tt.most + 1: false} {
 			inner := many(n, tt.one)
@@ -154,7 +155,8 @@ func TestCapsOfOneObject(t *testing.T) {
 	}
 	nested := func(n int) string { return strings.Repeat(`{"items":[`, n) + strings.Repeat("]}", n) }
 	for n, want := range map[int]bool{3: true, 4: false} {
-		if _, _, err := readAll(t, strings.NewReader(nested(n))); (err == nil) != want {
+		var limit *bounds.Error
+		if _, _, err := readAll(t, strings.NewReader(nested(n))); (err == nil) != want || !want && (!errors.As(err, &limit) || limit.What != "lists in one another") {
 			t.Errorf("%d lists in one another: %v", n, err)
 		}
 	}
