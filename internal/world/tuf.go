@@ -20,17 +20,18 @@ type TUF struct {
 	Timestamp int
 	Snapshot  int
 	Targets   int
-	Expires   map[string]time.Time // by role; ten days from now where there is none
-	Signers   map[string]int       // how many of the keys sign a role; as many as must where there is none
-	KeySeed   map[string]string    // of a role whose keys are another's; Seed where there is none
-	Target    []byte               // the trusted root
-	Served    []byte               // what is served in its place; Target if nil
+	Expires   map[string]time.Time                   // by role; ten days from now where there is none
+	Signers   map[string]int                         // how many of the keys sign a role; as many as must where there is none
+	KeySeed   map[string]string                      // of a role whose keys are another's; Seed where there is none
+	Edit      map[string]func(signed map[string]any) // changes what a role's keys sign
+	Target    []byte                                 // the trusted root
+	Served    []byte                                 // what is served in its place; Target if nil
 }
 
 // NewTUF makes a repository that publishes a trusted root.
 func NewTUF(target []byte) *TUF {
 	return &TUF{Root: 1, Timestamp: 1, Snapshot: 1, Targets: 1, Target: target,
-		Expires: map[string]time.Time{}, Signers: map[string]int{}, KeySeed: map[string]string{}}
+		Expires: map[string]time.Time{}, Signers: map[string]int{}, KeySeed: map[string]string{}, Edit: map[string]func(map[string]any){}}
 }
 
 var tufRoles = []string{"root", "targets", "snapshot", "timestamp"}
@@ -63,6 +64,9 @@ func (t *TUF) signed(role string, version int, fields map[string]any) []byte {
 		expires = time.Now().AddDate(0, 0, 10)
 	}
 	fields["expires"] = expires.UTC().Format("2006-01-02T15:04:05Z")
+	if edit := t.Edit[role]; edit != nil {
+		edit(fields)
+	}
 	signers, ok := t.Signers[role]
 	if !ok {
 		signers, _ = tufThreshold(role)

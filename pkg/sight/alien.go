@@ -83,17 +83,17 @@ var magics = []struct {
 // notText says what bytes are that are no text, and what to do.
 func notText(head []byte) (what, hint string) {
 	for _, m := range magics {
-		if len(head) >= m.at && bytes.HasPrefix(head[m.at:], []byte(m.bytes)) {
+		if bytes.HasPrefix(head[min(m.at, len(head)):], []byte(m.bytes)) {
 			return m.what, "a path is itself judged: give it as ./PATH without -f, which names a list"
 		}
 	}
 	const utf8 = "PowerShell writes UTF-8 with: | Out-File -Encoding utf8 FILE, or [Console]::OutputEncoding = [Text.Encoding]::UTF8 before a pipe"
-	switch i := bytes.IndexByte(head, 0); {
+	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return "text in UTF-16", utf8
-	case i >= 0 && i < 2 && len(head) > 3 && (head[0] == 0) == (head[2] == 0) && (head[1] == 0) == (head[3] == 0) && head[0] != head[1]:
+	case len(head) > 3 && (head[0] == 0) == (head[2] == 0) && (head[1] == 0) == (head[3] == 0) && (head[0] == 0) != (head[1] == 0): // every other byte
 		return "text in UTF-16", utf8
-	case i >= 0:
+	case bytes.IndexByte(head, 0) >= 0:
 		return "no text: there is a NUL byte in it", "a path is itself judged: give it as ./PATH without -f, which names a list"
 	}
 	return "", ""

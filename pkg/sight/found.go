@@ -122,7 +122,7 @@ func (f *found) notes() []string {
 	say := func(n int, one, many string) {
 		if n == 1 {
 			out = append(out, "1 "+one)
-		} else if n > 1 {
+		} else if n != 0 {
 			out = append(out, fmt.Sprintf("%d %s", n, many))
 		}
 	}

@@ -82,7 +82,7 @@ func newJSONCursor(ctx context.Context, r io.Reader) *jsonCursor {
 func (c *jsonCursor) next() (jsontext.Token, error) {
 	c.leash.until = c.dec.InputOffset() + maxJSONText
 	t, err := c.dec.ReadToken()
-	if err == nil && c.dec.StackDepth() > maxDepth {
+	if c.dec.StackDepth() > maxDepth {
 		err = &bounds.Error{What: "objects and lists in one another", Max: maxDepth}
 	}
 	return t, err
@@ -98,7 +98,7 @@ func (c *jsonCursor) line() int { return 0 }
 func (c *jsonCursor) skip() error {
 	for depth := c.dec.StackDepth(); ; {
 		if _, err := c.next(); err != nil {
-			return midway(err)
+			return err
 		}
 		if c.dec.StackDepth() <= depth {
 			return nil
@@ -112,7 +112,7 @@ func (c *jsonCursor) text() (string, error) {
 	}
 	t, err := c.next()
 	if err != nil {
-		return "", midway(err)
+		return "", err
 	}
 	s := t.String()
 	if len(s) > maxKept {
@@ -126,13 +126,13 @@ func (c *jsonCursor) list(visit func() error) error {
 		return c.skip()
 	}
 	if _, err := c.next(); err != nil {
-		return midway(err)
+		return err
 	}
 	for {
 		switch c.kind() {
 		case ']', 0:
 			_, err := c.next()
-			return midway(err)
+			return err
 		}
 		if err := visit(); err != nil {
 			return err
@@ -145,14 +145,14 @@ func (c *jsonCursor) object(guard nameSet, visit func(name string) error) error 
 		return c.skip()
 	}
 	if _, err := c.next(); err != nil {
-		return midway(err)
+		return err
 	}
 	var seen nameSet
 	for {
 		switch c.kind() {
 		case '}', 0:
 			_, err := c.next()
-			return midway(err)
+			return err
 		}
 		m, err := c.name()
 		if err != nil {
@@ -169,10 +169,9 @@ func (c *jsonCursor) object(guard nameSet, visit func(name string) error) error 
 
 // name reads the name of a member.
 func (c *jsonCursor) name() (member, error) {
-	c.leash.until = c.dec.InputOffset() + maxJSONText
 	raw, err := c.dec.ReadValue()
 	if err != nil {
-		return member{}, midway(err)
+		return member{}, err
 	}
 	if m, ok := c.names[string(raw)]; ok {
 		return m, nil
@@ -192,21 +191,15 @@ func (c *jsonCursor) name() (member, error) {
 	return m, nil
 }
 
-// midway makes an end within a value an unexpected one.
-func midway(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
 // leash lets a reader go only so far past what was understood, since a decoder
-// holds as much as one text has, and ends when the context does.
+// holds as much as one text has, and ends when the context does. A reader that failed
+// once has failed: a decoder that looks ahead twice forgets the error of the first time.
 type leash struct {
 	ctx   context.Context // a Reader has no parameter for it, and this one lives for one call
 	r     io.Reader
 	read  int64
 	until int64
+	err   error
 }
 
 func (l *leash) Read(p []byte) (int, error) {
@@ -219,7 +212,10 @@ func (l *leash) Read(p []byte) (int, error) {
 	if l.read >= l.until {
 		return 0, &bounds.Error{What: "bytes in one text", Max: maxJSONText}
 	}
+	if l.err != nil {
+		return 0, l.err
+	}
 	n, err := l.r.Read(p[:min(int64(len(p)), l.until-l.read)])
-	l.read += int64(n)
+	l.read, l.err = l.read+int64(n), err
 	return n, err
 }

@@ -123,7 +123,6 @@ func (k *kube) status(c cursor, store *stored) error {
 			})
 		case "phase":
 			k.hasStatus = true
-			return c.skip()
 		}
 		return store.member(c, member)
 	})
@@ -281,7 +280,7 @@ func (k *kube) emitContainer(f *found, e container, status *container) error {
 // addStatusImage adds what a status calls the image: another of its names, or a
 // config's digest where it has none.
 func (s *Sighting) addStatusImage(image string) {
-	if image == "" || image == s.Name {
+	if image == "" {
 		return
 	}
 	if id := readID(image); id.digest != "" && id.name == "" && !id.bare {
@@ -299,7 +298,6 @@ func (s *Sighting) addStatusImage(image string) {
 
 // emitNode hands on one image of a node.
 func (k *kube) emitNode(f *found, e nodeImage) error {
-	f.understood = true
 	var image stored
 	for _, name := range e.names {
 		if strings.Contains(name, "@") {

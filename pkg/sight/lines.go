@@ -23,7 +23,7 @@ func (f *found) readLines(ctx context.Context, r *bufio.Reader) error {
 			return err
 		}
 		raw, err := r.ReadSlice('\n')
-		if len(raw) > maxLine || errors.Is(err, bufio.ErrBufferFull) {
+		if len(raw) > maxLine { // the reader's buffer is larger
 			return &ListError{Source: f.source, Line: n, Why: "the line is longer than any reference", Hint: Shapes, NotAList: !f.understood, Err: &bounds.Error{What: "bytes in a line", Max: maxLine}}
 		}
 		if bytes.IndexByte(raw, 0) >= 0 {

@@ -42,15 +42,15 @@ func ParseMapping(own string, aliases ...string) (Mapping, error) {
 			return Mapping{}, &MappingError{Text: text, Why: fmt.Sprintf(why, args...), Hint: hint}
 		}
 		form := fmt.Sprintf("write FROM=TO, such as harbor.corp/k8s=%s", own)
-		from, to, ok := strings.Cut(text, "=")
-		if !ok || from == "" || to == "" {
+		from, to, _ := strings.Cut(text, "=")
+		if from == "" || to == "" {
 			return bad(form, "it has not two names")
 		}
 		host, path, _ := strings.Cut(strings.TrimSuffix(from, "/"), "/")
 		a := Alias{From: strings.TrimSuffix(lowerHost(host)+"/"+path, "/"), To: strings.TrimSuffix(to, "/")}
 		for _, side := range []string{a.From, a.To} {
 			// The grammar of both is that of a reference, up to its last element.
-			if ref, err := registry.ParseRef(side + "/x:t"); err != nil || ref.Host+"/"+ref.Repository != side+"/x" {
+			if _, err := registry.ParseRef(side + "/x:t"); err != nil {
 				return bad(form+", without scheme, tag or digest", "%s is no host with or without a path", quoted(side))
 			}
 		}

@@ -123,8 +123,7 @@ func (n Names) unflattened(ref registry.Ref) registry.Ref {
 // has says whether a repository is one of the inventory, or one architecture's.
 func (n Names) has(repository string) bool {
 	return slices.Contains(n.Inventory, repository) || slices.ContainsFunc(n.Architectures, func(a string) bool {
-		image, ok := strings.CutSuffix(repository, "-"+a)
-		return ok && slices.Contains(n.Inventory, image)
+		return slices.Contains(n.Inventory, strings.TrimSuffix(repository, "-"+a))
 	})
 }
 
@@ -137,10 +136,7 @@ func (n Names) byLast(repository string) (image, arch string) {
 		}
 	}
 	for _, a := range n.Architectures {
-		base, ok := strings.CutSuffix(repository, "-"+a)
-		if !ok {
-			continue
-		}
+		base := strings.TrimSuffix(repository, "-"+a)
 		for _, i := range n.Inventory {
 			if path.Base(i) == path.Base(base) {
 				return i, a

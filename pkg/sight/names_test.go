@@ -40,6 +40,7 @@ func TestReadName(t *testing.T) {
 		"nginx:1.27":                             "docker.io/library/nginx:1.27",
 		"nginx" + d:                              "docker.io/library/nginx" + d,
 		"grafana/loki:3.0.0":                     "docker.io/grafana/loki:3.0.0",
+		"A.Z/x:1":                                "a.z/x:1",
 		"localhost/x":                            "localhost/x:latest",
 		"localhost:5000/x":                       "localhost:5000/x:latest",
 		"harbor.corp:8443/a/b/c:1":               "harbor.corp:8443/a/b/c:1",
@@ -107,8 +108,13 @@ func TestMapping(t *testing.T) {
 	if _, err := ParseMapping("registry.k8s.io", "a.b=registry.k8s.io", "a.b=registry.k8s.io/x"); err == nil {
 		t.Error("one FROM is mapped to two")
 	}
-	if _, err := ParseMapping("registry.k8s.io", "a.b=registry.k8s.io", "a.b/=registry.k8s.io"); err != nil {
-		t.Error(err)
+	if m, err := ParseMapping("registry.k8s.io", "a.b=registry.k8s.io", "a.b/=registry.k8s.io"); err != nil || len(m.aliases) != 1 {
+		t.Error(m, err)
+	}
+	for _, order := range [][]string{{"a.b=registry.k8s.io/x", "a.b/c=registry.k8s.io/y"}, {"a.b/c=registry.k8s.io/y", "a.b=registry.k8s.io/x"}} { // the longest, wherever it stands
+		if got, by, ok := mappedBy(t, order...).Map.Apply(read(t, "a.b/c/d:1")); !ok || got.String() != "registry.k8s.io/y/d:1" || by.From != "a.b/c" {
+			t.Errorf("%q: %v by %v", order, got, by)
+		}
 	}
 }
 
@@ -187,6 +193,13 @@ func TestAmbiguousLastElement(t *testing.T) {
 	n := mappedBy(t, "h.corp=registry.k8s.io")
 	n.Inventory = append(n.Inventory, "other/coredns")
 	if kind, ref := n.Classify("h.corp/coredns:v1"); kind != Ours || ref.Repository != "coredns" {
+		t.Error(kind, ref)
+	}
+	if bare := (Names{Inventory: ours}); !bare.has("pause") || bare.has("pause-arm64") { // without architectures
+		t.Error(bare)
+	}
+	n.Inventory = append(n.Inventory, "other/kube-proxy-arm64") // which has not the name of an architecture's own repository
+	if kind, ref := n.Classify("h.corp/kube-proxy-arm64:v1"); kind != Ours || ref.Repository != "kube-proxy-arm64" {
 		t.Error(kind, ref)
 	}
 }

@@ -27,7 +27,7 @@ func ReadName(s string) (registry.Ref, error) {
 		host = lower
 	}
 	full := host + "/" + rest
-	if s != "" && !strings.ContainsAny(rest[strings.LastIndexByte(rest, '/')+1:], ":@") {
+	if !strings.ContainsAny(rest[strings.LastIndexByte(rest, '/')+1:], ":@") {
 		full += ":latest"
 	}
 	ref, err := registry.ParseRef(full)

@@ -163,6 +163,13 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+	// An object may be larger than any text, in a member that nobody looks at as in one.
+	for _, form := range []string{`,"x":[%s]`, `,"status":{"containerStatuses":[{"x":[%s]}]}`} {
+		text := fmt.Sprintf(podOf, "", fmt.Sprintf(form, strings.TrimSuffix(strings.Repeat(`"`+strings.Repeat("x", 1000)+`",`, 6000), ",")))
+		if _, _, err := readAll(t, strings.NewReader(text)); err != nil {
+			t.Error(err)
+		}
+	}
 	// Of a list that breaks off, what was whole was read.
 	out, _, err := readAll(t, strings.NewReader(`{"items":[`+fmt.Sprintf(podOf, "", "")+`,{"kind":`))
 	if len(out) != 1 || err == nil {

@@ -101,7 +101,7 @@ func (e *stored) emit(f *found, at report.Place) error {
 		own, _, _ := strings.Cut(p.name, "@")
 		for _, first := range []bool{true, false} {
 			for _, n := range names {
-				if (own != "" && strings.HasPrefix(n, own+":")) == first {
+				if strings.HasPrefix(n, own+":") == first {
 					s.addName(n)
 				}
 			}

@@ -32,7 +32,7 @@ func (f *found) readYAML(ctx context.Context, r *bufio.Reader, each func(cursor)
 			return err
 		}
 		part, err := r.ReadSlice('\n')
-		whole := line == 0 || doc.Len() == 0 || doc.Bytes()[doc.Len()-1] == '\n'
+		whole := line == 0 || doc.Bytes()[doc.Len()-1] == '\n'
 		if whole {
 			line++
 		}
@@ -43,7 +43,7 @@ func (f *found) readYAML(ctx context.Context, r *bufio.Reader, each func(cursor)
 			doc.Reset()
 			first, bare = line, true
 		}
-		if bare && whole {
+		if bare {
 			text := bytes.TrimSpace(part)
 			bare = len(text) == 0 || text[0] == '#' || text[0] == '%' || bytes.Equal(text, []byte("---"))
 		}
@@ -78,8 +78,8 @@ func (f *found) yamlError(line int, err error) error {
 	return &ListError{Source: f.source, Line: line, Why: fmt.Sprintf("a YAML document cannot be read: %s", strings.TrimPrefix(fmt.Sprintf("%.200s", err), "yaml: ")), Hint: hint, Err: err}
 }
 
-// document reads what stands between two markers. There may be more than one
-// document in it, after a line of "...".
+// document reads what stands between two markers: one document. What follows a line
+// of "..." without a marker the library refuses.
 func (f *found) document(text []byte, first int, each func(cursor) error) error {
 	if bytes.IndexByte(text, 0) >= 0 {
 		return f.yamlError(first, errors.New("there are NUL bytes in it"))
@@ -140,7 +140,7 @@ func (c *yamlCursor) unaliased(n *yaml.Node, depth int) error {
 		return &bounds.Error{What: "objects and lists in one another", Max: maxDepth}
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		return errors.New("there are anchors and aliases in it, which are not followed; write it out")
-	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!merge":
+	case n.ShortTag() == "!!merge":
 		return errors.New(`there is a merge key ("<<") in it, which is not followed; write it out`)
 	}
 	for _, inner := range n.Content {

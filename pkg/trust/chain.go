@@ -47,7 +47,8 @@ type proved struct {
 
 func newAuthority(f *root.FulcioCertificateAuthority) *authority {
 	a := &authority{FulcioCertificateAuthority: f}
-	if f.Root == nil || constrained(f.Root) {
+	// MaxPathLenZero: no intermediate may stand below the root (RFC 5280, 4.2.1.9).
+	if f.Root == nil || constrained(f.Root) || f.Root.MaxPathLenZero {
 		return a
 	}
 	for _, c := range f.Intermediates {
@@ -68,10 +69,11 @@ func newAuthority(f *root.FulcioCertificateAuthority) *authority {
 	return a
 }
 
-// constrained says whether a CA certificate limits what may stand below it, in
-// a way that only a verification of the whole chain honours.
+// constrained says whether a certificate limits the names below it, or demands a policy
+// of its whole chain, which only a verification of the whole chain honours (RFC 5280,
+// 4.2.1.10 and 4.2.1.11).
 func constrained(c *x509.Certificate) bool {
-	return c.PermittedDNSDomainsCritical || len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+
+	return c.RequireExplicitPolicy > 0 || c.RequireExplicitPolicyZero || c.PermittedDNSDomainsCritical || len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+
 		len(c.PermittedEmailAddresses)+len(c.ExcludedEmailAddresses)+len(c.PermittedURIDomains)+len(c.ExcludedURIDomains)+
 		len(c.PermittedIPRanges)+len(c.ExcludedIPRanges) > 0
 }
@@ -80,7 +82,7 @@ func constrained(c *x509.Certificate) bool {
 // [root.FulcioCertificateAuthority.Verify] does.
 func (a *authority) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	for _, p := range a.proved {
-		if !bytes.Equal(leaf.AuthorityKeyId, p.cert.SubjectKeyId) || leaf.IsCA || at.Before(p.from) || at.After(p.to) {
+		if !bytes.Equal(leaf.AuthorityKeyId, p.cert.SubjectKeyId) || leaf.IsCA || constrained(leaf) || at.Before(p.from) || at.After(p.to) {
 			continue
 		}
 		_, err := leaf.Verify(x509.VerifyOptions{

@@ -76,6 +76,7 @@ func TestConstraintsOfAnAuthority(t *testing.T) {
 		}, as, time.Time{}, time.Time{}, "none"},
 		{"a root that ends first", func(c *x509.Certificate) { c.NotAfter = day(10) }, as, time.Time{}, time.Time{}, "before 10"},
 		{"an intermediate that ends first", as, func(c *x509.Certificate) { c.NotAfter = day(10) }, time.Time{}, time.Time{}, "before 10"},
+		{"a root that ends before its authority", func(c *x509.Certificate) { c.NotAfter = day(10) }, as, time.Time{}, day(20), "before 10"},
 		{"an authority that ended", as, as, time.Time{}, day(10), "before 10"},
 		{"an authority that began later", as, as, day(10), time.Time{}, "after 10"},
 		{"a root that began later", func(c *x509.Certificate) { c.NotBefore = day(10) }, as, time.Time{}, time.Time{}, "after 10"},
@@ -89,6 +90,10 @@ func TestConstraintsOfAnAuthority(t *testing.T) {
 				c.DNSNames, c.IPAddresses = []string{"a.example.com"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 			})
 			f := &root.FulcioCertificateAuthority{Root: top.cert, Intermediates: []*x509.Certificate{middle.cert}, ValidityPeriodStart: tt.from, ValidityPeriodEnd: tt.to}
+			// Limits are what only the whole chain shows; an end or a beginning is known with the intermediate.
+			if fast := newAuthority(f).proved; (len(fast) == 1) != (tt.days != "none") {
+				t.Errorf("%d intermediates are verified once", len(fast))
+			}
 			for _, d := range []int{5, 9, 11, 20} {
 				want := tt.days == "all" || tt.days == "before 10" && d < 10 || tt.days == "after 10" && d > 10
 				_, whole := f.Verify(leaf.cert, day(d))

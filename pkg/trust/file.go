@@ -1,8 +1,8 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
-	"os"
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/pkg/fetch"
@@ -27,13 +27,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 func digestOf(b []byte) string { return string(oci.DigestOf(b)) }
 
 func readCapped(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
+	text, err := fetch.ReadFile(path, maxFile)
+	if errors.Is(err, fetch.ErrNotRegular) || errors.Is(err, fetch.ErrTooBig) {
 		return nil, &FileError{Path: path, What: "policy or trusted root", Err: fmt.Errorf("want a regular file of at most %d bytes", maxFile)}
 	}
-	text, err := fetch.ReadFile(path, maxFile)
 	return bounds.WithoutBOM(text), err
 }

@@ -15,10 +15,8 @@ var (
 	signedForm = lazyregexp.New(`^v1\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 )
 
+// minorNumber is the number in what has the form of a minor.
 func minorNumber(s string) int {
-	n, err := strconv.Atoi(strings.TrimPrefix(s, "1."))
-	if err != nil {
-		return -1
-	}
+	n, _ := strconv.Atoi(strings.TrimPrefix(s, "1."))
 	return n
 }

@@ -18,11 +18,27 @@ func TestSameInstance(t *testing.T) {
 		world.EditRoot(evil, func(lists map[string][]map[string]any) { theirs = lists[part] })
 		return world.EditRoot(own, func(lists map[string][]map[string]any) { lists[part] = theirs })
 	}
+	both := func(part, start string) []byte { // ours, and another's from then on
+		var theirs []map[string]any
+		world.EditRoot(evil, func(lists map[string][]map[string]any) { theirs = lists[part] })
+		return world.EditRoot(own, func(lists map[string][]map[string]any) {
+			for _, one := range theirs {
+				of := one
+				if key, ok := one["publicKey"].(map[string]any); ok {
+					of = key
+				}
+				of["validFor"] = map[string]any{"start": start}
+				lists[part] = append(lists[part], one)
+			}
+		})
+	}
 	ours := parseRoot(t, own)
 	for name, tt := range map[string]struct {
 		text []byte
 		want bool
 	}{
+		"a log more": {both("tlogs", "2040-01-01T00:00:00Z"), true}, "an authority more": {both("certificateAuthorities", "2040-01-01T00:00:00Z"), true},
+		"an older log more": {both("tlogs", "2001-01-01T00:00:00Z"), true}, "an older authority more": {both("certificateAuthorities", "2001-01-01T00:00:00Z"), true},
 		"the same": {own, true}, "another": {evil, false},
 		"another's log": {with("tlogs"), false}, "another's authority": {with("certificateAuthorities"), false}, "another's timestamps": {with("timestampAuthorities"), true},
 	} {

@@ -367,11 +367,11 @@ func (p *Policy) References(name, arch string) []string {
 	}
 	var out []string
 	for _, form := range p.Images.DockerReferences {
+		// Only the project's own images stand at the root, and only those have a copy under kubernetes/.
+		if strings.HasSuffix(form, "/kubernetes/{name}") && strings.Contains(name, "/") {
+			continue
+		}
 		for _, n := range names {
-			// Only the project's own images stand at the root, and only those have a copy under kubernetes/.
-			if strings.HasSuffix(form, "/kubernetes/{name}") && strings.Contains(n, "/") {
-				continue
-			}
 			want := strings.Replace(form, "{name}", n, 1)
 			if !strings.Contains(want, "{region}") {
 				out = append(out, want)

@@ -140,7 +140,8 @@ func parseAnyRoot(text []byte) (*Root, error) {
 		return nil, PlainError(text, "a Sigstore trusted root", err)
 	}
 	noStart := func(l *ptrust.TransparencyLogInstance) bool {
-		return l.GetPublicKey().GetValidFor().GetStart() == nil
+		start := l.GetPublicKey().GetValidFor().GetStart()
+		return start == nil || start.AsTime().IsZero()
 	}
 	p.Tlogs, p.Ctlogs = slices.DeleteFunc(p.GetTlogs(), noStart), slices.DeleteFunc(p.GetCtlogs(), noStart)
 	noChain := func(a *ptrust.CertificateAuthority) bool { return len(a.GetCertChain().GetCertificates()) == 0 }

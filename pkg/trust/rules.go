@@ -36,10 +36,10 @@ func bound(s string) (v release.Version, minor bool, err error) {
 		return release.Version{Major: 1, Minor: minorNumber(s)}, true, nil
 	}
 	if !strings.HasPrefix(s, "v") {
-		return v, false, fmt.Errorf("%q is neither a version such as v1.37.2 nor a minor such as \"1.37\" in quotes", s)
+		return v, minor, fmt.Errorf("%q is neither a version such as v1.37.2 nor a minor such as \"1.37\" in quotes", s)
 	}
 	v, err = release.ParseVersion(s)
-	return v, false, err
+	return v, minor, err
 }
 
 // Applies says whether the rule is for that image of that release; v is zero
@@ -61,13 +61,13 @@ func (r Rule) Applies(image string, v release.Version) bool {
 	}
 	if r.From != "" {
 		from, minor, err := bound(r.From)
-		if err != nil || minor && v.Minor < from.Minor || !minor && v.Compare(from) < 0 {
+		if err != nil || v.Minor < from.Minor || !minor && v.Compare(from) < 0 {
 			return false
 		}
 	}
 	if r.To != "" {
 		to, minor, err := bound(r.To)
-		if err != nil || minor && v.Minor > to.Minor || !minor && v.Compare(to) > 0 {
+		if err != nil || v.Minor > to.Minor || !minor && v.Compare(to) > 0 {
 			return false
 		}
 	}

@@ -51,11 +51,7 @@ func plainYAML(err error) error {
 	if errors.As(err, &kind) {
 		return strictjson.Plain(err)
 	}
-	said := err.Error()
-	if _, after, ok := strings.Cut(said, "yaml: "); ok {
-		return errors.New(after)
-	}
-	if _, after, ok := strings.Cut(said, "json: "); ok {
+	if _, after, ok := strings.Cut(err.Error(), "yaml: "); ok {
 		return errors.New(after)
 	}
 	return err
@@ -72,7 +68,7 @@ func checkNode(n *yaml.Node, t reflect.Type, where string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
+	if n.Anchor != "" { // before any alias of it
 		return bad(n, "anchors and aliases are not read; write it out")
 	}
 	switch t.Kind() {

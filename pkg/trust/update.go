@@ -106,13 +106,12 @@ func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 	if r.TUFRoot == nil {
 		r.TUFRoot = tufRoot
 	}
-	set, err := trustedmetadata.New(r.TUFRoot)
-	if err != nil {
+	c := &tufClient{ctx: ctx, client: r.Client, state: state}
+	if err := guarded(func() (err error) { c.set, err = trustedmetadata.New(r.TUFRoot); return err }); err != nil {
 		return nil, &FileError{Path: "root.json", What: "TUF root", Err: err}
 	}
-	c := &tufClient{ctx: ctx, client: r.Client, set: set, state: state}
 	out := new(Updated)
-	if out.Text, err = c.target(); err != nil {
+	if err := guarded(func() (err error) { out.Text, err = c.target(); return err }); err != nil {
 		return nil, refused(err)
 	}
 	if out.Root, err = ParseRoot(out.Text); err != nil {
@@ -129,9 +128,22 @@ func Update(ctx context.Context, r UpdateRequest) (*Updated, error) {
 	if out.Keep, err = json.Marshal(state); err != nil {
 		return nil, err
 	}
-	out.RootVersion, out.TimestampVersion, out.Until = set.Root.Signed.Version, set.Timestamp.Signed.Version, set.Timestamp.Signed.Expires
-	out.TargetsVersion = set.Targets[metadata.TARGETS].Signed.Version
+	timestamp := c.set.Timestamp.Signed
+	out.RootVersion, out.TimestampVersion, out.Until = c.set.Root.Signed.Version, timestamp.Version, timestamp.Expires
+	out.TargetsVersion = c.set.Targets[metadata.TARGETS].Signed.Version
 	return out, nil
+}
+
+// guarded calls what reads metadata by go-tuf, whose v2.4.2 panics over some that is
+// malformed, even before it looks at a signature: over a null for a target, a timestamp
+// that names no snapshot after one that did, a key of a wrong length.
+func guarded(read func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("malformed metadata")
+		}
+	}()
+	return read()
 }
 
 // tufClient follows the workflow of The Update Framework's client, section 5 of
@@ -168,13 +180,8 @@ func (c *tufClient) target() ([]byte, error) {
 	}
 	name := rootTarget
 	if c.set.Root.Signed.ConsistentSnapshot {
-		sum := info.Hashes["sha256"]
-		for _, algorithm := range slices.Sorted(maps.Keys(info.Hashes)) {
-			if sum == nil {
-				sum = info.Hashes[algorithm]
-			}
-		}
-		name = hex.EncodeToString(sum) + "." + name
+		first := slices.Sorted(maps.Keys(info.Hashes))[0] // there is one, and it is published under each
+		name = hex.EncodeToString(info.Hashes[first]) + "." + name
 	}
 	text, err := c.get("targets/"+name, capped(info.Length, maxFile))
 	if err != nil {
@@ -222,9 +229,7 @@ func (c *tufClient) timestamp() error {
 	if errors.Is(err, &metadata.ErrEqualVersionNumber{}) {
 		return nil
 	}
-	if err == nil {
-		c.state.Timestamp = text
-	}
+	c.state.Timestamp = text // which is kept if the rest holds too
 	return inDocument(name, err)
 }
 
@@ -236,7 +241,7 @@ func (c *tufClient) snapshot() error {
 	}
 	if c.state.Snapshot != nil {
 		_, err := c.set.UpdateSnapshot(c.state.Snapshot, true)
-		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
+		if !errors.Is(err, &metadata.ErrRepository{}) {
 			return inDocument("the kept snapshot.json", err)
 		}
 	}
@@ -256,7 +261,7 @@ func (c *tufClient) snapshot() error {
 func (c *tufClient) targets() error {
 	if c.state.Targets != nil {
 		_, err := c.set.UpdateTargets(c.state.Targets)
-		if err == nil || !errors.Is(err, &metadata.ErrRepository{}) {
+		if !errors.Is(err, &metadata.ErrRepository{}) {
 			return inDocument("the kept targets.json", err)
 		}
 	}
@@ -313,7 +318,7 @@ func readKept(text []byte) (*updateState, error) {
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
 		err := strictjson.Plain(dec.Decode(k))
-		if err == nil && (k.SchemaVersion != 1 || k.Repository != Repository) {
+		if k.SchemaVersion != 1 || k.Repository != Repository {
 			err = fmt.Errorf("schema %d of %.100q, want 1 of %s", k.SchemaVersion, k.Repository, Repository)
 		}
 		if err != nil {

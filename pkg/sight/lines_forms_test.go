@@ -1,0 +1,85 @@
+package sight
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/kverify/kverify/internal/bounds"
+)
+
+// The shape of a list is told by the first line that says something.
+func TestShapeOf(t *testing.T) {
+	for head, want := range map[string]string{
+		"": "lines", "\n \n": "lines", "# x: y\n": "lines", "a.b/c:1": "lines", "a.b/c:1 # x: y": "lines", "-----BEGIN X-----": "lines", "-a": "lines", "sha256:a": "lines", "a#b:c": "lines",
+		"{": "json", "\n# x\n  {\"a: b\"": "json", "[": "json", "[[{{": "json", "{{- x }}": "template", "  {{": "template",
+		"---": "yaml", "--- # x": "yaml", "----": "yaml", "%YAML 1.2": "yaml", "- a": "yaml", "a:": "yaml", "a: # b": "yaml", "a: b": "yaml", "# x\n\na:\n": "yaml", "a.b/c:1\nd: e": "lines",
+	} {
+		if got := shapeOf([]byte(head)); got != want {
+			t.Errorf("%q is %s, want %s", head, got, want)
+		}
+	}
+	for line, want := range map[string]bool{"---": true, "--- x": true, "---\t": true, "---\n": true, "---\r\n": true, "---x": false, "--": false, " ---": false, "----": false} {
+		if got := marks([]byte(line), "---"); got != want {
+			t.Errorf("%q marks: %v", line, got)
+		}
+	}
+	for line, want := range map[string]string{"# x": "", "a # x": "a", "a\t# x": "a", "a#x": "a#x", " a ": "a", "a #": "a", "a##": "a##", "a # b # c": "a", "": ""} {
+		if got := uncommented(line); got != want {
+			t.Errorf("%q is %q", line, got)
+		}
+	}
+	for text, want := range map[string]bool{
+		"1": true, "1.30": true, "v1": true, "V9x": true, "0": true, "stable": true, "stable-1.30": true, "latest-1": true, "v": false, "": false, "vx": false, "nginx": false,
+		"1.30/x": false, "1.30:x": false, "1@x": false, "1 x": false, "1\tx": false, "/1": false, ":": false, strings.Repeat("1", 64): false, strings.Repeat("1", 63): true, strings.Repeat("a", 64): false,
+	} {
+		if got := isNearlyVersion(text); got != want {
+			t.Errorf("%q is nearly a version: %v", text, got)
+		}
+	}
+}
+
+// A line is one thing; what is none says why, and ends a list alone that has nothing before it.
+func TestFormsOfLines(t *testing.T) {
+	a := strings.Repeat("a", 64)
+	one := func(text string) (Sighting, error) {
+		for s, err := range NewList("L", strings.NewReader(text)).All(t.Context()) {
+			if err != nil || s.Place.Line > 1 {
+				return s, err
+			}
+		}
+		return Sighting{}, nil
+	}
+	for text, want := range map[string]Sighting{
+		"v1.30.1": {Version: "v1.30.1"}, "a.b/c:1": {Name: "a.b/c:1"}, "sha256:" + a: {Digest: readID("sha256:" + a).digest},
+		"docker://sha256:" + a: {Digest: readID("sha256:" + a).digest, Reported: true}, "docker-pullable://a.b/c@sha256:" + a: {Name: "a.b/c@sha256:" + a, Digest: readID("sha256:" + a).digest, Reported: true},
+		"docker://x": {Reported: true, Fault: "the image id"}, "sha256:x": {Fault: "the image id"}, "0123456789ab": {Fault: "12 digits"}, "1.30": {Fault: "is not a Kubernetes version"}, "a b": {Fault: "more than one word"}, "a\tb": {Fault: "more than one word"},
+		"./x": {Fault: "is a path"}, "../x": {Fault: "is a path"}, "/x": {Fault: "is a path"}, `.\x`: {Fault: "is a path"}, `C:\x`: {Fault: "is a path"}, a: {Fault: "64 digits alone"}, "a.b/C:1": {Fault: "is not a repository"},
+	} {
+		s, err := one("x.y/z:1\n" + text + "\n")
+		if err != nil || s.Name != want.Name || s.Digest != want.Digest || s.Version != want.Version || s.Reported != want.Reported || (s.Fault == "") != (want.Fault == "") || !strings.Contains(s.Fault, want.Fault) {
+			t.Errorf("%s: %+v, %v", text, s, err)
+		}
+		var list *ListError
+		if _, err := one(text + "\n"); (err == nil) != (want.Fault == "") || err != nil && (!errors.As(err, &list) || !list.NotAList || list.Line != 1) {
+			t.Errorf("%s alone: %v", text, err)
+		}
+	}
+	for text, want := range map[string]struct {
+		limit, isList, fine bool
+	}{
+		"a.b/c:1 #" + strings.Repeat("x", maxLine-10) + "\n": {fine: true}, "a.b/c:1 #" + strings.Repeat("x", maxLine-9): {fine: true}, "a.b/c:1 #" + strings.Repeat("x", maxLine-9) + "\n": {limit: true},
+		"x.y/z:1\n#" + strings.Repeat("x", maxLine) + "\n": {limit: true, isList: true}, "x.y/z:1\n#" + strings.Repeat("x", 70<<10): {limit: true, isList: true},
+		strings.Repeat("#\n", 3000) + "\x00": {}, "x.y/z:1\n" + strings.Repeat("#\n", 3000) + "\x00": {isList: true},
+	} {
+		var list *ListError
+		var limit *bounds.Error
+		var err error
+		for _, e := range NewList("L", strings.NewReader(text)).All(t.Context()) {
+			err = errors.Join(err, e)
+		}
+		if (err == nil) != want.fine || err != nil && (!errors.As(err, &list) || list.NotAList == want.isList || errors.As(err, &limit) != want.limit || list.Hint == "") {
+			t.Errorf("%.20q of %d bytes: %v", text, len(text), err)
+		}
+	}
+}
