@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
@@ -70,7 +69,7 @@ func (c *Client) saveBlob(ctx context.Context, at location, req fetch.SaveReques
 	if authErr != nil {
 		return nil, authErr
 	}
-	if header == "" || strings.EqualFold(header, used) {
+	if header == "" || header == used {
 		return nil, err
 	}
 	req.Header.Set("Authorization", header)
