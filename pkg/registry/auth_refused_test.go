@@ -165,6 +165,10 @@ func TestRefusalsSayWhereCredentialsWereLookedFor(t *testing.T) {
 		_, err := c.Manifest(t.Context(), proxy)
 		_, err2 := c.OpenBlob(t.Context(), proxy, Descriptor{Digest: someDigest, Size: 1})
 		for _, err := range []error{err, err2} {
+			var r *RefusedError
+			if errors.As(err, &r) && (len(r.Codes) > 0) != (tt.body != "") {
+				t.Errorf("%s: codes %q", tt.name, r.Codes)
+			}
 			for _, want := range tt.want {
 				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), tt.lacks) || strings.Contains(err.Error(), "\x1b") || !fetch.Is(err, fetch.Forbidden) {
 					t.Errorf("%s: %v, want %q", tt.name, err, tt.want)

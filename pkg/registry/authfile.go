@@ -253,13 +253,9 @@ func keyName(key string) (name string, scheme keyScheme) {
 	// What stands in a key is what it is of: ":443" is TLS's, ":80" plain HTTP's.
 	switch {
 	case scheme == "https", scheme == "" && strings.HasSuffix(host, ":443"):
-		if h := withoutPort(host, false); h != host {
-			host, scheme = h, "https"
-		}
+		host, scheme = withoutPort(host, false), "https"
 	case scheme == "http", scheme == "" && strings.HasSuffix(host, ":80"):
-		if h := withoutPort(host, true); h != host {
-			host, scheme = h, "http"
-		}
+		host, scheme = withoutPort(host, true), "http"
 	}
 	if path != "" {
 		host += "/" + path
@@ -301,10 +297,9 @@ func parseAuths(text []byte) (*authDocument, error) {
 		}
 		doc.entries[name] = append(doc.entries[name], authEntry{c, scheme})
 	}
-	for name, list := range doc.entries {
+	for _, list := range doc.entries {
 		// One that names its scheme is the closer; the rest is in the keys' order.
 		slices.SortStableFunc(list, func(a, b authEntry) int { return strings.Compare(string(b.keyScheme), string(a.keyScheme)) })
-		doc.entries[name] = list
 	}
 	for _, key := range sortedKeys(in.CredHelpers) {
 		name, scheme := keyName(key)

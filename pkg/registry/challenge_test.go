@@ -23,6 +23,8 @@ func TestChallengesByTheGrammar(t *testing.T) {
 		{"Negotiate -, " + realm, "bearer map[realm:https://a/t]"},
 		{"Negotiate aA=\t,\t" + realm, "bearer map[realm:https://a/t]"},
 		{"Basic aA==", "basic map[]"},
+		{"Basic aA", "basic map[]"},
+		{"Basic =, " + realm, ""},
 		{"Basic a/=, " + realm, "bearer map[realm:https://a/t]"},
 		{"Basic a*/=, " + realm, "basic map[]"}, // no token68
 		{"Basic a= b", "basic map[a:b]"},

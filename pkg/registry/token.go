@@ -159,7 +159,7 @@ func (p location) allowHost(u *url.URL) error {
 	case linkLocal:
 		return fmt.Errorf("the token server %s is refused: it is a link-local or metadata address, which no token server has", where)
 	case private:
-		if !p.private() && !strings.EqualFold(u.Hostname(), hostname(p.host)) {
+		if !p.private() {
 			return fmt.Errorf("the token server %s is refused: a private address, named by a registry that is not known to be private; have the registry name its token server by a host name, or reach the registry by its private address", where)
 		}
 	}
