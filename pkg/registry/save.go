@@ -40,7 +40,7 @@ func (c *Client) SaveBlob(ctx context.Context, in Ref, d Descriptor, req fetch.S
 		if err := part.Discard(); err != nil {
 			return nil, err
 		}
-		if !again || ctx.Err() != nil {
+		if !again {
 			if got == d.Digest {
 				return nil, &FormatError{Subject: name, Why: fmt.Sprintf("it has %d bytes, but its descriptor says %d", part.Size, d.Size)}
 			}
