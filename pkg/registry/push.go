@@ -93,9 +93,8 @@ func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, 
 	// A mount answers the question too. After an answer that was lost the blob
 	// may be there.
 	if from == "" || attempt > 1 {
-		there, err := c.hasBlob(ctx, at, b)
-		if there || ctx.Err() != nil {
-			return Present, err
+		if c.hasBlob(ctx, at, b) {
+			return Present, nil
 		}
 	}
 	scopes := pushScope(at.repo, from)
@@ -110,7 +109,7 @@ func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, 
 			return Mounted, checkDigestHeader(at, resp, b.Digest)
 		}
 	}
-	if from == "" || err != nil && !passing(err) && ctx.Err() == nil {
+	if from == "" || err != nil && !passing(err) {
 		scopes = pushScope(at.repo, "") // not every registry mounts, nor lets every user
 		resp, err = begin("")
 	}
@@ -150,14 +149,15 @@ func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, 
 	return Sent, checkDigestHeader(at, resp, b.Digest)
 }
 
-// hasBlob asks whether a blob is there, with its size.
-func (c *Client) hasBlob(ctx context.Context, at location, b Blob) (bool, error) {
+// hasBlob asks whether a blob is there, with its size. No answer is none: an upload
+// finds out what is wrong.
+func (c *Client) hasBlob(ctx context.Context, at location, b Blob) bool {
 	resp, err := c.send(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + string(b.Digest), AllowHTML: true}, pushScope(at.repo, ""))
 	if err != nil {
-		return false, err // not found, or nothing that an upload would not find out too
+		return false
 	}
 	n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
-	return (err != nil || n == b.Size) && checkDigestHeader(at, resp, b.Digest) == nil, nil
+	return (err != nil || n == b.Size) && checkDigestHeader(at, resp, b.Digest) == nil
 }
 
 // checkDigestHeader compares what the registry announces with what was meant.
@@ -189,7 +189,7 @@ func uploadURL(at location, resp *fetch.Response) (string, error) {
 	to := base.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""
 	switch {
-	case to.User != nil || to.Opaque != "" || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
+	case to.User != nil || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
 		return bad("a Location to upload to that is not a plain URL")
 	case to.Scheme == "http" && !at.plain:
 		return bad("it asks for uploads over plain http, although kverify reaches it over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
