@@ -131,12 +131,12 @@ func (a *AuthFiles) find(ctx context.Context, doc *authDocument, t Target) (Cred
 		helper, server := "", ""
 		if h, ok := doc.helpers[name]; ok && h.fits(t.Plain) {
 			helper, server = h.helper, h.server
-		} else if doc.store != "" && !strings.Contains(name, "/") { // a store knows hosts
+		} else if !strings.Contains(name, "/") { // a store, if there is one, knows hosts
 			helper, server = doc.store, serverName(name)
 		}
 		if helper != "" {
 			c, err := a.help(ctx, helper, server)
-			if err == nil && !c.anonymous() {
+			if !c.anonymous() {
 				return c, nil
 			}
 			if err != nil && own.anonymous() {
@@ -254,7 +254,7 @@ func keyName(key string) (name string, scheme keyScheme) {
 	switch {
 	case scheme == "https", scheme == "" && strings.HasSuffix(host, ":443"):
 		host, scheme = withoutPort(host, false), "https"
-	case scheme == "http", scheme == "" && strings.HasSuffix(host, ":80"):
+	case scheme == "http", strings.HasSuffix(host, ":80"):
 		host, scheme = withoutPort(host, true), "http"
 	}
 	if path != "" {

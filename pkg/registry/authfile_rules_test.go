@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,17 @@ func TestEntriesOfCredentials(t *testing.T) {
 	a := &AuthFiles{Files: []AuthFile{authText("f", full)}}
 	if c, err := a.Credentials(t.Context(), Target{Host: "h.example"}); err != nil || c.Username != "u" {
 		t.Errorf("a file of exactly the size that it may have: %+v %v", c, err)
+	}
+	a = &AuthFiles{Files: []AuthFile{authText("f", full+" ")}}
+	if c, err := a.Credentials(t.Context(), Target{Host: "h.example"}); err == nil || c != (Credentials{}) {
+		t.Errorf("a file of a byte more: %+v", c)
+	}
+	many := map[string]int{}
+	for i := range 40 {
+		many[fmt.Sprintf("%02d", i)] = i
+	}
+	if keys := sortedKeys(many); !slices.IsSorted(keys) || len(keys) != len(many) { // that two runs read one file alike
+		t.Error(keys)
 	}
 }
 

@@ -91,11 +91,7 @@ func (c *Cache) open(mkdir bool) *os.Root {
 		if mkdir {
 			_ = os.MkdirAll(c.dir, 0o700) // what it could not make cannot be opened
 		}
-		root, err := fetch.OpenDir(c.dir)
-		if err != nil {
-			return nil
-		}
-		c.root = root
+		c.root, _ = fetch.OpenDir(c.dir)
 	}
 	return c.root
 }

@@ -90,11 +90,23 @@ func TestCacheThatKeepsNothing(t *testing.T) {
 	write(t, blocked, []byte("not ours"))
 	c.put("blocked", "", []byte("x"))
 	must(t, os.Remove(blocked))
-	aside := t.TempDir()
-	must(t, os.Symlink(aside, blocked))
+	aside := filepath.Join(dir, "aside")
+	must(t, os.Mkdir(aside, 0o700))
+	must(t, os.Symlink("aside", blocked))
 	c.put("blocked", "", []byte("x"))
 	if list, err := os.ReadDir(aside); err != nil || len(list) > 0 {
 		t.Errorf("written through a link: %v %v", list, err)
+	}
+	// Who writes an entry of no name into the directory gives no tag its bytes.
+	must(t, os.MkdirAll(filepath.Dir(entryPath(dir, "")), 0o700))
+	write(t, entryPath(dir, ""), []byte(cacheMagic+"\n\ntype\n"+string(oci.DigestOf([]byte("x")))+"\nx"))
+	if _, body, ok := c.get(""); ok {
+		t.Errorf("what has no name has %q", body)
+	}
+	must(t, c.open(false).Close())
+	c.put("late", "", []byte("x"))
+	if _, _, ok := c.get("late"); ok {
+		t.Error("kept in a directory that is not open")
 	}
 	if m := mode(t, entryPath(dir, "largest")); m != 0o600 {
 		t.Errorf("an entry has the mode %o", m)
@@ -190,6 +202,13 @@ func TestEvictLeavesWhatIsNotAnEntry(t *testing.T) {
 		must(t, os.Chtimes(filepath.Join(dir, name), was, was))
 	}
 	must(t, os.Symlink("b", filepath.Join(dir, "aa", strings.Repeat("c", 64))))
+	was := time.Now().Add(-2 * staleTemp)
+	must(t, os.Chtimes(filepath.Join(dir, "aa", ".d"), was, was))
+	defer func() {
+		if _, err := os.Stat(filepath.Join(dir, "aa", ".d")); err != nil {
+			t.Error("a directory was taken for a private file")
+		}
+	}()
 	root, err := os.OpenRoot(dir)
 	must(t, err)
 	defer root.Close()
