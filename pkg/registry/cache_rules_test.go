@@ -280,7 +280,9 @@ func TestCacheEntriesOfAnotherDigest(t *testing.T) {
 		if b, err := next.Blob(t.Context(), blob, 4); err != nil || string(b) != "blob" || len(h.asked) != 3 {
 			t.Errorf("%q %v, asked %q", b, err, h.asked)
 		}
+		must(t, os.RemoveAll(entryPath(next.Cache.dir, blobKey(at, blob.Digest)))) // and what was read stays in memory
 	}
+	next.Cache.put(blobKey(at, blob.Digest), "", []byte("blob"))
 	last := client(h)
 	last.Cache = c.Cache
 	if _, err := last.Blob(t.Context(), blob, 3); !fetch.Is(err, fetch.TooLarge) {

@@ -85,6 +85,16 @@ func TestBlobRequests(t *testing.T) {
 			t.Errorf("%d bytes: remembered: %v", tt.size, kept)
 		}
 	}
+	// A page in a blob's place was not the blob, and contradicts nothing.
+	for _, page := range []string{"<html>", "<Error><Code>NoSuchKey</Code></Error>"} {
+		_, ref := blob(9)
+		if got, err := client(serves("", page)).Blob(t.Context(), ref, 100); got != nil || !errors.As(err, new(*FormatError)) || errors.As(err, new(*DigestError)) {
+			t.Errorf("%s: %q %v", page, got, err)
+		}
+		if got, err := client(serves("", "other")).Blob(t.Context(), ref, 100); got != nil || !errors.As(err, new(*DigestError)) {
+			t.Errorf("%q %v", got, err)
+		}
+	}
 	if accept != "none" {
 		t.Errorf("a blob was asked for with Accept %s", accept)
 	}
@@ -198,6 +208,14 @@ func TestPagesOfReferrers(t *testing.T) {
 		var fe *FormatError
 		if len(h.asked) != tt.asked || tt.want < 0 && !errors.As(err, &fe) || tt.want >= 0 && (err != nil || len(got) != tt.want) {
 			t.Errorf("%s: %d descriptors, %d requests, %v", name, len(got), len(h.asked), err)
+		}
+	}
+	// Neither is a page, nor one with a descriptor that cannot be believed.
+	for body, says := range map[string]string{"<html>": "a web page where a list of referrers was expected", list(1)[:20]: "ends too early",
+		`{"schemaVersion":2,"manifests":[` + desc(`,"urls":[]`) + `]}`: "with urls", `{"schemaVersion":2,"manifests":[{}]}`: "no mediaType"} {
+		var fe *FormatError
+		if got, err := client(serves(OCIIndex, body)).Referrers(t.Context(), ref); !errors.As(err, &fe) || got != nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %+v %v", body, got, err)
 		}
 	}
 	for in, want := range map[string]string{

@@ -256,6 +256,7 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 		{Host: "registry.k8s.io", Repository: "a", Digest: "sha256:../../../etc"}, {Host: "evil.example/x", Repository: "a", Tag: "a"},
 		{Host: "u:p@registry.k8s.io", Repository: "a", Tag: "a"}, {Host: "registry.k8s.io", Repository: "a?x=", Tag: "a"},
 		{Host: "registry.k8s.io", Repository: "a", Tag: "../../b/manifests/x"},
+		{Host: "registry.k8s.io", Repository: "../x", Digest: someDigest}, {Host: "evil.example/x", Repository: "a", Digest: someDigest},
 	} {
 		var re *RefError
 		if m, err := c.Manifest(t.Context(), ref); !errors.As(err, &re) {

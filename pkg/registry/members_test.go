@@ -159,6 +159,13 @@ func TestWhatIsNeitherIndexNorImage(t *testing.T) {
 			}
 		}
 	}
+	broken := &Manifest{Ref: proxy, MediaType: OCIIndex, Body: []byte(`{`)}
+	if x, err := broken.Index(); x != nil || err == nil || !strings.Contains(err.Error(), "ends too early") {
+		t.Error(x, err)
+	}
+	if im, err := broken.Image(); im != nil || err == nil || !strings.Contains(err.Error(), "ends too early") {
+		t.Error(im, err)
+	}
 	for body, says := range map[string]string{`[]`: "not an object", `{`: "ends too early", `{"os":5,"rootfs":5}`: "os is not a string", `{"rootfs":{"type":5}}`: "type is not a string",
 		`{"rootfs":{"type":"x"}}`: "not of type layers"} {
 		var fe *FormatError

@@ -77,7 +77,7 @@ func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attem
 	}
 	for n := 1; ; n++ {
 		way, err := c.putBlob(ctx, at, b, other, n)
-		if err == nil || n >= attempts || !passing(err) {
+		if n >= attempts || !passing(err) { // nor is success passing
 			if err != nil {
 				err = fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, b.Digest, err)
 			}

@@ -271,3 +271,12 @@ func TestPassing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An upload is not sent a second time for credentials: the next attempt has them.
+func TestUploadsAreNotSentAgain(t *testing.T) {
+	c, played := script(t, "401", []step{{"HEAD", "", 404, "", ""}, {"POST", "", 202, "Location: /up", ""}, {"PUT", "", 401, `WWW-Authenticate: Basic realm="x"`, "a layer"}})
+	c.Keychain = keychain{"registry.k8s.io": {Username: "u", Password: "p"}}
+	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "a"}, blobOf("a layer"), "", 1); way != Present || ends(err) != "forbidden" || played() != 3 {
+		t.Error(way, err, played())
+	}
+}

@@ -176,19 +176,21 @@ func TestEveryReaderAsksForCredentialsAlike(t *testing.T) {
 		takes     string // the header that is good; empty for none
 		tokens    int    // how many the token server gives, before it is down
 		redirect  bool   // to another host, which asks
+		once      bool   // it says what it wants the first time alone
 		repos     string
 		want      string // headers that the registry was shown, requests to the token server, and how each ended
 	}{
-		{"a token", 401, bearer, "Bearer t1", 9, false, "a a", "[ Bearer t1 Bearer t1] 1 ok ok"},
-		{"the next repository", 401, bearer, "Bearer t", 9, false, "a b", "[ Bearer t1 Bearer t2] 2 ok ok"},
-		{"a token that ran out", 401, bearer, "Bearer t2", 9, false, "a a", "[ Bearer t1 Bearer t1 Bearer t2] 2 denied ok"},
-		{"never good", 401, bearer, "", 9, false, "a", "[ Bearer t1] 1 denied"},
-		{"the same again", 401, `Basic realm="x"`, "", 9, false, "a a", "[ Basic Basic] 0 denied denied"},
-		{"no challenge", 401, "", "", 9, false, "a", "[] 0 denied"},
-		{"another status", 403, bearer, "Bearer t1", 9, false, "a", "[] 0 denied"},
-		{"no token", 401, bearer, "Bearer t1", 0, false, "a", "[] 1 auth"},
-		{"no token for the next", 401, bearer, "Bearer t", 1, false, "a b", "[ Bearer t1] 2 ok auth"},
-		{"another host asks", 401, bearer, "Bearer t1", 9, true, "a", "[] 0 denied"},
+		{"a token", 401, bearer, "Bearer t1", 9, false, false, "a a", "[ Bearer t1 Bearer t1] 1 ok ok"},
+		{"the next repository", 401, bearer, "Bearer t", 9, false, false, "a b", "[ Bearer t1 Bearer t2] 2 ok ok"},
+		{"a token that ran out", 401, bearer, "Bearer t2", 9, false, false, "a a", "[ Bearer t1 Bearer t1 Bearer t2] 2 denied ok"},
+		{"never good", 401, bearer, "", 9, false, false, "a", "[ Bearer t1] 1 denied"},
+		{"the same again", 401, `Basic realm="x"`, "", 9, false, false, "a a", "[ Basic Basic] 0 denied denied"},
+		{"no challenge", 401, "", "", 9, false, false, "a", "[] 0 denied"},
+		{"another status", 403, bearer, "Bearer t1", 9, false, false, "a", "[] 0 denied"},
+		{"no token", 401, bearer, "Bearer t1", 0, false, false, "a", "[] 1 auth"},
+		{"no token for the next", 401, bearer, "Bearer t", 1, false, false, "a b", "[ Bearer t1] 2 ok auth"},
+		{"asked, and then refused without a word", 401, bearer, "-", 9, false, true, "a a", "[ Bearer t1 Bearer t1] 1 denied denied"},
+		{"another host asks", 401, bearer, "Bearer t1", 9, true, false, "a", "[] 0 denied"},
 	} {
 		for name, reader := range readers {
 			var shown []string
@@ -201,7 +203,7 @@ func TestEveryReaderAsksForCredentialsAlike(t *testing.T) {
 				shown = append(shown, auth)
 				switch {
 				case tt.takes == "" || auth == "" || !strings.HasPrefix(auth, tt.takes):
-					if tt.challenge != "" {
+					if tt.challenge != "" && (!tt.once || len(shown) == 1) {
 						w.Header().Set("WWW-Authenticate", tt.challenge)
 					}
 					w.WriteHeader(tt.status)
