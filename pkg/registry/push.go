@@ -214,11 +214,11 @@ func (s *sending) Read(p []byte) (int, error) {
 	if wrong := s.failed.Load(); wrong != nil {
 		return 0, *wrong
 	}
-	if left := s.blob.Size - s.n; left == 0 {
+	left := s.blob.Size - s.n
+	if left == 0 {
 		return 0, io.EOF
-	} else if int64(len(p)) > left {
-		p = p[:left]
 	}
+	p = p[:min(int64(len(p)), left)]
 	n, err := s.file.Read(p)
 	s.hash.Write(p[:n])
 	s.n += int64(n)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
@@ -104,6 +105,9 @@ func TestPutBlobStepByStep(t *testing.T) {
 		way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "k8s/a"}, b, tt.from, tt.attempts)
 		if got := way.String() + " " + ends(err); got != tt.want || played() != len(tt.steps) {
 			t.Errorf("%s: %s after %d of %d steps: %v; want %s", tt.name, got, played(), len(tt.steps), err, tt.want)
+		}
+		if strings.HasSuffix(tt.name, "no digest") && (!strings.Contains(err.Error(), "it took something else") || strings.Contains(err.Error(), "md5")) {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 		if err != nil && !strings.HasPrefix(err.Error(), "registry.k8s.io/k8s/a@"+digest) {
 			t.Errorf("%s: %v", tt.name, err)
@@ -199,6 +203,9 @@ func TestSendingHoldsBackTheLastBytes(t *testing.T) {
 				p := make([]byte, piece)
 				n, err = s.Read(p)
 				out = append(out, p[:n]...)
+				if n == 0 && err == nil {
+					t.Errorf("%s by %d: nothing, and no error", name, piece)
+				}
 			}
 			wrong := errors.As(err, new(*DigestError))
 			if wrong != tt.fails || (failed.Load() != nil) != tt.fails || !tt.fails && (!errors.Is(err, io.EOF) || string(out) != tt.out || b.Sent.Load() != 7) || tt.fails && len(out) >= 7 {
@@ -214,11 +221,42 @@ func TestSendingHoldsBackTheLastBytes(t *testing.T) {
 			}
 		}
 	}
+	failed := errors.New("failed")
+	late := &sending{file: lateError{failed}, hash: sha256.New(), blob: blobOf("a layer"), failed: new(atomic.Pointer[error])}
+	if n, err := late.Read(make([]byte, 100)); n != 7 || err != nil {
+		t.Errorf("an error beside the last bytes: %d %v", n, err)
+	}
+	if err := late.Close(); !errors.Is(err, failed) {
+		t.Error(err)
+	}
 	b := blobOf("a layer")
 	b.Sent = nil // nobody counts
 	h := &hosts{handlers: map[string]http.Handler{writable: emptyRegistry()}}
 	if way, err := client(h).PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "a"}, b, "", 1); err != nil || way != Sent {
 		t.Error(way, err)
+	}
+}
+
+// lateError gives a whole layer with an error.
+type lateError struct{ err error }
+
+func (l lateError) Read(p []byte) (int, error) { return copy(p, "a layer"), l.err }
+func (l lateError) Close() error               { return l.err }
+
+// TestWritesThatMayBeRepeated holds what the transport may send a second time: what begins an
+// upload and a manifest, under its own name.
+func TestWritesThatMayBeRepeated(t *testing.T) {
+	c, played := script(t, "repeated", []step{
+		{"HEAD", "", 404, "", ""}, {"POST", "/uploads/", 503, "", ""}, {"POST", "/uploads/", 202, "Location: /up", ""}, {"PUT", "/up", 201, "", "a layer"},
+		{"PUT", "/manifests/", 503, "", oneIndex}, {"PUT", "/manifests/", 201, "", oneIndex},
+	})
+	c.Fetch.Transport = &fetch.Retry{Next: c.Fetch.Transport, Wait: time.Millisecond}
+	in := Ref{Host: "registry.k8s.io", Repository: "a"}
+	if way, err := c.PutBlob(t.Context(), in, blobOf("a layer"), "", 1); way != Sent || err != nil {
+		t.Error(way, err)
+	}
+	if _, err := c.PutManifest(t.Context(), in, DockerIndex, []byte(oneIndex)); err != nil || played() != 6 {
+		t.Error(err, played())
 	}
 }
 
