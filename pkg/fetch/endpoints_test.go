@@ -207,7 +207,9 @@ func TestLoginsStepByStep(t *testing.T) {
 	// What one stand-in takes is not shown to another, nor to another of the same host.
 	var shown []string
 	e := &Endpoints{Hosts: map[string]*url.URL{"dl.k8s.io": at(t, "https://m.example/a"), "sbom.k8s.io": at(t, "https://m.example/b"), "x.example": at(t, "http://m.example/a")},
-		Login: func(_ context.Context, base *url.URL) (string, string, error) { return base.Scheme + base.Path, "p", nil },
+		Login: func(_ context.Context, base *url.URL) (string, string, error) {
+			return base.Scheme + base.Path, "p", nil
+		},
 		Next: tripper(func(r *http.Request) (*http.Response, error) {
 			user, _, ok := r.BasicAuth()
 			if !ok {
