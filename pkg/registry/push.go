@@ -83,9 +83,7 @@ func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attem
 			}
 			return way, err
 		}
-		if err := wait(ctx, n); err != nil {
-			return way, err
-		}
+		wait(ctx, n)
 	}
 }
 
@@ -298,9 +296,7 @@ func (c *Client) CheckBlob(ctx context.Context, in Ref, d Descriptor, attempts i
 		if n >= attempts || !passing(err) {
 			return fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, d.Digest, err)
 		}
-		if err := wait(ctx, n); err != nil {
-			return err
-		}
+		wait(ctx, n)
 	}
 }
 
@@ -318,13 +314,12 @@ func passing(err error) bool {
 	return e.Method == http.MethodPut && (e.Status == http.StatusUnauthorized || e.Status == http.StatusNotFound || e.Status == http.StatusRequestedRangeNotSatisfiable)
 }
 
-func wait(ctx context.Context, n int) error {
+// wait waits longer from attempt to attempt. Should ctx end, the next one says so.
+func wait(ctx context.Context, n int) {
 	t := time.NewTimer(200 * time.Millisecond << min(n-1, 5))
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

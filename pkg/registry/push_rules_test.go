@@ -305,8 +305,14 @@ func TestPassing(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := wait(ended, 1); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	began := time.Now()
+	wait(ended, 9)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("waited %s for nobody", took)
+	}
+	c := client(serves("", ""))
+	if way, err := c.PutBlob(ended, Ref{Host: "registry.k8s.io", Repository: "a"}, blobOf("x"), "", 3); way != Present || !fetch.Is(err, fetch.Cancelled) {
+		t.Error(way, err)
 	}
 }
 

@@ -265,6 +265,7 @@ func TestOpenBlob(t *testing.T) {
 		"other bytes, fewer":     {"the", Descriptor{Digest: digest, Size: 14}, 0, new(*DigestError)},
 		"a size too large":       {body, Descriptor{Digest: digest, Size: 15}, 0, new(*FormatError)},
 		"a size too small":       {body, Descriptor{Digest: digest, Size: 13}, 0, new(*FormatError)},
+		"other bytes, and more":  {"the wrong blobs", Descriptor{Digest: digest, Size: 14}, 0, new(*FormatError)},
 		"a page, and a long one": {long, Descriptor{Digest: digest, Size: 4 * maxHead}, 0, new(*FormatError)},
 		"cut":                    {"the right", Descriptor{Digest: digest, Size: 14}, 14, new(*fetch.Error)},
 	} {
@@ -300,6 +301,15 @@ func TestOpenBlob(t *testing.T) {
 		if _, refuted := tt.kind.(**DigestError); errors.As(err, new(*DigestError)) != refuted {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	failed := errors.New("failed")
+	c := &Client{Fetch: &fetch.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: lateError{failed}, Request: r}, nil
+	})}}
+	if r, err := c.OpenBlob(t.Context(), proxy, Descriptor{Digest: digest, Size: 14}); err != nil {
+		t.Error(err)
+	} else if err := r.Close(); !errors.Is(err, failed) {
+		t.Errorf("how it was closed is not told: %v", err)
 	}
 	for _, d := range []Descriptor{{Digest: digest, Size: -1}, {Digest: "sha256:x", Size: 1}, {}} {
 		if _, err := client(serves("", "")).OpenBlob(t.Context(), proxy, d); !errors.As(err, new(*RefError)) {
