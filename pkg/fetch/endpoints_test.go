@@ -132,6 +132,9 @@ func TestLoginsStepByStep(t *testing.T) {
 		shown, logins, open := "", 0, 0
 		e := &Endpoints{Hosts: map[string]*url.URL{"dl.k8s.io": at(t, tt.base)}, Next: tripper(func(r *http.Request) (*http.Response, error) {
 			header := r.Header.Get("Authorization")
+			if list, there := r.Header["Authorization"]; there && header == "" {
+				t.Errorf("%s: shown %q", tt.name, list)
+			}
 			if r.Body != nil {
 				if b, _ := io.ReadAll(r.Body); tt.body == "body" && string(b) != "body" {
 					t.Errorf("%s: sent %q", tt.name, b)

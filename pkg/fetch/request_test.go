@@ -207,6 +207,17 @@ func TestLength(t *testing.T) {
 			t.Errorf("%s: %d %v", name, n, err)
 		}
 	}
+	if _, err := new(Client).Get(t.Context(), "a.example", 0); !Is(err, BadURL) {
+		t.Error(err)
+	}
+	c := &Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		FromMirror(r.Context(), "the mirror")
+		return nil, errors.New("gone")
+	})}
+	var e *Error
+	if _, err := c.Get(t.Context(), "https://a.example/", 0); !errors.As(err, &e) || e.Mirror != "the mirror" || e.StandIn != "" {
+		t.Error(err)
+	}
 	if n, err := new(Client).Length(t.Context(), "https://a.example/"); n != -1 || !Is(err, Unreachable) {
 		t.Error(n, err)
 	}
