@@ -21,6 +21,7 @@ func TestInsteadAtItsEdges(t *testing.T) {
 		"<html": page, "<HTML>": page, "<htm": "", "<!DOCTYPE HTML": page, "<!doctype xml": "", "<body": page, "<meta": page, "<title": page, "<script": page, "<style": page, "<div>": "",
 		"\xef\xbb\xbf \t\r\n\f\v<html>": page, "<!-- a --> <!-- b --><html>": page, "<!-- a <html>": "", "x<html>": "", "<!-- a --> x": "",
 		`{"error":1}`: inJSON, `{"errors":1}`: inJSON, "{ \r\n\t\"error\" \t:1}": inJSON, `{"error":`: "", `{"error"}`: "", `{"errorx":1}`: "", `{"x":1,"error":2}`: "", `["error":1]`: "", `{error:1}`: "", `{}`: "",
+		"abcde f": "", "a text --> <html>": "", "-->": "", "x:Error>": "",
 		"": "", " ": "", strings.Repeat(" ", 3*maxHead) + "<html>": "",
 		strings.Repeat(" ", maxHead) + "<html>": page,
 	} {
@@ -55,7 +56,25 @@ func TestPagesInPieces(t *testing.T) {
 			}
 		}
 	}
+	once := &pageReader{Reader: &failsOnce{err: failed}}
+	if n, err := once.Read(make([]byte, 9)); n != 0 || !errors.Is(err, failed) {
+		t.Errorf("an error while a body was looked at: %d %v", n, err)
+	}
 	if errors.Is(&pageError{"x"}, failed) {
 		t.Error("a page is any error")
 	}
+}
+
+// failsOnce gives an error, and then goes on as if nothing had been.
+type failsOnce struct {
+	err  error
+	done bool
+}
+
+func (f *failsOnce) Read(p []byte) (int, error) {
+	if f.done {
+		return copy(p, "more"), nil
+	}
+	f.done = true
+	return 0, f.err
 }

@@ -36,7 +36,7 @@ func TestPublisher(t *testing.T) {
 		"https://dl.k8s.io/a/b": true, "https://dl.k8s.io/": true, "https://DL.K8S.IO/a/": true, "https://dl.k8s.io:443/a": true, "https://cdn.dl.k8s.io/x?y": true,
 		"https://raw.githubusercontent.com/kubernetes/x": true,
 		"http://dl.k8s.io/a":                             false, "https://dl.k8s.io:8443/a": false, "https://u@dl.k8s.io/a": false, "https://evil.dl.k8s.io/a": false, "https://dl.k8s.io.evil/a": false, "https://k8s.io/a": false,
-		"https://dl.k8s.io/a/../b": false, "https://dl.k8s.io/a//b": false, "https://dl.k8s.io/./a": false, `https://dl.k8s.io/a\b`: false, "https://dl.k8s.io/a%2fb": false, "https://dl.k8s.io/a%5cb": false,
+		"https://dl.k8s.io/a/../b": false, "https://dl.k8s.io/a//b": false, "https://dl.k8s.io/./a": false, `https://dl.k8s.io/a\b`: false, "https://dl.k8s.io/a%5Cb": false, "https://dl.k8s.io/a%2fb": false, "https://dl.k8s.io/a%5cb": false,
 		"https://raw.githubusercontent.com/evil/x": false, "https://raw.githubusercontent.com/kubernetes": false, "https://raw.githubusercontent.com/": false, "https://raw.githubusercontent.com/kubernetes/../evil/x": false,
 	} {
 		if got := publisher(at(t, s)); got != want {
@@ -345,5 +345,54 @@ func TestErrorsOfTheTransport(t *testing.T) {
 	}
 	if !errors.Is(&Error{Err: os.ErrExist}, os.ErrExist) {
 		t.Error("the cause is lost")
+	}
+}
+
+// TestOwnAuthoritiesPublishNothing holds that what the system alone would not have verified is
+// carried, and that what was found of one host or one chain is not taken for another's.
+func TestOwnAuthoritiesPublishNothing(t *testing.T) {
+	failed := errors.New("failed")
+	one, other := []*x509.Certificate{{Raw: []byte("one")}}, []*x509.Certificate{{Raw: []byte("other")}}
+	var state *tls.ConnectionState
+	var err error
+	o := &ownCA{next: tripper(func(*http.Request) (*http.Response, error) {
+		if err != nil {
+			return nil, err
+		}
+		return &http.Response{TLS: state}, nil
+	})}
+	trip := func(host string, chain []*x509.Certificate) (*http.Response, error) {
+		if state = nil; chain != nil {
+			state = &tls.ConnectionState{PeerCertificates: chain}
+		}
+		return o.RoundTrip(&http.Request{URL: at(t, "https://"+host+":443/")})
+	}
+	if resp, err := trip("a.example", nil); err != nil || resp.TLS != nil || len(o.seen) != 0 {
+		t.Errorf("without TLS: %+v %v", resp, err)
+	}
+	if resp, err := trip("a.example", one); err != nil || resp.TLS != nil || len(o.seen) != 1 {
+		t.Errorf("an authority of one's own: %+v %v", resp, err)
+	}
+	for key := range o.seen {
+		o.seen[key] = true // as if the system verified it
+	}
+	for _, tt := range []struct {
+		host  string
+		chain []*x509.Certificate
+		want  bool
+	}{{"a.example", one, true}, {"b.example", one, false}, {"a.example", other, false}, {"a.example", append(one[:1:1], other...), false}, {"a.example", one, true}} {
+		if resp, err := trip(tt.host, tt.chain); err != nil || (resp.TLS != nil) != tt.want {
+			t.Errorf("%s with %d certificates: %+v %v", tt.host, len(tt.chain), resp, err)
+		}
+	}
+	if len(o.seen) != 4 {
+		t.Errorf("%d findings are kept", len(o.seen))
+	}
+	err = failed
+	if resp, err := trip("a.example", one); resp != nil || !errors.Is(err, failed) {
+		t.Error(resp, err)
+	}
+	if systemVerifies("a.example", nil) {
+		t.Error("no certificate is verified")
 	}
 }
