@@ -33,9 +33,6 @@ func LooksLikeHTML(body []byte) bool {
 // "errors"). It is empty for anything else. No document of a release is XML, and
 // none in JSON begins so.
 func Instead(body []byte) string {
-	if LooksLikeHTML(body) {
-		return "a web page"
-	}
 	head := trimHead(body)
 	declared := hasPrefixFold(head, "<?xml") && len(head) > 5 && strings.IndexByte(" \t\r\n", head[5]) >= 0
 	if declared {

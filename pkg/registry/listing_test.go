@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kverify/kverify/pkg/oci"
 )
@@ -214,7 +215,12 @@ func TestCheckBlob(t *testing.T) {
 		{"down once", 2, []step{get(503), get(200)}, "digest"},
 	} {
 		c, played := script(t, tt.name, tt.steps)
-		if err := c.CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "a"}, Descriptor{Digest: someDigest, Size: 0}, tt.attempts); ends(err) != tt.want || played() != len(tt.steps) {
+		began := time.Now()
+		err := c.CheckBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "a"}, Descriptor{Digest: someDigest, Size: 0}, tt.attempts)
+		if took := time.Since(began); len(tt.steps) > 1 && took < 200*time.Millisecond {
+			t.Errorf("%s: asked again after %s", tt.name, took)
+		}
+		if ends(err) != tt.want || played() != len(tt.steps) {
 			t.Errorf("%s: %v after %d steps", tt.name, err, played())
 		}
 	}

@@ -102,7 +102,11 @@ func TestPutBlobStepByStep(t *testing.T) {
 	} {
 		c, played := script(t, tt.name, tt.steps)
 		b := blobOf("a layer")
+		began := time.Now()
 		way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "k8s/a"}, b, tt.from, tt.attempts)
+		if took := time.Since(began); strings.HasPrefix(tt.name, "again") && took < 200*time.Millisecond {
+			t.Errorf("%s: after %s", tt.name, took)
+		}
 		if got := way.String() + " " + ends(err); got != tt.want || played() != len(tt.steps) {
 			t.Errorf("%s: %s after %d of %d steps: %v; want %s", tt.name, got, played(), len(tt.steps), err, tt.want)
 		}
