@@ -31,7 +31,7 @@ func readBody(resp *http.Response, limit int64, into io.Writer) ([]byte, Kind, e
 	n, err := io.Copy(to, io.LimitReader(resp.Body, limit+1))
 	var timeout net.Error
 	switch {
-	case err != nil && (errors.Is(err, ErrStalled) || errors.As(err, &timeout) && timeout.Timeout()):
+	case errors.Is(err, ErrStalled) || errors.As(err, &timeout) && timeout.Timeout():
 		return nil, Unreachable, err
 	case err != nil:
 		return nil, Truncated, fmt.Errorf("cut after %d bytes: %w", n, err)

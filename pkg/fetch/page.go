@@ -33,20 +33,14 @@ func LooksLikeHTML(body []byte) bool {
 // "errors"). It is empty for anything else. No document of a release is XML, and
 // none in JSON begins so.
 func Instead(body []byte) string {
-	if LooksLikeHTML(body) {
-		return "a web page"
-	}
 	head := trimHead(body)
 	declared := hasPrefixFold(head, "<?xml") && len(head) > 5 && strings.IndexByte(" \t\r\n", head[5]) >= 0
 	if declared {
-		_, after, ended := bytes.Cut(head, []byte("?>"))
-		if !ended {
-			return "an XML document"
-		}
+		_, after, _ := bytes.Cut(head, []byte("?>"))
 		head = afterComments(after)
 	}
 	switch {
-	case declared && LooksLikeHTML(head):
+	case LooksLikeHTML(head):
 		return "a web page"
 	case element(head, "Error"):
 		if code := errorCode(head); code != "" {
@@ -71,11 +65,10 @@ func afterComments(head []byte) []byte {
 	for {
 		head = bytes.TrimLeft(head, " \t\r\n\f\v")
 		rest, ok := bytes.CutPrefix(head, []byte("<!--"))
-		_, after, ended := bytes.Cut(rest, []byte("-->"))
-		if !ok || !ended {
+		if !ok {
 			return head
 		}
-		head = after
+		_, head, _ = bytes.Cut(rest, []byte("-->"))
 	}
 }
 
@@ -95,7 +88,7 @@ func jsonError(head []byte) bool {
 // element says whether head begins with an element of that name, by whatever prefix.
 func element(head []byte, name string) bool {
 	rest, ok := bytes.CutPrefix(head, []byte("<"))
-	if i := bytes.IndexAny(rest, ": \t\r\n/>"); ok && i > 0 && rest[i] == ':' {
+	if i := bytes.IndexAny(rest, ": \t\r\n/>"); i > 0 && rest[i] == ':' {
 		rest = rest[i+1:]
 	}
 	return ok && hasPrefixFold(rest, name) && len(rest) > len(name) && strings.IndexByte(" \t\r\n/>", rest[len(name)]) >= 0

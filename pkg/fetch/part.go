@@ -89,7 +89,7 @@ func CheckName(name string) error {
 	bad := func(why string) error {
 		return &FileError{Name: name, Err: fmt.Errorf("no name for a file: %s", why), Hint: "nothing was saved"}
 	}
-	if name == "" || !fs.ValidPath(name) || name == "." {
+	if !fs.ValidPath(name) { // "." fails below
 		return bad("it is empty, absolute, or leads elsewhere")
 	}
 	for _, element := range strings.Split(name, "/") {

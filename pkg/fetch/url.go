@@ -21,7 +21,7 @@ func checkURL(u *url.URL) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("scheme %s; only http and https are spoken", quote(u.Scheme))
-	case u.Opaque != "" || u.Hostname() == "":
+	case u.Hostname() == "": // nor has one what is opaque
 		return errors.New("a URL without a host")
 	case u.User != nil:
 		return errors.New("a URL that holds a user or a password")

@@ -99,11 +99,10 @@ func sameScopes(a, b string) bool {
 	norm := func(s string) []string {
 		list := strings.Fields(s)
 		for i, scope := range list {
-			if at := strings.LastIndexByte(scope, ':'); at >= 0 {
-				actions := strings.Split(scope[at+1:], ",")
-				slices.Sort(actions)
-				list[i] = scope[:at+1] + strings.Join(actions, ",")
-			}
+			at := strings.LastIndexByte(scope, ':')
+			actions := strings.Split(scope[at+1:], ",")
+			slices.Sort(actions)
+			list[i] = scope[:at+1] + strings.Join(actions, ",")
 		}
 		slices.Sort(list)
 		return list

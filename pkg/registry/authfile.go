@@ -131,12 +131,12 @@ func (a *AuthFiles) find(ctx context.Context, doc *authDocument, t Target) (Cred
 		helper, server := "", ""
 		if h, ok := doc.helpers[name]; ok && h.fits(t.Plain) {
 			helper, server = h.helper, h.server
-		} else if doc.store != "" && !strings.Contains(name, "/") { // a store knows hosts
+		} else if !strings.Contains(name, "/") { // a store, if there is one, knows hosts
 			helper, server = doc.store, serverName(name)
 		}
 		if helper != "" {
 			c, err := a.help(ctx, helper, server)
-			if err == nil && !c.anonymous() {
+			if !c.anonymous() {
 				return c, nil
 			}
 			if err != nil && own.anonymous() {
@@ -253,13 +253,9 @@ func keyName(key string) (name string, scheme keyScheme) {
 	// What stands in a key is what it is of: ":443" is TLS's, ":80" plain HTTP's.
 	switch {
 	case scheme == "https", scheme == "" && strings.HasSuffix(host, ":443"):
-		if h := withoutPort(host, false); h != host {
-			host, scheme = h, "https"
-		}
-	case scheme == "http", scheme == "" && strings.HasSuffix(host, ":80"):
-		if h := withoutPort(host, true); h != host {
-			host, scheme = h, "http"
-		}
+		host, scheme = withoutPort(host, false), "https"
+	case scheme == "http", strings.HasSuffix(host, ":80"):
+		host, scheme = withoutPort(host, true), "http"
 	}
 	if path != "" {
 		host += "/" + path
@@ -301,10 +297,9 @@ func parseAuths(text []byte) (*authDocument, error) {
 		}
 		doc.entries[name] = append(doc.entries[name], authEntry{c, scheme})
 	}
-	for name, list := range doc.entries {
+	for _, list := range doc.entries {
 		// One that names its scheme is the closer; the rest is in the keys' order.
 		slices.SortStableFunc(list, func(a, b authEntry) int { return strings.Compare(string(b.keyScheme), string(a.keyScheme)) })
-		doc.entries[name] = list
 	}
 	for _, key := range sortedKeys(in.CredHelpers) {
 		name, scheme := keyName(key)

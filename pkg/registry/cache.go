@@ -88,14 +88,10 @@ func (c *Cache) open(mkdir bool) *os.Root {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.root == nil {
-		if mkdir && os.MkdirAll(c.dir, 0o700) != nil {
-			return nil
+		if mkdir {
+			_ = os.MkdirAll(c.dir, 0o700) // what it could not make cannot be opened
 		}
-		root, err := fetch.OpenDir(c.dir)
-		if err != nil {
-			return nil
-		}
-		c.root = root
+		c.root, _ = fetch.OpenDir(c.dir)
 	}
 	return c.root
 }
@@ -111,7 +107,7 @@ func (c *Cache) get(key string) (mediaType string, body []byte, ok bool) {
 		return "", nil, false
 	}
 	name := cacheFile(key)
-	content, used, err := readRegular(root, name)
+	content, err := fetch.ReadRegular(root, name, maxCached)
 	if err != nil {
 		return "", nil, false
 	}
@@ -127,23 +123,11 @@ func (c *Cache) get(key string) (mediaType string, body []byte, ok bool) {
 		_ = root.Remove(name)
 		return "", nil, false
 	}
-	if now := time.Now(); now.Sub(used) > touchAfter {
+	now := time.Now()
+	if info, err := root.Lstat(name); err == nil && now.Sub(info.ModTime()) > touchAfter {
 		_ = root.Chtimes(name, now, now) // the least recently used goes first
 	}
 	return mediaType, body, true
-}
-
-// readRegular reads a file that is one, and no link.
-func readRegular(root *os.Root, name string) (content []byte, modified time.Time, err error) {
-	before, err := root.Lstat(name)
-	if err != nil {
-		return nil, modified, err
-	}
-	if !before.Mode().IsRegular() || before.Size() > maxCached {
-		return nil, modified, fs.ErrInvalid
-	}
-	content, err = fetch.ReadRegular(root, name, maxCached)
-	return content, before.ModTime(), err
 }
 
 // put keeps bytes under what they were found by. It never fails: a cache that
@@ -158,9 +142,7 @@ func (c *Cache) put(key, mediaType string, body []byte) {
 	}
 	name := cacheFile(key)
 	dir := path.Dir(name)
-	if err := root.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-		return
-	}
+	_ = root.Mkdir(dir, 0o700) // it may be there
 	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
 		return
 	}

@@ -39,7 +39,7 @@ func challenge(h http.Header, plain bool) (challengeOf, bool) {
 		case c.scheme == "basic" && basic == nil:
 			basic = &all[i]
 		case c.scheme == "bearer" && c.params["realm"] != "":
-			if checkRealm(c.params["realm"], plain) == nil {
+			if _, err := checkRealm(c.params["realm"], plain); err == nil {
 				return c, true
 			}
 			if bearer == nil {
@@ -149,13 +149,13 @@ func cutValue(s string) (val, rest string, ok bool) {
 
 // checkRealm refuses a token server that credentials must not be sent to: one
 // without TLS, unless the registry itself has none.
-func checkRealm(realm string, plain bool) error {
+func checkRealm(realm string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(realm)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Opaque != "":
-		return errors.New("it names a token server that is not a URL")
+	case err != nil || u.Host == "" || u.User != nil:
+		return nil, errors.New("it names a token server that is not a URL")
 	case u.Scheme == "https" || u.Scheme == "http" && plain:
-		return nil
+		return u, nil
 	}
-	return fmt.Errorf("it names the token server %s, which is not https; have it name its own https address", fetch.Redact(realm))
+	return nil, fmt.Errorf("it names the token server %s, which is not https; have it name its own https address", fetch.Redact(realm))
 }

@@ -285,8 +285,8 @@ func (c *Client) referrersPage(ctx context.Context, at location, ref Ref, path s
 // nextPage takes the query of a Link header's next page (RFC 8288). Only the
 // query is used: the next page is always of the same list.
 func nextPage(link string) string {
-	target, params, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
-	if !ok || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+	target, params, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(link), "<"), ">")
+	if !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
 		return ""
 	}
 	u, err := url.Parse(target)

@@ -256,18 +256,26 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 		{Host: "registry.k8s.io", Repository: "a", Digest: "sha256:../../../etc"}, {Host: "evil.example/x", Repository: "a", Tag: "a"},
 		{Host: "u:p@registry.k8s.io", Repository: "a", Tag: "a"}, {Host: "registry.k8s.io", Repository: "a?x=", Tag: "a"},
 		{Host: "registry.k8s.io", Repository: "a", Tag: "../../b/manifests/x"},
+		{Host: "registry.k8s.io", Repository: "../x", Digest: someDigest}, {Host: "evil.example/x", Repository: "a", Digest: someDigest},
 	} {
-		if m, err := c.Manifest(t.Context(), ref); err == nil {
-			t.Errorf("%+v: %+v", ref, m)
+		var re *RefError
+		if m, err := c.Manifest(t.Context(), ref); !errors.As(err, &re) {
+			t.Errorf("%+v: %+v %v", ref, m, err)
 		}
 		if ref.Digest == "" {
 			ref.Digest = oci.Digest(ref.Tag)
 		}
-		if b, err := c.Blob(t.Context(), ref, 10); err == nil {
-			t.Errorf("%+v: %q", ref, b)
+		if b, err := c.Blob(t.Context(), ref, 10); !errors.As(err, &re) {
+			t.Errorf("%+v: %q %v", ref, b, err)
 		}
-		if l, err := c.Referrers(t.Context(), ref); err == nil {
-			t.Errorf("%+v: %+v", ref, l)
+		if l, err := c.Referrers(t.Context(), ref); !errors.As(err, &re) {
+			t.Errorf("%+v: %+v %v", ref, l, err)
+		}
+		if r, err := c.OpenBlob(t.Context(), ref, Descriptor{Digest: ref.Digest, Size: 1}); !errors.As(err, &re) {
+			t.Errorf("%+v: %v %v", ref, r, err)
+		}
+		if p, err := c.SaveBlob(t.Context(), ref, Descriptor{Digest: ref.Digest, Size: 1}, fetch.SaveRequest{}); !errors.As(err, &re) {
+			t.Errorf("%+v: %v %v", ref, p, err)
 		}
 	}
 	if len(h.asked) > 0 {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Manifests are read many at once, from anybody: what a value costs is bounded before
@@ -57,5 +58,40 @@ func TestManifestsOfManyPlatformsAreRead(t *testing.T) {
 	x, _, err := ParseManifest(OCIIndex, []byte(`{"schemaVersion":2,"manifests":[`+b.String()+`]}`))
 	if err != nil || len(x.Manifests) != 100 {
 		t.Error(err)
+	}
+}
+
+// What is small is parsed beside any number of others; what is larger waits for its turn.
+func TestLargeManifestsAreParsedInTurn(t *testing.T) {
+	sized := func(n int) []byte {
+		body := `{"schemaVersion":2,"manifests":[]}`
+		return []byte(body + strings.Repeat(" ", n-len(body)))
+	}
+	for range cap(parsing) {
+		parsing <- struct{}{}
+	}
+	if _, _, err := ParseManifest(OCIIndex, sized(small)); err != nil {
+		t.Error(err)
+	}
+	done := make(chan error)
+	go func() { _, _, err := ParseManifest(OCIIndex, sized(small+1)); done <- err }()
+	select {
+	case <-done:
+		t.Error("did not wait")
+		done = nil
+	case <-time.After(30 * time.Millisecond):
+	}
+	for range cap(parsing) {
+		<-parsing
+	}
+	if done != nil {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 * cap(parsing) { // and leaves
+		if _, _, err := ParseManifest(OCIIndex, sized(small+1)); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -82,7 +82,7 @@ const (
 func refused(err error) error {
 	var e *fetch.Error
 	var r *RefusedError
-	if !errors.As(err, &e) || errors.As(err, &r) || len(e.Body) == 0 {
+	if !errors.As(err, &e) || errors.As(err, &r) {
 		return err
 	}
 	var doc struct {

@@ -29,12 +29,12 @@ func (c *Client) ReferrersOrNone(ctx context.Context, subject Ref) ([]Descriptor
 		list, err := c.referrers(ctx, at, subject)
 		var said *RefusedError
 		switch {
-		case err == nil || !lacksAPI(err):
+		case !lacksAPI(err):
 			return list, err
 		case errors.As(refused(err), &said) && slices.Contains(said.Codes, "NAME_UNKNOWN"):
 			return nil, nil // no such repository yet, and so no tag in it either
 		}
-		c.memo.put(key, true, 0)
+		c.memo.put(key, nil, 0)
 	}
 	m, err := c.Manifest(ctx, referrersTag(subject))
 	if fetch.Is(err, fetch.NotFound) {

@@ -78,8 +78,8 @@ func apiRoot(path string) (below, prefix string, err error) {
 	if rest, ok := strings.CutPrefix(path, "v2/"); ok {
 		return "", "", fmt.Errorf("its path begins with /v2, which the API adds by itself; write /%s", rest)
 	}
-	if i := strings.Index(path, "/v2/"); i >= 0 {
-		return "", "", fmt.Errorf("its path has /v2 in the middle; write /%s if the API is there, and have the images at its root", path[:i+len("/v2/")])
+	if api, _, ok := strings.Cut(path, "/v2/"); ok {
+		return "", "", fmt.Errorf("its path has /v2 in the middle; write /%s/v2/ if the API is there, and have the images at its root", api)
 	}
 	return "", path, nil
 }

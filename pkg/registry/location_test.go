@@ -58,7 +58,7 @@ func TestTokenServersAtPrivateAddresses(t *testing.T) {
 		if tt.remote != "" {
 			at.remote = netip.MustParseAddr(tt.remote)
 		}
-		err := at.allowRealm(tt.realm)
+		_, err := at.allowRealm(tt.realm)
 		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s (%s) names %s: %v; want %q", tt.host, tt.remote, tt.realm, err, tt.says)
 		}

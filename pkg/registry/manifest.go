@@ -224,10 +224,10 @@ func ParseConfig(body []byte) (*Config, error) {
 		Variant: r.str(v, "variant", false), OSVersion: r.str(v, "os.version", false),
 	}
 	rootfs, _ := v.get("rootfs")
-	if rootfs == nil || rootfs.kind != kindObject {
+	if rootfs == nil {
 		r.fail("no rootfs")
 	} else {
-		if t := r.str(rootfs, "type", true); r.err == nil && t != "layers" {
+		if r.str(rootfs, "type", true) != "layers" {
 			r.fail("a rootfs that is not of type layers")
 		}
 		ids, _ := rootfs.get("diff_ids")
@@ -235,7 +235,7 @@ func ParseConfig(body []byte) (*Config, error) {
 			r.fail("a rootfs without diff_ids")
 		} else {
 			for i := range ids.items {
-				if id := &ids.items[i]; id.kind != kindString || !oci.Digest(id.text).IsSHA256() {
+				if id := &ids.items[i]; !oci.Digest(id.text).IsSHA256() { // nor is a number's text one
 					r.fail("a diff_id that is not a sha256 digest")
 				} else {
 					c.DiffIDs = append(c.DiffIDs, oci.Digest(strings.Clone(id.text)))
@@ -272,7 +272,6 @@ func (r *memberReader) str(v *value, key string, needed bool) string {
 		return ""
 	case m.kind != kindString || needed && m.text == "":
 		r.fail("%s is not a string", key)
-		return ""
 	}
 	return strings.Clone(m.text) // not a piece of the whole text, which would be held for its sake
 }
@@ -297,7 +296,6 @@ func (r *memberReader) strings(v *value, key string) map[string]string {
 	}
 	if m.kind != kindObject {
 		r.fail("%s is not an object", key)
-		return nil
 	}
 	out := make(map[string]string, len(m.keys))
 	for i, k := range m.keys {
@@ -328,7 +326,6 @@ func (r *memberReader) descriptors(v *value, key string) []Descriptor {
 func (r *memberReader) descriptor(v *value) Descriptor {
 	if v.kind != kindObject {
 		r.fail("a descriptor that is not an object")
-		return Descriptor{}
 	}
 	d := Descriptor{
 		MediaType:    r.str(v, "mediaType", true),
@@ -337,7 +334,7 @@ func (r *memberReader) descriptor(v *value) Descriptor {
 		Annotations:  r.strings(v, "annotations"),
 		ArtifactType: r.str(v, "artifactType", false),
 	}
-	if r.err == nil && !d.Digest.IsSHA256() {
+	if !d.Digest.IsSHA256() {
 		r.fail("a descriptor whose digest is not a sha256: %s", strconv.QuoteToASCII(clip(string(d.Digest))))
 	}
 	if _, foreign := v.get("urls"); foreign {
@@ -349,7 +346,6 @@ func (r *memberReader) descriptor(v *value) Descriptor {
 	}
 	if p.kind != kindObject {
 		r.fail("platform is not an object")
-		return d
 	}
 	d.Platform = &Platform{
 		OS: r.str(p, "os", false), Architecture: r.str(p, "architecture", false),

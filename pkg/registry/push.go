@@ -82,26 +82,21 @@ func (c *Client) PutBlob(ctx context.Context, in Ref, b Blob, from string, attem
 	}
 	for n := 1; ; n++ {
 		way, err := c.putBlob(ctx, at, b, other, n)
-		if err == nil || n >= attempts || !passing(err) {
+		if n >= attempts || !passing(err) { // nor is success passing
 			if err != nil {
 				err = fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, b.Digest, err)
 			}
 			return way, err
 		}
-		if err := wait(ctx, n); err != nil {
-			return way, err
-		}
+		wait(ctx, n)
 	}
 }
 
 func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, attempt int) (PutOutcome, error) {
 	// A mount answers the question too. After an answer that was lost the blob
 	// may be there.
-	if from == "" && b.Size > askedAbove || attempt > 1 {
-		there, err := c.hasBlob(ctx, at, b)
-		if there || ctx.Err() != nil {
-			return Present, err
-		}
+	if (from == "" && b.Size > askedAbove || attempt > 1) && c.hasBlob(ctx, at, b) {
+		return Present, nil
 	}
 	scopes := pushScope(at.repo, from)
 	begin := func(query string) (*fetch.Response, error) {
@@ -115,7 +110,7 @@ func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, 
 			return Mounted, checkDigestHeader(at, resp, b.Digest)
 		}
 	}
-	if from == "" || err != nil && !passing(err) && ctx.Err() == nil {
+	if from == "" || err != nil && !passing(err) {
 		scopes = pushScope(at.repo, "") // not every registry mounts, nor lets every user
 		resp, err = begin("")
 	}
@@ -155,14 +150,15 @@ func (c *Client) putBlob(ctx context.Context, at location, b Blob, from string, 
 	return Sent, checkDigestHeader(at, resp, b.Digest)
 }
 
-// hasBlob asks whether a blob is there, with its size.
-func (c *Client) hasBlob(ctx context.Context, at location, b Blob) (bool, error) {
+// hasBlob asks whether a blob is there, with its size. No answer is none: an upload
+// finds out what is wrong.
+func (c *Client) hasBlob(ctx context.Context, at location, b Blob) bool {
 	resp, err := c.send(ctx, at, fetch.Request{Method: http.MethodHead, URL: at.base + "blobs/" + string(b.Digest), AllowHTML: true}, pushScope(at.repo, ""))
 	if err != nil {
-		return false, err // not found, or nothing that an upload would not find out too
+		return false
 	}
 	n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
-	return (err != nil || n == b.Size) && checkDigestHeader(at, resp, b.Digest) == nil, nil
+	return (err != nil || n == b.Size) && checkDigestHeader(at, resp, b.Digest) == nil
 }
 
 // checkDigestHeader compares what the registry announces with what was meant.
@@ -194,7 +190,7 @@ func uploadURL(at location, resp *fetch.Response) (string, error) {
 	to := base.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""
 	switch {
-	case to.User != nil || to.Opaque != "" || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
+	case to.User != nil || to.Hostname() == "" || to.Scheme != "http" && to.Scheme != "https":
 		return bad("a Location to upload to that is not a plain URL")
 	case to.Scheme == "http" && !at.plain:
 		return bad("it asks for uploads over plain http, although kverify reaches it over https; a registry behind a proxy must know its own URL (http.host, or http.relativeurls, in its configuration)")
@@ -219,11 +215,11 @@ func (s *sending) Read(p []byte) (int, error) {
 	if wrong := s.failed.Load(); wrong != nil {
 		return 0, *wrong
 	}
-	if left := s.blob.Size - s.n; left == 0 {
+	left := s.blob.Size - s.n
+	if left == 0 {
 		return 0, io.EOF
-	} else if int64(len(p)) > left {
-		p = p[:left]
 	}
+	p = p[:min(int64(len(p)), left)]
 	n, err := s.file.Read(p)
 	s.hash.Write(p[:n])
 	s.n += int64(n)
@@ -303,9 +299,7 @@ func (c *Client) CheckBlob(ctx context.Context, in Ref, d Descriptor, attempts i
 		if n >= attempts || !passing(err) {
 			return fmt.Errorf("%s/%s@%s: %w", at.host, at.repo, d.Digest, err)
 		}
-		if err := wait(ctx, n); err != nil {
-			return err
-		}
+		wait(ctx, n)
 	}
 }
 
@@ -323,13 +317,12 @@ func passing(err error) bool {
 	return e.Method == http.MethodPut && (e.Status == http.StatusUnauthorized || e.Status == http.StatusNotFound || e.Status == http.StatusRequestedRangeNotSatisfiable)
 }
 
-func wait(ctx context.Context, n int) error {
+// wait waits longer from attempt to attempt. Should ctx end, the next one says so.
+func wait(ctx context.Context, n int) {
 	t := time.NewTimer(200 * time.Millisecond << min(n-1, 5))
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -252,6 +252,9 @@ func TestMount(t *testing.T) {
 	if way, err := c.PutBlob(t.Context(), Ref{Host: "registry.k8s.io", Repository: "kube-proxy-arm64"}, b, "kube-proxy", 1); err != nil || way != Sent {
 		t.Errorf("%s %v", way, err)
 	}
+	if !all["repository:k8s/kube-proxy-arm64:pull,push"] { // not every user may read the other
+		t.Errorf("tokens for %v", all)
+	}
 }
 
 func TestPutManifest(t *testing.T) {

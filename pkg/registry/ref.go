@@ -122,11 +122,10 @@ func ParseRef(s string) (Ref, error) {
 	}
 	// The library that talks to registries must see the same name.
 	var err error
-	if hasDigest {
-		_, err = name.NewDigest(host+"/"+repo+"@"+digest, name.WeakValidation)
-	}
-	if hasTag && err == nil {
+	if hasTag {
 		_, err = name.NewTag(host+"/"+repo+":"+tag, name.WeakValidation)
+	} else {
+		_, err = name.NewDigest(host+"/"+repo+"@"+digest, name.WeakValidation)
 	}
 	if err != nil {
 		return bad(form, "%s", strings.Trim(fmt.Sprintf("%+q", err.Error()), `"`))
@@ -147,6 +146,5 @@ func PlainHTTP(host string) bool {
 	if h == "localhost" || strings.HasSuffix(h, ".localhost") {
 		return true
 	}
-	ip := net.ParseIP(h)
-	return ip != nil && ip.IsLoopback()
+	return net.ParseIP(h).IsLoopback()
 }

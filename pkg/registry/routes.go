@@ -50,7 +50,7 @@ func (c *Cache) routes() (list [][2]string) {
 // KeepRoute keeps that a publisher's host sent a request on to another. Others than
 // registry.k8s.io's redirects lead to are not kept; the newest come first.
 func (c *Cache) KeepRoute(from, to string) {
-	if c == nil || !isRoute(from, to) {
+	if !isRoute(from, to) {
 		return
 	}
 	routesMutex.Lock()

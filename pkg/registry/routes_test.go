@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -61,5 +62,36 @@ func TestRoutesOfAnother(t *testing.T) {
 	}
 	if got := c.Routes(); len(got) != 0 {
 		t.Errorf("of what is no entry: %v", got)
+	}
+}
+
+// TestRoutesAreFew holds how many are kept and read, how long a name may be, and that one that is
+// known keeps its place.
+func TestRoutesAreFew(t *testing.T) {
+	c := NewCache(t.TempDir(), 0)
+	host := func(n int) string { return strings.Repeat("a", n-len(".pkg.dev")) + ".pkg.dev" }
+	for n, want := range map[int]bool{253: true, 254: false} {
+		if got := isRoute("registry.k8s.io", host(n)); got != want {
+			t.Errorf("a name of %d characters: %v", n, got)
+		}
+	}
+	for _, to := range []string{"a.pkg.dev", "b.pkg.dev", "a.pkg.dev"} {
+		c.KeepRoute("registry.k8s.io", to)
+	}
+	if got := c.Routes()["registry.k8s.io"]; !slices.Equal(got, []string{"b.pkg.dev", "a.pkg.dev"}) {
+		t.Errorf("%v", got)
+	}
+	var text strings.Builder
+	for i := range 2 * (maxRoutes + 4) {
+		fmt.Fprintf(&text, "registry.k8s.io r%d.pkg.dev\n", i/2) // each twice
+	}
+	c.put(routesKey, "", []byte(text.String()))
+	if got := c.Routes()["registry.k8s.io"]; len(got) != maxRoutes || got[maxRoutes-1] != fmt.Sprintf("r%d.pkg.dev", maxRoutes-1) {
+		t.Errorf("%d: %v", len(got), got)
+	}
+	for n, want := range map[int]int{400: 400, 401: 403} { // what is repeated of others' words
+		if got := quoted(strings.Repeat("x", n)); len(got) != want {
+			t.Errorf("%d bytes of words are %d", n, len(got))
+		}
 	}
 }

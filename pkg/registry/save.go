@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
@@ -41,7 +40,7 @@ func (c *Client) SaveBlob(ctx context.Context, in Ref, d Descriptor, req fetch.S
 		if err := part.Discard(); err != nil {
 			return nil, err
 		}
-		if !again || ctx.Err() != nil {
+		if !again {
 			if got == d.Digest {
 				return nil, &FormatError{Subject: name, Why: fmt.Sprintf("it has %d bytes, but its descriptor says %d", part.Size, d.Size)}
 			}
@@ -70,7 +69,7 @@ func (c *Client) saveBlob(ctx context.Context, at location, req fetch.SaveReques
 	if authErr != nil {
 		return nil, authErr
 	}
-	if header == "" || strings.EqualFold(header, used) {
+	if header == "" || header == used {
 		return nil, err
 	}
 	req.Header.Set("Authorization", header)

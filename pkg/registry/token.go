@@ -25,20 +25,17 @@ const maxToken = 64 << 10
 // proxies, retries and budgets are.
 func (c *Client) exchange(ctx context.Context, at location, ch challengeOf, scope string, creds Credentials) (token, error) {
 	realm := ch.params["realm"]
-	if err := at.allowRealm(realm); err != nil {
+	u, err := at.allowRealm(realm)
+	if err != nil {
 		return token{}, err
 	}
 	if creds.IdentityToken != "" {
-		got, err := c.refresh(ctx, at, ch, scope, creds.IdentityToken)
+		got, err := c.refresh(ctx, at, u, refreshForm(ch, scope, creds.IdentityToken))
 		var status *tokenStatus
 		if !errors.As(err, &status) || status.status != http.StatusNotFound || creds.Username == "" {
 			return got, err
 		}
 		// Not every token server has that form: the other one, then.
-	}
-	u, err := url.Parse(realm)
-	if err != nil {
-		return token{}, errors.New("it names a token server that is not a URL")
 	}
 	q := u.Query()
 	for _, s := range strings.Fields(scope) {
@@ -59,17 +56,17 @@ func (c *Client) exchange(ctx context.Context, at location, ch challengeOf, scop
 	return readToken(realm, resp.Body)
 }
 
-// refresh sends the refresh token, and to no other host than the realm's.
-func (c *Client) refresh(ctx context.Context, at location, ch challengeOf, scope, identity string) (token, error) {
-	realm := ch.params["realm"]
-	u, err := url.Parse(realm)
-	if err != nil {
-		return token{}, errors.New("it names a token server that is not a URL")
-	}
+func refreshForm(ch challengeOf, scope, identity string) url.Values {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {identity}, "client_id": {"kverify"}, "scope": {scope}}
 	if service := ch.params["service"]; service != "" {
 		form.Set("service", service)
 	}
+	return form
+}
+
+// refresh sends the refresh token, and to no other host than the realm's.
+func (c *Client) refresh(ctx context.Context, at location, u *url.URL, form url.Values) (token, error) {
+	realm := u.String()
 	resp, err := c.Fetch.Do(ctx, fetch.Request{
 		Method: http.MethodPost, URL: realm, Body: []byte(form.Encode()), Limit: maxToken, AllowHTML: true, Follow: at.follow(u, true),
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
@@ -102,10 +99,7 @@ func readToken(realm string, body []byte) (token, error) {
 	}
 	// 60 seconds where nothing is said, by the token specification; a little
 	// less, so that it does not end on the way.
-	seconds, err := said.ExpiresIn.Float64()
-	if err != nil {
-		seconds = 0
-	}
+	seconds, _ := said.ExpiresIn.Float64()
 	life := time.Duration(min(max(seconds, 60), 86400)) * time.Second
 	return token{header: "Bearer " + raw, until: time.Now().Add(life - 5*time.Second)}, nil
 }
@@ -147,15 +141,12 @@ func (e *tokenStatus) Error() string {
 // always, and a private one unless the registry is private itself. Either is
 // allowed where it is the registry's own host and port. What a name resolves to
 // is not looked at.
-func (p location) allowRealm(realm string) error {
-	if err := checkRealm(realm, p.plain); err != nil {
-		return err
-	}
-	u, err := url.Parse(realm)
+func (p location) allowRealm(realm string) (*url.URL, error) {
+	u, err := checkRealm(realm, p.plain)
 	if err != nil {
-		return errors.New("it names a token server that is not a URL")
+		return nil, err
 	}
-	return p.allowHost(u)
+	return u, p.allowHost(u)
 }
 
 func (p location) allowHost(u *url.URL) error {
@@ -168,7 +159,7 @@ func (p location) allowHost(u *url.URL) error {
 	case linkLocal:
 		return fmt.Errorf("the token server %s is refused: it is a link-local or metadata address, which no token server has", where)
 	case private:
-		if !p.private() && !strings.EqualFold(u.Hostname(), hostname(p.host)) {
+		if !p.private() {
 			return fmt.Errorf("the token server %s is refused: a private address, named by a registry that is not known to be private; have the registry name its token server by a host name, or reach the registry by its private address", where)
 		}
 	}
@@ -190,10 +181,7 @@ func (p location) follow(from *url.URL, secret bool) func(*url.URL) error {
 // by the address or name that it is spoken to by, or by the address that
 // answered where no proxy stood between.
 func (p location) private() bool {
-	if p.remote.IsValid() && reachOf(p.remote) != public {
-		return true
-	}
-	return reach(hostname(p.host)) != public
+	return reachOf(p.remote) != public || reach(hostname(p.host)) != public
 }
 
 // hostname is a host without its port and brackets.
@@ -220,7 +208,7 @@ func reach(host string) reachKind {
 	}
 	// Resolvers of the C library read "127.1", "0x7f.1" and 2130706433 as addresses.
 	last := host[strings.LastIndexByte(host, '.')+1:]
-	if last != "" && (strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")) {
+	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
 		return linkLocal
 	}
 	if !strings.Contains(host, ".") {
@@ -250,6 +238,7 @@ var (
 	sixToFour = netip.MustParsePrefix("2002::/16")      // RFC 3056: an IPv4 address behind the prefix
 )
 
+// reachOf says how far an address can be seen; the zero value is public.
 func reachOf(addr netip.Addr) reachKind {
 	addr = addr.Unmap().WithZone("")
 	raw := addr.As16()
