@@ -59,7 +59,10 @@ func TestSourceThatFailsOnce(t *testing.T) {
 		if _, _, err := readAll(t, strings.NewReader(text)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for at := 5020; at <= len(text); at += 5 {
+		for at := 0; at <= len(text); at += 5 {
+			if at == 15 {
+				at = 5020 // past the blanks
+			}
 			if _, _, err := readAll(t, &hiccup{text: text, at: at, err: broken}); !errors.Is(err, broken) {
 				t.Errorf("%s: before %.20q: %v", name, text[at:], err)
 				break
