@@ -149,6 +149,10 @@ BENCH_SCALES := 1000,2500,5000,10000
 bench-mirror: ## hold mirrors against skopeo, crane and oras, and print the table of docs/performance.md
 	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchMirror$$' -v .
 
+.PHONY: bench-fat
+bench-fat: ## hold downloads over a long line against curl and aria2c: BENCH_RATE=MB/s, BENCH_RUNS=N
+	$(GO) test -run '^$$' -bench FatLine -benchtime $(or $(BENCH_RUNS),3)x -timeout 60m ./cmd/kverify
+
 .PHONY: sample
 sample: ## write testdata/sample anew, signed by a test CA
 	$(GO) run ./internal/world/sample -o $(SAMPLE)

@@ -104,8 +104,11 @@ func BenchmarkDownloadRelease(b *testing.B) {
 }
 
 // benchBytes lets a small machine move less: BENCH_BYTES.
-func benchBytes(n int) int {
-	if s, err := strconv.Atoi(os.Getenv("BENCH_BYTES")); err == nil && s > 0 {
+func benchBytes(n int) int { return benchInt("BENCH_BYTES", n) }
+
+// benchInt is a number from the environment, else n.
+func benchInt(name string, n int) int {
+	if s, err := strconv.Atoi(os.Getenv(name)); err == nil && s > 0 {
 		return s
 	}
 	return n
