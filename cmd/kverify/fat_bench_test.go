@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func BenchmarkDownloadFatLine(b *testing.B) {
 	tools(b, "aria2c", "curl", "xargs")
 	rate := benchInt("BENCH_RATE", 40)
 	total := benchInt("BENCH_BYTES", 12*rate*1_000_000)
-	w := genuine().Clone()
+	w, program := genuine().Clone(), build(b)
 	for _, way := range []struct {
 		name  string
 		sizes []int // in hundredths of the whole
@@ -34,10 +35,10 @@ func BenchmarkDownloadFatLine(b *testing.B) {
 		{"release", append([]int{20, 10, 10, 10, 8, 6}, slices.Repeat([]int{3}, 12)...)},
 		{"one file", []int{50}},
 	} {
-		f := newFat(b, w, way.sizes, total)
+		f := sync.OnceValue(func() *fat { return newFat(b, w, program, way.sizes, total) })
 		for _, rtt := range []time.Duration{50 * time.Millisecond, 100 * time.Millisecond} {
 			b.Run(fmt.Sprintf("%s/rtt=%v", way.name, rtt), func(b *testing.B) {
-				f.measure(b, &longline.Line{RTT: rtt, Total: int64(rate) * 1_000_000, Each: int64(rate) * 100_000})
+				f().measure(b, &longline.Line{RTT: rtt, Total: int64(rate) * 1_000_000, Each: int64(rate) * 100_000})
 			})
 		}
 	}
@@ -70,9 +71,9 @@ func (s ranged) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-func newFat(b *testing.B, w *world.World, sizes []int, total int) *fat {
+func newFat(b *testing.B, w *world.World, program string, sizes []int, total int) *fat {
 	b.Helper()
-	f := &fat{program: build(b), lists: b.TempDir()}
+	f := &fat{program: program, lists: b.TempDir()}
 	large := ranged{w, map[string][]byte{}}
 	var curl, aria strings.Builder
 	for i, p := range w.Files("v1.27.2") {
@@ -124,6 +125,9 @@ func (f *fat) measure(b *testing.B, l *longline.Line) {
 	for range b.N {
 		dir := b.TempDir()
 		for _, name := range []string{"kverify", "curl-P16", "aria2c-x16-j16"} {
+			if only := os.Getenv("BENCH_WAY"); only != "" && only != name {
+				continue
+			}
 			to := filepath.Join(dir, name)
 			if err := os.Mkdir(to, 0o755); err != nil {
 				b.Fatal(err)

@@ -38,6 +38,7 @@ type Line struct {
 	Most  int   // connections at once, of which the server refuses any further one; 0 has no bound
 
 	Bytes, Connections atomic.Int64 // towards the client; that were made
+	Peak               atomic.Int64 // of connections at once
 
 	bottleneck pace
 	open       atomic.Int64
@@ -83,9 +84,12 @@ type refused struct{}
 func (refused) Error() string { return "the server takes no more connections" }
 
 func (l *Line) connect(ctx context.Context, to string) (net.Conn, error) {
-	if n := l.open.Add(1); l.Most > 0 && n > int64(l.Most) {
+	n := l.open.Add(1)
+	if l.Most > 0 && n > int64(l.Most) {
 		l.open.Add(-1)
 		return nil, refused{}
+	}
+	for peak := l.Peak.Load(); n > peak && !l.Peak.CompareAndSwap(peak, n); peak = l.Peak.Load() {
 	}
 	time.Sleep(l.RTT) // the SYN there, the SYN-ACK back
 	far, err := (&net.Dialer{}).DialContext(ctx, "tcp", to)
