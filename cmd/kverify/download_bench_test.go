@@ -126,9 +126,12 @@ func tools(b *testing.B, names ...string) {
 	}
 }
 
-// build makes the program as users have it.
+// build makes the program as users have it, unless BENCH_PROGRAM names one.
 func build(b *testing.B) string {
 	b.Helper()
+	if program := os.Getenv("BENCH_PROGRAM"); program != "" {
+		return program
+	}
 	program := filepath.Join(b.TempDir(), "kverify")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)

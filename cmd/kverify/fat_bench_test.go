@@ -21,7 +21,7 @@ import (
 // that grants each connection a tenth of the whole: verified by kverify, and only fetched
 // by curl, sixteen at once, and by aria2c with sixteen files and as many connections a
 // server. In turns; medians of b.N, and the share of the bottleneck that each fills.
-// BENCH_RATE is the bottleneck in MB/s, BENCH_BYTES the whole.
+// BENCH_RATE is the bottleneck in MB/s, BENCH_BYTES the whole, and BENCH_WAY one of them alone.
 func BenchmarkDownloadFatLine(b *testing.B) {
 	tools(b, "aria2c", "curl", "xargs")
 	rate := benchInt("BENCH_RATE", 40)
@@ -150,4 +150,7 @@ func (f *fat) measure(b *testing.B, l *longline.Line) {
 		b.ReportMetric(float64(conns[name]), "conns/"+name)
 	}
 	b.ReportMetric(float64(peak["kverify"])/(1<<20), "MiB-peak")
+	if peak["kverify"] > 96<<20 {
+		b.Errorf("kverify took %d MiB, more than 96", peak["kverify"]>>20)
+	}
 }

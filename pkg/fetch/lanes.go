@@ -162,8 +162,8 @@ func (h *laneHost) claim() (ok bool, again <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	room := h.meter.lanes * perLane
-	if h.http1 { // every request has its own connection
-		room = h.meter.lanes
+	if h.http1 { // every request has its own connection, and one may be closing
+		room = h.meter.lanes - 1
 	}
 	if !h.meter.split || h.flying+h.claims >= room {
 		return false, h.changed

@@ -17,12 +17,12 @@ const (
 	// rangeSize is what one request of a file in ranges asks for: some round trips of a
 	// connection's rate, so that few requests do, and not so much that a file's first
 	// bytes wait long for the last of them.
-	rangeSize = 4 << 20
+	rangeSize = 2 << 20
 	// rangesAhead are as many as a file may be ahead of what was read of it in order. They lie in
-	// a file without a name, 96 MiB at most, and are lost with the process.
+	// a file without a name, 48 MiB at most, and are lost with the process.
 	rangesAhead = perLane * maxLanes
 	// rangesFrom is the shortest rest of a file that is fetched in ranges.
-	rangesFrom = 3 * rangeSize
+	rangesFrom = 4 * rangeSize
 	// headStart is how many ranges the answer that is being read keeps to itself, while the first
 	// request for what comes after them is on its way.
 	headStart = 1
