@@ -157,6 +157,10 @@ bench-verify: ## hold verify DIR against sha256sum and gzip -t of the same files
 bench-mirror: ## hold mirrors against skopeo, crane, oras and regctl, and print the table of docs/performance.md
 	cd test/interop && KVERIFY_BENCH=$(or $(ROUNDS),3) $(GO) test -count=1 -timeout 60m -run '^TestBenchMirror$$' -v .
 
+.PHONY: bench-fat
+bench-fat: ## hold downloads over a long line against curl and aria2c: BENCH_RATE=MB/s, BENCH_RUNS=N
+	$(GO) test -run '^$$' -bench FatLine -benchtime $(or $(BENCH_RUNS),3)x -timeout 60m ./cmd/kverify
+
 .PHONY: sample
 sample: ## write testdata/sample anew, signed by a test CA
 	$(GO) run ./internal/world/sample -o $(SAMPLE)

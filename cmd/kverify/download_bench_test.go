@@ -104,8 +104,11 @@ func BenchmarkDownloadRelease(b *testing.B) {
 }
 
 // benchBytes lets a small machine move less: BENCH_BYTES.
-func benchBytes(n int) int {
-	if s, err := strconv.Atoi(os.Getenv("BENCH_BYTES")); err == nil && s > 0 {
+func benchBytes(n int) int { return benchInt("BENCH_BYTES", n) }
+
+// benchInt is a number from the environment, else n.
+func benchInt(name string, n int) int {
+	if s, err := strconv.Atoi(os.Getenv(name)); err == nil && s > 0 {
 		return s
 	}
 	return n
@@ -123,9 +126,12 @@ func tools(b *testing.B, names ...string) {
 	}
 }
 
-// build makes the program as users have it.
+// build makes the program as users have it, unless BENCH_PROGRAM names one.
 func build(b *testing.B) string {
 	b.Helper()
+	if program := os.Getenv("BENCH_PROGRAM"); program != "" {
+		return program
+	}
 	program := filepath.Join(b.TempDir(), "kverify")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)

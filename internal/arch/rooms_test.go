@@ -18,7 +18,7 @@ import (
 var circles = map[string]int{
 	"internal/render":   3,
 	"internal/world":    3,
-	"pkg/fetch":         5,
+	"pkg/fetch":         3,
 	"pkg/mirror/create": 4,
 	"pkg/mirror/push":   3,
 	"pkg/registry":      7,

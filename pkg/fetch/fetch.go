@@ -224,7 +224,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 		}
 		seen[next.String()] = true
 		if hostPort(next) != hostPort(u) {
-			for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
+			for _, secret := range secrets {
 				header.Del(secret)
 			}
 		}
@@ -353,6 +353,9 @@ func redirect(method string, from *url.URL, resp *http.Response) (*url.URL, erro
 	}
 	return to, nil
 }
+
+// secrets are the headers that stay with the host that they were meant for.
+var secrets = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 // hostPort is the host in lower case with its port, given or implied, and the
 // scheme: what credentials belong to.

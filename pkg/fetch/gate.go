@@ -20,6 +20,7 @@ import (
 // by one request at a time; see streams.go.
 type gate struct {
 	next  http.RoundTripper
+	most  int // HTTP/2 connections to a host
 	mu    sync.Mutex
 	hosts map[string]*gateHost
 }

@@ -36,6 +36,7 @@ type Part struct {
 	SHA256, SHA512 string // of all bytes, in hexadecimal; empty until the whole is there
 	Size           int64  // bytes on disk, and in both hashes
 	Resumed        int64  // how many of them were there before this run
+	Joined         bool   // some came in ranges, which a server may have joined wrongly: fetch it Fresh before it is refuted
 	FinalURL       string // where the last bytes came from; print it by Redact
 	Origin         Origin // of all bytes; Carried if any was there before
 
@@ -47,6 +48,7 @@ type Part struct {
 	h256   hash.Hash
 	h512   hash.Hash
 	origin bool // every answer so far was published
+	whole  bool // it is fetched in one answer
 }
 
 // state is what a server said of the file that a part is of.

@@ -18,6 +18,10 @@ import (
 )
 
 const (
+	// MaxFile caps a file: the largest that a release has had, kubernetes.tar.gz
+	// before it was split, is some 1.5 GB.
+	MaxFile int64 = 4 << 30 // more than an int has where that has 32 bits
+
 	// blockSize is read, written and hashed in one piece. Smaller costs more
 	// turns, larger falls out of a processor's cache; measured, docs/performance.md.
 	blockSize = 256 << 10

@@ -14,12 +14,11 @@ import (
 )
 
 const (
-	// MaxFile caps a file: the largest that a release has had, kubernetes.tar.gz
-	// before it was split, is some 1.5 GB.
-	MaxFile int64 = 4 << 30 // more than an int has where that has 32 bits
 	// maxUnannounced caps a file whose length the server does not say, which no
 	// publisher's server omits: a client cannot tell such a body from an endless one.
 	maxUnannounced = 256 << 20
+	// smallFile is what shares the first connection with everything else, if the caller knows.
+	smallFile = 1 << 20
 	// progress is what an attempt must bring for the attempts to be counted anew.
 	progress = 1 << 20
 )
@@ -35,7 +34,7 @@ type SaveRequest struct {
 
 	Attempts int           // how often a body that breaks off is taken up again without progress; zero is DefaultAttempts
 	Wait     time.Duration // before the second attempt, with jitter; zero is 200 ms
-	Fresh    bool          // begin from zero, whatever is on disk
+	Fresh    bool          // begin from zero, whatever is on disk, and fetch all of it in one answer
 
 	Reserve  *DiskReserve // nil checks only this file's own need
 	Progress *Transfer    // nil counts nothing
@@ -60,7 +59,7 @@ func (c *Client) Save(ctx context.Context, r SaveRequest) (*Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Fresh {
+	if p.whole = r.Fresh; r.Fresh {
 		err = p.restart()
 	} else {
 		err = p.resume(r.URL, r.Progress)
@@ -124,7 +123,12 @@ func (p *Part) fetchMissing(ctx context.Context, c *Client, r SaveRequest) error
 		}
 	}
 	// A limit of nothing: the transport hands the body over as it comes.
-	resp, e, published, err := c.open(withLimit(ctx, 0), &req)
+	mark := new(bulk)
+	send := withLimit(ctx, 0)
+	if r.Limit > smallFile {
+		send = withBulk(send, mark)
+	}
+	resp, e, published, err := c.open(send, &req)
 	if err != nil {
 		return err
 	}
@@ -139,7 +143,13 @@ func (p *Part) fetchMissing(ctx context.Context, c *Client, r SaveRequest) error
 		return err
 	}
 	defer release()
-	return p.receive(ctx, resp, e, r)
+	a := p.newAhead(c, mark, resp, r.Header, r.Attempts)
+	if a == nil {
+		return p.receive(ctx, resp.Body, e, r)
+	}
+	defer a.close(p)
+	a.run(ctx, func(body io.Reader) { err = p.receive(ctx, body, e, r) })
+	return err
 }
 
 // checkAnswer holds an answer's header against what is on disk, and decides whether
@@ -238,14 +248,14 @@ func contentRange(v string) (from, total int64, err error) {
 }
 
 // receive adds the body to the part.
-func (p *Part) receive(ctx context.Context, resp *http.Response, e *Error, r SaveRequest) error {
+func (p *Part) receive(ctx context.Context, from io.Reader, e *Error, r SaveRequest) error {
 	want := p.state.Length // of the whole
 	limit := r.Limit
 	if want < 0 {
 		limit = min(limit, maxUnannounced)
 	}
 	first := p.Size == 0
-	body := io.LimitReader(resp.Body, limit-p.Size+1)
+	body := io.LimitReader(from, limit-p.Size+1)
 	if first {
 		body = &pageReader{Reader: body}
 	}

@@ -26,7 +26,11 @@ func (c *Client) Open(ctx context.Context, r Request) (*Stream, error) {
 	if r.Limit <= 0 {
 		r.Limit = DefaultLimit
 	}
-	resp, e, _, err := c.open(withLimit(ctx, r.Limit), &r) //nolint:bodyclose // the stream closes it
+	send := withLimit(ctx, r.Limit)
+	if r.Limit > smallFile {
+		send = withBulk(send, new(bulk))
+	}
+	resp, e, _, err := c.open(send, &r) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		return nil, err
 	}

@@ -41,11 +41,11 @@ type streams struct {
 // mayDial says whether one more connection may be made, and counts it. No request
 // waits for a host that is not known to speak HTTP/2, nor after a dial that
 // failed: then each request finds out for itself.
-func (s *streams) mayDial() (ok, counted bool) {
+func (s *streams) mayDial(most int) (ok, counted bool) {
 	switch {
 	case !s.h2 || s.failed:
 		return true, false
-	case s.fresh > 0 || s.busy >= maxShared:
+	case s.fresh > 0 || s.busy >= most:
 		return false, false
 	}
 	s.fresh++
@@ -136,7 +136,7 @@ func (g *gate) dialer(dial func(ctx context.Context, network, addr string) (net.
 			return dial(ctx, network, addr)
 		}
 		g.mu.Lock()
-		may, counted := h.mayDial()
+		may, counted := h.mayDial(g.most)
 		g.mu.Unlock()
 		if !may {
 			return nil, errFull

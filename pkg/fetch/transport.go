@@ -63,7 +63,7 @@ func quietProxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request
 
 // NewTransport makes the bottom of a live stack: one HTTP/2 connection for
 // each host that speaks it and allows enough streams (a few where it does
-// not), a sized pool of warm ones for each that speaks only HTTP/1,
+// not, or where files come faster over several), a sized pool of warm ones for each that speaks only HTTP/1,
 // no compression, and a time-out for every wait. It never retries on its own.
 func NewTransport(o Options) http.RoundTripper {
 	if o.Idle <= 0 {
@@ -81,7 +81,6 @@ func NewTransport(o Options) http.RoundTripper {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: o.Connect, KeepAlive: 30 * time.Second}).DialContext
 	}
-	g := &gate{hosts: map[string]*gateHost{}}
 	conf := &tls.Config{}
 	if o.TLS != nil {
 		conf = o.TLS.Clone()
@@ -96,6 +95,21 @@ func NewTransport(o Options) http.RoundTripper {
 	if o.Identity != nil {
 		conf.Certificates = []tls.Certificate{o.Identity.cert}
 	}
+	several := &lanes{hosts: map[string]*laneHost{}, all: []http.RoundTripper{newLane(o, conf, maxShared, 8<<20, 16<<20)}}
+	several.further = func() http.RoundTripper { return newLane(o, conf, 1, 3<<20, 3<<20) }
+	live := &StallGuard{Next: several, Timeout: o.StallTimeout}
+	if len(o.CAs) > 0 {
+		return &ownCA{next: live}
+	}
+	return live
+}
+
+// newLane makes what connects, at most so often to a host that speaks HTTP/2, with how much may
+// be received and not yet read. On the
+// first lane a file alone fills a line of 80 MB/s at 100 ms, and several share what bounds the
+// memory when the disk is the slower. Further lanes are for connections that are each slower than that.
+func newLane(o Options, conf *tls.Config, most, perStream, perConnection int) http.RoundTripper {
+	g := &gate{hosts: map[string]*gateHost{}, most: most}
 	base := &http.Transport{
 		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK {
@@ -105,7 +119,7 @@ func NewTransport(o Options) http.RoundTripper {
 		},
 		Proxy:                  quietProxy(o.Proxy),
 		DialContext:            g.dialer(o.Dial),
-		TLSClientConfig:        conf,
+		TLSClientConfig:        conf.Clone(), // net/http writes into it
 		TLSHandshakeTimeout:    o.Connect,
 		ResponseHeaderTimeout:  o.Header,
 		MaxResponseHeaderBytes: maxHeader,
@@ -120,11 +134,8 @@ func NewTransport(o Options) http.RoundTripper {
 			// reserved a stream wait for one another for ever where a server allows
 			// fewer streams than begin at once. The gate does what it is for: it
 			// keeps requests from dialling anew while a connection is busy.
-			// What may be received and not yet read: a file alone fills a line of
-			// 80 MB/s at 100 ms, and several share what bounds the memory when the
-			// disk is the slower.
-			MaxReceiveBufferPerStream:     8 << 20,
-			MaxReceiveBufferPerConnection: 16 << 20,
+			MaxReceiveBufferPerStream:     perStream,
+			MaxReceiveBufferPerConnection: perConnection,
 			// A connection that died without a word is found out.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     10 * time.Second,
@@ -133,9 +144,5 @@ func NewTransport(o Options) http.RoundTripper {
 		},
 	}
 	g.next = base
-	live := &StallGuard{Next: g, Timeout: o.StallTimeout}
-	if len(o.CAs) > 0 {
-		return &ownCA{next: live}
-	}
-	return live
+	return g
 }

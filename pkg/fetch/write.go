@@ -89,6 +89,12 @@ func newName(base string, n int) string {
 	return "." + base + tail
 }
 
+// scratchOf is a private name that no [NewFile] gets.
+func scratchOf(name string) string {
+	dir, base := path.Split(name)
+	return dir + newName(base, newNames)
+}
+
 // errInUse is met where another process or user has a private name.
 var errInUse = errors.New("another run is writing it")
 
@@ -258,6 +264,7 @@ func Forget(root *os.Root, name string) {
 	if _, err := root.Lstat(part); err == nil && !clearName(root, part) {
 		return
 	}
+	clearName(root, scratchOf(name))
 	if info, err := root.Lstat(part + stateSuffix); err == nil && info.Mode().IsRegular() {
 		_ = root.Remove(part + stateSuffix)
 	}

@@ -50,7 +50,7 @@ type Target struct {
 //
 // The part of a file that could not be proved stays for the next run; that of
 // one that was refuted is removed. Refuted content is fetched once more from
-// zero if some of it was there before this run, else never.
+// zero if some of it was there before this run, or came in ranges, else never.
 func (f *Verifier) Download(ctx context.Context, root *os.Root, t Target) report.Result {
 	res, err := f.download(ctx, root, t)
 	if err != nil {
@@ -102,8 +102,8 @@ func (f *Verifier) download(ctx context.Context, root *os.Root, t Target) (repor
 			if err := part.Discard(); err != nil {
 				judged.Result.Notes = append(judged.Result.Notes, fmt.Sprintf("what was fetched could not be removed: %v", err))
 			}
-			if part.Resumed > 0 && !fresh && ctx.Err() == nil {
-				fresh = true // what was on disk may be to blame
+			if (part.Resumed > 0 || part.Joined) && !fresh && ctx.Err() == nil {
+				fresh = true // what was on disk, or how it was joined, may be to blame
 				continue
 			}
 			judged.Result.Notes = append(judged.Result.Notes, "nothing was saved")

@@ -13,7 +13,7 @@ import (
 // SaveBlob streams a blob of in's repository into a part of a file, which the caller commits. The
 // part has the digest and the size that were asked for; other bytes are a
 // [*DigestError], and the part is then removed. What an earlier run left of
-// the blob is continued, and if the whole is then wrong, fetched once more
+// the blob is continued, and if the whole is then wrong, or came in ranges, fetched once more
 // from zero before that is said.
 //
 // The request's URL and header are set here.
@@ -36,7 +36,7 @@ func (c *Client) SaveBlob(ctx context.Context, in Ref, d Descriptor, req fetch.S
 		if got == d.Digest && part.Size == d.Size {
 			return part, nil
 		}
-		again := part.Resumed > 0 && !req.Fresh
+		again := (part.Resumed > 0 || part.Joined) && !req.Fresh
 		if err := part.Discard(); err != nil {
 			return nil, err
 		}
