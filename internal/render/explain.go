@@ -51,7 +51,7 @@ func (t *table) explain(g group) {
 			add(explanation{3, terminal.Dim, "at", "", place}, r.label)
 		}
 		for _, c := range r.Checks {
-			for _, e := range c.Evidence {
+			for _, e := range c.Evidence.All() {
 				add(explanation{4, terminal.Dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
@@ -79,7 +79,7 @@ func (t *table) explain(g group) {
 }
 
 // places names where a result was seen, and counts what it does not name. It is not escaped.
-func places(res report.Result) (list []string) {
+func places(res *report.Result) (list []string) {
 	for _, p := range res.Places {
 		list = append(list, p.String())
 	}

@@ -117,7 +117,7 @@ func attacked(evil string) report.Report {
 		for j := range res.Checks {
 			c := &res.Checks[j]
 			c.Detail = evil
-			c.Evidence = []report.Evidence{{What: evil, Source: evil, Digest: evil, Fields: map[string]string{evil: evil}}}
+			c.Evidence = report.EvidenceOf(report.Evidence{What: evil, Source: evil, Digest: evil, Fields: map[string]string{evil: evil}})
 			if c.Verdict != report.Verified {
 				c.Reason = report.Reason(evil)
 			}

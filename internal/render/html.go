@@ -111,7 +111,7 @@ type (
 		Results []htmlResult
 	}
 	htmlResult struct {
-		report.Result
+		*report.Result
 		ID     string
 		Label  string
 		Says   report.Verdict

@@ -22,7 +22,7 @@ type jsonReport struct {
 
 type jsonResult struct {
 	Verdict report.Verdict `json:"verdict"`
-	report.Result
+	*report.Result
 	Checks []report.Check `json:"checks"`
 }
 
@@ -57,7 +57,7 @@ func JSON(w io.Writer, r report.Report) error {
 	}
 	to := bufio.NewWriterSize(w, 64<<10)
 	_, _ = to.Write(head) // an error stays, and Flush says it
-	for i, res := range r.Results {
+	for i, res := range each(r.Results) {
 		one, err := encode.Indented(jsonResult{Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...)}, "    ")
 		if err != nil {
 			return err

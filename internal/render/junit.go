@@ -72,7 +72,7 @@ func JUnit(w io.Writer, r report.Report) error {
 	at := map[string]*junitSuite{}
 	room := maxCases - len(run.Cases) - len(problems(r)) - len(r.Results)
 	leftOut := 0
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		name := cmp.Or(res.Release, res.Subject)
 		suite := at[name]
 		if suite == nil {
@@ -124,7 +124,7 @@ func junitRun(r report.Report) junitCase {
 }
 
 // junitChecks are all checks of a result, and what makes it unknown that has none.
-func junitChecks(res report.Result) []report.Check {
+func junitChecks(res *report.Result) []report.Check {
 	list := slices.Clone(res.Checks)
 	if !slices.ContainsFunc(list, func(c report.Check) bool { return c.Required }) {
 		list = append(list, lacking(res)...)

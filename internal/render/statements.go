@@ -51,7 +51,7 @@ func whole(r report.Report) error {
 
 // holds says whether a result is proved of bytes that were read: digest and signature
 // are among its checks, and it was not only seen somewhere and reported.
-func holds(res report.Result) bool {
+func holds(res *report.Result) bool {
 	digest, _ := res.Check(report.Digest)
 	signature, _ := res.Check(report.Signature)
 	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form().MatchString(res.Digest) &&
@@ -63,7 +63,7 @@ var sha256Form = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 // proven are the images and files of a report of which a statement may speak. An index
 // speaks for every platform that it names: it is among them only if all of its rows
 // hold and no platform was left out or was not there; else those platforms are that do.
-func proven(r report.Report) (list []report.Result) {
+func proven(r report.Report) (list []*report.Result) {
 	for _, g := range subjects(r.Results) {
 		all := len(r.Scope.Platforms) == 0 && !slices.ContainsFunc(r.Scope.Absent, func(a string) bool {
 			return slices.ContainsFunc(g.rows, func(row row) bool { return a == row.Subject || strings.HasPrefix(a, row.Subject+" ") })
@@ -97,7 +97,7 @@ type statementItem struct {
 
 const statementType = "https://in-toto.io/Statement/v1"
 
-func itemOf(res report.Result) statementItem {
+func itemOf(res *report.Result) statementItem {
 	return statementItem{Name: terminal.Escape(title(res)), Digest: digestSet(res.Digest)}
 }
 
@@ -140,7 +140,7 @@ func VSA(w io.Writer, r report.Report) error {
 		return refuse(errors.New("the image has no digest"))
 	case v == report.Refuted:
 		result, level = "FAILED", "FAILED"
-	case !slices.ContainsFunc(proven(r), func(p report.Result) bool { return p.Subject == head.Subject && p.Platform == head.Platform }):
+	case !slices.ContainsFunc(proven(r), func(p *report.Result) bool { return p.Subject == head.Subject && p.Platform == head.Platform }):
 		return refuse(errors.New("not every platform of the image was examined, and its index speaks for all; leave out --arch"))
 	}
 	return encode.JSON(w, statement{statementType, []statementItem{itemOf(head)}, "https://slsa.dev/verification_summary/v1", struct {
@@ -263,10 +263,10 @@ func refLines(r report.Report) string {
 }
 
 // repository is where the bytes of an image were read, else what it is named.
-func repository(res report.Result) string {
+func repository(res *report.Result) string {
 	name := res.Subject
 	c, _ := res.Check(report.Digest)
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if e.What == "manifest" && e.Digest == res.Digest && e.Source != "" {
 			name = e.Source
 		}

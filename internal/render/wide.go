@@ -15,8 +15,8 @@ func (t *table) rows(r report.Report) {
 	images := groups(r.Results)
 	t.measure(images)
 	var documents []group
-	var files []report.Result
-	for _, res := range r.Results {
+	var files []*report.Result
+	for _, res := range each(r.Results) {
 		switch res.Kind {
 		case kindImage:
 		case kindFile:
