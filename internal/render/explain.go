@@ -13,6 +13,9 @@ import (
 // longExplanation is how long an explanation is that is not repeated for the next image.
 const longExplanation = 60
 
+// maxExplained is how many explanations are remembered; then it begins anew.
+const maxExplained = 1 << 13
+
 // explain writes, under the rows of a group, every check that is not Verified
 // and every note, once for all rows that say the same.
 func (t *table) explain(g group) {
@@ -68,7 +71,10 @@ func (t *table) explain(g group) {
 		words := terminal.Escape(x.words)
 		if first, again := t.explained[x]; again && len(words) > longExplanation {
 			words = "as for " + terminal.Escape(first)
-		} else if g.title != "" {
+		} else if g.title != "" && len(words) > longExplanation {
+			if len(t.explained) >= maxExplained {
+				clear(t.explained)
+			}
 			t.explained[x] = g.title
 		}
 		if len(head) > 0 {

@@ -104,13 +104,14 @@ func (g group) named(subject string) bool {
 
 // stories tells of the subjects that [Options.Explain] names. Where it names none, and nothing is
 // wrong, it tells of all, if they are few.
-func (t *table) stories(r report.Report) {
+func (t *table) stories(w io.Writer, r report.Report) {
 	list := subjects(r.Results)
 	shown := map[string]bool{}
 	tell := func(g group) {
 		if !shown[g.title] {
 			shown[g.title] = true
 			t.story(r, g)
+			t.Spill(w)
 		}
 	}
 	for _, name := range t.options.Explain {
