@@ -55,11 +55,10 @@ func (s *run) ofArchitecture(g *group) (out []report.Result) {
 	image, arch := s.policy.SplitArch(g.claim.ref.Repository)
 	ref := g.claim.ref
 	ref.Repository = image
-	for _, res := range s.ofArch {
+	for _, res := range slices.Concat(s.ofArch[ref.String()], s.ofArch[g.claim.key()]) {
 		_, at, _ := strings.Cut(res.Platform, "/")
 		of, _, _ := strings.Cut(at, "/")
-		isOf := res.Subject == ref.String() || res.Subject == g.claim.ref.String()
-		if res.Kind == report.KindImage && isOf && (res.Platform == "" || of == arch) {
+		if res.Kind == report.KindImage && (res.Platform == "" || of == arch) {
 			out = append(out, res)
 		}
 	}
