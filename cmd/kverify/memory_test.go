@@ -282,7 +282,24 @@ func manyResults(t *testing.T, dir string, least int) string {
 // digests are too long by six digits.
 var digests = regexp.MustCompile(`(sha256:[0-9a-f]{64})[0-9a-f]{6}`)
 
-// A saved report of a very large fleet is read and shown within the memory too.
+// inFormats asks for a report in every format that a command writes, a file each.
+func inFormats(dir string, formats ...string) (args []string) {
+	for _, f := range formats {
+		args = append(args, "-o", f+"="+filepath.Join(dir, "out."+f))
+	}
+	return args
+}
+
+// manyFormats are those of every report but YAML, which takes minutes for so many.
+var manyFormats = []string{"table", "wide", "json", "html", "markdown", "sarif", "junit", "github", "codequality"}
+
+// mostResults are how many are read, judged and written within the memory.
+const mostResults = 100_000
+
+// mostNames are how many a list has that is judged within the memory.
+const mostNames = 50_000
+
+// A saved report of a very large fleet is read and shown within the memory too, in every format.
 func TestMemoryOfReports(t *testing.T) {
 	slowMemory(t)
 	dir := t.TempDir()
@@ -290,17 +307,39 @@ func TestMemoryOfReports(t *testing.T) {
 	if info, err := os.Stat(file); err == nil {
 		t.Logf("%d MiB of JSON", info.Size()>>20)
 	}
-	for _, format := range []string{"table", "json", "sarif", "junit", "markdown", "html"} {
-		t.Run(format, func(t *testing.T) {
-			if most, code, said := memoryOf(t, "report", file, "-o", format+"="+filepath.Join(dir, "out")); most > mostMemory || code != 0 {
-				t.Errorf("%d MiB, exit code %d: %.300s", most>>20, code, said)
-			}
-		})
+	if most, code, said := memoryOf(t, append([]string{"report", file}, inFormats(dir, manyFormats...)...)...); most > mostMemory || code != 0 {
+		t.Errorf("%d MiB, exit code %d: %.300s", most>>20, code, said)
+	}
+	few := manyResults(t, dir, mostResults/20)
+	if most, code, said := memoryOf(t, append([]string{"report", few}, inFormats(dir, "yaml")...)...); most > mostMemory/2 || code != 0 {
+		t.Errorf("YAML: %d MiB, exit code %d: %.300s", most>>20, code, said)
+	}
+	for _, format := range append([]string{"yaml"}, manyFormats...) {
+		if info, err := os.Stat(filepath.Join(dir, "out."+format)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }
 
-// mostResults are within what a saved report may cost.
-const mostResults = 20_000
+// A list of very many names, none of which is known, is judged and reported within the memory.
+func TestMemoryOfLists(t *testing.T) {
+	slowMemory(t)
+	dir := t.TempDir()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	var names strings.Builder
+	for i := range mostNames {
+		fmt.Fprintf(&names, "registry.k8s.io/image%d:v1.0.0\n", i)
+	}
+	list := filepath.Join(dir, "list.txt")
+	if err := os.WriteFile(list, []byte(names.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"verify", "-f", list, "--no-cache", "--retry", "0", "--endpoint", "registry.k8s.io=" + server.URL}, inFormats(dir, append([]string{"refs"}, manyFormats...)...)...)
+	if most, code, said := memoryOf(t, args...); most > mostMemory || code != 3 || !strings.Contains(said, fmt.Sprint(mostNames, " images")) {
+		t.Errorf("%d MiB, exit code %d: %.300s", most>>20, code, said)
+	}
+}
 
 // Whatever a file holds, a command that reads it stays within its memory.
 func TestMemoryOfFiles(t *testing.T) {

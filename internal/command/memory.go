@@ -32,6 +32,17 @@ func LimitMemory() {
 	}
 }
 
+// reportMemory is maxMemory where reports alone are read, which are capped by what they cost: the
+// rest of the memory is for nothing else.
+const reportMemory = 190 << 20
+
+// HoldReports is called before saved reports are read.
+func (a *App) HoldReports() {
+	if debug.SetMemoryLimit(-1) == maxMemory {
+		debug.SetMemoryLimit(reportMemory)
+	}
+}
+
 // Soften makes the garbage collector work harder while files are copied, and returns what
 // ends that. The collector is the process's: a run beside others leaves it alone.
 func (a *App) Soften() (end func()) {

@@ -56,7 +56,7 @@ func (d Signature) Verify(ctx context.Context, s *session.Session, url string, s
 	// A kept entry saves the look-up if it proves all of it; else the log is asked, as if it were not there.
 	if entry := s.Entries.Find(signed); entry != nil {
 		if c, b := r.proveLogged(url, signed, entry); c.Verdict == report.Verified {
-			c.Evidence[0].Fields["logEntry"] = "kept beside the file"
+			c.Evidence = c.Evidence.Changed(func(e *report.Evidence) { e.Fields["logEntry"] = "kept beside the file" })
 			return c, b
 		}
 	}
@@ -110,9 +110,9 @@ func (r prover) proveLogged(url string, d *sigstore.DetachedSignature, entry *si
 	}
 	logged := time.Unix(entry.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	c, _ := say(report.Verified, "", "signed by %s, logged %s", who, logged)
-	c.Evidence = []report.Evidence{{What: "signature", Source: url + ".sig", Digest: string(d.Digest()), Fields: map[string]string{
+	c.Evidence = report.EvidenceOf(report.Evidence{What: "signature", Source: url + ".sig", Digest: string(d.Digest()), Fields: map[string]string{
 		report.FieldIdentity: r.session.Policy.FileIdentity().Subject, report.FieldIssuer: r.session.Policy.FileIdentity().Issuer, report.FieldRule: who,
 		report.FieldLogIndex: strconv.FormatInt(entry.LogIndex, 10), report.FieldLogID: entry.LogID, report.FieldLogged: logged,
-	}}}
+	}})
 	return c, kept
 }

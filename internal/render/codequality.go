@@ -49,7 +49,7 @@ func CodeQuality(w io.Writer, r report.Report) error {
 		})
 	}
 	if n := len(list) - maxQuality; n > 0 {
-		rest := problem{check: report.Check{Name: ofRun, Detail: "rest"}}
+		rest := problem{result: new(report.Result), check: report.Check{Name: ofRun, Detail: "rest"}}
 		out = append(out, qualityFinding{
 			Description: fmt.Sprintf("%d more findings are not listed; the JSON report has them all", n), CheckName: "kverify/" + ofRun,
 			Fingerprint: rest.fingerprint()[:32], Severity: "major", Location: qualityLocation{"kverify", qualityLines{1}},

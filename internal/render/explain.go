@@ -13,6 +13,9 @@ import (
 // longExplanation is how long an explanation is that is not repeated for the next image.
 const longExplanation = 60
 
+// maxExplained is how many explanations are remembered; then it begins anew.
+const maxExplained = 1 << 13
+
 // explain writes, under the rows of a group, every check that is not Verified
 // and every note, once for all rows that say the same.
 func (t *table) explain(g group) {
@@ -51,7 +54,7 @@ func (t *table) explain(g group) {
 			add(explanation{3, terminal.Dim, "at", "", place}, r.label)
 		}
 		for _, c := range r.Checks {
-			for _, e := range c.Evidence {
+			for _, e := range c.Evidence.All() {
 				add(explanation{4, terminal.Dim, "seen", c.Name, evidence(e)}, r.label)
 			}
 		}
@@ -68,7 +71,10 @@ func (t *table) explain(g group) {
 		words := terminal.Escape(x.words)
 		if first, again := t.explained[x]; again && len(words) > longExplanation {
 			words = "as for " + terminal.Escape(first)
-		} else if g.title != "" {
+		} else if g.title != "" && len(words) > longExplanation {
+			if len(t.explained) >= maxExplained {
+				clear(t.explained)
+			}
 			t.explained[x] = g.title
 		}
 		if len(head) > 0 {
@@ -79,7 +85,7 @@ func (t *table) explain(g group) {
 }
 
 // places names where a result was seen, and counts what it does not name. It is not escaped.
-func places(res report.Result) (list []string) {
+func places(res *report.Result) (list []string) {
 	for _, p := range res.Places {
 		list = append(list, p.String())
 	}

@@ -12,7 +12,7 @@ const kindFile = "file"
 
 // files writes the results about files: under what their URLs have in common, a row a
 // file.
-func (t *table) files(results []report.Result) {
+func (t *table) files(results []*report.Result) {
 	if len(results) == 0 {
 		return
 	}
@@ -41,7 +41,7 @@ func (t *table) files(results []report.Result) {
 }
 
 // commonDirectory returns the longest prefix of all subjects that ends in a slash.
-func commonDirectory(results []report.Result) string {
+func commonDirectory(results []*report.Result) string {
 	common := results[0].Subject
 	for _, res := range results {
 		for !strings.HasPrefix(res.Subject, common) {

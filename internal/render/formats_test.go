@@ -117,7 +117,7 @@ func attacked(evil string) report.Report {
 		for j := range res.Checks {
 			c := &res.Checks[j]
 			c.Detail = evil
-			c.Evidence = []report.Evidence{{What: evil, Source: evil, Digest: evil, Fields: map[string]string{evil: evil}}}
+			c.Evidence = report.EvidenceOf(report.Evidence{What: evil, Source: evil, Digest: evil, Fields: map[string]string{evil: evil}})
 			if c.Verdict != report.Verified {
 				c.Reason = report.Reason(evil)
 			}
@@ -250,7 +250,21 @@ func junitShape(fail func(string, ...any), r report.Report, got []byte) {
 			return
 		}
 	}
-	var all junitSuites
+	type counts struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Skipped  int `xml:"skipped,attr"`
+	}
+	var all struct {
+		XMLName xml.Name `xml:"testsuites"`
+		counts
+		Suites []struct {
+			counts
+			Name  string      `xml:"name,attr"`
+			Cases []junitCase `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
 	if err := xml.Unmarshal(got, &all); err != nil {
 		fail("%v", err)
 	}
@@ -260,8 +274,8 @@ func junitShape(fail func(string, ...any), r report.Report, got []byte) {
 		for _, c := range s.Cases {
 			n.add(c)
 		}
-		if n.Tests != s.Tests || n.Failures != s.Failures || n.Errors != s.Errors || n.Skipped != s.Skipped {
-			fail("suite %s counts %d, has %d", s.Name, s.Tests, n.Tests)
+		if n.tests != s.Tests || n.failures != s.Failures || n.errors != s.Errors || n.skipped != s.Skipped {
+			fail("suite %s counts %d, has %d", s.Name, s.Tests, n.tests)
 		}
 		tests, failures, errs, skipped = tests+s.Tests, failures+s.Failures, errs+s.Errors, skipped+s.Skipped
 	}

@@ -17,34 +17,44 @@ const maxAnnotations = 10
 // that is refuted, a warning one that is unknown, at most ten of a kind, of which the
 // last counts the rest; then the verdict as a notice. It goes to the step's output.
 func GitHub(w io.Writer, r report.Report) error {
-	var errors, warnings, notices []string
+	errors, warnings, notices := annotations{kind: "error"}, annotations{kind: "warning"}, annotations{kind: "notice"}
 	for _, p := range problems(r) {
-		switch line := annotation(p); {
+		switch {
 		case !p.check.Required:
-			notices = append(notices, "::notice"+line)
+			notices.add(annotation(p))
 		case p.check.Verdict == report.Refuted:
-			errors = append(errors, "::error"+line)
+			errors.add(annotation(p))
 		default:
-			warnings = append(warnings, "::warning"+line)
+			warnings.add(annotation(p))
 		}
 	}
-	notices = append(notices, "::notice title=kverify::"+githubData(verdictLine(r)))
+	notices.add(" title=kverify::" + githubData(verdictLine(r)))
 	var buf bytes.Buffer
-	for _, list := range []struct {
-		kind  string
-		lines []string
-	}{{"error", errors}, {"warning", warnings}, {"notice", notices}} {
-		lines := list.lines
-		if more := len(lines) - maxAnnotations + 1; more > 1 {
-			lines = append(lines[:maxAnnotations-1:maxAnnotations-1],
-				fmt.Sprintf("::%s title=kverify::%d more are not shown; the report has them all", list.kind, more))
+	for _, list := range []annotations{errors, warnings, notices} {
+		if more := list.more; more > 0 {
+			list.lines[maxAnnotations-1] = fmt.Sprintf(" title=kverify::%d more are not shown; the report has them all", more+1)
 		}
-		for _, l := range lines {
-			buf.WriteString(l + "\n")
+		for _, l := range list.lines {
+			buf.WriteString("::" + list.kind + l + "\n")
 		}
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
+}
+
+// annotations are those of a kind, without it.
+type annotations struct {
+	kind  string
+	lines []string
+	more  int // that are not shown
+}
+
+func (a *annotations) add(line string) {
+	if len(a.lines) == maxAnnotations {
+		a.more++
+		return
+	}
+	a.lines = append(a.lines, line)
 }
 
 // annotation is one without its kind: where it is, its title, and what it says. A file

@@ -1,10 +1,22 @@
 package render
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/report"
 )
+
+// each are the results of a report. It may have very many, and none is copied.
+func each(results []report.Result) iter.Seq2[int, *report.Result] {
+	return func(yield func(int, *report.Result) bool) {
+		for i := range results {
+			if !yield(i, &results[i]) {
+				return
+			}
+		}
+	}
+}
 
 // A group is an image with its platforms.
 type group struct {
@@ -14,7 +26,7 @@ type group struct {
 
 type row struct {
 	label string
-	report.Result
+	*report.Result
 }
 
 // groups sorts the images' results under the image they belong to, in the
@@ -22,7 +34,7 @@ type row struct {
 func groups(results []report.Result) []group {
 	var list []group
 	at := map[string]int{}
-	for _, res := range results {
+	for _, res := range each(results) {
 		if res.Kind != kindImage {
 			continue
 		}
@@ -40,7 +52,7 @@ func groups(results []report.Result) []group {
 
 // groupAndLabel names the group of an image's result, and its row there. A per-architecture
 // repository (kube-proxy-arm64) stands with its image.
-func groupAndLabel(res report.Result) (title, label string) {
+func groupAndLabel(res *report.Result) (title, label string) {
 	if res.Platform == "" {
 		return res.Subject, "index"
 	}

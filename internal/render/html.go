@@ -1,7 +1,7 @@
 package render
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"crypto/sha256"
 	_ "embed"
@@ -21,6 +21,12 @@ import (
 // maxHTMLProofs is how many verified subjects of a page have their evidence in it. Of a
 // larger report the others stand in the matrix alone: the page stays one that opens.
 const maxHTMLProofs = 2000
+
+// maxHTMLOpen is how many unknown subjects have theirs, and maxHTMLCauses how many causes are told.
+const (
+	maxHTMLOpen   = 5000
+	maxHTMLCauses = 1000
+)
 
 var (
 	//go:embed report.html
@@ -48,33 +54,35 @@ func HTML(w io.Writer, r report.Report) error {
 	}
 	_, p.Line, _ = strings.Cut(p.Line, "  ")
 	p.remarks(r)
-	for _, c := range causes(problems(r)) {
+	list := causes(problems(r))
+	for _, c := range list[:min(len(list), maxHTMLCauses)] {
 		p.Causes = append(p.Causes, htmlCauseOf(c))
 	}
+	p.MoreCauses = len(list) - len(p.Causes)
 	p.subjects(r)
-	var buf bytes.Buffer
-	if err := htmlPage().Execute(&buf, p); err != nil {
+	to := bufio.NewWriterSize(w, 64<<10)
+	if err := htmlPage().Execute(to, p); err != nil {
 		return err
 	}
-	_, err := w.Write(buf.Bytes())
-	return err
+	return to.Flush()
 }
 
 type (
 	htmlReport struct {
 		report.Report
-		Style     template.CSS
-		StyleHash string
-		Verdict   report.Verdict
-		Asked     string
-		Line      string
-		Time      string
-		Counts    report.Counts
-		Remarks   []string
-		Causes    []htmlCause
-		Matrices  []*htmlMatrix
-		Lists     []*htmlList
-		LeftOut   int
+		Style      template.CSS
+		StyleHash  string
+		Verdict    report.Verdict
+		Asked      string
+		Line       string
+		Time       string
+		Counts     report.Counts
+		Remarks    []string
+		Causes     []htmlCause
+		MoreCauses int
+		Matrices   []*htmlMatrix
+		Lists      []*htmlList
+		LeftOut    int
 	}
 	htmlCause struct {
 		Checks  string
@@ -111,7 +119,7 @@ type (
 		Results []htmlResult
 	}
 	htmlResult struct {
-		report.Result
+		*report.Result
 		ID     string
 		Label  string
 		Says   report.Verdict
@@ -164,18 +172,18 @@ func (p *htmlReport) subjects(r report.Report) {
 		lists[title] = &htmlList{Title: title}
 		p.Lists = append(p.Lists, lists[title])
 	}
-	room := maxHTMLProofs
+	room := map[report.Verdict]int{report.Verified: maxHTMLProofs, report.Unknown: maxHTMLOpen, report.Refuted: len(r.Results)}
 	matrices := map[string]*htmlMatrix{}
 	n := 0
 	for _, g := range subjects(r.Results) {
 		list := lists[htmlListOf(string(g.rows[0].Kind))]
 		group := htmlGroup{Title: g.title, Verdict: verdictOf(g)}
-		whole := group.Verdict != report.Verified || room > 0
+		whole := room[group.Verdict] > 0
 		for _, row := range g.rows {
 			n++
 			res := htmlResult{Result: row.Result, ID: fmt.Sprintf("r%d", n), Label: row.label, Says: row.Verdict(), Places: places(row.Result)}
 			if whole {
-				room--
+				room[group.Verdict]--
 			} else {
 				res.ID = ""
 				p.LeftOut++

@@ -17,7 +17,7 @@ import (
 // all of its systems, a document. Its results are in the order of the report.
 type item struct {
 	name    string // not escaped
-	results []report.Result
+	results []*report.Result
 	claimed bool   // files that documents name, and whose bytes were not read
 	summary string // of several that were put together, in the place of the parts
 }
@@ -40,7 +40,7 @@ func namingOf(r report.Report) naming {
 	n.releaseShown = slices.Contains(r.Scope.Subjects, n.release) || slices.ContainsFunc(r.Results, func(res report.Result) bool {
 		return res.Kind == report.KindRelease && res.Subject == n.release
 	})
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		if res.Kind == report.KindImage {
 			name, _ := n.name(res)
 			n.images[name] = true
@@ -66,7 +66,7 @@ func pushedTo(r report.Report) string {
 
 // oneRelease is the release that all results are of; empty if there are several.
 func oneRelease(r report.Report) (one string) {
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		switch {
 		case res.Release == "", res.Release == one:
 		case one == "":
@@ -79,7 +79,7 @@ func oneRelease(r report.Report) (one string) {
 }
 
 // items sorts results by what they are of, in the order of the first of each.
-func (n naming) items(results []report.Result) (list []item) {
+func (n naming) items(results []*report.Result) (list []item) {
 	at := map[string]int{}
 	for _, res := range results {
 		name, claimed := n.name(res)
@@ -97,7 +97,7 @@ func (n naming) items(results []report.Result) (list []item) {
 
 // name calls a result. claimed says that it is a file of which only what the documents
 // say was looked at.
-func (n naming) name(res report.Result) (name string, claimed bool) {
+func (n naming) name(res *report.Result) (name string, claimed bool) {
 	of := ""
 	if n.release == "" && res.Release != "" {
 		of = " of " + res.Release
@@ -144,7 +144,7 @@ const signatures = "signatures"
 var signatureTag = lazyregexp.New(`:sha256-[0-9a-f]{64}\.(sig|att|sbom)$`)
 
 // releasePath is the path below its release of a published file.
-func releasePath(res report.Result) (string, bool) {
+func releasePath(res *report.Result) (string, bool) {
 	return strings.CutPrefix(res.Subject, "https://dl.k8s.io/release/"+res.Release+"/")
 }
 
@@ -161,7 +161,7 @@ func fileName(p string) string {
 }
 
 // label says which part of an item a result is: "index", a platform, or nothing.
-func label(res report.Result) string {
+func label(res *report.Result) string {
 	switch res.Kind {
 	case report.KindImage:
 		if signatureTag().MatchString(res.Subject) {
@@ -247,7 +247,7 @@ func (it item) askedBy() string {
 
 // who names items with their parts where they are few, and counts them where they are
 // many. It is not escaped.
-func (n naming) who(results []report.Result) string {
+func (n naming) who(results []*report.Result) string {
 	const few = 3
 	list := n.items(results)
 	if len(list) > few {

@@ -1,12 +1,8 @@
 package render
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"io"
 
-	"github.com/kverify/kverify/internal/render/encode"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -22,7 +18,7 @@ type jsonReport struct {
 
 type jsonResult struct {
 	Verdict report.Verdict `json:"verdict"`
-	report.Result
+	*report.Result
 	Checks []report.Check `json:"checks"`
 }
 
@@ -35,36 +31,19 @@ type jsonResult struct {
 // docs/report.schema.json is its JSON Schema. The rule of compatibility is that of
 // [report.SchemaVersion].
 func JSON(w io.Writer, r report.Report) error {
+	return listed(w, withoutResults(r), "results", len(r.Results), func(i int) any { return jsonResultOf(&r.Results[i]) })
+}
+
+func withoutResults(r report.Report) jsonReport {
 	out := jsonReport{SchemaVersion: r.SchemaVersion, Verdict: r.Verdict(), Counts: r.Counts(), Report: r, Results: []jsonResult{}}
 	for _, list := range []*[]string{&out.Scope.Subjects, &out.Scope.Checks} {
 		if *list == nil {
 			*list = []string{}
 		}
 	}
-	text, err := encode.Indented(out, "")
-	if err != nil {
-		return err
-	}
-	if len(r.Results) == 0 {
-		_, err := w.Write(text)
-		return err
-	}
-	// The results are the last member, and are written one by one: a report may have
-	// more of them than should be held twice.
-	head, ok := bytes.CutSuffix(text, []byte("[]\n}\n"))
-	if !ok {
-		return errors.New("the form of a report in JSON is not what its writer takes it for")
-	}
-	to := bufio.NewWriterSize(w, 64<<10)
-	_, _ = to.Write(head) // an error stays, and Flush says it
-	for i, res := range r.Results {
-		one, err := encode.Indented(jsonResult{Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...)}, "    ")
-		if err != nil {
-			return err
-		}
-		_, _ = to.WriteString(map[bool]string{true: "[\n    ", false: ",\n    "}[i == 0])
-		_, _ = to.Write(bytes.TrimSuffix(one, []byte("\n")))
-	}
-	_, _ = to.WriteString("\n  ]\n}\n")
-	return to.Flush()
+	return out
+}
+
+func jsonResultOf(res *report.Result) jsonResult {
+	return jsonResult{Verdict: res.Verdict(), Result: res, Checks: append([]report.Check{}, res.Checks...)}
 }

@@ -1,12 +1,14 @@
 package render
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,26 +21,14 @@ const maxCases = 500_000
 
 // JUnit's XML has no norm. These are the elements and attributes that Jenkins and GitLab read.
 type (
-	junitSuites struct {
-		XMLName  xml.Name      `xml:"testsuites"`
-		Name     string        `xml:"name,attr"`
-		Tests    int           `xml:"tests,attr"`
-		Failures int           `xml:"failures,attr"`
-		Errors   int           `xml:"errors,attr"`
-		Skipped  int           `xml:"skipped,attr"`
-		Suites   []*junitSuite `xml:"testsuite"`
-	}
 	junitSuite struct {
-		Name      string      `xml:"name,attr"`
-		Tests     int         `xml:"tests,attr"`
-		Failures  int         `xml:"failures,attr"`
-		Errors    int         `xml:"errors,attr"`
-		Skipped   int         `xml:"skipped,attr"`
-		Timestamp string      `xml:"timestamp,attr"`
-		Cases     []junitCase `xml:"testcase"`
-		Out       string      `xml:"system-out,omitempty"`
+		Name string
+		Out  string
+		of   []*report.Result
+		junitCounts
 	}
-	junitCase struct {
+	junitCounts struct{ tests, failures, errors, skipped int }
+	junitCase   struct {
 		Class   string    `xml:"classname,attr"`
 		Name    string    `xml:"name,attr"`
 		Time    int       `xml:"time,attr"`
@@ -64,47 +54,103 @@ type (
 //
 // It has at most 500,000 cases; what is left out, of the verified, the last line counts.
 func JUnit(w io.Writer, r report.Report) error {
-	all := junitSuites{Name: "kverify"}
-	stamp := r.Time.UTC().Format(time.RFC3339)
-	run := &junitSuite{Name: "kverify", Timestamp: stamp, Out: junitEscape(verdictLine(r))}
+	run := &junitSuite{Name: "kverify", Out: junitEscape(verdictLine(r))}
 	run.add(junitRun(r))
-	all.Suites = append(all.Suites, run)
-	at := map[string]*junitSuite{}
-	room := maxCases - len(run.Cases) - len(problems(r)) - len(r.Results)
-	leftOut := 0
-	for _, res := range r.Results {
-		name := cmp.Or(res.Release, res.Subject)
-		suite := at[name]
-		if suite == nil {
-			suite = &junitSuite{Name: junitEscape(name), Timestamp: stamp}
-			at[name], all.Suites = suite, append(all.Suites, suite)
-		}
-		for _, c := range junitChecks(res) {
-			if fine := c.Verdict == report.Verified || !c.Required; fine && room <= 0 {
-				leftOut++
-				continue
-			} else if fine {
-				room--
-			}
-			suite.add(junitCaseOf(problem{c, res}))
-		}
-	}
+	room := maxCases - 1 - len(problems(r)) - len(r.Results)
+	suites, leftOut := junitSuitesOf(r, room)
 	if leftOut > 0 {
 		run.Out += fmt.Sprintf("\n%d cases that are verified or were not required are not listed: %d is what is read.", leftOut, maxCases)
 	}
-	for _, s := range all.Suites {
-		all.Tests, all.Failures, all.Errors, all.Skipped = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors, all.Skipped+s.Skipped
+	suites = append([]*junitSuite{run}, suites...)
+	all := junitSuite{Name: "kverify"}
+	for _, s := range suites {
+		all.count(s.junitCounts)
 	}
-	var buf bytes.Buffer
-	buf.WriteString(xml.Header)
-	enc := xml.NewEncoder(&buf)
-	enc.Indent("", "  ")
-	if err := enc.Encode(all); err != nil {
-		return err
+	to := bufio.NewWriterSize(w, 64<<10)
+	_, _ = to.WriteString(xml.Header) // an error stays, and Flush says it
+	x := junitWriter{enc: xml.NewEncoder(to), stamp: r.Time.UTC().Format(time.RFC3339), room: room}
+	x.enc.Indent("", "  ")
+	end := x.start("testsuites", all)
+	x.suite(run, func(c func(junitCase)) { c(junitRun(r)) })
+	for _, s := range suites[1:] {
+		x.suite(s, func(c func(junitCase)) {
+			for _, res := range s.of {
+				x.cases(res, c)
+			}
+		})
 	}
-	buf.WriteByte('\n')
-	_, err := w.Write(buf.Bytes())
-	return err
+	end()
+	x.do(x.enc.Close())
+	_ = to.WriteByte('\n')
+	return errors.Join(x.err, to.Flush())
+}
+
+// junitSuitesOf are the suites of a report, each with the number of its cases. Of cases that hold
+// or were not required there is room for so many; what is left out is counted.
+func junitSuitesOf(r report.Report, room int) (suites []*junitSuite, leftOut int) {
+	at := map[string]*junitSuite{}
+	for _, res := range each(r.Results) {
+		name := cmp.Or(res.Release, res.Subject)
+		suite := at[name]
+		if suite == nil {
+			suite = &junitSuite{Name: junitEscape(name)}
+			at[name], suites = suite, append(suites, suite)
+		}
+		suite.of = append(suite.of, res)
+	}
+	x := junitWriter{room: room}
+	for _, s := range suites {
+		for _, res := range s.of {
+			x.cases(res, s.add)
+		}
+	}
+	return suites, x.leftOut
+}
+
+// junitWriter writes suite by suite and case by case: a report may have very many.
+type junitWriter struct {
+	enc           *xml.Encoder
+	stamp         string
+	room, leftOut int // cases that hold or were not required: for how many there is room, and those beyond
+	err           error
+}
+
+func (x *junitWriter) do(err error) { x.err = cmp.Or(x.err, err) }
+
+// start begins an element of suites, and returns what ends it.
+func (x *junitWriter) start(name string, s junitSuite) (end func()) {
+	attr := func(name, value string) xml.Attr { return xml.Attr{Name: xml.Name{Local: name}, Value: value} }
+	e := xml.StartElement{Name: xml.Name{Local: name}, Attr: []xml.Attr{
+		attr("name", s.Name), attr("tests", strconv.Itoa(s.tests)), attr("failures", strconv.Itoa(s.failures)),
+		attr("errors", strconv.Itoa(s.errors)), attr("skipped", strconv.Itoa(s.skipped)),
+	}}
+	if name == "testsuite" {
+		e.Attr = append(e.Attr, attr("timestamp", x.stamp))
+	}
+	x.do(x.enc.EncodeToken(e))
+	return func() { x.do(x.enc.EncodeToken(e.End())) }
+}
+
+func (x *junitWriter) suite(s *junitSuite, cases func(func(junitCase))) {
+	end := x.start("testsuite", *s)
+	cases(func(c junitCase) { x.do(x.enc.EncodeElement(c, xml.StartElement{Name: xml.Name{Local: "testcase"}})) })
+	if s.Out != "" {
+		x.do(x.enc.EncodeElement(s.Out, xml.StartElement{Name: xml.Name{Local: "system-out"}}))
+	}
+	end()
+}
+
+// cases gives the cases of a result for which there is room.
+func (x *junitWriter) cases(res *report.Result, give func(junitCase)) {
+	for _, c := range junitChecks(res) {
+		if fine := c.Verdict == report.Verified || !c.Required; fine && x.room <= 0 {
+			x.leftOut++
+			continue
+		} else if fine {
+			x.room--
+		}
+		give(junitCaseOf(problem{c, res}))
+	}
 }
 
 // junitRun is the case of the run itself.
@@ -124,7 +170,7 @@ func junitRun(r report.Report) junitCase {
 }
 
 // junitChecks are all checks of a result, and what makes it unknown that has none.
-func junitChecks(res report.Result) []report.Check {
+func junitChecks(res *report.Result) []report.Check {
 	list := slices.Clone(res.Checks)
 	if !slices.ContainsFunc(list, func(c report.Check) bool { return c.Required }) {
 		list = append(list, lacking(res)...)
@@ -165,16 +211,20 @@ func junitCaseOf(p problem) junitCase {
 }
 
 func (s *junitSuite) add(c junitCase) {
-	s.Cases = append(s.Cases, c)
-	s.Tests++
+	n := junitCounts{tests: 1}
 	switch {
 	case c.Failure != nil:
-		s.Failures++
+		n.failures = 1
 	case c.Error != nil:
-		s.Errors++
+		n.errors = 1
 	case c.Skipped != nil:
-		s.Skipped++
+		n.skipped = 1
 	}
+	s.count(n)
+}
+
+func (s *junitSuite) count(n junitCounts) {
+	s.tests, s.failures, s.errors, s.skipped = s.tests+n.tests, s.failures+n.failures, s.errors+n.errors, s.skipped+n.skipped
 }
 
 // junitEscape makes text fit for XML, whose characters are fewer than Unicode's: Escape

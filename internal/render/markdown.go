@@ -78,7 +78,7 @@ func (d *markdownDoc) causes(r report.Report) {
 		}
 	}
 	shown := map[string]bool{}
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		for _, i := range res.Incidents {
 			if !shown[i.ID] {
 				d.block("\n- *A known incident:* %s %s %s\n", markdownCode(i.Title), markdownCode(i.Link), markdownCode(i.Advice))
@@ -100,15 +100,15 @@ func markdownWord(c report.Check) string {
 
 // table lists the results that are not verified, and folds the others away.
 func (d *markdownDoc) table(r report.Report) {
-	var bad, fine []report.Result
-	for _, res := range r.Results {
+	var bad, fine []*report.Result
+	for _, res := range each(r.Results) {
 		if res.Verdict() == report.Verified {
 			fine = append(fine, res)
 		} else {
 			bad = append(bad, res)
 		}
 	}
-	slices.SortStableFunc(bad, func(a, b report.Result) int { return int(b.Verdict()) - int(a.Verdict()) })
+	slices.SortStableFunc(bad, func(a, b *report.Result) int { return int(b.Verdict()) - int(a.Verdict()) })
 	if len(bad) > 0 {
 		d.block("\n")
 		d.rows(bad)
@@ -120,7 +120,7 @@ func (d *markdownDoc) table(r report.Report) {
 	}
 }
 
-func (d *markdownDoc) rows(list []report.Result) {
+func (d *markdownDoc) rows(list []*report.Result) {
 	d.block("| verdict | subject | platform | digest | checks |\n| --- | --- | --- | --- | --- |\n")
 	for _, res := range list {
 		var checks []string

@@ -14,10 +14,10 @@ func Table(w io.Writer, r report.Report, o Options) error {
 	list := troubles(r)
 	if !o.Quiet {
 		if o.Wide {
-			t.rows(r)
+			t.rows(w, r)
 		}
 		if o.Explain != nil {
-			t.stories(r)
+			t.stories(w, r)
 		}
 		if !o.Wide && (o.Explain == nil || t.Height() == 0) {
 			t.summary(r, list)

@@ -19,14 +19,14 @@ const ofRun = "run"
 // Formats that list findings list these.
 type problem struct {
 	check  report.Check // not Required where it lowers no verdict, and only narrows it
-	result report.Result
+	result *report.Result
 }
 
 // problems lists them, refuted first, else in the order of the report. It is empty
 // only for a report that is verified and whole.
 func problems(r report.Report) []problem {
 	list := runProblems(r)
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		for _, c := range lacking(res) {
 			list = append(list, problem{c, res})
 		}
@@ -39,7 +39,7 @@ func problems(r report.Report) []problem {
 // is unknown although no check failed, and a part must not pass for the whole.
 func runProblems(r report.Report) (list []problem) {
 	add := func(lowers bool, reason report.Reason, detail string) {
-		list = append(list, problem{check: report.Check{Name: ofRun, Required: lowers, Reason: reason, Detail: detail}})
+		list = append(list, problem{result: new(report.Result), check: report.Check{Name: ofRun, Required: lowers, Reason: reason, Detail: detail}})
 	}
 	if r.Interrupted {
 		add(true, report.Interrupted, "the run was interrupted, and what it did not examine is unknown")
@@ -59,7 +59,7 @@ func runProblems(r report.Report) (list []problem) {
 // lacking are the required checks of a result that are not verified. What fails only
 // because a signature is missing is not listed again; a result that has no required
 // check is unknown, and says so.
-func lacking(res report.Result) (list []report.Check) {
+func lacking(res *report.Result) (list []report.Check) {
 	signature, _ := res.Check(report.Signature)
 	required := false
 	for _, c := range res.Checks {
@@ -76,7 +76,12 @@ func lacking(res report.Result) (list []report.Check) {
 }
 
 // title names a result: its subject and platform. It is not escaped.
-func title(res report.Result) string { return strings.TrimSpace(res.Subject + " " + res.Platform) }
+func title(res *report.Result) string {
+	if res.Platform == "" {
+		return strings.TrimSpace(res.Subject)
+	}
+	return strings.TrimSpace(res.Subject + " " + res.Platform)
+}
 
 // headline is what is wrong, in one sentence. It is not escaped.
 func (p problem) headline() string {
@@ -104,20 +109,23 @@ type cause struct {
 
 // causes puts problems together that say the same, in the order of the first of each.
 func causes(list []problem) (out []cause) {
-	at := map[report.Reason]map[string]int{}
+	type key struct {
+		verdict      report.Verdict
+		required     bool
+		reason       report.Reason
+		detail, name string
+	}
+	at := map[key]int{}
 	for _, p := range list {
 		c := p.check
-		key := fmt.Sprint(c.Verdict, c.Required, c.Detail)
+		k := key{c.Verdict, c.Required, c.Reason, c.Detail, ""}
 		if c.Detail == "" {
-			key += c.Name
+			k.name = c.Name
 		}
-		if at[c.Reason] == nil {
-			at[c.Reason] = map[string]int{}
-		}
-		i, ok := at[c.Reason][key]
+		i, ok := at[k]
 		if !ok {
 			i = len(out)
-			at[c.Reason][key] = i
+			at[k] = i
 			out = append(out, cause{check: c})
 		}
 		if !slices.Contains(out[i].names, c.Name) {

@@ -49,8 +49,8 @@ func good() report.Report {
 	r := base()
 	four := ok(report.Digest, report.Signature, report.Reference, report.Binding)
 	signed := report.Signed
-	four[3].Evidence = []report.Evidence{{What: "claim", Source: "https://sbom.k8s.io/v1.27.2/release", Digest: digest("9"), Strength: &signed,
-		Fields: map[string]string{"layers": "2", "as": "layers"}}}
+	four[3].Evidence = report.EvidenceOf(report.Evidence{What: "claim", Source: "https://sbom.k8s.io/v1.27.2/release", Digest: digest("9"), Strength: &signed,
+		Fields: map[string]string{"layers": "2", "as": "layers"}})
 	r.Results = []report.Result{
 		{Subject: "v1.27.2", Kind: "release", Release: "v1.27.2", Checks: ok(report.Inventory)},
 		{Subject: "https://sbom.k8s.io/v1.27.2/release", Kind: "document", Release: "v1.27.2", Digest: digest("9"), Checks: ok(report.Digest, report.Signature)},

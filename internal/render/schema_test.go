@@ -23,11 +23,17 @@ const schemaFile = "../../docs/report.schema.json"
 func generated(t *testing.T) []byte {
 	t.Helper()
 	words := func(list ...any) *generator.Schema { return &generator.Schema{Type: "string", Enum: list} }
-	s, err := generator.For[jsonReport](&generator.ForOptions{TypeSchemas: map[reflect.Type]*generator.Schema{
+	types := map[reflect.Type]*generator.Schema{
 		reflect.TypeFor[report.Verdict]():  words("unknown", "verified", "refuted"),
 		reflect.TypeFor[report.Strength](): words("carried", "vouched", "published", "embedded", "signed"),
 		reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time"},
-	}})
+	}
+	evidence, err := generator.For[[]report.Evidence](&generator.ForOptions{TypeSchemas: types})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types[reflect.TypeFor[report.EvidenceList]()] = evidence
+	s, err := generator.For[jsonReport](&generator.ForOptions{TypeSchemas: types})
 	if err != nil {
 		t.Fatal(err)
 	}

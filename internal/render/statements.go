@@ -1,7 +1,9 @@
 package render
 
 import (
+	"bufio"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +53,7 @@ func whole(r report.Report) error {
 
 // holds says whether a result is proved of bytes that were read: digest and signature
 // are among its checks, and it was not only seen somewhere and reported.
-func holds(res report.Result) bool {
+func holds(res *report.Result) bool {
 	digest, _ := res.Check(report.Digest)
 	signature, _ := res.Check(report.Signature)
 	return res.Verdict() == report.Verified && len(res.Places) == 0 && res.MorePlaces == 0 && sha256Form().MatchString(res.Digest) &&
@@ -63,13 +65,17 @@ var sha256Form = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 // proven are the images and files of a report of which a statement may speak. An index
 // speaks for every platform that it names: it is among them only if all of its rows
 // hold and no platform was left out or was not there; else those platforms are that do.
-func proven(r report.Report) (list []report.Result) {
+func proven(r report.Report) (list []*report.Result) {
+	absent := map[string]bool{} // subjects that were not there, or of which a platform was not
+	for _, a := range r.Scope.Absent {
+		for i, c := range a + " " {
+			absent[a[:i]] = absent[a[:i]] || c == ' '
+		}
+	}
 	for _, g := range subjects(r.Results) {
-		all := len(r.Scope.Platforms) == 0 && !slices.ContainsFunc(r.Scope.Absent, func(a string) bool {
-			return slices.ContainsFunc(g.rows, func(row row) bool { return a == row.Subject || strings.HasPrefix(a, row.Subject+" ") })
-		})
+		all := len(r.Scope.Platforms) == 0
 		for _, row := range g.rows {
-			all = all && holds(row.Result)
+			all = all && holds(row.Result) && !absent[row.Subject]
 		}
 		for _, row := range g.rows {
 			index := row.Kind == kindImage && row.Platform == ""
@@ -90,20 +96,24 @@ type statement struct {
 }
 
 type statementItem struct {
-	Name   string            `json:"name,omitempty"`
-	URI    string            `json:"uri,omitempty"`
-	Digest map[string]string `json:"digest"`
+	Name   string    `json:"name,omitempty"`
+	URI    string    `json:"uri,omitempty"`
+	Digest digestSet `json:"digest"`
 }
 
 const statementType = "https://in-toto.io/Statement/v1"
 
-func itemOf(res report.Result) statementItem {
+func itemOf(res *report.Result) statementItem {
 	return statementItem{Name: terminal.Escape(title(res)), Digest: digestSet(res.Digest)}
 }
 
-func digestSet(digest string) map[string]string {
-	algorithm, hexDigits, _ := strings.Cut(digest, ":")
-	return map[string]string{algorithm: hexDigits}
+// A digestSet is a digest as in-toto writes it (spec/v1/digest_set.md).
+type digestSet string
+
+// MarshalJSON writes an object with one member, the algorithm's.
+func (d digestSet) MarshalJSON() ([]byte, error) {
+	algorithm, hexDigits, _ := strings.Cut(string(d), ":")
+	return json.Marshal(map[string]string{algorithm: hexDigits})
 }
 
 // judgeOf names a policy or trusted root.
@@ -140,7 +150,7 @@ func VSA(w io.Writer, r report.Report) error {
 		return refuse(errors.New("the image has no digest"))
 	case v == report.Refuted:
 		result, level = "FAILED", "FAILED"
-	case !slices.ContainsFunc(proven(r), func(p report.Result) bool { return p.Subject == head.Subject && p.Platform == head.Platform }):
+	case !slices.ContainsFunc(proven(r), func(p *report.Result) bool { return p.Subject == head.Subject && p.Platform == head.Platform }):
 		return refuse(errors.New("not every platform of the image was examined, and its index speaks for all; leave out --arch"))
 	}
 	return encode.JSON(w, statement{statementType, []statementItem{itemOf(head)}, "https://slsa.dev/verification_summary/v1", struct {
@@ -176,11 +186,10 @@ func SVR(w io.Writer, r report.Report) error {
 	if len(list) == 0 {
 		return &RefusedError{"svr", errors.New("no bytes were read and verified, so there is nothing to state")}
 	}
-	out := statement{Type: statementType, PredicateType: "https://in-toto.io/attestation/svr/v0.2"}
+	out := statement{Type: statementType, Subject: []statementItem{}, PredicateType: "https://in-toto.io/attestation/svr/v0.2"}
 	kind := strings.ToUpper(string(list[0].Kind)) + "_"
 	passed := slices.Clone(report.CheckNames)
 	for _, res := range list {
-		out.Subject = append(out.Subject, itemOf(res))
 		if strings.ToUpper(string(res.Kind))+"_" != kind {
 			kind = ""
 		}
@@ -202,7 +211,7 @@ func SVR(w io.Writer, r report.Report) error {
 		TimeCreated string   `json:"timeCreated"`
 		Properties  []string `json:"properties"`
 	}{verifier{homepage, []statementItem{judgeOf("policy", r.Policy), judgeOf("trusted-root", r.TrustedRoot)}}, r.Time.UTC().Format(time.RFC3339), properties}
-	return encode.JSON(w, out)
+	return listed(w, out, "subject", len(list), func(i int) any { return itemOf(list[i]) })
 }
 
 // refForm is what a line of refs may be: a repository, lower case, and a digest.
@@ -215,27 +224,27 @@ var refForm = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a
 // whole word of the run that examined: then the list is empty but for a comment, so that
 // no older one stands in its place, and the error is a [*RefusedError].
 func Refs(w io.Writer, r report.Report) error {
-	var b strings.Builder
-	b.WriteString("# what kverify " + terminal.Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339))
+	b := bufio.NewWriterSize(w, 64<<10) // an error stays, and Flush says it
+	_, _ = b.WriteString("# what kverify " + terminal.Escape(r.Tool.Version) + " verified at " + r.Time.UTC().Format(time.RFC3339))
 	for _, s := range []struct {
 		what string
 		report.Source
 	}{{"policy", r.Policy}, {"trusted root", r.TrustedRoot}} {
 		if !s.Embedded {
-			b.WriteString(", judged by the " + s.what + " " + terminal.Escape(cmp.Or(s.Path, "unnamed")) + " " + terminal.Escape(s.Digest))
+			_, _ = b.WriteString(", judged by the " + s.what + " " + terminal.Escape(cmp.Or(s.Path, "unnamed")) + " " + terminal.Escape(s.Digest))
 		}
 	}
-	b.WriteString("\n")
+	_, _ = b.WriteString("\n")
 	refused := whole(r)
 	switch {
 	case refused != nil:
-		b.WriteString("# nothing is listed: " + terminal.Escape(refused.Error()) + "\n")
+		_, _ = b.WriteString("# nothing is listed: " + terminal.Escape(refused.Error()) + "\n")
 	case r.Verdict() == report.Refuted:
-		b.WriteString(fmt.Sprintf("# nothing is listed: %d of %s refuted\n", r.Count(report.Refuted), terminal.Plural(len(r.Results), "subject")))
+		_, _ = fmt.Fprintf(b, "# nothing is listed: %d of %s refuted\n", r.Count(report.Refuted), terminal.Plural(len(r.Results), "subject"))
 	default:
-		b.WriteString(refLines(r))
+		refLines(b, r)
 	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if err := b.Flush(); err != nil {
 		return err
 	}
 	if refused != nil {
@@ -244,8 +253,7 @@ func Refs(w io.Writer, r report.Report) error {
 	return nil
 }
 
-func refLines(r report.Report) string {
-	var b strings.Builder
+func refLines(b *bufio.Writer, r report.Report) {
 	listed, covered := map[string]bool{}, map[string]bool{} // covered are images whose index is listed
 	for _, res := range proven(r) {
 		line := repository(res) + "@" + res.Digest
@@ -254,19 +262,18 @@ func refLines(r report.Report) string {
 			continue
 		}
 		listed[line], covered[image] = true, res.Platform == ""
-		b.WriteString("# " + terminal.Escape(title(res)) + "\n" + line + "\n")
+		_, _ = b.WriteString("# " + terminal.Escape(title(res)) + "\n" + line + "\n")
 	}
 	if left := len(r.Results) - r.Count(report.Verified); left > 0 {
-		b.WriteString(fmt.Sprintf("# %s not listed: unknown\n", terminal.Plural(left, "subject")))
+		_, _ = fmt.Fprintf(b, "# %s not listed: unknown\n", terminal.Plural(left, "subject"))
 	}
-	return b.String()
 }
 
 // repository is where the bytes of an image were read, else what it is named.
-func repository(res report.Result) string {
+func repository(res *report.Result) string {
 	name := res.Subject
 	c, _ := res.Check(report.Digest)
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if e.What == "manifest" && e.Digest == res.Digest && e.Source != "" {
 			name = e.Source
 		}

@@ -126,7 +126,7 @@ func TestProven(t *testing.T) {
 	}
 	elsewhere := good()
 	elsewhere.Results[2].Checks = slices.Clone(elsewhere.Results[2].Checks)
-	elsewhere.Results[2].Checks[0].Evidence = []report.Evidence{{What: "manifest", Digest: digest("1"), Source: "harbor.corp:5000/k8s/kube-proxy:v1.27.2"}}
+	elsewhere.Results[2].Checks[0].Evidence = report.EvidenceOf(report.Evidence{What: "manifest", Digest: digest("1"), Source: "harbor.corp:5000/k8s/kube-proxy:v1.27.2"})
 	if got := string(write(t, elsewhere, "refs")); !strings.Contains(got, "\nharbor.corp:5000/k8s/kube-proxy@"+digest("1")+"\n") {
 		t.Errorf("not where the bytes were read:\n%s", got)
 	}

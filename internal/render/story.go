@@ -61,7 +61,7 @@ func Subject(r report.Report, subject string) (report.Report, error) {
 		}
 		titles = append(titles, g.title)
 		for _, r := range g.rows {
-			results = append(results, r.Result)
+			results = append(results, *r.Result)
 		}
 	}
 	if len(results) == 0 {
@@ -78,7 +78,7 @@ func Subject(r report.Report, subject string) (report.Report, error) {
 func subjects(results []report.Result) []group {
 	images := groups(results)
 	var out []group
-	for _, res := range results {
+	for _, res := range each(results) {
 		if res.Kind != kindImage {
 			out = append(out, group{title: res.Subject, rows: []row{{label: res.Subject, Result: res}}})
 		}
@@ -104,13 +104,14 @@ func (g group) named(subject string) bool {
 
 // stories tells of the subjects that [Options.Explain] names. Where it names none, and nothing is
 // wrong, it tells of all, if they are few.
-func (t *table) stories(r report.Report) {
+func (t *table) stories(w io.Writer, r report.Report) {
 	list := subjects(r.Results)
 	shown := map[string]bool{}
 	tell := func(g group) {
 		if !shown[g.title] {
 			shown[g.title] = true
 			t.story(r, g)
+			t.Spill(w)
 		}
 	}
 	for _, name := range t.options.Explain {
@@ -128,8 +129,12 @@ func (t *table) stories(r report.Report) {
 				tell(g)
 			}
 		case name != "":
+			var all []*report.Result
+			for _, res := range each(r.Results) {
+				all = append(all, res)
+			}
 			var known []string
-			for _, it := range namingOf(r).items(r.Results) {
+			for _, it := range namingOf(r).items(all) {
 				known = append(known, it.name)
 			}
 			t.hang("", "  ", (&NoSubjectError{name, known}).Error())
@@ -192,7 +197,7 @@ func verdictOf(g group) report.Verdict {
 }
 
 // what says what kind of thing a subject is.
-func what(r report.Result) string {
+func what(r *report.Result) string {
 	as := ""
 	if r.Release != "" && r.Release != r.Subject {
 		as = ", held to be of " + r.Release
@@ -214,7 +219,7 @@ func what(r report.Result) string {
 }
 
 // proved tells of a check that holds.
-func (t *table) proved(r report.Result, c report.Check) {
+func (t *table) proved(r *report.Result, c report.Check) {
 	switch c.Name {
 	case report.Inventory:
 		t.heading("Is anything missing?")
@@ -253,7 +258,7 @@ func (t *table) proved(r report.Result, c report.Check) {
 }
 
 func (t *table) signature(c report.Check) {
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		f := e.Fields
 		if f["identity"] == "" {
 			continue
@@ -280,7 +285,7 @@ func (t *table) signature(c report.Check) {
 }
 
 func reference(c report.Check) string {
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if name := e.Fields["docker-reference"]; name != "" {
 			return fmt.Sprintf("Yes: the signature itself says %q. That name, the docker-reference, was written in by the signer, so that kube-proxy cannot be served as kube-scheduler. It is one of the exact names that the policy allows for this image.", name)
 		}
@@ -298,7 +303,7 @@ var strengths = map[report.Strength]string{
 
 // claims lists whose word was taken, and for how much it counts.
 func (t *table) claims(c report.Check) {
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if e.Strength == nil {
 			continue
 		}

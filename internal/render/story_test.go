@@ -13,17 +13,17 @@ import (
 func told() report.Report {
 	r := base()
 	embedded, carried := report.Embedded, report.Carried
-	signed := []report.Evidence{{What: "signature", Source: "registry.k8s.io/kube-proxy:sha256-11.sig", Fields: map[string]string{
+	signed := report.EvidenceOf(report.Evidence{What: "signature", Source: "registry.k8s.io/kube-proxy:sha256-11.sig", Fields: map[string]string{
 		"identity": "krel-trust@k8s-releng-prod.iam.gserviceaccount.com", "issuer": "https://accounts.google.com", "rule": "krel-trust",
-		"logIndex": "96410323", "logID": "c0d23d6ad406973f9559f3ba2d1ca01f84147d8ffc5b8445c224f98b9591801d", "integratedTime": "2023-05-17T16:00:01Z"}}}
+		"logIndex": "96410323", "logID": "c0d23d6ad406973f9559f3ba2d1ca01f84147d8ffc5b8445c224f98b9591801d", "integratedTime": "2023-05-17T16:00:01Z"}})
 	r.Results = []report.Result{
 		image(proxy, "", digest("1"),
 			report.Check{Name: report.Digest, Verdict: report.Verified, Required: true, Detail: "1363 bytes hash to sha256:111111111111"},
 			report.Check{Name: report.Signature, Verdict: report.Verified, Required: true, Detail: "signed by krel-trust", Evidence: signed},
-			report.Check{Name: report.Reference, Verdict: report.Verified, Required: true, Evidence: []report.Evidence{{Fields: map[string]string{"docker-reference": "registry.k8s.io/kube-proxy"}}}},
-			report.Check{Name: report.Binding, Verdict: report.Verified, Required: true, Detail: "the built-in catalogue knows it as kube-proxy v1.27.2", Evidence: []report.Evidence{
-				{What: "claim", Source: "built-in catalogue, row from k8s.io images.yaml", Strength: &embedded, Fields: map[string]string{"says": "it is kube-proxy v1.27.2"}},
-				{What: "claim", Source: "https://raw.githubusercontent.com/kubernetes/k8s.io/main/images.yaml", Strength: &carried, Fields: map[string]string{"says": "it is kube-proxy v1.27.2"}}}}),
+			report.Check{Name: report.Reference, Verdict: report.Verified, Required: true, Evidence: report.EvidenceOf(report.Evidence{Fields: map[string]string{"docker-reference": "registry.k8s.io/kube-proxy"}})},
+			report.Check{Name: report.Binding, Verdict: report.Verified, Required: true, Detail: "the built-in catalogue knows it as kube-proxy v1.27.2", Evidence: report.EvidenceOf(
+				report.Evidence{What: "claim", Source: "built-in catalogue, row from k8s.io images.yaml", Strength: &embedded, Fields: map[string]string{"says": "it is kube-proxy v1.27.2"}},
+				report.Evidence{What: "claim", Source: "https://raw.githubusercontent.com/kubernetes/k8s.io/main/images.yaml", Strength: &carried, Fields: map[string]string{"says": "it is kube-proxy v1.27.2"}})}),
 		image(proxy, "linux/amd64", digest("2"), ok(report.Digest, report.Signature, report.Reference, report.Binding)...),
 	}
 	return r
@@ -94,7 +94,7 @@ func TestStoryHasWords(t *testing.T) {
 	r.Results[0].Checks[1].Detail = bad
 	r.Results[0].Notes = []string{bad}
 	r.Results[0].Incidents[0].Explains = bad
-	r.Results[0].Checks[3].Evidence[0].Source = bad
+	r.Results[0].Checks[3].Evidence = r.Results[0].Checks[3].Evidence.Changed(func(e *report.Evidence) { e.Source = bad })
 	r.Policy.Path = bad
 	var b bytes.Buffer
 	if err := Story(&b, r, r.Results[0].Subject, Options{}); err != nil {

@@ -48,8 +48,8 @@ func (t *table) summary(r report.Report, list []trouble) {
 	tail.Last(tail.verdict(r, list))
 	most -= tail.Height()
 	n := namingOf(r)
-	var verified []report.Result
-	for _, res := range r.Results {
+	var verified []*report.Result
+	for _, res := range each(r.Results) {
 		if res.Verdict() == report.Verified {
 			verified = append(verified, res)
 		}
@@ -140,14 +140,14 @@ func (t *table) entry(mark, style, text, below string) {
 type remark struct {
 	rank              int // incidents, then what was refuted and is not required, then notes
 	mark, style, text string
-	of                []report.Result
+	of                []*report.Result
 }
 
 // remarksOf collects remarks, each once for all results that say the same. What a request of a
 // note failed for is shown as a cause, where there is one.
 func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, string)) (all []remark) {
 	at := map[string]int{}
-	add := func(m remark, res report.Result) {
+	add := func(m remark, res *report.Result) {
 		key := m.mark + pattern(res, m.text)
 		i, ok := at[key]
 		if !ok {
@@ -157,7 +157,7 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 		}
 		all[i].of = append(all[i].of, res)
 	}
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		for _, i := range res.Incidents {
 			add(remark{rank: 0, mark: "known", style: terminal.Yellow, text: i.Title + " (incident " + i.ID + ", " + i.Link + "). " + i.Advice}, res)
 		}

@@ -117,7 +117,7 @@ func FuzzSummary(f *testing.F) {
 		for _, kind := range report.Kinds {
 			r.Results = append(r.Results, report.Result{Subject: subject, Kind: kind, Platform: platform, Notes: []string{note},
 				Checks: []report.Check{{Name: report.Digest, Required: true, Verdict: v, Reason: report.Unreachable, Detail: detail}, {Name: report.Reference, Required: true, Verdict: v, Reason: report.Mismatch, Detail: note,
-					Evidence: []report.Evidence{{Fields: map[string]string{report.FieldReference: detail}}}}}})
+					Evidence: report.EvidenceOf(report.Evidence{Fields: map[string]string{report.FieldReference: detail}})}}})
 		}
 		var b bytes.Buffer
 		if err := Table(&b, r, Options{Width: width % 300, Command: []string{"images", subject, detail}}); err != nil {

@@ -24,7 +24,7 @@ type trouble struct {
 	hosts   []string     // that stand in cause in the place of hostsHere
 	todo    string       // what the error itself advises
 	checks  []string     // names of all that failed
-	results []report.Result
+	results []*report.Result
 }
 
 // hostsHere stands in a text for the hosts of all results that say it.
@@ -36,7 +36,7 @@ const hostsHere = "\x00"
 func troubles(r report.Report) (list []trouble) {
 	at := map[string]int{}
 	details := detailsOf(r)
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		if res.Verdict() == report.Verified {
 			continue
 		}
@@ -78,7 +78,7 @@ func troubles(r report.Report) (list []trouble) {
 // behind it.
 func detailsOf(r report.Report) map[string]string {
 	details := map[string]string{}
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		if _, known := details[res.Subject]; known || res.Verdict() == report.Verified {
 			continue
 		}
@@ -104,7 +104,7 @@ func (x trouble) rank() int {
 // that has a trouble of its own.
 func withoutEchoes(r report.Report, list []trouble) []trouble {
 	unread := map[string]bool{}
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		if res.Kind == report.KindImage && res.Verdict() == report.Unknown {
 			name, _, _ := strings.Cut(res.Subject[strings.LastIndexByte(res.Subject, '/')+1:], ":")
 			unread[name] = true
@@ -129,7 +129,7 @@ const interruptedKey = "interrupted"
 
 // troubleOf finds what one result fails for, and a key that results share which fail
 // for the same.
-func troubleOf(r report.Report, res report.Result, details map[string]string) (x trouble, key string) {
+func troubleOf(r report.Report, res *report.Result, details map[string]string) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
 	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && details[m[1]] != "" {
 		x.check.Detail = details[m[1]]
@@ -164,7 +164,7 @@ var (
 )
 
 // alongside is what the other checks say that fail for themselves, where nothing contradicts.
-func alongside(res report.Result, root report.Check, names []string) (details []string) {
+func alongside(res *report.Result, root report.Check, names []string) (details []string) {
 	if root.Verdict == report.Refuted {
 		return nil
 	}
@@ -180,7 +180,7 @@ func alongside(res report.Result, root report.Check, names []string) (details []
 
 // rootCheck is the check that a result fails for, where others fail only because it did,
 // and the names of all that fail as it does.
-func rootCheck(res report.Result) (root report.Check, names []string) {
+func rootCheck(res *report.Result) (root report.Check, names []string) {
 	v := res.Verdict()
 	var failed []report.Check
 	for _, c := range res.Checks {
@@ -221,7 +221,7 @@ func stopped(r report.Report) string {
 		what, none = "names in place there", "any name was in place there"
 	}
 	done, all := 0, 0
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		if !strings.HasPrefix(res.Subject, to) {
 			continue // examined before anything was pushed
 		}
@@ -342,7 +342,7 @@ var (
 
 // plainDetail is what a check says, without the name of its subject before it and without
 // what is too long to be read.
-func plainDetail(res report.Result, c report.Check) string {
+func plainDetail(res *report.Result, c report.Check) string {
 	if other := anotherName(res, c); other != "" {
 		return "is " + other + " under another name"
 	}
@@ -368,11 +368,11 @@ func plainDetail(res report.Result, c report.Check) string {
 
 // anotherName is the name under which an image was signed that stands under a name which is
 // not its own; empty if that is not what is wrong.
-func anotherName(res report.Result, c report.Check) string {
+func anotherName(res *report.Result, c report.Check) string {
 	if c.Name != report.Reference || c.Verdict != report.Refuted || c.Reason != report.Mismatch {
 		return ""
 	}
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		signed := e.Fields[report.FieldReference]
 		if signed == "" {
 			continue
@@ -398,7 +398,7 @@ var (
 )
 
 // pattern is what texts have in common that say the same of different subjects.
-func pattern(res report.Result, text string) string {
+func pattern(res *report.Result, text string) string {
 	if strings.HasPrefix(text, "is ") {
 		return text
 	}

@@ -194,7 +194,7 @@ func absent(list []string) string {
 // without a tag; empty if none was, or nothing is bound.
 func boundTo(r report.Report) string {
 	var of []string
-	for _, res := range r.Results {
+	for _, res := range each(r.Results) {
 		name, digest, pinned := strings.Cut(res.Subject, "@")
 		if !pinned || res.Kind != kindImage || res.Platform != "" || res.Release == "" || strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
 			continue

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,12 +12,12 @@ import (
 
 // rows writes a row a result: first the release and its documents, then files, then the
 // images, each with a column a check, then what failed and why, under the image.
-func (t *table) rows(r report.Report) {
+func (t *table) rows(w io.Writer, r report.Report) {
 	images := groups(r.Results)
 	t.measure(images)
 	var documents []group
-	var files []report.Result
-	for _, res := range r.Results {
+	var files []*report.Result
+	for _, res := range each(r.Results) {
 		switch res.Kind {
 		case kindImage:
 		case kindFile:
@@ -25,11 +26,12 @@ func (t *table) rows(r report.Report) {
 			documents = append(documents, group{rows: []row{{label: res.Subject, Result: res}}})
 		}
 	}
-	t.documents(documents)
+	t.documents(w, documents)
 	t.files(files)
 	t.header(images)
 	for _, g := range images {
 		t.group(g)
+		t.Spill(w)
 	}
 	if len(images) > 0 {
 		t.Line("")
@@ -60,7 +62,7 @@ func (t *table) measure(images []group) {
 	t.checks = append(t.checks, others...)
 }
 
-func (t *table) documents(list []group) {
+func (t *table) documents(w io.Writer, list []group) {
 	for _, g := range list {
 		t.document = max(t.document, utf8.RuneCountInString(terminal.Escape(g.rows[0].label)))
 	}
@@ -74,6 +76,7 @@ func (t *table) documents(list []group) {
 		}
 		t.Line(strings.TrimRight(strings.Join(cells, "  "), " "))
 		t.explain(g)
+		t.Spill(w)
 	}
 	if len(list) > 0 {
 		t.Line("")

@@ -98,7 +98,11 @@ func (s *Session) MayAsk(check string) bool {
 
 // Check is the outcome of a check of that name.
 func (s *Session) Check(name string, v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
-	return report.Check{Name: name, Verdict: v, Required: s.Needs(name), Reason: reason, Detail: fmt.Sprintf(format, args...)}
+	detail := format // of very many checks, held once
+	if len(args) > 0 || strings.Contains(format, "%") {
+		detail = fmt.Sprintf(format, args...)
+	}
+	return report.Check{Name: name, Verdict: v, Required: s.Needs(name), Reason: reason, Detail: detail}
 }
 
 // Failed is the check that ended in err: see [Classify].
@@ -140,8 +144,10 @@ func (s *Session) Report(ctx context.Context, scope report.Scope, versions []rel
 	for i := range rep.Results {
 		s.explain(&rep.Results[i])
 	}
+	listed := map[release.Version]bool{}
 	for _, v := range versions {
-		if !slices.Contains(rep.Releases, v.String()) {
+		if !listed[v] {
+			listed[v] = true
 			rep.Releases = append(rep.Releases, v.String())
 		}
 	}

@@ -49,7 +49,7 @@ var timeOfDay = lazyregexp.New(`T[0-9:]{8}Z`)
 // claimKind says by what kind of claim a result is tied to its release.
 func claimKind(r report.Result, c report.Check) string {
 	most := report.Carried
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if e.Strength != nil {
 			most = max(most, *e.Strength)
 		}

@@ -50,9 +50,9 @@ func held(t testing.TB) mirror.Contents {
 }
 
 func judgedBy(verdict report.Verdict, detail string) []report.Check {
-	return []report.Check{{Name: report.Signature, Verdict: verdict, Required: true, Detail: detail, Evidence: []report.Evidence{
-		{What: "signature", Digest: "sha256:00", Fields: map[string]string{"identity": "krel-trust@example.com", "zzz": "more", "logIndex": "7"}},
-	}}}
+	return []report.Check{{Name: report.Signature, Verdict: verdict, Required: true, Detail: detail, Evidence: report.EvidenceOf(
+		report.Evidence{What: "signature", Digest: "sha256:00", Fields: map[string]string{"identity": "krel-trust@example.com", "zzz": "more", "logIndex": "7"}},
+	)}}
 }
 
 func get(t testing.TB, p *Page, target string, change func(*http.Request)) (*http.Response, string) {
@@ -192,7 +192,7 @@ func TestHostile(t *testing.T) {
 	p := New(c, report.Tool{Version: evil})
 	p.Judge(c, report.Report{Tool: report.Tool{Version: evil}, TrustedRoot: report.Source{Digest: evil}, Policy: report.Source{Digest: evil}, Results: []report.Result{
 		{Subject: f.URL, Kind: "file", Release: evil, Platform: evil, Digest: evil, SeenAs: []string{evil}, Notes: []string{evil}, Checks: []report.Check{
-			{Name: evil, Verdict: report.Unknown, Required: true, Detail: evil, Evidence: []report.Evidence{{What: evil, Source: "javascript:" + evil, Digest: evil, Fields: map[string]string{evil: evil}}}},
+			{Name: evil, Verdict: report.Unknown, Required: true, Detail: evil, Evidence: report.EvidenceOf(report.Evidence{What: evil, Source: "javascript:" + evil, Digest: evil, Fields: map[string]string{evil: evil}})},
 		}},
 		{Subject: evil, Kind: "release", Release: v.String(), Checks: judgedBy(report.Unknown, evil)},
 	}})

@@ -99,7 +99,7 @@ func TestSmall(t *testing.T) {
 		c.Files = append(c.Files, f)
 		var checks []report.Check
 		for _, name := range []string{report.Digest, report.Signature, report.Binding} {
-			checks = append(checks, report.Check{Name: name, Required: true, Verdict: report.Verified, Detail: "it is", Evidence: []report.Evidence{{What: strings.Repeat("evidence ", 100)}}})
+			checks = append(checks, report.Check{Name: name, Required: true, Verdict: report.Verified, Detail: "it is", Evidence: report.EvidenceOf(report.Evidence{What: strings.Repeat("evidence ", 100)})})
 		}
 		r.Results = append(r.Results, report.Result{Subject: f.URL, Kind: "file", Release: v.String(), Checks: checks})
 	}

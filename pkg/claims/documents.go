@@ -52,7 +52,7 @@ func (d *Documents) judgeSBOM(ctx context.Context, beside detached.Signature) {
 	} else {
 		d.SBOM.Binding = d.session.Check(report.Binding, report.Verified, "", "its name, its namespace and every image in it say %s", d.Version)
 	}
-	d.SBOM.Binding.Evidence = []report.Evidence{said}
+	d.SBOM.Binding.Evidence = report.EvidenceOf(said)
 	d.SBOM.Signed = d.SBOM.Signature.Verdict == report.Verified && d.SBOM.Binding.Verdict == report.Verified
 }
 

@@ -72,7 +72,7 @@ func (d *Documents) fileClaims(it Entry) (report.Check, string) {
 		if !seen[key] {
 			seen[key] = true
 			s := claim.Strength
-			c.Evidence = append(c.Evidence, report.Evidence{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s})
+			c.Evidence = c.Evidence.Add(report.Evidence{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s})
 		}
 	}
 	if c.Verdict != report.Verified {

@@ -30,7 +30,7 @@ func (f *Verifier) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 		sha256, sha512, err := f.sbomSums(p)
 		var none *release.NoEntryError
 		s := f.docs.SBOMStrength()
-		e := []report.Evidence{{What: "claim", Source: src.URL, Digest: string(src.Digest), Strength: &s, Fields: map[string]string{"path": p}}}
+		e := report.EvidenceOf(report.Evidence{What: "claim", Source: src.URL, Digest: string(src.Digest), Strength: &s, Fields: map[string]string{"path": p}})
 		switch {
 		case errors.As(err, &none):
 			unlisted = f.docs.SBOM.Signed
@@ -53,7 +53,7 @@ func (f *Verifier) bind(p string, sums fetch.Sums, unsigned bool) report.Check {
 				c.Detail += "; files were not signed then"
 			}
 			s := claim.Strength
-			c.Evidence = []report.Evidence{{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s}}
+			c.Evidence = report.EvidenceOf(report.Evidence{What: "claim", Source: claim.URL, Digest: string(claim.Digest), Strength: &s})
 			return c
 		}
 	}

@@ -132,7 +132,7 @@ func (f *Verifier) judgeBytes(ctx context.Context, p string, sums fetch.Sums, b 
 		// reach the CHANGELOG and the signed SBOM.
 		signature.Reason = report.OtherBytes
 		signature.Detail = fmt.Sprintf("the signature by %s is for other bytes, while all %d claims agree on these: the release was signed wrongly, or the signature is another build's; see \"kverify help incidents\"",
-			f.session.Policy.Files.Identity, len(digest.Evidence))
+			f.session.Policy.Files.Identity, len(digest.Evidence.All()))
 	}
 	absent := signature.Reason == report.Absent && fetch.Is(b.detached.Err, fetch.NotFound)
 	if absent && !f.docs.SignedSince() {
@@ -216,7 +216,7 @@ func (f *Verifier) digest(p string, sums fetch.Sums, b *sidecars) report.Check {
 		slices.Sort(names)
 		return f.session.Check(report.Digest, report.Verified, "", "%d documents agree: %s", len(names), strings.Join(names, ", "))
 	}()
-	c.Evidence = evidence
+	c.Evidence = report.EvidenceOf(evidence...)
 	return c
 }
 

@@ -165,7 +165,7 @@ func (r *Result) released() string {
 		return r.Digest
 	}
 	c, _ := r.Check(Digest)
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if e.What == "manifest" {
 			return e.Digest
 		}
@@ -177,11 +177,11 @@ func (r *Result) refuteMoved(was, is string) {
 	moved := Check{
 		Name: Digest, Verdict: Refuted, Required: true, Reason: Mismatch,
 		Detail:   fmt.Sprintf("moved since it was locked: it was %s, and is %s", was, is),
-		Evidence: []Evidence{{What: "lock", Digest: was}},
+		Evidence: EvidenceOf(Evidence{What: "lock", Digest: was}),
 	}
 	for i, c := range r.Checks {
 		if c.Name == Digest {
-			moved.Evidence = append(moved.Evidence, c.Evidence...)
+			moved.Evidence = moved.Evidence.Add(c.Evidence.All()...)
 			r.Checks[i] = moved
 			return
 		}

@@ -102,13 +102,15 @@ func Merge(files []*File) (Report, error) {
 	if out.Results, err = join(files, out.Scope.Subjects); err != nil {
 		return Report{}, err
 	}
+	absent := placesOf(out.Scope.Absent)
 	for _, r := range out.Results { // what one part says is absent, another may have seen
-		out.Scope.Absent = slices.DeleteFunc(out.Scope.Absent, func(a string) bool { return r.Platform != "" && a == r.Subject+" "+r.Platform })
-	}
-	for _, s := range out.Scope.Subjects {
-		if !slices.ContainsFunc(out.Results, func(r Result) bool { return r.speaksOf(s) }) {
-			return Report{}, &FileError{names(files), fmt.Errorf("%s was asked for, and no result speaks of it", s)}
+		if r.Platform != "" {
+			delete(absent, r.Subject+" "+r.Platform)
 		}
+	}
+	out.Scope.Absent = slices.DeleteFunc(out.Scope.Absent, func(a string) bool { _, still := absent[a]; return !still })
+	if s := out.unspoken(func(string) bool { return false }); s != "" {
+		return Report{}, &FileError{names(files), fmt.Errorf("%s was asked for, and no result speaks of it", s)}
 	}
 	return out, nil
 }
@@ -181,24 +183,12 @@ func join(files []*File, subjects []string) ([]Result, error) {
 			all[i] = all[i].with(r)
 		}
 	}
-	rank := func(r Result) int {
-		for i, s := range subjects {
-			if s == r.Release || s == r.Subject {
-				return i
-			}
-		}
-		return len(subjects)
-	}
+	places := placesOf(subjects)
+	rank := func(r Result) int { return min(places.of(r.Release), places.of(r.Subject)) }
 	kinds := []Kind{KindRelease, KindDocument, KindImage, KindFile}
-	ranks := map[string]int{}
-	for _, r := range all {
-		if k := r.Release + " " + r.Subject; ranks[k] == 0 {
-			ranks[k] = 1 + rank(r)
-		}
-	}
 	slices.SortStableFunc(all, func(a, b Result) int {
 		return cmp.Or(
-			cmp.Compare(ranks[a.Release+" "+a.Subject], ranks[b.Release+" "+b.Subject]),
+			cmp.Compare(rank(a), rank(b)),
 			cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
 			cmp.Compare(a.Subject, b.Subject))
 	})
@@ -242,10 +232,38 @@ func union(a, b []string) []string {
 	return a
 }
 
-// inOrder sorts a list as another has it.
-func inOrder(list, order []string) []string {
-	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
+// inOrder sorts a list as another has it, what that has not first.
+func inOrder(list, other []string) []string {
+	places := placesOf(other)
+	at := func(s string) int {
+		if i, ok := places[s]; ok {
+			return i
+		}
+		return -1
+	}
+	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(at(a), at(b)) })
 	return list
+}
+
+// order says where each of a list stands in it.
+type order map[string]int
+
+func placesOf(list []string) order {
+	at := order{}
+	for i, s := range list {
+		if _, twice := at[s]; !twice {
+			at[s] = i
+		}
+	}
+	return at
+}
+
+// of is the place of one, behind all others if it is not in the list.
+func (o order) of(s string) int {
+	if i, ok := o[s]; ok {
+		return i
+	}
+	return len(o)
 }
 
 func names(files []*File) string {

@@ -17,8 +17,8 @@ func one(version string) Report {
 		Scope: Scope{Subjects: []string{version}, Checks: []string{Inventory, Digest, Signature}}, Releases: []string{version},
 		Policy: Source{Digest: digestOf("p"), Embedded: true}, TrustedRoot: Source{Digest: digestOf("r"), Embedded: true},
 		Results: []Result{{Subject: "registry.k8s.io/a:" + version, Kind: "image", Release: version, Digest: digestOf(version),
-			Checks: []Check{{Name: Digest, Verdict: Verified, Required: true, Evidence: []Evidence{{What: "manifest", Digest: digestOf(version)}}},
-				{Name: Signature, Verdict: Verified, Required: true, Evidence: []Evidence{{What: "signature"}}}}}},
+			Checks: []Check{{Name: Digest, Verdict: Verified, Required: true, Evidence: EvidenceOf(Evidence{What: "manifest", Digest: digestOf(version)})},
+				{Name: Signature, Verdict: Verified, Required: true, Evidence: EvidenceOf(Evidence{What: "signature"})}}}},
 	}
 }
 

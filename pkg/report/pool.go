@@ -1,20 +1,18 @@
 package report
 
 import (
-	"maps"
 	"slices"
-	"strings"
+	"unique"
 )
 
 // pool keeps once what many results of a report say alike, and counts what they take.
 type pool struct {
-	cost     int64 // bytes that all results take, at most
-	texts    map[string]string
-	fields   map[string]map[string]string
-	strength [Signed + 1]Strength
+	cost  int64 // bytes that all results take, at most
+	texts map[string]string
+	forms map[unique.Handle[string]]bool // of evidence, that were counted
 }
 
-// maxPool is how many strings or sets of fields are remembered; then it begins anew.
+// maxPool is how many texts or forms are remembered; then it begins anew.
 const maxPool = 1 << 14
 
 // What the values of a report take, in bytes on a machine of 64 bits; a list that grows
@@ -22,20 +20,14 @@ const maxPool = 1 << 14
 const (
 	sizeResult   = 300
 	sizeCheck    = 80
-	sizeEvidence = 64
 	sizeText     = 16
 	sizePlace    = 50
 	sizeIncident = 130
-	sizeFields   = 48
-	sizeField    = 40 // and a map of few has room for eight
+	sizeForm     = 150 // and what keeps it once
 )
 
 func newPool() *pool {
-	p := &pool{texts: map[string]string{}, fields: map[string]map[string]string{}}
-	for i := range p.strength {
-		p.strength[i] = Strength(i)
-	}
-	return p
+	return &pool{texts: map[string]string{}, forms: map[unique.Handle[string]]bool{}}
 }
 
 // text is s, or the same text that was kept before.
@@ -73,6 +65,7 @@ func (p *pool) result(r Result) Result {
 		p.cost += sizePlace
 		place.Source, place.Entry = p.text(place.Source), p.text(place.Entry)
 	}
+	r.Places, r.Incidents = slices.Clone(r.Places), slices.Clone(r.Incidents)
 	for i := range r.Incidents {
 		in := &r.Incidents[i]
 		p.cost += sizeIncident
@@ -91,40 +84,15 @@ func (p *pool) result(r Result) Result {
 func (p *pool) check(c *Check) {
 	p.cost += sizeCheck
 	c.Name, c.Reason, c.Detail = p.text(c.Name), Reason(p.text(string(c.Reason))), p.text(c.Detail)
-	for i := range c.Evidence {
-		e := &c.Evidence[i]
-		p.cost += sizeEvidence
-		e.What, e.Source, e.Digest = p.text(e.What), p.text(e.Source), p.text(e.Digest)
-		if e.Strength != nil {
-			e.Strength = &p.strength[*e.Strength]
+	p.cost += int64(len(c.Evidence.parts)) + 8
+	if c.Evidence.IsZero() {
+		return
+	}
+	if form := c.Evidence.form; !p.forms[form] {
+		p.cost += int64(len(form.Value())) + sizeForm
+		if len(p.forms) >= maxPool {
+			clear(p.forms)
 		}
-		e.Fields = p.same(e.Fields)
+		p.forms[form] = true
 	}
-	c.Evidence = slices.Clone(c.Evidence)
-}
-
-// same is the set of fields, or an equal one that was kept before. No caller writes to
-// the fields of a report that was read.
-func (p *pool) same(fields map[string]string) map[string]string {
-	if len(fields) == 0 {
-		return nil
-	}
-	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(fields)) {
-		b.WriteString(k + "\x00" + fields[k] + "\x00")
-	}
-	key := b.String()
-	if kept, ok := p.fields[key]; ok {
-		return kept
-	}
-	out := make(map[string]string, len(fields))
-	for k, v := range fields {
-		out[p.text(k)] = p.text(v)
-	}
-	p.cost += sizeFields + sizeField*int64(max(8, 2*len(fields)))
-	if len(p.fields) >= maxPool {
-		clear(p.fields)
-	}
-	p.fields[key] = out
-	return out
 }

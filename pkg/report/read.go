@@ -19,9 +19,9 @@ import (
 const MaxBytes = 1 << 30
 
 const (
-	maxKept   = 96 << 20 // bytes that all results may take once they are read
-	maxMember = 16 << 20 // bytes of the text of any other member, such as the scope
-	maxResult = 2 << 20  // bytes of the text of one result
+	maxKept   = 136 << 20 // bytes that all results may take once they are read
+	maxMember = 16 << 20  // bytes of the text of any other member, such as the scope
+	maxResult = 2 << 20   // bytes of the text of one result
 )
 
 // Read reads what "-o json" wrote. A saved report is its writer's word, and not

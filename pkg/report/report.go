@@ -111,64 +111,14 @@ const (
 // CheckNames lists every check that can be asked for, in report order.
 var CheckNames = []string{Inventory, Digest, Copy, Signature, Reference, Binding, Anchor, Contents, Staging, Promotion, VSA, Provenance}
 
-// Strength says how much a claim counts for, weakest first. The zero value is
-// Carried.
-type Strength uint8
-
-const (
-	Carried   Strength = iota // a mirror, an endpoint, a cache, plain HTTP: can refute, never verify
-	Vouched                   // published once, by the word of an operator who signed what was carried
-	Published                 // read over https from the publisher's own host
-	Embedded                  // compiled into kverify
-	Signed                    // in a document whose signature verified under the policy
-)
-
-// String returns "carried", "vouched", "published", "embedded" or "signed".
-func (s Strength) String() string {
-	switch s {
-	case Vouched:
-		return "vouched"
-	case Published:
-		return "published"
-	case Embedded:
-		return "embedded"
-	case Signed:
-		return "signed"
-	}
-	return "carried"
-}
-
-// MarshalText writes the strength as its String.
-func (s Strength) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads what MarshalText writes. Anything else is an error.
-func (s *Strength) UnmarshalText(text []byte) error {
-	for _, c := range []Strength{Carried, Vouched, Published, Embedded, Signed} {
-		if c.String() == string(text) {
-			*s = c
-			return nil
-		}
-	}
-	return fmt.Errorf("claim strength %q: want carried, vouched, published, embedded or signed", text)
-}
-
-// Evidence is one thing that a check looked at, and whose word it took.
-type Evidence struct {
-	What     string            `json:"what"`               // such as "signature", "log entry", "claim"
-	Source   string            `json:"source,omitempty"`   // URL, reference or file it came from
-	Digest   string            `json:"digest,omitempty"`   // of the bytes looked at, "sha256:<hex>"
-	Strength *Strength         `json:"strength,omitempty"` // for claims
-	Fields   map[string]string `json:"fields,omitempty"`   // such as identity, issuer, logIndex, integratedTime
-}
-
 // Check is one question asked of one subject.
 type Check struct {
-	Name     string     `json:"name"`
-	Verdict  Verdict    `json:"verdict"`
-	Required bool       `json:"required"`         // a check that is not required never lowers a result
-	Reason   Reason     `json:"reason,omitempty"` // set unless Verified
-	Detail   string     `json:"detail,omitempty"` // one sentence for a person
-	Evidence []Evidence `json:"evidence,omitempty"`
+	Name     string       `json:"name"`
+	Verdict  Verdict      `json:"verdict"`
+	Required bool         `json:"required"`         // a check that is not required never lowers a result
+	Reason   Reason       `json:"reason,omitempty"` // set unless Verified
+	Detail   string       `json:"detail,omitempty"` // one sentence for a person
+	Evidence EvidenceList `json:"evidence,omitzero"`
 }
 
 // Result is everything that was found out about one subject.

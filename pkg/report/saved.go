@@ -30,8 +30,9 @@ func (r Report) credible() error {
 	if err := r.Scope.credible(); err != nil {
 		return err
 	}
+	k := r.known()
 	for _, res := range r.Results {
-		if err := r.credibleResult(res); err != nil {
+		if err := k.credible(res); err != nil {
 			return fmt.Errorf("%s: %w", strings.TrimSpace(res.Subject+" "+res.Platform), err)
 		}
 	}
@@ -73,7 +74,39 @@ func (s Scope) credible() error {
 	return nil
 }
 
-func (r Report) credibleResult(res Result) error {
+// known is a report, and what is asked of it again and again.
+type known struct {
+	Report
+	releases map[string]bool // that were examined
+	// whole are the releases over which the run was, images and files, by the documents of
+	// the release: not over a mirror or over files that were read.
+	whole map[string]bool
+}
+
+func (r Report) known() known {
+	k := known{Report: r, releases: map[string]bool{}, whole: map[string]bool{}}
+	for _, v := range r.Releases {
+		k.releases[v] = true
+	}
+	asked := map[string]bool{}
+	for _, s := range r.Scope.Subjects {
+		asked[s] = true
+	}
+	for _, res := range r.Results {
+		switch res.Kind {
+		case KindMirror:
+			k.whole = nil
+			return k
+		case KindImage, KindRelease:
+			if res.Release != "" && asked[res.Release] {
+				k.whole[res.Release] = true
+			}
+		}
+	}
+	return k
+}
+
+func (k known) credible(res Result) error {
 	if !slices.Contains(Kinds, res.Kind) {
 		return fmt.Errorf("a subject of kind %.40q, which kverify does not have", res.Kind)
 	}
@@ -93,14 +126,14 @@ func (r Report) credibleResult(res Result) error {
 	if res.Verdict() != Verified {
 		return nil
 	}
-	if len(r.Releases) > 0 && res.Release != "" && !slices.Contains(r.Releases, res.Release) {
+	if len(k.releases) > 0 && res.Release != "" && !k.releases[res.Release] {
 		return fmt.Errorf("it is of %.40s, which is not among the releases that were examined", res.Release)
 	}
-	return r.verified(res)
+	return k.verified(res)
 }
 
 // verified holds what is called verified to the checks of its kind.
-func (r Report) verified(res Result) error {
+func (k known) verified(res Result) error {
 	holds := func(name string) bool {
 		c, ok := res.Check(name)
 		return ok && c.Required && c.Verdict == Verified
@@ -114,7 +147,7 @@ func (r Report) verified(res Result) error {
 		return nil
 	}
 	asked := func(names ...string) []string { // of them, those that the run made
-		return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(r.Scope.Checks, n) })
+		return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(k.Scope.Checks, n) })
 	}
 	switch res.Kind {
 	case "release":
@@ -128,10 +161,10 @@ func (r Report) verified(res Result) error {
 	case "blob":
 		return errors.New("it is said to be verified, and only a blob that could not be brought in is reported")
 	case "file":
-		return r.verifiedFile(res, must, asked)
+		return k.verifiedFile(res, must, asked)
 	}
 	// An image: every check of the run that is of images.
-	for _, name := range r.Scope.Checks {
+	for _, name := range k.Scope.Checks {
 		if name == Inventory || name == Anchor || name == Copy {
 			continue
 		}
@@ -143,7 +176,7 @@ func (r Report) verified(res Result) error {
 		return err
 	}
 	for _, name := range []string{Digest, Signature} {
-		if c, _ := res.Check(name); len(c.Evidence) == 0 {
+		if c, _ := res.Check(name); c.Evidence.IsZero() {
 			return fmt.Errorf("its check %s does not say what it looked at", name)
 		}
 	}
@@ -156,10 +189,10 @@ func (r Result) looked() error {
 	c, isCopy := r.Check(Copy)
 	if !isCopy {
 		c, _ = r.Check(Digest)
-	} else if c.Verdict != Verified || !c.Required || len(c.Evidence) == 0 {
+	} else if c.Verdict != Verified || !c.Required || c.Evidence.IsZero() {
 		return errors.New("it is said to be verified, and its check copy is not, or does not say what was seen")
 	}
-	for _, e := range c.Evidence {
+	for _, e := range c.Evidence.All() {
 		if (isCopy || e.What == "manifest") && e.Digest != r.Digest {
 			return fmt.Errorf("its digest is %.80s, and what was looked at is %.80s", r.Digest, e.Digest)
 		}
@@ -170,13 +203,13 @@ func (r Result) looked() error {
 // verifiedFile holds a file to digest, signature and binding. Where a whole release
 // was examined, its files were not read, and binding alone speaks of them; a file of
 // before file signing has no signature, and its binding stands for that.
-func (r Report) verifiedFile(res Result, must func(...string) error, asked func(...string) []string) error {
+func (k known) verifiedFile(res Result, must func(...string) error, asked func(...string) []string) error {
 	if err := hasDigest(res); err != nil {
 		return err
 	}
 	_, digest := res.Check(Digest)
 	signature, signed := res.Check(Signature)
-	if !digest && !signed && r.wholeRelease(res.Release) {
+	if !digest && !signed && k.whole[res.Release] {
 		return must(Binding)
 	}
 	if signed && !signature.Required && signature.Reason == Absent {
@@ -185,29 +218,14 @@ func (r Report) verifiedFile(res Result, must func(...string) error, asked func(
 	return must(append([]string{Digest, Signature}, asked(Binding)...)...)
 }
 
-// wholeRelease says whether the run was over a release, images and files, by the
-// documents of the release: not over a mirror or over files that were read.
-func (r Report) wholeRelease(release string) bool {
-	if release == "" || !slices.Contains(r.Scope.Subjects, release) || slices.ContainsFunc(r.Results, func(o Result) bool { return o.Kind == KindMirror }) {
-		return false
-	}
-	return slices.ContainsFunc(r.Results, func(o Result) bool {
-		return o.Release == release && (o.Kind == KindImage || o.Kind == KindRelease)
-	})
-}
-
 // complete says whether a result speaks of everything that was asked for, and
 // whether the results are as many as the inventory counted.
 func (r Report) complete() error {
 	if r.Verdict() != Verified || r.Scope.Shard != nil {
 		return nil // it says that something is lacking
 	}
-	spoken, held := map[string]bool{}, map[string]numbers{}
+	held := map[string]numbers{}
 	for _, res := range r.Results {
-		spoken[res.Subject], spoken[res.Release] = true, true
-		for _, name := range res.SeenAs {
-			spoken[name] = true
-		}
 		if res.Kind == KindImage {
 			n := held[res.Release]
 			if res.Platform == "" {
@@ -218,12 +236,28 @@ func (r Report) complete() error {
 			held[res.Release] = n
 		}
 	}
-	for _, s := range r.Scope.Subjects {
-		if !spoken[s] && !r.Scope.sawOthersIn(s) && !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
-			return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
-		}
+	if s := r.unspoken(r.Scope.sawOthersIn); s != "" {
+		return fmt.Errorf("%.200s was asked for, and no result speaks of it", s)
 	}
 	return r.inventories(held)
+}
+
+// unspoken is the first of what was asked for of which no result speaks, but for what need not
+// be spoken of; empty if there is none.
+func (r Report) unspoken(neednt func(string) bool) string {
+	spoken := map[string]bool{}
+	for _, res := range r.Results {
+		spoken[res.Subject], spoken[res.Release] = true, true
+		for _, name := range res.SeenAs {
+			spoken[name] = true
+		}
+	}
+	for _, s := range r.Scope.Subjects {
+		if !spoken[s] && !neednt(s) && !slices.ContainsFunc(r.Results, func(res Result) bool { return res.speaksOf(s) }) {
+			return s
+		}
+	}
+	return ""
 }
 
 // numbers are how many images and platforms of a release there are.

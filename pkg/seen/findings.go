@@ -2,7 +2,6 @@ package seen
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -58,5 +57,5 @@ func identifier(words ...string) string {
 	for _, w := range words {
 		_, _ = io.WriteString(sum, w+"\x00")
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return string(sum.Sum(nil))
 }

@@ -12,6 +12,7 @@ import (
 // judgeReported judges digests of which there are no bytes: what a machine says
 // that it runs, and not the machine (rule 27).
 func (s *run) judgeReported() {
+	s.results = slices.Grow(s.results, len(s.groups)) // grown step by step, twice as many would be held
 	for _, g := range s.groups {
 		switch {
 		case g.fault != "":
@@ -55,11 +56,10 @@ func (s *run) ofArchitecture(g *group) (out []report.Result) {
 	image, arch := s.policy.SplitArch(g.claim.ref.Repository)
 	ref := g.claim.ref
 	ref.Repository = image
-	for _, res := range s.ofArch {
+	for _, res := range slices.Concat(s.ofArch[ref.String()], s.ofArch[g.claim.key()]) {
 		_, at, _ := strings.Cut(res.Platform, "/")
 		of, _, _ := strings.Cut(at, "/")
-		isOf := res.Subject == ref.String() || res.Subject == g.claim.ref.String()
-		if res.Kind == report.KindImage && isOf && (res.Platform == "" || of == arch) {
+		if res.Kind == report.KindImage && (res.Platform == "" || of == arch) {
 			out = append(out, res)
 		}
 	}

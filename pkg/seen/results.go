@@ -63,7 +63,7 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 				e.Fields["dropped"] = strings.Join(f.form.Dropped, ", ")
 			}
 		}
-		check.Evidence = []report.Evidence{e}
+		check.Evidence = report.EvidenceOf(e)
 	}
 	at := slices.IndexFunc(res.Checks, func(o report.Check) bool {
 		return slices.Index(report.CheckNames, o.Name) > slices.Index(report.CheckNames, report.Copy)

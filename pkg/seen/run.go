@@ -91,8 +91,8 @@ type run struct {
 	promoted func(context.Context) *release.Promotion
 	beyond   map[oci.Digest]bool // digests that were not looked up by themselves, since there were too many
 	releases []string
-	ofArch   []report.Result // of the names in alone
-	inner    []report.Result // of documents, and of names that were asked for themselves
+	ofArch   map[string][]report.Result // of the names in alone, by subject
+	inner    []report.Result            // of documents, and of names that were asked for themselves
 
 	whole      []release.Version // releases that are to be examined as a whole
 	fetched    []claim
@@ -129,7 +129,8 @@ func (s *run) group(t thing) {
 		g = &group{thing: t}
 		s.byKey[key], s.groups = g, append(s.groups, g)
 		if t.claim != nil && s.isArch(t.claim.ref) {
-			if !slices.Contains(s.alone, t.claim.ref) {
+			if name := t.claim.ref.String(); !s.asked[name] { // want has none of these names
+				s.asked[name] = true
 				s.alone = append(s.alone, t.claim.ref)
 			}
 		} else if t.claim != nil {

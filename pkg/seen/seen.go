@@ -57,6 +57,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 	for _, c := range in.Copies {
 		s.contained(c)
 	}
+	s.byKey = nil // nothing is taken in any more
 	s.identify(ctx)
 	rep, err := s.examine(ctx)
 	if err != nil {
@@ -197,7 +198,10 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 		var rep report.Report
 		if rep, err = s.verifier.References(ctx, s.alone); err == nil {
 			s.inside(rep.Results)
-			s.ofArch = rep.Results
+			s.ofArch = map[string][]report.Result{}
+			for _, res := range rep.Results {
+				s.ofArch[res.Subject] = append(s.ofArch[res.Subject], res)
+			}
 			all = joined(all, rep)
 		}
 	}
@@ -223,8 +227,13 @@ func joined(a, b report.Report) report.Report {
 }
 
 func union(a, b []string) []string {
+	have := map[string]bool{}
+	for _, one := range a {
+		have[one] = true
+	}
 	for _, one := range b {
-		if !slices.Contains(a, one) {
+		if !have[one] {
+			have[one] = true
 			a = append(a, one)
 		}
 	}

@@ -33,7 +33,7 @@ func (v *Verifier) anchor(ctx context.Context, s *session.Session, docs *claims.
 	}
 	c := b.anchorCheck(say)
 	if c.Verdict == report.Verified {
-		c.Evidence = []report.Evidence{{What: "SBOM", Source: docs.Release.SBOM.URL, Digest: string(docs.Release.SBOM.Digest)}}
+		c.Evidence = report.EvidenceOf(report.Evidence{What: "SBOM", Source: docs.Release.SBOM.URL, Digest: string(docs.Release.SBOM.Digest)})
 	}
 	return c
 }

@@ -158,7 +158,7 @@ func (r *run) oneBundle(a Artifact, want sigstore.Digest, res *report.Result) {
 		return
 	}
 	c := signature(report.Verified, "", "signed by %s%s", who, p.When())
-	c.Evidence = []report.Evidence{{What: "signature", Source: a.BundleName, Digest: res.Digest, Fields: p.Fields}}
+	c.Evidence = report.EvidenceOf(report.Evidence{What: "signature", Source: a.BundleName, Digest: res.Digest, Fields: p.Fields})
 	res.Notes = append(res.Notes, "verified as a signature by the signer that you named; nothing here says that it is part of a Kubernetes release")
 	if !s.Logged() {
 		res.Notes = append(res.Notes, "the bundle holds no log entry: the key alone vouches, and nothing says when")

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -367,7 +368,7 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 	s, who := at.bundle, a.run.session.Policy.Identities[rule.Identity]
 	say := func(v report.Verdict, reason report.Reason, format string, args ...any) report.Check {
 		c := a.run.check(class, v, reason, format, args...)
-		c.Evidence = []report.Evidence{{What: "attestation", Source: at.source, Fields: map[string]string{report.FieldPredicateType: s.Statement().PredicateType}}}
+		c.Evidence = report.EvidenceOf(report.Evidence{What: "attestation", Source: at.source, Fields: map[string]string{report.FieldPredicateType: s.Statement().PredicateType}})
 		return c
 	}
 	sum := a.im.digest.Bytes()
@@ -395,9 +396,9 @@ func (a *attestations) verified(class string, rule trust.AttestationRule, at att
 		a.records = append(a.records, what.record)
 	}
 	c := say(what.verdict, what.reason, "by %s%s%s%s", rule.Identity, p.When(), what.detail, at.from.from())
-	for k, f := range p.Fields {
-		c.Evidence[0].Fields[k] = f
-	}
-	c.Evidence[0].Fields[report.FieldRule] = rule.Identity
+	c.Evidence = c.Evidence.Changed(func(e *report.Evidence) {
+		maps.Copy(e.Fields, p.Fields)
+		e.Fields[report.FieldRule] = rule.Identity
+	})
 	return c
 }

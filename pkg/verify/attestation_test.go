@@ -48,7 +48,7 @@ func TestEveryClassOfTheRightEra(t *testing.T) {
 	}
 	for _, res := range rep.Results {
 		for _, name := range all {
-			if c, ok := res.Check(name); res.Kind == "image" && (!ok || len(c.Evidence) == 0) {
+			if c, ok := res.Check(name); res.Kind == "image" && (!ok || c.Evidence.IsZero()) {
 				t.Errorf("%s %s: no %s", res.Subject, res.Platform, name)
 			}
 		}

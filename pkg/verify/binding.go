@@ -237,12 +237,12 @@ func (b *imageSet) unbound(im *image, ts ...witness) report.Check {
 	}
 }
 
-func evidenceOf(ts ...witness) []report.Evidence {
+func evidenceOf(ts ...witness) report.EvidenceList {
 	var out []report.Evidence
 	for _, t := range ts {
 		if t.stance != silent {
 			out = append(out, t.evidence())
 		}
 	}
-	return out
+	return report.EvidenceOf(out...)
 }

@@ -50,7 +50,7 @@ func TestWarmRun(t *testing.T) {
 	}{{cold, false}, {warm, true}} {
 		for _, res := range run.Results {
 			c, ok := res.Check(report.Signature)
-			if said := strings.HasSuffix(c.Detail, ", from the cache"); ok && res.Platform == "" && (said != run.kept || c.Evidence[0].Fields[report.FieldKept] == "" == run.kept) {
+			if said := strings.HasSuffix(c.Detail, ", from the cache"); ok && res.Platform == "" && (said != run.kept || c.Evidence.All()[0].Fields[report.FieldKept] == "" == run.kept) {
 				t.Errorf("%s: %s: a signature that comes from the cache: %t", res.Subject, c.Detail, run.kept)
 			}
 		}

@@ -74,13 +74,13 @@ func TestCatalogueBinds(t *testing.T) {
 			continue
 		}
 		strongest := report.Carried
-		for _, e := range b.Evidence {
+		for _, e := range b.Evidence.All() {
 			if e.Strength != nil {
 				strongest = max(strongest, *e.Strength)
 			}
 		}
 		if strongest != report.Embedded || !strings.Contains(b.Detail, "catalogue") {
-			t.Errorf("%s %s: %s %+v", res.Subject, res.Platform, b.Detail, b.Evidence)
+			t.Errorf("%s %s: %s %+v", res.Subject, res.Platform, b.Detail, b.Evidence.All())
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -282,7 +282,7 @@ func TestRealIndexes(t *testing.T) {
 		if c := checkOf(t, rep, "kube-apiserver:"+tag, report.Binding); c.Verdict != report.Verified {
 			t.Errorf("%s: %s %s", tag, c.Verdict, c.Detail)
 		}
-		if c := checkOf(t, rep, "kube-apiserver:"+tag+" linux/arm64", report.Binding); c.Verdict != report.Verified || !strings.Contains(c.Evidence[0].Source, "k8s-staging-kubernetes") {
+		if c := checkOf(t, rep, "kube-apiserver:"+tag+" linux/arm64", report.Binding); c.Verdict != report.Verified || !strings.Contains(c.Evidence.All()[0].Source, "k8s-staging-kubernetes") {
 			t.Errorf("%s: %s %s", tag, c.Verdict, c.Detail)
 		}
 		for _, other := range []string{"v1.27.4", "v1.27.99"} {

@@ -140,7 +140,7 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 			report.Evidence{What: "claim", Source: b.docs.Release.SBOM.URL, Digest: string(oci.FromHex(want256)), Strength: &s, Fields: map[string]string{report.FieldSays: path}})
 		if n.SHA256 != want256 || n.SHA512 != want512 {
 			c := b.run.check(report.Contents, report.Refuted, report.Mismatch, "%s is sha256 %.12s..., but %s of %s is %.12s... by its SBOM", file, n.SHA256, path, im.version, want256)
-			c.Evidence = seen
+			c.Evidence = report.EvidenceOf(seen...)
 			return c
 		}
 		says = append(says, fmt.Sprintf("%s is %s of %s", file, path, im.version))
@@ -149,7 +149,7 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 	if !b.docs.SBOM.Signed {
 		c = unknown(report.NoClaim, "%s by an SBOM whose signature does not hold", strings.Join(says, "; "))
 	}
-	c.Evidence = seen
+	c.Evidence = report.EvidenceOf(seen...)
 	return c
 }
 

@@ -69,7 +69,7 @@ func TestContents(t *testing.T) {
 		"kubectl:v1.28.2 linux/arm64":     "/bin/kubectl is bin/linux/arm64/kubectl", // by way of a link
 		"kube-scheduler:v1.28.2":          "each of its 4 platforms",
 	} {
-		if c := checkOf(t, rep, of, report.Contents); !strings.Contains(c.Detail, says) || len(c.Evidence) == 0 {
+		if c := checkOf(t, rep, of, report.Contents); !strings.Contains(c.Detail, says) || c.Evidence.IsZero() {
 			t.Errorf("%s: %s", of, c.Detail)
 		}
 	}

@@ -85,7 +85,7 @@ func (r *run) fileCheck(ctx context.Context, name string, d registry.Descriptor,
 		return say(report.Refuted, report.Mismatch, "the file is sha512 %.12s..., but its manifest says %.12s...", got, sum)
 	}
 	c := say(report.Verified, "", "the file %s, %d bytes, hashes to %s and to the sha512 that its manifest says", title, layer.Size, layer.Digest.Short())
-	c.Evidence = append(slices.Clone(good.Evidence), report.Evidence{What: "file", Source: name, Digest: string(layer.Digest),
+	c.Evidence = good.Evidence.Add(report.Evidence{What: "file", Source: name, Digest: string(layer.Digest),
 		Fields: map[string]string{"title": title, report.FieldSHA512: sum, "artifactType": img.ArtifactType}})
 	return c
 }

@@ -109,8 +109,8 @@ func TestEveryFileOfAReleaseIsVerified(t *testing.T) {
 			}
 			c, _ := results[i].Check(report.Digest)
 			for _, name := range want {
-				if !slices.ContainsFunc(c.Evidence, func(e report.Evidence) bool { return strings.Contains(e.Fields["document"], name) }) {
-					t.Errorf("%s: no claim by %s among %d", p, name, len(c.Evidence))
+				if !slices.ContainsFunc(c.Evidence.All(), func(e report.Evidence) bool { return strings.Contains(e.Fields["document"], name) }) {
+					t.Errorf("%s: no claim by %s among %d", p, name, len(c.Evidence.All()))
 				}
 			}
 			if _, err := os.Stat(filepath.Join(dir, p+verify.BundleSuffix)); err != nil {

@@ -92,7 +92,7 @@ func (r *run) examineManifest(ctx context.Context, im *image, ref registry.Ref, 
 	im.digest, im.mediaType = m.Digest, m.MediaType
 	seen := report.Evidence{What: "manifest", Source: ref.String(), Digest: string(m.Digest)}
 	im.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s", len(m.Body), m.Digest.Short())
-	im.digestCheck.Evidence = []report.Evidence{seen}
+	im.digestCheck.Evidence = report.EvidenceOf(seen)
 	if !m.IsIndex() {
 		r.examineSingle(ctx, im, m)
 		return
@@ -269,7 +269,7 @@ func (r *run) readPlatform(ctx context.Context, im *image, p *platform, ref regi
 		p.layers = append(p.layers, l.Digest)
 	}
 	p.digestCheck = r.check(report.Digest, report.Verified, "", "%d bytes hash to %s, as the index says", len(m.Body), m.Digest.Short())
-	p.digestCheck.Evidence = []report.Evidence{{What: "manifest", Source: ref.String(), Digest: string(m.Digest)}}
+	p.digestCheck.Evidence = report.EvidenceOf(report.Evidence{What: "manifest", Source: ref.String(), Digest: string(m.Digest)})
 	if isFile(img) {
 		p.digestCheck = r.fileCheck(ctx, im.name, p.desc, img, p.digestCheck)
 		return
@@ -299,7 +299,7 @@ func (r *run) readConfig(ctx context.Context, p *platform, repository string, im
 				return
 			}
 			p.diffIDs = c.DiffIDs
-			p.digestCheck.Evidence = append(p.digestCheck.Evidence,
+			p.digestCheck.Evidence = p.digestCheck.Evidence.Add(
 				report.Evidence{What: "config", Source: repository, Digest: string(img.Config.Digest)})
 			return
 		}

@@ -27,6 +27,7 @@ type imageSet struct {
 	// inShard chooses the images of a shard; nil means all.
 	inShard func(name string) bool
 
+	named   []placing         // what was named one by one, of which minimum is made
 	minimum []*image          // what can be examined before any document was read
 	images  []*image          // everything examined
 	docs    *claims.Documents // what the release says itself; nil if it is not needed

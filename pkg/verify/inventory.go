@@ -67,11 +67,11 @@ func (b *imageSet) inventoryCheck() report.Check {
 	}
 	if b.known {
 		embedded := report.Embedded
-		c.Evidence = append(c.Evidence, report.Evidence{What: "image list", Source: "policy " + b.run.session.Policy.Name,
+		c.Evidence = c.Evidence.Add(report.Evidence{What: "image list", Source: "policy " + b.run.session.Policy.Name,
 			Digest: b.run.session.Policy.Source().Digest, Strength: &embedded})
 	}
 	for _, l := range b.docs.ImageLists() {
-		c.Evidence = append(c.Evidence, l.Evidence)
+		c.Evidence = c.Evidence.Add(l.Evidence)
 	}
 	return c
 }

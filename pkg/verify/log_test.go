@@ -245,8 +245,8 @@ func TestEarliestEntryInTheCertificatesLifeCounts(t *testing.T) {
 			if c.Verdict != tt.verdict || c.Reason != tt.reason {
 				t.Fatalf("%s, %s: %s", c.Verdict, c.Reason, c.Detail)
 			}
-			if at := tt.at.UTC().Format(time.RFC3339); !tt.at.IsZero() && c.Evidence[0].Fields["integratedTime"] != at {
-				t.Errorf("logged %s, want %s", c.Evidence[0].Fields["integratedTime"], at)
+			if at := tt.at.UTC().Format(time.RFC3339); !tt.at.IsZero() && c.Evidence.All()[0].Fields["integratedTime"] != at {
+				t.Errorf("logged %s, want %s", c.Evidence.All()[0].Fields["integratedTime"], at)
 			}
 			t.Log(c.Detail)
 		})

@@ -108,8 +108,8 @@ func TestRealPauseSignature(t *testing.T) {
 		t.Errorf("%d results, want the index and seven platforms", len(rep.Results))
 	}
 	c, _ := rep.Results[0].Check(report.Signature)
-	if len(c.Evidence) != 2 || c.Evidence[1].Fields["logIndex"] != "96410323" {
-		t.Errorf("evidence %+v", c.Evidence)
+	if len(c.Evidence.All()) != 2 || c.Evidence.All()[1].Fields["logIndex"] != "96410323" {
+		t.Errorf("evidence %+v", c.Evidence.All())
 	}
 	rep = judgePause(t, pause(t))
 	if rep.Verdict() != report.Unknown || rep.Scope.Partial {

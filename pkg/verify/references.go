@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/session"
@@ -34,15 +35,16 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 		return report.Report{}, session.Usagef("the check %q is of a whole release; for one: kverify images VERSION", report.Inventory)
 	}
 	r.session.Drop(func(name string) bool { return name == report.Inventory })
-	var subjects []string
-	for i, ref := range refs {
+	subjects, named := make([]string, 0, len(refs)), make(map[registry.Ref]bool, len(refs))
+	for _, ref := range refs {
 		if ref.Host != r.session.Policy.Images.Registry {
 			return report.Report{}, session.Usagef("%s: the policy speaks of images of %s only; name the image as it is named there, and map its registry to where a copy lies",
 				ref, r.session.Policy.Images.Registry)
 		}
-		if slices.Contains(refs[:i], ref) {
+		if named[ref] {
 			return report.Report{}, session.Usagef("%s is named twice", ref)
 		}
+		named[ref] = true
 		subjects = append(subjects, ref.String())
 	}
 	sets, versions := r.joined(ctx, refs)
@@ -52,6 +54,9 @@ func (v *Verifier) References(ctx context.Context, refs []registry.Ref) (report.
 	}
 	results := make([][]report.Result, len(sets))
 	one := func(ctx context.Context, i int) {
+		for _, p := range sets[i].named {
+			sets[i].minimum = append(sets[i].minimum, r.imageOf(p))
+		}
 		_ = sets[i].examineAll(ctx) // no list adds to what was named, so that nothing is refused
 		results[i] = sets[i].results()
 		sets[i] = nil // what the report does not hold is not kept
@@ -71,6 +76,10 @@ func (r *run) joined(ctx context.Context, refs []registry.Ref) (sets []*imageSet
 	for _, ref := range refs {
 		im := r.placed(ctx, ref)
 		r.narrowReference(im)
+		p := placing{ref: ref, name: im.name}
+		if byDigest(ref) {
+			p.placed = im // documents were asked for it
+		}
 		b := of[im.version]
 		if b == nil {
 			b = &imageSet{run: r, version: im.version, oneByOne: true}
@@ -79,10 +88,37 @@ func (r *run) joined(ctx context.Context, refs []registry.Ref) (sets []*imageSet
 				versions = append(versions, im.version)
 			}
 		}
-		b.minimum = append(b.minimum, im)
+		b.named = append(b.named, p)
 	}
+	sets = inParts(sets)
 	if len(sets) > 1 && r.session.Shared == nil {
 		r.session.Shared = new(release.Shared)
 	}
 	return sets, versions
+}
+
+// imageOf makes an image when it is examined: a run may be over very many.
+func (r *run) imageOf(p placing) *image {
+	if p.placed != nil {
+		return p.placed
+	}
+	im := r.imageNamed(p.ref)
+	r.narrowReference(im)
+	return im
+}
+
+// inParts splits sets of images that are of no release, which have nothing to say of one another:
+// what is held of an image while it is examined is forgotten with its set.
+func inParts(sets []*imageSet) (out []*imageSet) {
+	for _, b := range sets {
+		if !b.version.IsZero() || len(b.named) <= imagesAtOnce {
+			out = append(out, b)
+			continue
+		}
+		slices.SortStableFunc(b.named, func(x, y placing) int { return strings.Compare(x.name, y.name) })
+		for part := range slices.Chunk(b.named, imagesAtOnce) {
+			out = append(out, &imageSet{run: b.run, oneByOne: true, named: part})
+		}
+	}
+	return out
 }

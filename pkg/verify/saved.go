@@ -32,9 +32,15 @@ func Saved(r report.Report) error {
 	if r.Verdict() != report.Verified || r.Scope.Shard != nil || len(r.Scope.Names) > 0 {
 		return nil
 	}
+	images := map[string][]*report.Result{} // by release
+	for i := range r.Results {
+		if res := &r.Results[i]; res.Kind == report.KindImage && res.Release != "" {
+			images[res.Release] = append(images[res.Release], res)
+		}
+	}
 	for _, subject := range r.Scope.Subjects {
 		if v, ok := versionOf(subject); ok {
-			if err := holdsLeast(r, policy, v); err != nil {
+			if err := holdsLeast(r, images[v.String()], policy, v); err != nil {
 				return err
 			}
 		}
@@ -43,13 +49,11 @@ func Saved(r report.Report) error {
 }
 
 // holdsLeast says whether a report over the images of a release has all that the
-// inventory has of it.
-func holdsLeast(r report.Report, policy *trust.Policy, v release.Version) error {
+// inventory has of it; of are its images.
+func holdsLeast(r report.Report, of []*report.Result, policy *trust.Policy, v release.Version) error {
 	var have []string
-	for _, res := range r.Results {
-		if res.Kind == report.KindImage && res.Release == v.String() {
-			have = append(have, strings.TrimSuffix(strings.TrimPrefix(res.Subject, policy.Images.Registry+"/"), ":"+v.String())+" "+res.Platform)
-		}
+	for _, res := range of {
+		have = append(have, strings.TrimSuffix(strings.TrimPrefix(res.Subject, policy.Images.Registry+"/"), ":"+v.String())+" "+res.Platform)
 	}
 	images, arches, known := policy.MinimumImages(v.Minor)
 	if len(have) == 0 || !known || !slices.Contains(r.Scope.Checks, report.Inventory) {

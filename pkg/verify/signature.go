@@ -86,7 +86,7 @@ type search struct {
 func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	fail := func(reason report.Reason, format string, args ...any) signed {
 		c := s.run.check(report.Signature, report.Unknown, reason, format, args...)
-		c.Evidence = []report.Evidence{s.source}
+		c.Evidence = report.EvidenceOf(s.source)
 		return signed{signature: c, reference: s.run.noReference("no signature verified")}
 	}
 	if len(m.Body) > maxSignatureManifest {
@@ -121,7 +121,7 @@ func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
 	case wrongName != nil:
 		return *wrongName
 	case s.best.Name != "":
-		s.best.Evidence = append(s.best.Evidence, s.source)
+		s.best.Evidence = s.best.Evidence.Add(s.source)
 		return signed{signature: s.best, reference: s.run.noReference("no signature verified")}
 	case len(s.others) > 0:
 		slices.Sort(s.others)
@@ -261,13 +261,13 @@ func (s *search) prove(ctx context.Context, l *sigstore.Signature, body []byte) 
 func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out signed) {
 	logged := time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339)
 	out.signature = s.run.check(report.Signature, report.Verified, "", "signed by %s, logged %s%s", who, logged, s.from.from())
-	out.signature.Evidence = []report.Evidence{s.source, {
+	out.signature.Evidence = report.EvidenceOf(s.source, report.Evidence{
 		What: "signature", Source: s.source.Source, Digest: string(l.Payload),
 		Fields: map[string]string{
 			report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: who,
 			report.FieldLogIndex: strconv.FormatInt(l.LogIndex, 10), report.FieldLogID: l.LogID, report.FieldLogged: logged,
 		},
-	}}
+	})
 	reference, _, err := sigstore.ParsePayload(body)
 	if err == nil && s.run.session.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		out.reference = s.run.check(report.Reference, report.Verified, "", "signed as %s", reference)
@@ -275,8 +275,8 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,
 			"signed as %.200q, which is not a name of %s: another image is served under this name", reference, s.name)
 	}
-	out.reference.Evidence = []report.Evidence{{What: "docker-reference", Source: s.source.Source, Digest: string(l.Payload),
-		Fields: map[string]string{report.FieldReference: reference}}}
+	out.reference.Evidence = report.EvidenceOf(report.Evidence{What: "docker-reference", Source: s.source.Source, Digest: string(l.Payload),
+		Fields: map[string]string{report.FieldReference: reference}})
 	return out
 }
 

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/kverify/kverify/pkg/oci"
@@ -57,15 +55,12 @@ func keptIn(m *registry.Manifest, c report.Check) report.Check {
 		return c
 	}
 	c.Detail += ", from the cache"
-	c.Evidence = slices.Clone(c.Evidence)
-	for i, e := range c.Evidence {
-		fields := maps.Clone(e.Fields)
-		if fields == nil {
-			fields = map[string]string{}
+	c.Evidence = c.Evidence.Changed(func(e *report.Evidence) {
+		if e.Fields == nil {
+			e.Fields = map[string]string{}
 		}
-		fields[report.FieldKept] = "in the cache"
-		c.Evidence[i].Fields = fields
-	}
+		e.Fields[report.FieldKept] = "in the cache"
+	})
 	return c
 }
 

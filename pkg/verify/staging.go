@@ -81,7 +81,7 @@ func (r *run) stagingIn(ctx context.Context, from source, ref registry.Ref, im *
 		}
 		c := r.stagingLayer(ctx, from, im, l, verifier)
 		if c.Verdict == report.Verified {
-			c.Evidence[0].Source = ref.String()
+			c.Evidence = c.Evidence.Changed(func(e *report.Evidence) { e.Source = ref.String() })
 			return c
 		}
 		last = c
@@ -116,7 +116,7 @@ func (r *run) stagingLayer(ctx context.Context, from source, im *image, l *sigst
 		return say(report.Refuted, report.Forged, "a signature that claims to be by %s does not verify: %v", rule, err)
 	}
 	c := say(report.Verified, "", "signed by %s, logged %s, as %.200s%s", rule, time.Unix(l.IntegratedTime, 0).UTC().Format(time.RFC3339), reference, from.from())
-	c.Evidence = []report.Evidence{{What: "staging signature", Digest: string(l.Payload), Fields: map[string]string{
-		report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: rule, report.FieldReference: fmt.Sprintf("%.200s", reference)}}}
+	c.Evidence = report.EvidenceOf(report.Evidence{What: "staging signature", Digest: string(l.Payload), Fields: map[string]string{
+		report.FieldIdentity: l.Identity.Subject, report.FieldIssuer: l.Identity.Issuer, report.FieldRule: rule, report.FieldReference: fmt.Sprintf("%.200s", reference)}})
 	return c
 }

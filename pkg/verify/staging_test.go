@@ -87,7 +87,7 @@ func TestStagingAttacks(t *testing.T) {
 			if tt.want != report.Verified && res.Verdict() == report.Verified {
 				t.Error("verified")
 			}
-			if e := c.Evidence; tt.want == report.Verified && (len(e) != 1 || !strings.Contains(e[0].Source, "registry.k8s.io/kube-proxy:sha256-")) {
+			if e := c.Evidence.All(); tt.want == report.Verified && (len(e) != 1 || !strings.Contains(e[0].Source, "registry.k8s.io/kube-proxy:sha256-")) {
 				t.Errorf("the evidence is %+v", e)
 			}
 		})

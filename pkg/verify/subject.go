@@ -53,6 +53,13 @@ type image struct {
 	carriedAlong      bool // child is named by the index, for no platform
 }
 
+// placing is a reference, and the image that it stands for.
+type placing struct {
+	ref    registry.Ref
+	name   string // of the image
+	placed *image // nil where the reference alone says which image it is
+}
+
 // platform is one manifest that an index names.
 type platform struct {
 	arch, name string // "arm64"; "linux/arm64"

@@ -83,7 +83,7 @@ func TestGenuineReleasesAreVerified(t *testing.T) {
 			}
 			for _, res := range rep.Results {
 				for _, c := range res.Checks {
-					if len(c.Evidence) == 0 {
+					if c.Evidence.IsZero() {
 						t.Errorf("%s %s: %s shows no evidence", res.Subject, res.Platform, c.Name)
 					}
 				}

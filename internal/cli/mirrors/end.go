@@ -46,7 +46,7 @@ func onlyPublished(r report.Report) (list []string) {
 	strong, published := map[string]bool{}, map[string]bool{}
 	for _, res := range r.Results {
 		c, _ := res.Check(report.Binding)
-		for _, e := range c.Evidence {
+		for _, e := range c.Evidence.All() {
 			if e.Strength == nil {
 				continue
 			}

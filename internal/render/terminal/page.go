@@ -34,17 +34,38 @@ const MinText = 30
 // by the caller, but for a grid's cells. The zero value is an empty page.
 type Page struct {
 	Options
-	buf bytes.Buffer
+	buf     bytes.Buffer
+	spilled int   // lines that were written already
+	err     error // of writing them
 }
 
 // WriteTo writes the page to w, and empties it.
-func (p *Page) WriteTo(w io.Writer) (int64, error) { return p.buf.WriteTo(w) }
+func (p *Page) WriteTo(w io.Writer) (int64, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	return p.buf.WriteTo(w)
+}
 
-// Bytes are the lines so far, valid until the next one.
+// Spill writes what there is of a page to w, if it is much: a page may be longer than should be
+// held. An error stays, and WriteTo says it.
+func (p *Page) Spill(w io.Writer) {
+	const much = 64 << 10
+	if p.buf.Len() < much {
+		return
+	}
+	p.spilled = p.Height()
+	if p.err == nil {
+		_, p.err = p.buf.WriteTo(w)
+	}
+	p.buf.Reset()
+}
+
+// Bytes are the lines so far that were not written, valid until the next one.
 func (p *Page) Bytes() []byte { return p.buf.Bytes() }
 
 // Height is how many lines the page has so far.
-func (p *Page) Height() int { return bytes.Count(p.buf.Bytes(), []byte("\n")) }
+func (p *Page) Height() int { return p.spilled + bytes.Count(p.buf.Bytes(), []byte("\n")) }
 
 // Append adds the lines of another page.
 func (p *Page) Append(q *Page) { p.buf.Write(q.buf.Bytes()) }

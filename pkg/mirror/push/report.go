@@ -36,9 +36,9 @@ func (p *Result) Report(judged report.Report, there string) report.Report {
 	told := map[string]string{} // of each cause the first name that failed for it
 	for _, c := range p.Names {
 		res := report.Result{Subject: c.In(there), Kind: "image", Digest: string(c.Digest), SeenAs: []string{c.Ref.String()}}
-		check := report.Check{Name: report.Digest, Required: true, Detail: c.detail(), Evidence: []report.Evidence{
-			{What: "manifest", Source: c.In(there), Digest: string(c.Digest)},
-		}}
+		check := report.Check{Name: report.Digest, Required: true, Detail: c.detail(), Evidence: report.EvidenceOf(
+			report.Evidence{What: "manifest", Source: c.In(there), Digest: string(c.Digest)},
+		)}
 		check.Verdict, check.Reason = c.verdict()
 		if c.Err != nil {
 			switch why := cause(c); {
