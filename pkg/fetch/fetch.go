@@ -149,7 +149,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		e := &Error{Method: cmp.Or(r.Method, http.MethodGet), URL: r.URL, FinalURL: r.URL}
 		return nil, e.because(TooLarge, ErrFull)
 	}
-	resp, e, published, err := c.open(withLimit(ctx, r.Limit), &r)
+	ahead := r.Limit
+	if r.Into != nil {
+		ahead = min(ahead, peekOfStream) // it is not held, and is repeated by whoever asked
+	}
+	resp, e, published, err := c.open(withLimit(ctx, ahead), &r)
 	if err != nil {
 		return nil, err
 	}
