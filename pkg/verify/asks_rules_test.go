@@ -86,6 +86,7 @@ func TestWhatARuleIsFor(t *testing.T) {
 		{namedSince, ofRelease("kube-proxy", "v1.37.0"), true},
 		{namedSince, of("kube-proxy", "v1.2.0"), false},
 		{namedSince, of("kube-proxy", "latest"), true},
+		{namedSince, of("kube-proxy", "1.36.0"), true}, // not a version as releases write it
 	} {
 		required, made := ruledBy(t, nil, nil, tt.rule).asks(tt.im, report.VSA)
 		if required != tt.want || made != tt.want {

@@ -65,6 +65,7 @@ func TestWhatBindsAPlatform(t *testing.T) {
 	}{
 		{"nothing speaks", nothing, none, none, false, nobody},
 		{"nothing speaks of it, and others matched", nothing, none, none, true, nobody},
+		{"a signed SBOM that does not list it", w(silent, report.Signed, "sbom"), none, none, true, nobody},
 		{"signed layers", layersYes, none, none, true, "verified: by layers: sbom speaks"},
 		{"layers of an SBOM that nobody signed", layersBut, none, none, true, fmt.Sprintf(carried, "sbom")},
 		{"the same, and a published row of its own", layersBut, yes, none, true, "verified: promotion speaks"},
