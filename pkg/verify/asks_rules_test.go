@@ -59,7 +59,7 @@ func TestWhatARuleIsFor(t *testing.T) {
 		{all, of("somebodys", ""), true},
 		{since, ofRelease("kube-proxy", "v1.37.0"), true},
 		{since, ofRelease("kube-proxy", "v1.36.9"), false},
-		{since, of("kube-proxy", "v1.99.0"), true}, // of a minor that no inventory knows
+		{since, of("kube-proxy", "v1.99.0"), true}, // by its tag, where the version was not taken over
 		{since, of("kube-proxy", "v1.2.0"), false},
 		{since, of("kube-proxy", "latest"), false},
 		{since, of("pause", "3.9"), false},

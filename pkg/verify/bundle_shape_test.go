@@ -220,6 +220,9 @@ func TestArtifactRequests(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if rep, err := (&verify.Verifier{Root: root, Policy: &trust.Policy{}}).Artifact(t.Context(), verify.Artifact{Bundle: bundle, Digest: sum(body), Key: public}); err == nil || len(rep.Results) != 0 {
+		t.Errorf("a policy of nothing: %v", err)
+	}
 	// What the caller's verifier checks otherwise is not asked of an artifact.
 	watched := new(verify.Progress)
 	v := &verify.Verifier{Root: root, Progress: watched, Checks: []string{"no such check"}, Require: []string{report.Binding}}

@@ -195,6 +195,15 @@ func TestAttestationsOfWhatWasNotRead(t *testing.T) {
 	if want := "staging" + none + "\npromotion" + none + "\nvsa" + none; strings.Join(got, "\n") != want {
 		t.Errorf("%q", got)
 	}
+	// A crash in what looks for it leaves it unknown.
+	r = ruledBy(t, nil, []string{report.Staging}, `{report: [staging]}`)
+	r.registry = nil
+	crashed := &image{name: "kube-proxy", tag: "v1.27.2", digest: hashOf("1")}
+	if r.attest(context.Background(), crashed); len(crashed.attested) != 1 || !strings.HasPrefix(said(crashed.attested[0]), "unknown internal: ") {
+		t.Errorf("a crash: %+v", crashed.attested)
+	}
+	r = ruledBy(t, nil, []string{report.VSA, report.Staging}, `{report: [promotion]}`)
+	r.registry = nil
 	// What an index lacks is no child that anybody asked for.
 	missing := &platform{name: "linux/arm64"}
 	im.platforms = []*platform{missing}
