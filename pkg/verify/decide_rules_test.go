@@ -169,6 +169,9 @@ func TestWhatStatementsDecide(t *testing.T) {
 		if !strings.HasPrefix(said(c), tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, said(c), tt.want)
 		}
+		if tt.want != noAnswer && strings.Contains(c.Detail, "does not mean that nothing does") {
+			t.Errorf("%s: %s: an outage is told as what it is", tt.name, said(c))
+		}
 		if c.Name != report.VSA || c.Verdict == report.Verified && (len(c.Evidence) != 1 || c.Evidence[0].Fields[report.FieldRule] != "promoter-summaries" || c.Evidence[0].Fields[report.FieldPredicateType] != ofClass) {
 			t.Errorf("%s: %+v", tt.name, c)
 		}

@@ -155,8 +155,12 @@ func TestUnionReadsAStatementWhereItLies(t *testing.T) {
 	for _, w := range []*world.World{there, also} {
 		w.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+digest, 404)
 	}
+	asked := there.Count("https://registry.k8s.io/v2/kube-proxy/manifests/" + digest)
 	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != unknown || c.Reason != report.Unreachable {
 		t.Errorf("nowhere: %s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	if n := there.Count("https://registry.k8s.io/v2/kube-proxy/manifests/"+digest) - asked; n != 1 {
+		t.Errorf("it was asked for %d times where it is not", n)
 	}
 }
 
