@@ -266,3 +266,41 @@ func TestWhatMayBeAChild(t *testing.T) {
 		}
 	}
 }
+
+// A digest alone is placed late where nothing is bound and it is no index, and no version is
+// taken from what placed it.
+func TestWhatIsPlacedLate(t *testing.T) {
+	text := fmt.Sprintf("- name: kube-proxy\n  dmap:\n    %q: [\"v1.27.2\"]\n- name: kube-proxy-arm64\n  dmap:\n    %q: [\"v1.27.2\"]\n", hashOf("1"), hashOf("2"))
+	few, bound := []string{report.Digest, report.Signature}, []string{report.Digest, report.Signature, report.Binding}
+	const single, index = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+	for _, tt := range []struct {
+		name   string
+		checks []string
+		im     image
+		media  string
+		want   bool
+	}{
+		{"a manifest", few, image{}, single, true},
+		{"an index", few, image{}, index, false},
+		{"beside a tag", few, image{tag: "v1.26.0"}, single, false},
+		{"a child already", few, image{child: hashOf("2")}, single, false},
+		{"where all is checked", nil, image{}, single, false},
+		{"where it is bound", bound, image{}, single, false},
+	} {
+		r := runOf(t, tt.checks...)
+		r.session.Fetch = &fetch.Client{Transport: served{release.PromotionURL("kube-proxy"): []byte(text)}}
+		im := tt.im
+		im.name, im.pin = "kube-proxy", hashOf("2")
+		before := placedAs(&im)
+		r.placeLate(t.Context(), &im, &registry.Manifest{MediaType: tt.media})
+		if (im.tag == "v1.27.2") != tt.want || !tt.want && placedAs(&im) != before || !im.version.IsZero() {
+			t.Errorf("%s: %s of %s, before %s", tt.name, placedAs(&im), im.version, before)
+		}
+	}
+	r := runOf(t, few...)
+	r.session.Fetch = &fetch.Client{Transport: served{}}
+	im := &image{name: "kube-proxy", pin: hashOf("2"), arches: []string{"arm64"}}
+	if r.placeLate(t.Context(), im, &registry.Manifest{MediaType: single}); im.tag != "" || im.arches == nil {
+		t.Errorf("placed by nothing: %s", placedAs(im))
+	}
+}
