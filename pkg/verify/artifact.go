@@ -84,7 +84,7 @@ func (r *run) artifact(a Artifact, want sigstore.Digest, res *report.Result) {
 		one := empty
 		a.Bundle, a.BundleName = doc, fmt.Sprintf("%s (document %d)", name, i+1)
 		r.oneBundle(a, want, &one)
-		ofThese := len(one.Checks) > 0 && one.Checks[0].Verdict == report.Verified
+		ofThese := one.Checks[0].Verdict == report.Verified
 		switch {
 		case one.Verdict() == report.Verified:
 			*res = one
@@ -129,31 +129,12 @@ func (r *run) oneBundle(a Artifact, want sigstore.Digest, res *report.Result) {
 		signature(report.Unknown, reason, "%s: %s", a.BundleName, detail)
 		return
 	}
-	opened := func() (*sigstore.Proof, error) {
-		if a.Open == nil {
-			return s.Verify(r.session.Root, who, want)
-		}
-		f, err := a.Open()
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		again := sha256.New()
-		content := io.TeeReader(f, again)
-		p, err := s.VerifyContent(r.session.Root, who, content)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := io.Copy(io.Discard, content); err != nil {
-			return nil, err
-		}
-		if got := (sigstore.Digest{Algorithm: "sha256", Sum: again.Sum(nil)}); got.String() != res.Digest {
-			return nil, errors.New("the file changed while it was read")
-		}
-		return p, nil
-	}
-	p, err := opened()
-	if err != nil {
+	p, unread, err := r.proof(s, a, who, want, res.Digest)
+	switch {
+	case unread != nil:
+		signature(report.Unknown, report.Unreachable, "%s could not be read once more: %v", a.Name, unread)
+		return
+	case err != nil:
 		signature(report.Refuted, report.Forged, "%s does not verify: %v", a.BundleName, err)
 		return
 	}
@@ -163,6 +144,30 @@ func (r *run) oneBundle(a Artifact, want sigstore.Digest, res *report.Result) {
 	if !s.Logged() {
 		res.Notes = append(res.Notes, "the bundle holds no log entry: the key alone vouches, and nothing says when")
 	}
+}
+
+// proof verifies the bundle over the artifact itself. unread says why the bytes that were
+// hashed, to digest, could not be read once more: that contradicts nothing.
+func (r *run) proof(s *sigstore.Bundle, a Artifact, who sigstore.Signer, want sigstore.Digest, digest string) (p *sigstore.Proof, unread, err error) {
+	if a.Open == nil {
+		p, err = s.Verify(r.session.Root, who, want)
+		return p, nil, err
+	}
+	f, err := a.Open()
+	if err != nil {
+		return nil, err, nil
+	}
+	defer func() { _ = f.Close() }()
+	again := sha256.New()
+	content := io.TeeReader(f, again)
+	p, err = s.VerifyContent(r.session.Root, who, content)
+	if _, failed := io.Copy(io.Discard, content); failed != nil {
+		return nil, failed, nil
+	}
+	if got := (sigstore.Digest{Algorithm: "sha256", Sum: again.Sum(nil)}); got.String() != digest {
+		return nil, errors.New("it changed while it was read"), nil
+	}
+	return p, nil, err
 }
 
 // hashAll reads a file once and returns its digests by every algorithm.

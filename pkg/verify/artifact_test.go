@@ -331,12 +331,15 @@ func TestBundles(t *testing.T) {
 			if tt.key != nil {
 				a.Key, a.Identity = tt.key, trust.Identity{}
 			}
-			if res := artifact(t, root, a); res.Verdict() != tt.want {
-				t.Errorf("%s, want %s\n%s", res.Verdict(), tt.want, details(res))
+			whole := func(res report.Result) bool {
+				return len(res.Checks) == 2 && res.Checks[0].Name == report.Digest && res.Checks[1].Name == report.Signature && (len(res.Notes) > 0) == (tt.want == report.Verified)
+			}
+			if res := artifact(t, root, a); res.Verdict() != tt.want || !whole(res) {
+				t.Errorf("%s, want %s\n%s%q", res.Verdict(), tt.want, details(res), res.Notes)
 			}
 			a.Open, a.Digest = nil, sum(body)
-			if res := artifact(t, root, a); res.Verdict() != tt.want {
-				t.Errorf("by digest: %s, want %s\n%s", res.Verdict(), tt.want, details(res))
+			if res := artifact(t, root, a); res.Verdict() != tt.want || !whole(res) {
+				t.Errorf("by digest: %s, want %s\n%s%q", res.Verdict(), tt.want, details(res), res.Notes)
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func (r *run) attestChild(ctx context.Context, im *image) {
 	r.attest(ctx, &of)
 	checks := slices.Clone(im.attested)
 	for i, c := range of.attested {
-		if c.Name != report.Staging && (c.Verdict != report.Unknown || c.Reason != report.Absent) {
+		if c.Name != report.Staging && c.Reason != report.Absent {
 			checks[i] = c
 		}
 	}
@@ -215,14 +215,10 @@ func (a *attestations) fetchListed(ctx context.Context, ref registry.Ref, list [
 func (a *attestations) one(ctx context.Context, ref registry.Ref, d referrer) (out attestation, broken bool, err error) {
 	out, broken, err = a.oneFrom(ctx, d.from, ref, d.Descriptor)
 	for _, from := range a.run.sources() {
-		if err == nil && !broken {
-			break
-		}
-		if from.client == d.from.client {
-			continue
-		}
-		if there, bad, failed := a.oneFrom(ctx, from, ref, d.Descriptor); failed == nil && !bad {
-			out, broken, err = there, bad, nil
+		if err != nil && from.client != d.from.client {
+			if there, bad, failed := a.oneFrom(ctx, from, ref, d.Descriptor); failed == nil && !bad {
+				out, broken, err = there, bad, nil
+			}
 		}
 	}
 	return out, broken, err

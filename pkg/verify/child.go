@@ -44,7 +44,7 @@ func (r *run) placeLate(ctx context.Context, im *image, m *registry.Manifest) {
 func (r *run) placeDigest(ctx context.Context, ref registry.Ref, read bool) *image {
 	var hints []*release.Promotion
 	if read {
-		if src := r.session.Shared.LoadPromotion(ctx, r.session.Fetch, ref.Repository); src.Err == nil && src.Value != nil {
+		if src := r.session.Shared.LoadPromotion(ctx, r.session.Fetch, ref.Repository); src.Value != nil {
 			hints = append(hints, src.Value)
 		}
 	}
@@ -61,12 +61,11 @@ func (r *run) placeDigest(ctx context.Context, ref registry.Ref, read bool) *ima
 			}
 		}
 	}
-	for _, arch := range release.Arches {
-		if r.catalogue == nil {
-			break
-		}
-		for _, tag := range r.catalogue.Tags(ref.Repository, "linux/"+arch, ref.Digest) {
-			return r.childOf(ref, tag, arch, "")
+	if r.catalogue != nil {
+		for _, arch := range release.Arches {
+			for _, tag := range r.catalogue.Tags(ref.Repository, "linux/"+arch, ref.Digest) {
+				return r.childOf(ref, tag, arch, "")
+			}
 		}
 	}
 	return r.imageNamed(ref)
@@ -209,18 +208,18 @@ func (r *run) imageID(digest oci.Digest, platform string) report.Check {
 // by the policy's inventory.
 func (r *run) imageNamed(ref registry.Ref) *image {
 	im := &image{name: ref.Repository, tag: ref.Tag, pin: ref.Digest}
-	v, err := release.ParseVersion(ref.Tag)
-	if err != nil || !strings.HasPrefix(ref.Tag, "v") || v.Major != 1 {
+	v, ok := versionOf(ref.Tag)
+	if !ok {
 		return im
 	}
-	images, arches, known := r.session.Policy.MinimumImages(v.Minor)
+	images, arches, _ := r.session.Policy.MinimumImages(v.Minor) // none of a minor that is not known
 	name, arch := ref.Repository, ""
 	for _, a := range arches {
 		if base, ok := strings.CutSuffix(name, "-"+a); ok && slices.Contains(images, base) {
 			name, arch = base, a
 		}
 	}
-	if !known || !slices.Contains(images, name) {
+	if !slices.Contains(images, name) {
 		return im
 	}
 	im.version, im.core, im.expect = v, true, arches

@@ -100,7 +100,7 @@ func (b *imageSet) inside(ctx context.Context, im *image, p *platform) report.Ch
 		return unknown(report.NoClaim, "does not apply to %s: images are of linux", p.name)
 	case p.diffIDs == nil || len(p.blobs) != len(p.diffIDs):
 		return unknown(report.NoClaim, "its manifest or config could not be read")
-	case b.docs == nil || !b.docs.Usable():
+	case !b.docs.Usable():
 		return unknown(report.NoClaim, "there is no usable SBOM of %s to say what the programs should be", cmp.Or(im.tag, "any release"))
 	}
 	total := int64(0)

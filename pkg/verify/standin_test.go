@@ -72,8 +72,8 @@ func TestStandInsWithoutNamesOfSingleArchitectures(t *testing.T) {
 			t.Errorf("%v %s, absent %v\n%s", err, rep.Verdict(), rep.Scope.Absent, failures(rep))
 		}
 		for _, res := range rep.Results {
-			if res.Kind == "image" && res.Platform != "" && len(res.SeenAs) != 1 {
-				t.Errorf("%s %s seen as %v", res.Subject, res.Platform, res.SeenAs)
+			if res.Kind == "image" && (res.Platform != "" && len(res.SeenAs) != 1 || len(res.Notes) > 0) {
+				t.Errorf("%s %s seen as %v, notes %q", res.Subject, res.Platform, res.SeenAs, res.Notes)
 			}
 		}
 	})

@@ -109,6 +109,8 @@ func TestUnionOfTwoPlaces(t *testing.T) {
 		{"none there, none besides", empty, empty, report.VSA, unknown, report.Absent, "not available"},
 		{"no such list there, none besides", unlisted(404), empty, report.VSA, unknown, report.Unreachable, "does not mean"},
 		{"unreachable there, none besides, of summaries", unlisted(503), empty, report.VSA, unknown, report.Unreachable, ""},
+		{"no such list there, unreachable besides", unlisted(404), unlisted(503), report.VSA, unknown, report.Unreachable, "does not mean"},
+		{"unreachable there, no such list besides", unlisted(503), unlisted(404), report.VSA, unknown, report.Unreachable, "503"},
 		{"none there, damaged besides", empty, unlisted(500), report.VSA, unknown, report.Unreachable, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +144,38 @@ func TestUnionReadsAStatementWhereItLies(t *testing.T) {
 	also.PutReferrer(modernProxy, world.PredicateSummary, failed)
 	also.DropReferrers(modernProxy)
 	there.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+digest, 404)
-	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != refuted {
+	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != refuted || !strings.Contains(c.Detail, "in the mirror ./m") {
+		t.Errorf("%s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	// One that lies in both is told of the registry, and one that lies nowhere is not passed over.
+	there.Calm()
+	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != refuted || strings.Contains(c.Detail, "in the mirror") {
+		t.Errorf("in both: %s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	for _, w := range []*world.World{there, also} {
+		w.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+digest, 404)
+	}
+	asked := there.Count("https://registry.k8s.io/v2/kube-proxy/manifests/" + digest)
+	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != unknown || c.Reason != report.Unreachable {
+		t.Errorf("nowhere: %s %s %s", c.Verdict, c.Reason, c.Detail)
+	}
+	if n := there.Count("https://registry.k8s.io/v2/kube-proxy/manifests/"+digest) - asked; n != 1 {
+		t.Errorf("it was asked for %d times where it is not", n)
+	}
+}
+
+// What one place lists and the other has in a form that is no statement stays unread.
+func TestUnionOfAFormThatIsNoStatement(t *testing.T) {
+	there := world.New(world.Options{Versions: []string{modern}})
+	also := there.Clone()
+	const typ = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	m, _ := also.Manifest("kube-scheduler:" + modern)
+	also.PutManifest("kube-proxy", m)
+	there.DropReferrers(modernProxy)
+	also.DropReferrers(modernProxy)
+	there.AddReferrer(modernProxy, map[string]any{"mediaType": m.MediaType, "digest": m.Digest(), "size": len(m.Body), "artifactType": typ})
+	there.Status("https://registry.k8s.io/v2/kube-proxy/manifests/"+m.Digest(), 404)
+	if c, _ := besides(t, there, also, report.VSA).Check(report.VSA); c.Verdict != unknown || c.Reason != report.Unreachable {
 		t.Errorf("%s %s %s", c.Verdict, c.Reason, c.Detail)
 	}
 }
