@@ -172,7 +172,8 @@ func TestWhatStatementsDecide(t *testing.T) {
 		if tt.want != noAnswer && strings.Contains(c.Detail, "does not mean that nothing does") {
 			t.Errorf("%s: %s: an outage is told as what it is", tt.name, said(c))
 		}
-		if c.Name != report.VSA || c.Verdict == report.Verified && (len(c.Evidence) != 1 || c.Evidence[0].Fields[report.FieldRule] != "promoter-summaries" || c.Evidence[0].Fields[report.FieldPredicateType] != ofClass) {
+		e := c.Evidence.All()
+		if c.Name != report.VSA || c.Verdict == report.Verified && (len(e) != 1 || e[0].Fields[report.FieldRule] != "promoter-summaries" || e[0].Fields[report.FieldPredicateType] != ofClass) {
 			t.Errorf("%s: %+v", tt.name, c)
 		}
 	}
