@@ -51,6 +51,10 @@ const (
 	// maxErrorBody is how much is kept of what a server says with a status that
 	// is not a success: registries' error documents are a few hundred bytes.
 	maxErrorBody = 8 << 10
+
+	// peekOfStream is how much of what goes into a writer is read before any of it is
+	// handed over, in place of peekLimit: many of these may be under way at once.
+	peekOfStream = 64 << 10
 )
 
 // Client asks for documents. It keeps no state and may be used by many

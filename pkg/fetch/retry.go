@@ -21,9 +21,6 @@ const (
 	// peekLimit is how much of a body Retry reads before it hands an answer
 	// over, so that a cut within it can still be mended. All documents fit.
 	peekLimit = 8 << 20
-	// peekOfStream is the same for what goes into a writer as it comes: many of these
-	// may be under way at once.
-	peekOfStream = 64 << 10
 )
 
 // Retry sends again what failed by chance: connections that break, also in
