@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -180,7 +181,7 @@ func TestReadBody(t *testing.T) {
 			if err != nil {
 				said = kind.String()
 			}
-			if said != tt.want || err == nil && string(got) != string(data) {
+			if said != tt.want || err == nil && !bytes.Equal(got, data) {
 				t.Errorf("%q, announced %d, limit %d: %q %s %v, want %s", data, tt.length, tt.limit, got, said, err, tt.want)
 			}
 		}

@@ -244,7 +244,7 @@ func TestWhatATokenServerIsAsked(t *testing.T) {
 
 // TestWhatARegistryIsShown holds which header meets which challenge, and that none is made up.
 func TestWhatARegistryIsShown(t *testing.T) {
-	bearer, basicly := `Bearer realm="https://auth.example/t"`, `Basic realm="x"`
+	bearer, plainly := `Bearer realm="https://auth.example/t"`, `Basic realm="x"`
 	for _, tt := range []struct {
 		challenge string
 		creds     Credentials
@@ -252,10 +252,10 @@ func TestWhatARegistryIsShown(t *testing.T) {
 	}{
 		{bearer, Credentials{RegistryToken: "r"}, "[ Bearer r]"},
 		{bearer, Credentials{RegistryToken: "r", Username: "u", Password: "p"}, "[ Bearer r]"},
-		{basicly, Credentials{Username: "u"}, "[ " + basic(Credentials{Username: "u"}) + "]"},
-		{basicly, Credentials{Password: "p"}, "[ " + basic(Credentials{Password: "p"}) + "]"},
-		{basicly, Credentials{}, "[]"},
-		{basicly, Credentials{RegistryToken: "r"}, "[]"},
+		{plainly, Credentials{Username: "u"}, "[ " + basic(Credentials{Username: "u"}) + "]"},
+		{plainly, Credentials{Password: "p"}, "[ " + basic(Credentials{Password: "p"}) + "]"},
+		{plainly, Credentials{}, "[]"},
+		{plainly, Credentials{RegistryToken: "r"}, "[]"},
 		{"Negotiate", Credentials{Username: "u", Password: "p"}, "[]"},
 	} {
 		a := &asking{challenge: tt.challenge}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestPolicyAndRootFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	pad := func(text []byte, size int) []byte {
-		return append(text[:len(text):len(text)], strings.Repeat(" ", size-len(text))...)
+		return append(slices.Clip(text), strings.Repeat(" ", size-len(text))...)
 	}
 	const cap = 1 << 20
 	loads := map[string]func(path string) (source string, embedded bool, err error){

@@ -122,7 +122,7 @@ func TestOrderOfAnchors(t *testing.T) {
 		all = append(all, one)
 	}
 	want := parsed(t, with(own, "certificateAuthorities", all)).Anchors()
-	for range len(all) {
+	for range all {
 		all = append(all[1:], all[0])
 		if got := parsed(t, with(own, "certificateAuthorities", all)).Anchors(); !slices.Equal(got, want) {
 			t.Errorf("another order: %v", got)

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,7 +51,7 @@ func TestAnchor(t *testing.T) {
 				if n.Add(1) == 1 {
 					return b
 				}
-				return append(b[:len(b):len(b)], '\n')
+				return append(slices.Clip(b), '\n')
 			})
 		}, unknown, report.Mismatch, "the SBOM changed while it was read"},
 	} {

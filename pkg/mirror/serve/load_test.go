@@ -198,7 +198,7 @@ func TestServeBesideSlowReaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() })
 		if _, err := fmt.Fprintf(conn, "GET /dl.k8s.io/%s HTTP/1.1\r\nHost: mirror\r\n\r\n", bigPath); err != nil {
 			t.Fatal(err)
 		}

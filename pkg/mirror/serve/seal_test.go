@@ -47,7 +47,8 @@ func TestSeal(t *testing.T) {
 			block[at] ^= 1 << (at % 8)
 		}
 	}
-	if newSealer()(0, nil) == newSealer()(0, nil) {
+	one, other := newSealer(), newSealer()
+	if one(0, nil) == other(0, nil) {
 		t.Error("two servers have the same key")
 	}
 }
