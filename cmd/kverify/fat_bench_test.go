@@ -133,7 +133,7 @@ func (f *fat) measure(b *testing.B, l *longline.Line) {
 				b.Fatal(err)
 			}
 			cmd := f.commands(to)[name]
-			cmd.Env = append(f.env, "HTTPS_PROXY="+proxy, "https_proxy="+proxy)
+			cmd.Env = append(slices.Clone(f.env), "HTTPS_PROXY="+proxy, "https_proxy="+proxy)
 			before := l.Connections.Load()
 			var high int64
 			took[name] = append(took[name], timed(b, cmd, &high))

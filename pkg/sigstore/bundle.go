@@ -165,6 +165,14 @@ func (s *Bundle) readEnvelope() error {
 	if s.statement, err = ParseStatement(e.GetPayload()); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
+	// sigstore-go reads it once more when it verifies, more narrowly: what it cannot read is not forged.
+	envelope, err := s.b.Envelope()
+	if err != nil {
+		return fmt.Errorf("envelope: %w", err)
+	}
+	if _, err := envelope.Statement(); err != nil {
+		return fmt.Errorf("statement: it has members that in-toto's form does not have, or a predicate that is no JSON object: %w", err)
+	}
 	return nil
 }
 

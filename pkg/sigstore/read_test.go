@@ -102,6 +102,7 @@ func TestBundlesThatCannotBeRead(t *testing.T) {
 		{"an envelope of something else", envelope, func(_, _, _, c object) { c["payloadType"] = "text/plain" }, "an envelope of"},
 		{"an envelope that nobody signed", envelope, func(_, _, _, c object) { c["signatures"] = []object{} }, somehow},
 		{"an envelope of no statement", envelope, func(_, _, _, c object) { c["payload"] = base64.StdEncoding.EncodeToString([]byte("{}")) }, "statement"},
+		{"a statement whose predicate is no object", s.Attest(world.Statement("https://example.com/p", []any{1}, "a.txt", sum(body)), world.Signing{}).Bundle("0.3"), nothing, "a predicate that is no JSON object"},
 		{"neither a certificate nor a key", plain, func(_, m, _, _ object) { delete(m, "certificate") }, somehow},
 		{"a certificate that cannot be read", plain, func(_, m, _, _ object) { m["certificate"].(object)["rawBytes"] = "AAAA" }, "certificate"},
 		{"a time before 1970", plain, entry("integratedTime", "-1"), "time -1"},
