@@ -95,18 +95,16 @@ func (r inOrder) Read(p []byte) (n int, err error) {
 	a := r.ahead
 	for {
 		a.mu.Lock()
-		from, i, changed := a.at, a.head(), a.changed
-		ofBody := a.cut < 0 || from < a.offset(a.cut)
-		until := a.end
-		if ofBody && a.cut >= 0 {
-			until = a.offset(a.cut)
-		} else if !ofBody {
-			until = a.offset(i + 1)
+		from, i, cut, changed := a.at, a.head(), a.cut, a.changed
+		ofBody := cut < 0 || from < a.offset(cut)
+		until := a.offset(i + 1)
+		if ofBody && cut >= 0 {
+			until = a.offset(cut)
 		}
 		ready, failed := ofBody || from == a.end || a.done[i], a.err
 		a.mu.Unlock()
 		switch {
-		case ofBody && a.cut < 0: // also what should not come any more is read, and told
+		case cut < 0: // also what should not come any more is read, and told
 			n, err = a.body.Read(p)
 		case ofBody:
 			n, err = a.body.Read(p[:min(int64(len(p)), until-from)])
