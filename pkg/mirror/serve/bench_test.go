@@ -30,7 +30,7 @@ func BenchmarkServe(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer conn.Close()
+			b.Cleanup(func() { _ = conn.Close() })
 			in := bufio.NewReaderSize(conn, 256<<10)
 			if name == "layer" {
 				b.SetBytes(int64(len(files[layout.BlobPath(oci.Digest(layer))])))
