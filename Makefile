@@ -159,7 +159,7 @@ bench-mirror: ## hold mirrors against skopeo, crane, oras and regctl, and print 
 
 .PHONY: bench-fat
 bench-fat: ## hold downloads over a long line against curl and aria2c: BENCH_RATE=MB/s, BENCH_RUNS=N
-	$(GO) test -run '^$$' -bench FatLine -benchtime $(or $(BENCH_RUNS),3)x -timeout 60m ./cmd/kverify
+	BENCH_RATE=$(or $(BENCH_RATE),40) $(GO) test -run '^$$' -bench FatLine -benchtime $(or $(BENCH_RUNS),3)x -timeout 60m ./cmd/kverify
 
 .PHONY: sample
 sample: ## write testdata/sample anew, signed by a test CA

@@ -23,6 +23,9 @@ import (
 // server. In turns; medians of b.N, and the share of the bottleneck that each fills.
 // BENCH_RATE is the bottleneck in MB/s, BENCH_BYTES the whole, and BENCH_WAY one of them alone.
 func BenchmarkDownloadFatLine(b *testing.B) {
+	if os.Getenv("BENCH_RATE") == "" {
+		b.Skip("minutes: make bench-fat")
+	}
 	tools(b, "aria2c", "curl", "xargs")
 	rate := benchInt("BENCH_RATE", 40)
 	total := benchInt("BENCH_BYTES", 12*rate*1_000_000)
