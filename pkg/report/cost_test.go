@@ -37,7 +37,7 @@ func TestSavedReportsAreBounded(t *testing.T) {
 		_, err := report.Read(name, io.Reader(strings.NewReader(text)))
 		runtime.ReadMemStats(&after)
 		// What is thrown away again counts too: results are read one by one.
-		if got := after.TotalAlloc - before.TotalAlloc; err == nil || got > 800<<20 {
+		if got := after.TotalAlloc - before.TotalAlloc; err == nil || got > 896<<20 {
 			t.Errorf("%s: %d MiB: %v", name, got>>20, err)
 		}
 	}

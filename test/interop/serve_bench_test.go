@@ -289,12 +289,18 @@ func serveRegistry(t *testing.T, mirror string, blobs []oci.Digest) served {
 
 // measure lets the clients of a load ask for a while. An answer that is not whole is an error.
 func (s served) measure(l load, long time.Duration) (speed, error) {
+	var stalled []io.Closer
+	defer func() {
+		for _, conn := range stalled {
+			_ = conn.Close()
+		}
+	}()
 	for range l.slow {
 		conn, err := s.stall(l.stalled)
 		if err != nil {
 			return speed{}, err
 		}
-		defer conn.Close()
+		stalled = append(stalled, conn)
 	}
 	for before, used := time.Duration(-1), time.Duration(0); l.slow > 0 && used != before; { // until they have filled their buffers
 		time.Sleep(200 * time.Millisecond)
