@@ -101,7 +101,7 @@ func statementAttacks() []classAttack {
 		{"PASSED under a key in other case alone", report.VSA, replaced(`verificationResult`, `VerificationResult`), report.Unknown, report.Malformed, "neither PASSED nor FAILED"},
 		{"a verifier under a key in other case", report.VSA, replaced(`"verifier":`, `"Verifier":`), report.Unknown, report.Untrusted, "verified by"},
 		{"subjects under a key with a long s", report.VSA, replaced(`"subject":`, `"`+longS+`ubject":`), report.Unknown, report.Malformed, ""},
-		{"a subject's digest under a key in other case", report.VSA, replaced(`"digest":`, `"Digest":`), report.Refuted, report.Mismatch, "not about this image"},
+		{"a subject's digest under a key in other case", report.VSA, replaced(`"digest":`, `"Digest":`), report.Unknown, report.Malformed, ""},
 		{"two predicate types, one with capitals", report.VSA, replaced(`"predicateType":`, `"PredicateType":"https://example.com/x","predicateType":`), report.Unknown, report.Malformed, ""},
 		{"a result that is a list", report.VSA, replaced(`"verificationResult":"PASSED"`, `"verificationResult":["PASSED"]`), report.Unknown, report.Malformed, "another type"},
 
