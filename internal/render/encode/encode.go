@@ -107,7 +107,16 @@ func YAML(w io.Writer, value any) error {
 // 1.2, 7.4.2).
 const maxYAMLKey = 512
 
+// plainText is a text that YAML's readers take for that text. "<<" merges and "=" is the value of
+// a map (YAML 1.1, merge and value types); the library leaves both without quotes, and some readers
+// do not look at quotes.
 func plainText(s string) string {
+	switch s {
+	case "<<":
+		return `\u003c<`
+	case "=":
+		return `\u003d`
+	}
 	return strings.ReplaceAll(terminal.Escape(s), "\uFFFD", `\ufffd`) // what was not UTF-8
 }
 

@@ -16,6 +16,9 @@ import (
 func FuzzEncode(f *testing.F) {
 	f.Add("##[add-path]/evil", "\x1b[2J\u202e\u009b31m\r\U000e0041")
 	f.Add(strings.Repeat("k", 2000), "::set-output name=x::y")
+	for _, special := range []string{"<<", "=", "~", "y", "null", "1:30", "0x1", "---", "? a", "!!binary", "*a"} {
+		f.Add(special, special)
+	}
 	f.Fuzz(func(t *testing.T, key, value string) {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			t.Skip("JSON is text")
