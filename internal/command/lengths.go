@@ -7,9 +7,10 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 )
 
-// FilesAtOnce is how many files travel side by side: enough to hide the round
-// trips of small ones, few enough to share a line and to bound the memory.
-const FilesAtOnce = 8
+// FilesAtOnce is how many files travel side by side: enough to hide the round trips of
+// small ones and to keep each connection that a host may get busy to the last file, few
+// enough to bound the memory.
+const FilesAtOnce = 12
 
 // Lengths asks the servers how large files are, which no signed document says; -1
 // where one does not say.

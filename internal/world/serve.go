@@ -73,12 +73,29 @@ type Server struct {
 
 // Serve starts a TLS listener with HTTP/2 that has a certificate for all
 // hosts. The caller closes it.
-func (w *World) Serve() (*Server, error) { return serve(w, w.TLSConfig()) }
+func (w *World) Serve() (*Server, error) {
+	l, err := loopback()
+	if err != nil {
+		return nil, err
+	}
+	return serve(l, w, w.TLSConfig()), nil
+}
+
+func loopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 
 // ServeAny is [World.Serve] for whatever else answers: it has a certificate for
 // every name that a client asks for.
 func ServeAny(h http.Handler) (*Server, error) {
-	return serve(h, &tls.Config{
+	l, err := loopback()
+	if err != nil {
+		return nil, err
+	}
+	return ServeOn(l, h), nil
+}
+
+// ServeOn is [ServeAny] on a listener, which it closes.
+func ServeOn(l net.Listener, h http.Handler) *Server {
+	return serve(l, h, &tls.Config{
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return certificateFor("tls leaf "+hello.ServerName, []string{hello.ServerName}), nil
@@ -86,18 +103,14 @@ func ServeAny(h http.Handler) (*Server, error) {
 	})
 }
 
-func serve(h http.Handler, c *tls.Config) (*Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+func serve(l net.Listener, h http.Handler, c *tls.Config) *Server {
 	s := &Server{Addr: l.Addr().String(), http: &http.Server{
 		Handler:           h,
 		TLSConfig:         c,
 		ReadHeaderTimeout: time.Minute,
 	}}
 	s.wg.Go(func() { _ = s.http.ServeTLS(l, "", "") })
-	return s, nil
+	return s
 }
 
 // Close stops the server and its connections.

@@ -22,7 +22,7 @@ const (
 	// a file without a name, 48 MiB at most, and are lost with the process.
 	rangesAhead = perLane * maxLanes
 	// rangesFrom is the shortest rest of a file that is fetched in ranges.
-	rangesFrom = 4 * rangeSize
+	rangesFrom = 2 * rangeSize
 	// headStart is how many ranges the answer that is being read keeps to itself, while the first
 	// request for what comes after them is on its way.
 	headStart = 1

@@ -26,6 +26,9 @@ const (
 	piece = 16 << 10
 	// mostWindow is that of a connection whose rate has no bound.
 	mostWindow = 1 << 30
+	// serverBuffer is about what a server has written and not sent: the loopback interface
+	// would take megabytes, in which an answer that was given up still travels.
+	serverBuffer = 64 << 10
 	// late is how much of its turn a sender may make up for when a timer was late.
 	late = 4 * time.Millisecond
 )
@@ -97,8 +100,30 @@ func (l *Line) connect(ctx context.Context, to string) (net.Conn, error) {
 		l.open.Add(-1)
 		return nil, err
 	}
+	if tcp, ok := far.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(serverBuffer)
+	}
 	l.Connections.Add(1)
 	return far, nil
+}
+
+// Listen is a listener for the server at the far end, on the loopback interface.
+func Listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return listener{l}, nil
+}
+
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(serverBuffer)
+	}
+	return conn, err
 }
 
 // Serve is an HTTP proxy on the loopback interface: where every CONNECT ends is to. It
