@@ -297,7 +297,7 @@ var manyFormats = []string{"table", "wide", "json", "html", "markdown", "sarif",
 const mostResults = 100_000
 
 // mostNames are how many a list has that is judged within the memory.
-const mostNames = 50_000
+const mostNames = 100_000
 
 // A saved report of a very large fleet is read and shown within the memory too, in every format.
 func TestMemoryOfReports(t *testing.T) {

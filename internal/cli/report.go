@@ -47,7 +47,7 @@ exit code is 0.`,
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a.Running = true
-		a.HoldReports()
+		a.HoldMany()
 		if flags.Quiet && flags.Verbose {
 			return command.Usagef("--quiet and --verbose contradict each other; give one of them")
 		}

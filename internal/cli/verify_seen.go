@@ -130,6 +130,9 @@ func readSeen(ctx context.Context, a *command.App, j *seen.Judge, n request) (*s
 		in.Close()
 		return nil, err
 	}
+	if len(n.seen.lists) > 0 {
+		a.HoldMany()
+	}
 	stdin := false
 	for _, path := range n.seen.lists {
 		if path == "" {

@@ -32,14 +32,19 @@ func LimitMemory() {
 	}
 }
 
-// reportMemory is maxMemory where reports alone are read, which are capped by what they cost: the
-// rest of the memory is for nothing else.
-const reportMemory = 190 << 20
+// manyMemory is maxMemory where what is held is what was given: saved reports, which are capped by
+// what they cost, and lists, of which each line is a result. manyHeap is maxHeap there: 100,000 lines take
+// some 100 MiB before the first of them is examined.
+const (
+	manyMemory = 190 << 20
+	manyHeap   = 128 << 20
+)
 
-// HoldReports is called before saved reports are read.
-func (a *App) HoldReports() {
+// HoldMany is called before saved reports or lists are read.
+func (a *App) HoldMany() {
 	if debug.SetMemoryLimit(-1) == maxMemory {
-		debug.SetMemoryLimit(reportMemory)
+		debug.SetMemoryLimit(manyMemory)
+		heap.Most = manyHeap
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/trust"
 )
@@ -41,16 +42,17 @@ func (c claim) allows(os, arch string) bool {
 	return true
 }
 
-func (s *run) classify(name string) standing {
+// classify says whose a name is and, where it is ours, what it is at Kubernetes' own registry.
+func (s *run) classify(name string) (standing, registry.Ref) {
 	kind, ref := s.judge.Names.Classify(name)
 	// k8s.gcr.io is where the same images lay before, and leads to the registry.
 	isOwn := strings.HasPrefix(name, s.policy.Images.Registry+"/") || strings.HasPrefix(name, sight.Former+"/")
-	return standing{kind, ref, isOwn && kind == sight.Ours}
+	return standing{kind, isOwn && kind == sight.Ours}, ref
 }
 
 // claimOf makes a claim of a name that is ours, or was mapped to ours.
-func (s *run) claimOf(seen string, at standing) claim {
-	c := claim{seen: seen, ref: at.ref}
+func (s *run) claimOf(seen string, ref registry.Ref) claim {
+	c := claim{seen: seen, ref: ref}
 	if image, arch := s.policy.SplitArch(c.ref.Repository); arch != "" {
 		c.ref.Repository, c.platform = image, "linux/"+arch
 	}

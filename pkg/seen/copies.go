@@ -21,11 +21,11 @@ import (
 func (s *run) contained(c Container) {
 	if c.Err != nil {
 		f := unread("it", c.Err)
-		s.group(thing{seen: c.Name, fault: f.detail, place: report.Place{Source: c.Name}})
+		s.group(thing{seen: c.Name, fault: f.detail}, report.Place{Source: c.Name})
 		return
 	}
 	if len(c.Copies) == 0 {
-		s.group(thing{seen: c.Name, fault: "no list in it names an image", place: report.Place{Source: c.Name}})
+		s.group(thing{seen: c.Name, fault: "no list in it names an image"}, report.Place{Source: c.Name})
 		return
 	}
 	h := held{name: c.Name}
@@ -33,14 +33,14 @@ func (s *run) contained(c Container) {
 		hc := heldCopy{Copy: one}
 		hc.Names = nil
 		for _, name := range one.Names {
-			at := s.classify(name)
+			at, ref := s.classify(name)
 			if isBareTag(one.List, name, at) {
 				hc.tag = name
 				continue
 			}
 			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
-				own := s.claimOf(name, at)
+				own := s.claimOf(name, ref)
 				hc.claims = append(hc.claims, own)
 				s.want(own.ref)
 			}

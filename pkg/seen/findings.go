@@ -52,10 +52,11 @@ func orElse(a, b string) string {
 func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }
 
 // identifier hashes in a stable form what a result is of, so that the same outcome in many places is one.
-func identifier(words ...string) string {
+func identifier(words ...string) (id [sha256.Size]byte) {
 	sum := sha256.New()
 	for _, w := range words {
 		_, _ = io.WriteString(sum, w+"\x00")
 	}
-	return string(sum.Sum(nil))
+	sum.Sum(id[:0])
+	return id
 }

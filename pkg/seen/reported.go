@@ -10,9 +10,10 @@ import (
 )
 
 // judgeReported judges digests of which there are no bytes: what a machine says
-// that it runs, and not the machine (rule 27).
-func (s *run) judgeReported() {
-	s.results = slices.Grow(s.results, len(s.groups)) // grown step by step, twice as many would be held
+// that it runs, and not the machine (rule 27). Room is left for the results before them.
+func (s *run) judgeReported(before []report.Result) {
+	// Grown step by step, or copied to put others ahead of them, twice as many would be held.
+	s.results = slices.Grow(s.results, len(s.groups)+len(s.inner)+len(before))
 	for _, g := range s.groups {
 		switch {
 		case g.fault != "":
@@ -70,7 +71,7 @@ func (s *run) ofArchitecture(g *group) (out []report.Result) {
 func (t *table) results() []report.Result {
 	var out []report.Result
 	if t.index.Subject != "" { // a name of one architecture has no index
-		out = append(out, t.index)
+		out = append(out, *t.index)
 	}
 	for _, g := range t.platforms {
 		if g.result.Platform != "" {

@@ -24,9 +24,9 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	case f.of != nil:
 		res = clone(f.of.result)
 	case f.index != nil:
-		res = clone(f.index.index)
+		res = clone(*f.index.index)
 	case t != nil && f.verdict == report.Refuted:
-		res = clone(t.index)
+		res = clone(*t.index)
 	}
 	res.SeenAs = nil
 	if f.verdict != report.Verified && c.seen != "" {

@@ -2,11 +2,11 @@ package seen
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/pkg/oci"
@@ -78,14 +78,13 @@ type run struct {
 	policy   *trust.Policy
 
 	groups []*group
-	byKey  map[string]*group
+	byKey  map[[sha256.Size]byte]*group
 
-	alone    []registry.Ref // names of one architecture, which are examined as they are and make no table
-	wanted   []registry.Ref // what Kubernetes released, to be examined
-	asked    map[string]bool
-	tables   map[string]*table // by name
+	alone    []registry.Ref             // names of one architecture, which are examined as they are and make no table
+	wanted   []registry.Ref             // what Kubernetes released, to be examined
+	asked    map[[sha256.Size]byte]bool // names, by their identifier
+	tables   map[string]*table          // by name
 	order    []*table
-	read     map[*table]bool
 	hits     map[oci.Digest][]hit
 	rows     map[oci.Digest][]trust.CatalogueRow // of the catalogue, by digest; nil until one is looked up
 	promoted func(context.Context) *release.Promotion
@@ -99,7 +98,7 @@ type run struct {
 	containers []held
 
 	results []report.Result
-	merged  map[string]int
+	merged  map[[sha256.Size]byte]int
 	others  []string        // images that are not judged
 	counted map[string]bool // of those: a distinct digest, else a distinct name
 	vendors int
@@ -108,8 +107,8 @@ type run struct {
 
 func newRun(j *Judge) *run {
 	s := &run{judge: j, verifier: j.Verifier, policy: j.Verifier.Policy,
-		byKey: map[string]*group{}, asked: map[string]bool{}, tables: map[string]*table{}, read: map[*table]bool{},
-		hits: map[oci.Digest][]hit{}, beyond: map[oci.Digest]bool{}, merged: map[string]int{}, counted: map[string]bool{}}
+		byKey: map[[sha256.Size]byte]*group{}, asked: map[[sha256.Size]byte]bool{}, tables: map[string]*table{},
+		hits: map[oci.Digest][]hit{}, beyond: map[oci.Digest]bool{}, merged: map[[sha256.Size]byte]int{}, counted: map[string]bool{}}
 	if s.policy == nil {
 		s.policy = trust.EmbeddedPolicy()
 	}
@@ -122,24 +121,24 @@ func newRun(j *Judge) *run {
 	return s
 }
 
-func (s *run) group(t thing) {
-	key := strings.Join([]string{t.seen, fmt.Sprint(t.digests), string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault}, "\x00")
+// group takes in what was seen in one place; the zero place is none.
+func (s *run) group(t thing, place report.Place) {
+	key := identifier(t.seen, fmt.Sprint(t.digests), string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault)
 	g := s.byKey[key]
 	if g == nil {
 		g = &group{thing: t}
 		s.byKey[key], s.groups = g, append(s.groups, g)
 		if t.claim != nil && s.isArch(t.claim.ref) {
-			if name := t.claim.ref.String(); !s.asked[name] { // want has none of these names
-				s.asked[name] = true
+			if s.first(t.claim.ref) { // want has none of these names
 				s.alone = append(s.alone, t.claim.ref)
 			}
 		} else if t.claim != nil {
 			s.want(t.claim.ref)
 		}
 	}
-	if t.place != (report.Place{}) && len(g.places) < report.MaxPlaces {
-		g.places = append(g.places, t.place)
-	} else if t.place != (report.Place{}) {
+	if place != (report.Place{}) && len(g.places) < report.MaxPlaces {
+		g.places = append(g.places, place)
+	} else if place != (report.Place{}) {
 		g.more++
 	}
 	for _, name := range t.also {
@@ -151,10 +150,19 @@ func (s *run) group(t thing) {
 
 // want asks for what Kubernetes released under a name.
 func (s *run) want(ref registry.Ref) {
-	if name := ref.String(); !s.asked[name] {
-		s.asked[name] = true
+	if s.first(ref) {
 		s.wanted = append(s.wanted, ref)
 	}
+}
+
+// first says whether a name is asked for the first time.
+func (s *run) first(ref registry.Ref) bool {
+	id := identifier(ref.String())
+	if s.asked[id] {
+		return false
+	}
+	s.asked[id] = true
+	return true
 }
 
 // isArch says whether a name is that of one architecture's image. A claim has it

@@ -33,7 +33,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 			empty = false
 			var broken *sight.ListError
 			if errors.As(err, &broken) && !broken.NotAList { // what came before it counts
-				s.group(thing{seen: broken.Source, fault: err.Error(), place: report.Place{Source: broken.Source, Line: broken.Line}})
+				s.group(thing{seen: broken.Source, fault: err.Error()}, report.Place{Source: broken.Source, Line: broken.Line})
 				break
 			}
 			if err != nil {
@@ -52,7 +52,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 		s.addName(ref)
 	}
 	for _, digest := range in.Digests {
-		s.group(thing{digests: []oci.Digest{digest}})
+		s.group(thing{digests: []oci.Digest{digest}}, report.Place{})
 	}
 	for _, c := range in.Copies {
 		s.contained(c)
@@ -69,7 +69,8 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 	}
 	rep.Interrupted = rep.Interrupted || late.Interrupted
 	rep = joined(rep, in.Before)
-	s.judgeReported()
+	s.asked = nil // nothing is asked for any more
+	s.judgeReported(in.Before.Results)
 	s.judgeFetched(ctx)
 	s.judgeContainers(ctx)
 	if err := s.packaged(ctx, in.Packages); err != nil {
@@ -82,7 +83,7 @@ func (j *Judge) Judge(ctx context.Context, in Input) (report.Report, error) {
 // sighted takes one sighting in: each of its names that is ours is a claim of its own.
 func (s *run) sighted(one sight.Sighting) {
 	names := slices.DeleteFunc(append([]string{one.Name}, one.Others...), func(n string) bool { return n == "" })
-	t := thing{bare: one.Bare, role: one.Role, place: one.Place, reported: one.Reported, fault: one.Fault, also: names}
+	t := thing{bare: one.Bare, role: one.Role, reported: one.Reported, fault: one.Fault, also: names}
 	if one.Digest != "" {
 		t.digests = append([]oci.Digest{one.Digest}, one.Also...)
 	}
@@ -90,43 +91,43 @@ func (s *run) sighted(one sight.Sighting) {
 		s.version(one.Version)
 		return
 	}
-	if s.claimed(t, names) {
+	if s.claimed(t, one.Place, names) {
 		return
 	}
 	if len(names) == 0 && len(t.digests) == 0 && t.fault == "" {
 		t.fault = "it has neither a name nor a digest, so that nothing says what it is"
 	}
 	for i, name := range names { // what points at us counts, wherever it stands
-		if at := s.classify(name); i == 0 || at.kind == sight.Alike && t.at.kind != sight.Alike {
+		if at, _ := s.classify(name); i == 0 || at.kind == sight.Alike && t.at.kind != sight.Alike {
 			t.at, t.seen = at, name
 		}
 	}
-	s.group(t)
+	s.group(t, one.Place)
 }
 
 // claimed takes a thing in by each of its names that is ours, and says whether one is.
 // A name that has a digest alone is left out beside one of the same image with a tag.
-func (s *run) claimed(t thing, names []string) (any bool) {
+func (s *run) claimed(t thing, place report.Place, names []string) (any bool) {
 	var tagged, taken []string
 	for _, withTag := range []bool{true, false} {
 		for _, name := range names {
-			at := s.classify(name)
-			if at.kind != sight.Ours || (at.ref.Tag != "") != withTag {
+			at, ref := s.classify(name)
+			if at.kind != sight.Ours || (ref.Tag != "") != withTag {
 				continue
 			}
-			own, c := t, s.claimOf(name, at)
+			own, c := t, s.claimOf(name, ref)
 			if !withTag && slices.Contains(tagged, c.ref.Repository) {
 				continue
 			}
 			switch {
-			case at.ref.Digest == "":
+			case ref.Digest == "":
 			case len(own.digests) == 0 && !own.reported:
-				own.digests = []oci.Digest{at.ref.Digest}
+				own.digests = []oci.Digest{ref.Digest}
 			default:
-				own.written = at.ref.Digest
+				own.written = ref.Digest
 			}
 			if at.own && len(own.digests) == 0 && !own.reported {
-				c = claim{seen: name, ref: at.ref} // as it is: the ordinary path judges it
+				c = claim{seen: name, ref: ref} // as it is: the ordinary path judges it
 			}
 			if slices.Contains(own.digests, own.written) {
 				own.written = ""
@@ -138,7 +139,7 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 			}
 			taken = append(taken, key)
 			own.seen, own.claim, own.at = name, &c, at
-			s.group(own)
+			s.group(own, place)
 			if withTag {
 				tagged = append(tagged, c.ref.Repository)
 			}
@@ -150,19 +151,19 @@ func (s *run) claimed(t thing, names []string) (any bool) {
 // addName takes in a name that is to be fetched.
 func (s *run) addName(ref registry.Ref) {
 	name := ref.String()
-	t := thing{seen: name, at: s.classify(name)}
+	at, ours := s.classify(name)
+	t := thing{seen: name, at: at}
 	if ref.Digest != "" {
 		t.digests = []oci.Digest{ref.Digest}
 	}
 	switch {
-	case t.at.kind != sight.Ours:
-		t.place = report.Place{Source: name}
-		s.group(t)
-	case t.at.own:
-		t.claim, t.digests = &claim{seen: name, ref: t.at.ref}, nil // as it is: the ordinary path judges it
-		s.group(t)
+	case at.kind != sight.Ours:
+		s.group(t, report.Place{Source: name})
+	case at.own:
+		t.claim, t.digests = &claim{seen: name, ref: ours}, nil // as it is: the ordinary path judges it
+		s.group(t, report.Place{})
 	default:
-		c := s.claimOf(name, t.at)
+		c := s.claimOf(name, ours)
 		s.want(c.ref)
 		s.fetched = append(s.fetched, c)
 	}
@@ -173,7 +174,7 @@ func (s *run) version(name string) {
 	v, err := release.ParseVersion(name)
 	switch {
 	case err != nil:
-		s.group(thing{seen: name, fault: err.Error()})
+		s.group(thing{seen: name, fault: err.Error()}, report.Place{})
 	case !slices.Contains(s.whole, v):
 		s.whole = append(s.whole, v)
 	}
@@ -208,6 +209,7 @@ func (s *run) examine(ctx context.Context) (report.Report, error) {
 	if err == nil && len(s.wanted) > 0 {
 		var rep report.Report
 		if rep, err = s.verifier.References(ctx, s.wanted); err == nil {
+			s.wanted = nil
 			s.addReported(ctx, rep)
 			all = joined(all, rep)
 		}
@@ -291,7 +293,10 @@ func (s *run) report(ctx context.Context, rep report.Report, in Input) (report.R
 	inner := slices.DeleteFunc(s.inner, func(res report.Result) bool {
 		return slices.ContainsFunc(in.Before.Results, func(o report.Result) bool { return o.Kind == res.Kind && o.Subject == res.Subject })
 	})
-	out, err := s.verifier.Compose(ctx, in.Subjects, nil, slices.Concat(inner, in.Before.Results, s.results))
+	// A list may be long: what it was judged by is given up, and its results are moved in their place.
+	s.groups, s.order, s.tables, s.hits, s.merged = nil, nil, nil, nil, nil
+	s.results = slices.Insert(s.results, 0, slices.Concat(inner, in.Before.Results)...)
+	out, err := s.verifier.Compose(ctx, in.Subjects, nil, s.results)
 	if err != nil {
 		return report.Report{}, err
 	}

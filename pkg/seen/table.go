@@ -43,12 +43,12 @@ const tablesAtOnce = 32
 func (s *run) newTables(ctx context.Context, results []report.Result) {
 	var all []*genuine
 	var fresh []*table
-	for _, res := range results {
+	for i, res := range results {
 		if res.Kind != "image" {
 			continue
 		}
 		t := s.tables[res.Subject]
-		if t != nil && s.read[t] { // examined twice: what came out otherwise is said too
+		if t != nil && t.read { // examined twice: what came out otherwise is said too
 			s.put(res)
 			continue
 		}
@@ -57,12 +57,12 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 			if err != nil {
 				continue // not the name of an image that this package asked for
 			}
-			t = &table{ref: ref}
+			t = &table{ref: ref, index: &report.Result{}}
 			s.tables[res.Subject] = t
 			s.order, fresh = append(s.order, t), append(fresh, t)
 		}
 		if res.Platform == "" {
-			t.index = res
+			t.index = &results[i]
 			continue
 		}
 		g := &genuine{of: t, result: res}
@@ -70,10 +70,10 @@ func (s *run) newTables(ctx context.Context, results []report.Result) {
 	}
 	for _, t := range fresh {
 		if len(t.platforms) == 0 && t.index.Digest != "" { // one manifest without an index
-			g := &genuine{of: t, result: t.index}
+			g := &genuine{of: t, result: *t.index}
 			t.platforms, all = []*genuine{g}, append(all, g)
 		}
-		s.read[t] = true
+		t.read = true
 	}
 	par.Map(ctx, len(all), tablesAtOnce, func(ctx context.Context, i int) { all[i].err = s.fill(ctx, all[i]) },
 		func(i int) { all[i].err = context.Canceled })

@@ -22,8 +22,7 @@ type claim struct {
 // standing is whose a name is.
 type standing struct {
 	kind sight.Kind
-	ref  registry.Ref // at Kubernetes' own registry, where it is ours
-	own  bool         // it is the name there, and was not mapped
+	own  bool // it is the name at Kubernetes' own registry, and was not mapped
 }
 
 // A table is one genuine image: what was found out about its name, and the
@@ -31,9 +30,10 @@ type standing struct {
 // index names, so that equality with one of them is equality with the image.
 type table struct {
 	ref       registry.Ref
-	index     report.Result // of the index, or of the one manifest that the name has
+	index     *report.Result // of the index, or of the one manifest that the name has; empty where there is none
 	platforms []*genuine
 	derived   []derived // forms of the index
+	read      bool      // it was made of all results of an examination
 	whole     bool      // every platform was verified, and its config read
 	lacking   []string  // platforms that were not
 }
@@ -92,7 +92,6 @@ type thing struct {
 	role     sight.Role
 	reported bool // by a runtime: nothing is fetched for it
 	fault    string
-	place    report.Place
 	also     []string // further names
 }
 
