@@ -67,6 +67,7 @@ func TestWhatABundleProves(t *testing.T) {
 		{"by a key of another kind", keyed, sigstore.Signer{Key: exchangeKey(t)}, false, time.Time{}, false},
 		{"by an identity, timestamped and logged nowhere", sign(world.Signing{NoLog: true, Stamps: []world.Stamp{{}}}), identity, false, time.Time{}, false},
 		{"by an identity, timestamped in time and logged too late", sign(world.Signing{LogTime: at.Add(time.Hour), Stamps: []world.Stamp{{Time: at}}}), identity, false, time.Time{}, false},
+		{"by an identity, logged before it was timestamped", sign(world.Signing{LogTime: at, Stamps: []world.Stamp{{Time: at.Add(time.Minute)}}}), identity, true, at, true},
 		{"by an identity, without a time", sign(world.Signing{Tiled: true, Stamps: []world.Stamp{}}), identity, false, time.Time{}, false},
 		{"a timestamp of something else beside a promise", sign(stamps(world.Stamp{Of: other})), identity, false, time.Time{}, false},
 		{"a timestamp of nobody known beside a promise", sign(stamps(world.Stamp{By: foreign})), identity, true, at.Add(time.Second), true},
