@@ -92,7 +92,7 @@ func auditOf(t *testing.T, f tree, p made) (a *audit, found []string) {
 	a.contents(t.Context(), nil)
 	a.files(t.Context(), nil, nil)
 	a.unlisted()
-	words := strings.NewReplacer("oci/blobs/sha256/", "blob ", p.index.Hex(), "INDEX", p.image.Hex(), "IMAGE", p.config.Hex(), "CONFIG", p.layer.Hex(), "LAYER",
+	words := strings.NewReplacer("oci/blobs/sha256/", "blob ", p.index.Hex(), "INDEX", p.image.Hex(), "IMAGE", p.config.Hex(), "CONFIG", p.layer.Hex(), "LAYER", p.other.Hex(), "OTHER",
 		"files/dl.k8s.io/release/v1.27.2/bin/linux/", "")
 	for _, one := range a.findings {
 		found = append(found, words.Replace(fmt.Sprintf("%s: %s %s", one.what, one.verdict, one.reason)))
@@ -163,6 +163,20 @@ func TestFindings(t *testing.T) {
 		{"a size that differs from its index's", func(_ tree, m *layout.Manifest, p made) {
 			m.Images = append(m.Images, layout.ImageEntry{Name: strings.Replace(proxy, "v1.27.2", "v1.27.3", 1), Digest: p.index, MediaType: listType, Size: m.Images[0].Size + 1})
 		}, nil, []string{"registry.k8s.io/kube-proxy@sha256:INDEX: refuted mismatch"}},
+		{"a layer that unpacks to something else", func(f tree, m *layout.Manifest, p made) {
+			config, configSize := f.blob(`{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":["sha256:` + sum("another layer") + `"]}}`)
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, imageType, desc("application/vnd.docker.container.image.v1+json", config, configSize, ""),
+				desc("application/vnd.docker.image.rootfs.diff.tar.gzip", string(p.layer), len(f[layout.BlobPath(p.layer)]), "")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: imageType, Size: int64(size)})
+		}, nil, []string{"blob LAYER: refuted mismatch"}},
+		{"a child of no platform that is missing", func(f tree, m *layout.Manifest, p made) {
+			index, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, listType, desc(imageType, string(p.other), 100, "")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(index), MediaType: listType, Size: int64(size)})
+		}, nil, []string{"registry.k8s.io/kube-proxy-arm64@sha256:OTHER: unknown incomplete"}},
+		{"a signature, and nothing that it signs", nil, func(f tree, _ made) {
+			f[layout.SignatureFile] = "{}"
+			delete(f, layout.ManifestFile)
+		}, []string{"MANIFEST.sha256: unknown noClaim"}},
 		{"a name twice", func(_ tree, m *layout.Manifest, p made) {
 			m.Images = append(m.Images, layout.ImageEntry{Name: proxy, Digest: p.image, MediaType: imageType, Size: 1})
 		}, nil, []string{"MANIFEST.json: unknown malformed", "MANIFEST.sha256: unknown noClaim", "blob CONFIG: unknown noClaim", "blob IMAGE: unknown noClaim", "blob INDEX: unknown noClaim", "blob LAYER: unknown noClaim", "oci: unknown malformed"}},
@@ -219,6 +233,7 @@ func TestImagesThatAReportProves(t *testing.T) {
 		{"the platform alone", []report.Result{result(image, proxy, "linux/amd64", p.image, ok)}, proxy, false},
 		{"the platform under its own name", []report.Result{result(image, arm, "linux/arm64", p.image, ok)}, arm, true},
 		{"another digest", []report.Result{result(image, proxy, "", p.other, ok)}, proxy, false},
+		{"the index, and another that is refuted and not there", []report.Result{result(image, proxy, "", p.index, ok), result(image, proxy, "", p.other, no)}, proxy, false},
 		{"no image, but of its name", []report.Result{result(report.KindFile, proxy, "", p.index, ok)}, proxy, false},
 		{"a refuted index", []report.Result{result(image, proxy, "", p.index, no)}, proxy, false},
 		{"an index of which nothing is known", []report.Result{result(image, proxy, "", p.index, un)}, proxy, false},
