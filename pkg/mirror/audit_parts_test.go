@@ -96,7 +96,7 @@ func TestResultsOfFindings(t *testing.T) {
 		"one wrong":    {[]report.Verdict{report.Refuted}, report.Verified, report.Refuted},
 		"one of each":  {[]report.Verdict{report.Refuted, report.Unknown}, report.Unknown, report.Refuted},
 		"all of them":  {slices.Repeat([]report.Verdict{report.Unknown}, MaxFindings), report.Unknown, report.Verified},
-		"one too many": {slices.Repeat([]report.Verdict{report.Refuted}, MaxFindings+1), report.Verified, report.Refuted},
+		"two too many": {slices.Repeat([]report.Verdict{report.Refuted}, MaxFindings+2), report.Verified, report.Refuted},
 	} {
 		a, _ := audited(t, nil)
 		for _, v := range tt.verdicts {
@@ -207,8 +207,8 @@ func manifestOf(artifactType, subject string, n int) string {
 func TestFilesThatNothingAccountsFor(t *testing.T) {
 	version := release.Version{Major: 1, Minor: 27, Patch: 2}
 	a, _ := audited(t, func(f tree, m *layout.Manifest, _ made) {
-		m.Scope = []layout.Scope{{Release: "v1.27.2", Also: []string{"registry.k8s.io/pause:3.9", "no reference!"}}}
-		for _, url := range []string{release.PromotionURL("pause"), release.PromotionURL("sig-storage/csi-attacher"), version.ChangelogURL(),
+		m.Scope = []layout.Scope{{Release: "v1.27.2", Also: []string{"registry.k8s.io/sig-storage/csi-attacher:v4.3.0", "no reference!"}}}
+		for _, url := range []string{release.PromotionURL("sig-storage/csi-attacher"), release.PromotionURL("ingress-nginx/controller"), version.ChangelogURL(),
 			release.MarkerURL("stable-1.27"), release.MarkerURL("stable-1.26"), binary + ".sha256", beside + ".sha256", binary + ".zip", version.FileURL("SHA256SUMS") + ".sig"} {
 			f[layout.FilePath(url)] = "x"
 			m.Files = append(m.Files, layout.FileEntry{URL: url, SHA256: sum("x"), Size: 1})
@@ -223,7 +223,7 @@ func TestFilesThatNothingAccountsFor(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	}
-	want := []string{beside, beside + ".sha256", binary + ".zip", release.MarkerURL("stable-1.26"), release.PromotionURL("sig-storage/csi-attacher")}
+	want := []string{beside, beside + ".sha256", binary + ".zip", release.MarkerURL("stable-1.26"), release.PromotionURL("ingress-nginx/controller")}
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

@@ -200,6 +200,11 @@ func TestListsOfARegistry(t *testing.T) {
 			t.Errorf("%s: %d, %v", tt.url, resp.StatusCode, err)
 			continue
 		}
+		for range 8 { // whatever the order in which they are met
+			if _, again, err := do(t, a.dir, http.MethodGet, host+tt.url, ""); err != nil || again != body {
+				t.Errorf("%s: another time %s, %v", tt.url, again, err)
+			}
+		}
 		var doc struct {
 			Manifests          []struct{ Digest string }
 			Tags, Repositories []string
