@@ -1,6 +1,7 @@
 package sigstore_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -47,7 +48,7 @@ func TestPayloadsAreRebuilt(t *testing.T) {
 		{"the last of four behind none", learnt(append([]string{"null"}, forms...)...), signed(names[0], subject, forms[3]), true},
 	} {
 		got := tt.p.Rebuild(of(tt.want), subject, names)
-		if tt.is && string(got) != string(tt.want) || !tt.is && got != nil {
+		if tt.is && !bytes.Equal(got, tt.want) || !tt.is && got != nil {
 			t.Errorf("%s: %s", tt.name, got)
 		}
 	}
@@ -61,7 +62,7 @@ func TestPayloadsAreRebuilt(t *testing.T) {
 		p.Learn(signed("x", other, o))
 	}
 	want := signed(names[0], subject, tool)
-	if got := p.Rebuild(of(want), subject, names); string(got) != string(want) {
+	if got := p.Rebuild(of(want), subject, names); !bytes.Equal(got, want) {
 		t.Errorf("behind what says nothing: %s", got)
 	}
 	for _, digest := range []oci.Digest{"", "sha256:", "sha512:" + of(want)[len("sha256:"):], "sha256:ab"} {
@@ -71,7 +72,7 @@ func TestPayloadsAreRebuilt(t *testing.T) {
 	}
 	first := p.Rebuild(of(want), subject, names)
 	first[0] = 'x'
-	if got := p.Rebuild(of(want), subject, names); string(got) != string(want) {
+	if got := p.Rebuild(of(want), subject, names); !bytes.Equal(got, want) {
 		t.Errorf("a second time: %s", got)
 	}
 }
