@@ -59,18 +59,11 @@ func (d *Mirror) Verified(r report.Report) func(registry.Ref) bool {
 		}
 		switch {
 		case res.Verdict() == report.Verified:
-			for _, as := range res.SeenAs {
+			for _, as := range append([]string{res.Subject}, res.SeenAs...) {
 				proved[as+"@"+res.Digest] = true
-			}
-			if res.Platform == "" {
-				proved[res.Subject+"@"+res.Digest] = true
 			}
 		case res.Platform == "" || !oci.Digest(res.Digest).IsSHA256() || layout.Exists(d.fsys, layout.BlobPath(oci.Digest(res.Digest))):
 			doubted[res.Subject] = true
-		}
-		// One platform under its own name: there is no index to speak of.
-		if ref, err := registry.ParseRef(res.Subject); err == nil && res.Verdict() == report.Verified && d.target(ref) == res.Digest {
-			proved[res.Subject+"@"+res.Digest] = true
 		}
 	}
 	return func(ref registry.Ref) bool {

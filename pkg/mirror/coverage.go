@@ -46,6 +46,7 @@ func (a *audit) unaccountedNames(k *accounted, results []report.Result) {
 			}
 		}
 	}
+	delete(failed, "") // the digest of what could not be fetched, and the subject of what has none
 	for _, key := range slices.Sorted(maps.Keys(a.dir.repos)) {
 		r := a.dir.repos[key]
 		for _, n := range r.Names {

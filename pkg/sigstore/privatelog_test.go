@@ -67,7 +67,7 @@ func TestPrivateLog(t *testing.T) {
 		{"the whole entry of another key", logs(s, theirText), "another signature"},
 		{"a log that nobody knows", whose(func(e object) { e["logId"] = object{"keyId": evil.Log.Alone(nil).RootHash} }), "not known"},
 		{"a checkpoint that another log signed", logs(evil, mine), "*"},
-		{"another index than the proof's", whose(func(e object) { e["logIndex"] = "1" }), "*"},
+		{"another index than the proof's", whose(func(e object) { e["logIndex"] = "1" }), "index is not the proof's"},
 		{"a body that is not in the tree", changed(t, genuine, func(_, _, e, _ object) { e["canonicalizedBody"] = []byte(theirText) }), "*"},
 		{"a body of no entry", logs(s, `{"apiVersion":"0.0.2","kind":"intoto","spec":{}}`), "*"},
 		{"the checkpoint of another tree", whose(func(e object) {

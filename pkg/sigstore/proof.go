@@ -2,7 +2,6 @@ package sigstore
 
 import (
 	"crypto"
-	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -194,8 +193,8 @@ func (s *Bundle) signedBy(r *trust.Root, who Signer) (root.TrustedMaterial, veri
 
 func (s *Bundle) keyVerifier(key crypto.PublicKey) (signature.Verifier, error) {
 	var load []signature.LoadOption
-	if _, ok := key.(ed25519.PublicKey); ok && s.statement == nil {
-		load = append(load, options.WithED25519ph()) // what logs of hashes hold
+	if s.statement == nil {
+		load = append(load, options.WithED25519ph()) // of such a key: what logs of hashes hold
 	}
 	return signature.LoadDefaultVerifier(key, load...)
 }

@@ -274,3 +274,13 @@ func TestDetachedSignaturesThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// decoded is the bytes of a member in base64.
+func decoded(t *testing.T, member any) []byte {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(member.(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
