@@ -156,7 +156,7 @@ func TestFindings(t *testing.T) {
 		{"no names", nil, withSums(func(f tree, _ made) { delete(f, layout.IndexFile) }), []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no names, which the checksums list", nil, func(f tree, _ made) { delete(f, layout.IndexFile) }, []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no layout", nil, withSums(func(f tree, _ made) { delete(f, layout.LayoutFile) }), []string{"oci/blobs: unknown incomplete", "oci/oci-layout: unknown incomplete"}},
-		{"a signature of something else", nil, withSums(func(f tree, _ made) { f[layout.SignatureFile] = "{}" }), []string{"MANIFEST.json.sigstore.json: refuted mismatch"}},
+		{"a signature that cannot be read", nil, withSums(func(f tree, _ made) { f[layout.SignatureFile] = "{}" }), []string{"MANIFEST.json.sigstore.json: unknown malformed"}},
 		{"a folder for the checksums", nil, func(f tree, _ made) { delete(f, layout.SumsFile); f[layout.SumsFile+"/x"] = "" }, []string{"MANIFEST.sha256/x: unknown noClaim", "MANIFEST.sha256: unknown incomplete"}},
 		{"a folder for the names", nil, func(f tree, _ made) { delete(f, layout.IndexFile); f[layout.IndexFile+"/x"] = "" }, []string{"oci/blobs: unknown incomplete", "oci/index.json/x: unknown noClaim", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"a list of the future", nil, withSums(func(f tree, _ made) { f[layout.ManifestFile] = `{"schemaVersion":2}` }), []string{"MANIFEST.json: unknown malformed", "MANIFEST.sha256: unknown noClaim"}},

@@ -86,7 +86,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func Read(path string, key, manifest, bundle []byte) (*Word, error) {
 	v, err := readWord(key, manifest, bundle)
 	if err != nil {
-		return nil, &Error{path, err, errors.Is(err, errOtherList)}
+		return nil, &Error{path, err, errors.Is(err, ErrOtherList)}
 	}
 	v.key.Path = path
 	return v, nil
@@ -105,7 +105,7 @@ func readWord(key, manifest, bundle []byte) (*Word, error) {
 		return nil, errors.New("its MANIFEST.json is not signed")
 	}
 	other := Check(manifest, bundle)
-	if other != nil && !errors.Is(other, errOtherList) {
+	if other != nil && !errors.Is(other, ErrOtherList) {
 		return nil, other
 	}
 	var b bundleForm
@@ -146,11 +146,12 @@ func readWord(key, manifest, bundle []byte) (*Word, error) {
 	return v, nil
 }
 
-var errOtherList = errors.New("its MANIFEST.json is not the one that was signed")
+// ErrOtherList says that a signature speaks of another list than the one beside it.
+var ErrOtherList = errors.New("its MANIFEST.json is not the one that was signed")
 
 // Check says whether a bundle is, byte for byte, in the form in which a
 // mirror's signature is kept, and speaks of this MANIFEST.json. By whom it is,
-// [Read] says.
+// [Read] says. The error is [ErrOtherList] if it can be read and speaks of another.
 func Check(manifest, bundle []byte) error {
 	if len(bundle) > maxSignature {
 		return fmt.Errorf("its signature has more than %d bytes", maxSignature)
@@ -180,7 +181,7 @@ func Check(manifest, bundle []byte) error {
 		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	if sum := sha256.Sum256(manifest); p.SHA256 != hex.EncodeToString(sum[:]) || p.Size != int64(len(manifest)) {
-		return errOtherList
+		return ErrOtherList
 	}
 	return nil
 }
