@@ -152,7 +152,9 @@ func TestWhereAPlatformIsRead(t *testing.T) {
 // there, and the signatures of digests that are thought to be those of the names.
 func TestWhatIsAskedForBeforehand(t *testing.T) {
 	const early = "kube-proxy-amd64/manifests/v1.27.2 kube-proxy-arm64/manifests/v1.27.2"
-	sig := func(repository, digit string) string { return repository + "/manifests/" + hashOf(digit).SignatureTag() }
+	sig := func(repository, digit string) string {
+		return repository + "/manifests/" + hashOf(digit).SignatureTag()
+	}
 	entry := func(platform, digit string) report.Locked {
 		return report.Locked{Subject: "registry.k8s.io/kube-proxy:v1.27.2", Platform: platform, Digest: string(hashOf(digit))}
 	}
