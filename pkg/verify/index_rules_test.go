@@ -170,6 +170,7 @@ func TestWhatIsAskedForBeforehand(t *testing.T) {
 		{"no hints", ofRelease, nil, false, early},
 		{"of no release", image{name: "pause", tag: "3.9", expect: []string{"amd64"}}, nil, false, ""},
 		{"without a tag", with(func(im *image) { im.tag = "" }), []report.Locked{entry("", "1")}, false, ""},
+		{"a digest alone", image{name: "pause", pin: hashOf("4")}, nil, false, ""},
 		{"a hint of the index", ofRelease, []report.Locked{entry("", "1")}, false, early + " " + sig("kube-proxy", "1")},
 		{"a hint of a platform", ofRelease, []report.Locked{entry("linux/arm64", "1")}, false, early + " " + sig("kube-proxy-arm64", "1")},
 		{"hints of all", ofRelease, []report.Locked{entry("", "1"), entry("linux/arm64", "2"), entry("linux/amd64", "3")}, false,
@@ -194,6 +195,9 @@ func TestWhatIsAskedForBeforehand(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(s.asked, want) {
 			t.Errorf("%s: asked for %q, want %q", tt.name, s.asked, want)
+		}
+		if (len(tt.im.early) == 2) != strings.Contains(tt.want, "kube-proxy-amd64/manifests/v1.27") || tt.im.tag == "" && tt.im.early != nil {
+			t.Errorf("%s: %d are kept", tt.name, len(tt.im.early))
 		}
 	}
 }

@@ -1,14 +1,14 @@
 package verify
 
 import (
-	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kverify/kverify/internal/world"
-	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
@@ -58,7 +58,7 @@ func (s *signatures) layer(name string) signedLayer {
 	in22 := time.Date(2022, 11, 10, 0, 0, 0, 0, time.UTC)
 	for _, word := range strings.Split(what, ", ") {
 		switch word {
-		case "good", "broken", "swapped", "odd entry", "lost":
+		case "good", "broken", "swapped", "odd entry", "odd certificate", "lost":
 		case "misnamed":
 			payload = payloadFor("registry.k8s.io/kube-scheduler", hashOf("1"), "null")
 		case "of arm64":
@@ -103,6 +103,8 @@ func (s *signatures) layer(name string) signedLayer {
 	case "swapped":
 		how.Time = in22
 		annotations["dev.sigstore.cosign/bundle"] = s.by.Sign(payload, how).Annotations()["dev.sigstore.cosign/bundle"]
+	case "odd certificate":
+		annotations["dev.sigstore.cosign/bundle"] = otherCertificate(s.t, annotations["dev.sigstore.cosign/bundle"])
 	case "odd entry":
 		annotations["dev.sigstore.cosign/bundle"] = "{"
 	case "lost":
@@ -115,6 +117,27 @@ func (s *signatures) layer(name string) signedLayer {
 	}
 	s.made[name] = l
 	return l
+}
+
+// otherCertificate is a log entry whose certificate is none.
+func otherCertificate(t testing.TB, bundle string) string {
+	var b struct {
+		SignedEntryTimestamp []byte
+		Payload              doc
+	}
+	var body doc
+	if err := json.Unmarshal([]byte(bundle), &b); err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := base64.StdEncoding.DecodeString(b.Payload["body"].(string))
+	if err := json.Unmarshal(raw, &body); err != nil {
+		t.Fatal(err)
+	}
+	body["spec"].(doc)["signature"].(doc)["publicKey"] = doc{"content": "eA=="}
+	raw, _ = json.Marshal(body)
+	b.Payload["body"] = raw
+	out, _ := json.Marshal(b)
+	return string(out)
 }
 
 // shelve puts a ".sig" manifest of these layers for digest 1 on a shelf: "good", "3*forged",
@@ -180,6 +203,8 @@ func TestWhatSignaturesDecide(t *testing.T) {
 		{list("good", "unlogged"), good},
 		{list("odd entry"), "unknown malformed: a signature by krel-trust cannot be read: "},
 		{list("odd entry", "good"), good},
+		{list("odd certificate"), "unknown malformed: a signature by krel-trust: log entry: "},
+		{list("odd certificate", "good"), good},
 		{list("no payload"), "unknown malformed: the payload of a signature by krel-trust cannot be read: "},
 		{list("no payload", "good"), good},
 		{list("lost"), "unknown absent: "},
@@ -205,6 +230,7 @@ func TestWhatSignaturesDecide(t *testing.T) {
 		// Of another name: told only by one that is genuine, if none of this name holds.
 		{list("misnamed"), misnamed},
 		{list("of arm64"), "verified: signed by krel-trust, logged 2023-05-17T15:00:01Z / refuted mismatch: signed as \"registry.k8s.io/kube-proxy-arm64\""},
+		{list("misnamed", "of arm64"), misnamed},
 		{list("misnamed", "good"), good},
 		{list("good", "misnamed"), good},
 		{list("misnamed", "unlogged"), misnamed},
@@ -263,132 +289,47 @@ func TestWhatSignaturesDecide(t *testing.T) {
 		if e := got.signature.Evidence.All(); len(e) == 0 || got.holds() != (len(e) == 2) && !strings.HasPrefix(want, misnamed[:20]) || got.signature.Name != report.Signature || got.reference.Name != report.Reference {
 			t.Errorf("%q: evidence %+v", tt.layers, e)
 		}
-	}
-}
-
-// Rule 18: the identity of late 2022 counts for what the catalogue lists, and for what such an
-// index names, and else is somebody's.
-func TestWhatAFormerSignerCountsFor(t *testing.T) {
-	made := newSignatures(t)
-	root := made.root()
-	for _, tt := range []struct {
-		name, row, arch string
-		inherited       bool
-		want            report.Verdict
-	}{
-		{"an index", "kube-proxy v1.25.4 " + trust.IndexRow + " 1", "", false, report.Verified},
-		{"an index that is not listed", "kube-proxy v1.25.4 " + trust.IndexRow + " 2", "", false, report.Unknown},
-		{"a platform", "kube-proxy v1.25.4 linux/arm64 1", "arm64", false, report.Verified},
-		{"another platform", "kube-proxy v1.25.4 linux/amd64 1", "arm64", false, report.Unknown},
-		{"a platform of an index that is listed", "kube-proxy v1.25.4 " + trust.IndexRow + " 3", "arm64", true, report.Verified},
-	} {
-		s, r := shelfOf(t)
-		r, err := (&Verifier{Fetch: r.session.Fetch, Registry: r.registry, Root: root, Catalogue: rowsOf(t, tt.row)}).newRun()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tt.inherited {
-			r.legacy.inherit("kube-proxy", hashOf("3"), []oci.Digest{hashOf("1")})
-		}
-		made.shelve(s, "kube-proxy", "former")
-		got := r.imageSignature(t.Context(), "kube-proxy", hashOf("1"), "kube-proxy", tt.arch)
-		if got.signature.Verdict != tt.want || tt.want == report.Unknown && got.signature.Reason != report.Untrusted {
-			t.Errorf("%s: %s", tt.name, both(got))
+		if e := got.reference.Evidence.All(); (got.signature.Verdict == report.Verified) != (len(e) == 1 && strings.Contains(both(got), e[0].Fields[report.FieldReference])) {
+			t.Errorf("%q: evidence of the reference %+v", tt.layers, e)
 		}
 	}
 }
 
-// Rule 19: a ".sig" manifest is read to a cap of bytes, and what is none is not known.
-func TestWhatIsNoSignatureManifest(t *testing.T) {
+// Rule 19: however many there are, sixteen are verified, and sixty-four payloads read; and what the
+// signer's tool adds to one is known of the next.
+func TestWhatSignaturesCost(t *testing.T) {
 	made := newSignatures(t)
 	root := made.root()
 	for _, tt := range []struct {
-		name   string
-		change func(at shelved) shelved
-		want   string
+		layers            []string
+		verified, fetched int
 	}{
-		{"as large as is read", func(at shelved) shelved {
-			at.body = append(at.body, bytes.Repeat([]byte(" "), maxSignatureManifest-len(at.body))...)
-			return at
-		}, "verified: "},
-		{"larger", func(at shelved) shelved {
-			at.body = append(at.body, bytes.Repeat([]byte(" "), maxSignatureManifest+1-len(at.body))...)
-			return at
-		}, "unknown limit: registry.k8s.io/kube-proxy:sha256-1111"},
-		{"an index", func(shelved) shelved {
-			return shelved{registry.OCIIndex, []byte(`{"schemaVersion":2,"manifests":[]}`)}
-		}, "unknown malformed: registry.k8s.io/kube-proxy:sha256-1111"},
-		{"a page", func(shelved) shelved { return shelved{"text/html", []byte("<html>")} }, "unknown malformed: "},
-		{"nothing", nil, "unknown absent: registry.k8s.io/kube-proxy has no signature for sha256:1111"},
+		{[]string{"good"}, 1, 0},
+		{[]string{"unusual"}, 1, 1},
+		{[]string{"misnamed", "of arm64", "misnamed, forged"}, 1, 2},
+		{[]string{"20*forged", "20*misnamed, forged"}, 16, 1},
+		{[]string{"20*misnamed, forged"}, 16, 1},
+		{[]string{"70*#"}, 0, 64},
+		{[]string{"70*of another"}, 0, 1},
 	} {
 		s, r := shelfOf(t)
 		r, err := (&Verifier{Fetch: r.session.Fetch, Registry: r.registry, Root: root}).newRun()
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := "kube-proxy/manifests/" + hashOf("1").SignatureTag()
-		if tt.change != nil {
-			made.shelve(s, "kube-proxy", "good")
-			s.has[key] = tt.change(s.has[key])
-		}
-		got := r.imageSignature(t.Context(), "kube-proxy", hashOf("1"), "kube-proxy", "")
-		if !strings.HasPrefix(said(got.signature), tt.want) || got.absent != (tt.change == nil) || (got.where != "") != got.absent {
-			t.Errorf("%s: %s, absent %v at %q", tt.name, both(got), got.absent, got.where)
-		}
-		if got.signature.Verdict != report.Verified && got.reference.Verdict != report.Unknown {
-			t.Errorf("%s: %s", tt.name, both(got))
-		}
-	}
-}
-
-// Rule 14: where evidence may lie in two places, the union counts: neither says for the other that
-// there is none, and one that holds in either is enough.
-func TestSignaturesOfTwoPlaces(t *testing.T) {
-	made := newSignatures(t)
-	root := made.root()
-	for _, tt := range []struct {
-		here, there string
-		want        string
-		asked       int // there
-	}{
-		{"good", "forged", "verified: signed by krel-trust, logged 2023-05-17T15:00:01Z / verified", 0},
-		{"forged", "good", "verified: signed by krel-trust, logged 2023-05-17T15:00:01Z, in the mirror / verified", 1},
-		{"", "good", "verified: signed by krel-trust, logged 2023-05-17T15:00:01Z, in the mirror / verified", 1},
-		{"", "forged", "refuted forged: ", 1},
-		{"forged", "", "refuted forged: ", 1},
-		{"unlogged", "forged", "refuted forged: ", 1},
-		{"forged", "unlogged", "refuted forged: ", 1},
-		{"staging", "", "unknown untrusted: ", 1},
-		{"", "staging", "unknown untrusted: ", 1},
-		{"", "", "unknown absent: registry.k8s.io/kube-proxy has no signature for sha256:111111111111; nor has the mirror (registry.k8s.io/kube-proxy)", 1},
-		{"misnamed", "good", "verified: signed by krel-trust, logged 2023-05-17T15:00:01Z, in the mirror / verified", 1},
-	} {
-		here, r := shelfOf(t)
-		there := &shelf{has: map[string]shelved{}}
-		also := &fetch.Client{Transport: there}
-		r, err := (&Verifier{Fetch: r.session.Fetch, Registry: r.registry, Root: root, Also: &Also{Registry: &registry.Client{Fetch: also}, Name: "the mirror"}}).newRun()
+		made.shelve(s, "kube-proxy", tt.layers...)
+		m, err := r.registry.Manifest(t.Context(), r.signatureRef("kube-proxy", hashOf("1")))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range []struct {
-			s    *shelf
-			what string
-		}{{here, tt.here}, {there, tt.there}} {
-			if at.what != "" {
-				made.shelve(at.s, "kube-proxy", at.what)
-			}
+		look := &search{run: r, from: r.sources()[0], repository: "kube-proxy", digest: hashOf("1"), name: "kube-proxy", payloads: map[oci.Digest][]byte{}}
+		look.through(t.Context(), m)
+		if look.verified != tt.verified || look.fetched != tt.fetched {
+			t.Errorf("%q: %d are verified, %d payloads read", tt.layers, look.verified, look.fetched)
 		}
-		got := r.imageSignature(t.Context(), "kube-proxy", hashOf("1"), "kube-proxy", "")
-		if !strings.HasPrefix(both(got), tt.want) || got.absent != (tt.here+tt.there == "") {
-			t.Errorf("%q and %q: %s, want %s", tt.here, tt.there, both(got), tt.want)
-		}
-		if n := there.count("kube-proxy/manifests/" + hashOf("1").SignatureTag()); n != tt.asked {
-			t.Errorf("%q and %q: the mirror was asked %d times", tt.here, tt.there, n)
-		}
-		for _, e := range got.signature.Evidence.All() {
-			if got.holds() && e.What == "signature manifest" && (e.Fields["from"] == "the mirror") != strings.Contains(both(got), "in the mirror") {
-				t.Errorf("%q and %q: %+v", tt.here, tt.there, e)
-			}
+		next := payloadFor("registry.k8s.io/kube-proxy", hashOf("5"), `{"x":1}`)
+		if known := r.payloads.Rebuild(oci.DigestOf(next), hashOf("5"), []string{"registry.k8s.io/kube-proxy"}) != nil; known != (tt.layers[0] == "unusual") {
+			t.Errorf("%q: the next payload is known: %v", tt.layers, known)
 		}
 	}
 }
