@@ -277,7 +277,7 @@ func TestAPlatformIsWhatItsIndexSays(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.name, said(p.digestCheck), tt.want)
 		}
 		good := p.digestCheck.Verdict == report.Verified
-		if read := good && tt.checks == nil; read != (len(p.diffIDs) == 2) || good && (len(p.layers) != 2 || len(p.blobs) != 2 || p.config != a.digest || p.repository != "kube-proxy-arm64") {
+		if read := good && tt.checks == nil; read != (p.diffIDs != nil) || read && len(p.diffIDs) != 2 || good && (len(p.layers) != 2 || len(p.blobs) != 2 || p.config != a.digest || p.repository != "kube-proxy-arm64") {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
 		if !slices.Equal(p.seenAs, []string{"registry.k8s.io/kube-proxy-arm64:v1.27.2"}) || !p.signed.absent {

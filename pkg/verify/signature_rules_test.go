@@ -246,6 +246,7 @@ func TestWhatSignaturesDecide(t *testing.T) {
 		{list("16*forged"), forged},
 		{list("17*forged"), limit},
 		{list("16*in a stranger's log", "16*swapped", "good"), good},
+		{list("17*forged", "lost"), limit},
 		{list("16*forged", "unlogged"), forged},
 		{list("15*forged", "misnamed"), misnamed},
 		{list("16*forged", "misnamed"), limit},
