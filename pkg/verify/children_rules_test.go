@@ -114,6 +114,17 @@ func TestADigestBesideATag(t *testing.T) {
 	}
 }
 
+// A digest alone that is nowhere is absent, whatever is checked of it.
+func TestADigestThatIsNowhere(t *testing.T) {
+	for _, checks := range [][]string{nil, {report.Digest, report.Signature}} {
+		_, r := shelfOf(t, checks...)
+		im := &image{name: "kube-proxy", pin: hashOf("9")}
+		if r.examine(t.Context(), im); !strings.HasPrefix(said(im.digestCheck), "unknown absent: ") || im.signed.signature.Reason != report.NoClaim || im.digest != "" {
+			t.Errorf("%v: %s", checks, said(im.digestCheck))
+		}
+	}
+}
+
 // What the index of a name brings with it: each of its platforms is read, those that are missing are not,
 // its signature counts for them, and what a mirror leaves out is looked for.
 func TestPlatformsThatAnIndexBrings(t *testing.T) {

@@ -319,6 +319,18 @@ func TestStepsOfASet(t *testing.T) {
 			t.Errorf("%s is not bound", im.name)
 		}
 	}
+	_, r = shelfOf(t, report.Digest, report.Signature, report.Contents)
+	coredns := &image{name: "coredns/coredns", tag: "v1.10.1"}
+	b = &imageSet{run: r, oneByOne: true, minimum: []*image{coredns}}
+	if err := b.examineAll(t.Context()); err != nil || coredns.contents.Name != report.Contents {
+		t.Errorf("what is in it: %v, %s", err, said(coredns.contents))
+	}
+	_, r = shelfOf(t)
+	b = listsOf(r, map[string][]string{"x": {"amd64", "arm64"}})
+	b.docs, b.images = changelogOf(t, r), []*image{{name: "x", digest: hashOf("1")}}
+	if _, err := b.remaining(); err != nil || len(b.images[0].platforms) != 2 {
+		t.Errorf("platforms that are missing: %v, %d", err, len(b.images[0].platforms))
+	}
 	_, r = shelfOf(t)
 	b = &imageSet{run: r, oneByOne: true, minimum: []*image{{name: "x", tag: "v1.27.2"}}, docs: changelogOf(t, r, "z amd64")}
 	if err := b.examineAll(t.Context()); err != nil || len(b.images) != 1 {
@@ -348,7 +360,17 @@ func TestReleasesThatWereNotLookedAt(t *testing.T) {
 	if !slices.Equal(rep.Scope.Subjects, []string{"v1.27.2", "v1.27.1"}) || !slices.Equal(rep.Releases, rep.Scope.Subjects) {
 		t.Errorf("%+v", rep.Scope)
 	}
+	few := *v
+	few.Checks = []string{report.Digest, report.Signature}
+	if rep, err := few.Images(ctx, Request{Versions: two}); err != nil || len(rep.Results) != 2 || !rep.Results[0].Checks[0].Required {
+		t.Errorf("without the inventory: %v, %+v", err, rep.Results)
+	}
 	var usage *UsageError
+	bad := *v
+	bad.Checks = []string{report.Digest}
+	if _, err := bad.Images(t.Context(), Request{Versions: two}); !errors.As(err, &usage) {
+		t.Errorf("no signature: %v", err)
+	}
 	for name, req := range map[string]Request{
 		"none": {}, "twice": {Versions: []release.Version{two[0], two[0]}}, "no shard": {Versions: two, Shard: &report.Shard{Index: 3, Count: 2}},
 		"no shard of one": {Versions: two[:1], Shard: &report.Shard{Index: 3, Count: 2}}, "no image": {Versions: two[:1], Names: []string{"x", "x"}},
