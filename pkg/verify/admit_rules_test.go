@@ -60,6 +60,8 @@ func TestWhatIsAdmitted(t *testing.T) {
 		{"unknown, then refuted, then verified", one("U", "R", "V"), nil, report.Refuted, "linux/arm64 digest: R"},
 		{"what is not demanded comes first", one("(U)VU"), nil, report.Unknown, "digest: U"},
 		{"two unknown", one("V", "U", "UU"), nil, report.Unknown, "linux/arm64 digest: U"},
+		{"all unknown", one("U", "U"), nil, report.Unknown, "digest: U"},
+		{"refuted, and no digest", one("R"), func(im *image) { im.digest = "" }, report.Refuted, "digest: R"},
 		{"two refuted", one("R", "R"), nil, report.Refuted, "digest: R"},
 		{"no result", nil, nil, report.Unknown, ""},
 		{"no digest", one("V"), func(im *image) { im.digest = "" }, report.Unknown, ""},
