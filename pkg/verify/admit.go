@@ -248,14 +248,14 @@ func (r *run) admitImage(ctx context.Context, o outcome, referrers bool) (Admitt
 	im := o.image
 	out := AdmittedImage{Ref: r.refOf(im), Release: im.version, Digest: im.digest, MediaType: im.mediaType, Verdict: report.Verified}
 	for _, res := range o.results {
-		if v := res.Verdict(); v != report.Verified {
-			if out.Verdict != report.Refuted {
-				out.Verdict = v
-			}
-			for _, c := range res.Checks {
-				if c.Required && c.Verdict == v && out.Detail == "" {
-					out.Detail = strings.TrimSpace(res.Platform + " " + c.Name + ": " + c.Detail)
-				}
+		v := res.Verdict()
+		if v == report.Verified || v == out.Verdict || out.Verdict == report.Refuted {
+			continue
+		}
+		out.Verdict = v
+		for _, c := range slices.Backward(res.Checks) {
+			if c.Required && c.Verdict == v {
+				out.Detail = strings.TrimSpace(res.Platform + " " + c.Name + ": " + c.Detail)
 			}
 		}
 	}

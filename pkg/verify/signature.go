@@ -80,7 +80,6 @@ type search struct {
 	overflow bool                 // there is more than is looked at
 	later    []sigstore.Signature // of other names, which are looked at if none of the right one holds
 	others   []string             // whose signatures were passed over
-	broken   int                  // layers that cannot be read
 }
 
 func (s *search) through(ctx context.Context, m *registry.Manifest) signed {
@@ -137,8 +136,7 @@ func (s *search) sift(ctx context.Context, layers []registry.Descriptor) (found 
 	for _, d := range layers {
 		l, err := sigstore.ParseSignature(d)
 		if err != nil {
-			s.broken++
-			continue
+			continue // it cannot be read
 		}
 		if l.Identity != s.run.session.Policy.ImageIdentity() && !s.run.legacy.counts(l.Identity, s.name, s.arch, s.digest) {
 			s.others = append(s.others, s.nameOf(l))
@@ -190,11 +188,8 @@ func (s *search) layer(ctx context.Context, l *sigstore.Signature) signed {
 		return say(report.Unknown, report.Untrusted, "a signature by %s was logged %s, and counts from %s to %s only", who, at.UTC().Format(time.RFC3339), s.run.legacy.rule.From, s.run.legacy.rule.To)
 	}
 	body, err := s.payload(ctx, l)
-	if errors.Is(err, errOverflow) {
-		s.overflow = true
-		return signed{}
-	}
 	if err != nil {
+		s.overflow = s.overflow || errors.Is(err, errOverflow)
 		return signed{signature: s.run.failed(report.Signature, err), reference: s.run.noReference("no signature verified")}
 	}
 	reference, digest, err := sigstore.ParsePayload(body)
@@ -268,8 +263,8 @@ func (s *search) proved(l *sigstore.Signature, who string, body []byte) (out sig
 			report.FieldLogIndex: strconv.FormatInt(l.LogIndex, 10), report.FieldLogID: l.LogID, report.FieldLogged: logged,
 		},
 	})
-	reference, _, err := sigstore.ParsePayload(body)
-	if err == nil && s.run.session.Policy.ReferenceAllowed(reference, s.name, s.arch) {
+	reference, _, _ := sigstore.ParsePayload(body) // it was read before; nothing is a name of no image
+	if s.run.session.Policy.ReferenceAllowed(reference, s.name, s.arch) {
 		out.reference = s.run.check(report.Reference, report.Verified, "", "signed as %s", reference)
 	} else {
 		out.reference = s.run.check(report.Reference, report.Refuted, report.Mismatch,

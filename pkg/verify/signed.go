@@ -40,17 +40,12 @@ func (s signed) missing() string {
 func (s signed) or(t signed) signed {
 	switch {
 	case s.holds():
-		return s
-	case t.holds(), s.absent && !t.absent:
+	case t.holds(), s.absent && !t.absent, !s.refuted() && t.refuted():
 		return t
-	case s.absent && t.absent:
+	case s.absent:
 		s.signature.Detail += "; nor has " + t.where
-		return s
 	case t.absent:
 		s.signature.Detail += "; " + t.where + " has none"
-		return s
-	case !s.refuted() && t.refuted():
-		return t
 	}
 	return s
 }

@@ -91,9 +91,7 @@ func (r *run) subject(im *image) string {
 	if im.askedFor.Repository != "" {
 		return im.askedFor.String()
 	}
-	ref := im.ref()
-	ref.Host = r.session.Policy.Images.Registry
-	return ref.String()
+	return r.refOf(im).String()
 }
 
 func (r *run) refOf(im *image) registry.Ref {
