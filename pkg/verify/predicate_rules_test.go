@@ -101,6 +101,7 @@ func TestWhatAPromotionRecordSays(t *testing.T) {
 		{"to another image, by its build definition", `{"buildDefinition":{"externalParameters":{"destination":"` + other + `"}}}`, "refuted mismatch: , but to", ""},
 		{"to another registry", `{"dstRef":"registry.example.com/kube-proxy"}`, "refuted mismatch: , but to", ""},
 		{"tags that are a text", `{"tags":"v1.27.2"}`, "error: tags is of another type", ""},
+		{"a digest and a destination of other types", `{"digest":1,"destination":"x"}`, "error: digest is of another type", ""},
 		{"a digest that is a number", `{"digest":1,"dstRef":"` + other + `"}`, "error: digest is of another type", ""},
 	} {
 		c, err := predicateOf(t, report.Promotion, tt.predicate, nil)
