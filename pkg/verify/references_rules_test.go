@@ -160,3 +160,35 @@ func TestManyImagesOfNoReleaseArePartedByName(t *testing.T) {
 		}
 	}
 }
+
+// What names images is parted, and narrowed by a mirror's list, whether a document places it or
+// its own tag does.
+func TestNamedImagesAreNarrowedAndParted(t *testing.T) {
+	r := runOf(t)
+	r.session.Fetch, r.catalogue = &fetch.Client{Transport: served{}}, rowsOf(t, "kube-proxy v1.27.2 linux/arm64 9")
+	r.sparse = []MirrorScope{{Release: "v1.27.2", Images: true, Arches: []string{"arm64"}}}
+	refs := []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: hashOf("9")}, {Host: "registry.k8s.io", Repository: "kube-scheduler", Tag: "v1.27.2"}}
+	for i := range imagesAtOnce + 1 {
+		refs = append(refs, registry.Ref{Host: "registry.k8s.io", Repository: "pause", Tag: fmt.Sprint(i)})
+	}
+	sets, _ := r.joined(t.Context(), refs)
+	if len(sets) != 3 || len(sets[0].named) != 2 {
+		t.Fatalf("%d sets", len(sets))
+	}
+	for _, p := range sets[0].named {
+		if im := r.imageOf(p); !im.narrowed || strings.Join(im.expect, " ") != "arm64" {
+			t.Errorf("%s: narrowed %v, expects %v", p.name, im.narrowed, im.expect)
+		}
+	}
+}
+
+// A crash in what is looked up on request costs that check alone.
+func TestACrashCostsOneCheck(t *testing.T) {
+	r := runOf(t, report.Digest, report.Signature, report.Staging)
+	r.registry = nil
+	im := &image{name: "kube-proxy", digest: hashOf("1")}
+	r.attest(t.Context(), im)
+	if len(im.attested) != 1 || !strings.HasPrefix(said(im.attested[0]), "unknown internal: ") {
+		t.Errorf("%+v", im.attested)
+	}
+}
