@@ -58,6 +58,9 @@ func TestWhatAnInventorySays(t *testing.T) {
 		{"no image", "v1.27.2", func(b *imageSet) { b.images = nil }, "unknown incomplete: nothing of this release was found to examine"},
 		{"an image without platforms", "v1.27.2", func(b *imageSet) { b.images[0].platforms = nil }, "unknown incomplete: nothing of this release was found to examine"},
 		{"an image that was not read", "v1.27.2", func(b *imageSet) { b.images[0].digest = "" }, "unknown incomplete: missing: kube-proxy"},
+		{"an image that was not read, whose platforms are expected", "v1.27.2", func(b *imageSet) {
+			b.images[0].digest, b.images[0].platforms[0].desc.Digest = "", ""
+		}, "unknown incomplete: missing: kube-proxy$"},
 		{"a platform that is not there", "v1.27.2", func(b *imageSet) { b.images[0].platforms[1].desc.Digest = "" }, "unknown incomplete: missing: kube-proxy linux/arm64"},
 		{"two of them, the second image whole", "v1.27.2", func(b *imageSet) {
 			b.images = append([]*image{{name: "x", platforms: []*platform{{name: "linux/amd64"}}}, {name: "c", digest: hashOf("3"), platforms: []*platform{{name: "linux/z"}, {name: "linux/a"}}}}, b.images...)
@@ -66,7 +69,7 @@ func TestWhatAnInventorySays(t *testing.T) {
 		b := readWhole(t, tt.version)
 		tt.change(b)
 		c := b.inventoryCheck()
-		if got := said(c); !strings.HasPrefix(got, tt.want) {
+		if got := said(c) + "$"; !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}

@@ -205,6 +205,8 @@ func TestWhichSubjectsAreAllowed(t *testing.T) {
 		{report.Provenance, "kube-proxy-arm64", "v1.27.2", staged + "-arm64-arm64", true, false},
 		{report.Provenance, "kube-proxy", "v1.27.2", "gcr.io:v1.27.2/k8s-staging-kubernetes/kube-proxy", false, false},
 		{report.Provenance, "kube-proxy", "v1.27.2", "", false, false},
+		{report.Provenance, "kube-proxy", "", "", false, false},
+		{report.Provenance, "kube-proxy", "", "kube-proxy", false, false},
 	} {
 		a := &attestations{run: runOf(t), im: &image{name: tt.image, tag: tt.tag, digest: hashOf("1"), single: tt.single}}
 		if got := a.subjectAllowed(a.run.session.Policy.Attestations[tt.class], tt.subject); got != tt.want {

@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
+// Rule 11: a record binds with the manifest that it names, read at its commit, for a tag that it
 // gives, and to a place that it names.
 func TestWhatAPromotionRecordBinds(t *testing.T) {
 	src := promoted(t, [3]string{"kube-proxy", "1", `"v1.27.2"`}, [3]string{"kube-proxy", "4", `"v1.25.0"`}, [3]string{"kube-proxy", "5", `"v1.25.0"`}, [3]string{"coredns", "6", `"v1.10.1"`})
@@ -75,6 +76,7 @@ func TestWhatAPromotionRecordBinds(t *testing.T) {
 	}
 }
 
+// The promotion manifests that are read beside a release's own: of each project one, and none of an
 // image of a release whose documents were read. Which of them lists an image.
 func TestWhichPromotionManifestsAreRead(t *testing.T) {
 	for _, tt := range []struct {
@@ -119,6 +121,7 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return served{}.RoundTrip(r)
 }
 
+// Rule 11: the manifests that promotion records name are read where the record names the project's
 // own, at a commit, each once and not more than are read.
 func TestWhichManifestsOfRecordsAreRead(t *testing.T) {
 	const repository, commit = "git+https://github.com/kubernetes/k8s.io", "0123456789abcdef0123456789abcdef01234567"

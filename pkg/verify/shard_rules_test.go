@@ -41,6 +41,7 @@ func TestShardsAreParts(t *testing.T) {
 	}
 }
 
+// The images of a release that the policy names are split among the shards, and what only a document
 // names is in the first: nothing falls between two.
 func TestWhichImagesAreOfAShard(t *testing.T) {
 	v := versionNamed(t, "v1.27.2")

@@ -10,10 +10,7 @@ import (
 	"github.com/kverify/kverify/pkg/trust"
 )
 
-// The images of a release that the policy names are split among the shards, and what only a document
-
 // Rule 18: the former signer counts for digests of the catalogue alone, as the index or the platform
-
 // that a row names, and for the children of a catalogued index.
 func TestWhatTheFormerSignerCountsFor(t *testing.T) {
 	r := runOf(t)
@@ -70,7 +67,6 @@ func TestWhatTheFormerSignerCountsFor(t *testing.T) {
 }
 
 // Which witness speaks: the first that contradicts, of whatever strength, and of those that affirm
-
 // the first that counts.
 func TestWhichWitnessSpeaks(t *testing.T) {
 	w := func(s stance, strength report.Strength, source string, tags ...string) witness {
@@ -95,8 +91,6 @@ func TestWhichWitnessSpeaks(t *testing.T) {
 	}
 }
 
-// Rule 11: a record binds with the manifest that it names, read at its commit, for a tag that it
-
 // What names had before is a hint where it is a digest.
 func TestWhatIsAHint(t *testing.T) {
 	h := newHints([]report.Locked{{Subject: "a", Digest: string(hashOf("1"))}, {Subject: "a", Platform: "linux/arm64", Digest: string(hashOf("2"))}, {Subject: "b", Digest: "sha256:1"}, {Subject: "c"}})
@@ -113,7 +107,3 @@ func TestWhatIsNamedByDigest(t *testing.T) {
 		}
 	}
 }
-
-// The promotion manifests that are read beside a release's own: of each project one, and none of an
-
-// Rule 11: the manifests that promotion records name are read where the record names the project's
