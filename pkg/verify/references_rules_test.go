@@ -153,6 +153,9 @@ func TestManyImagesOfNoReleaseArePartedByName(t *testing.T) {
 			t.Errorf("%v, want %s", sizes, tt.want)
 		}
 	}
+	if whole := inParts([]*imageSet{set(32, release.Version{})})[0].named; whole[0].name != "b" || whole[1].name != "a" {
+		t.Error("what is one part was put in another order")
+	}
 	first := inParts([]*imageSet{set(66, release.Version{})})[0].named
 	for i, p := range first {
 		if p.name != "a" || p.ref.Tag != fmt.Sprint(2*i+1) {
@@ -165,7 +168,8 @@ func TestManyImagesOfNoReleaseArePartedByName(t *testing.T) {
 // its own tag does.
 func TestNamedImagesAreNarrowedAndParted(t *testing.T) {
 	r := runOf(t)
-	r.session.Fetch, r.catalogue = &fetch.Client{Transport: served{}}, rowsOf(t, "kube-proxy v1.27.2 linux/arm64 9")
+	asked := map[string]int{}
+	r.session.Fetch, r.catalogue = &fetch.Client{Transport: counting(asked)}, rowsOf(t, "kube-proxy v1.27.2 linux/arm64 9")
 	r.sparse = []MirrorScope{{Release: "v1.27.2", Images: true, Arches: []string{"arm64"}}}
 	refs := []registry.Ref{{Host: "registry.k8s.io", Repository: "kube-proxy", Digest: hashOf("9")}, {Host: "registry.k8s.io", Repository: "kube-scheduler", Tag: "v1.27.2"}}
 	for i := range imagesAtOnce + 1 {
@@ -174,6 +178,10 @@ func TestNamedImagesAreNarrowedAndParted(t *testing.T) {
 	sets, _ := r.joined(t.Context(), refs)
 	if len(sets) != 3 || len(sets[0].named) != 2 {
 		t.Fatalf("%d sets", len(sets))
+	}
+	// What placed a digest is not read again.
+	if r.session.Shared.LoadPromotion(t.Context(), r.session.Fetch, "kube-proxy"); asked[release.PromotionURL("kube-proxy")] != 1 {
+		t.Errorf("%v", asked)
 	}
 	for _, p := range sets[0].named {
 		if im := r.imageOf(p); !im.narrowed || strings.Join(im.expect, " ") != "arm64" {

@@ -24,6 +24,7 @@ func TestStagingInTwoPlaces(t *testing.T) {
 	built := world.New(world.Options{Versions: []string{modern}})
 	good, forged, odd := staged(world.Signing{}), staged(world.Signing{NoSCT: true}), staged(world.Signing{NoLog: true})
 	none := func(w *world.World) { w.SignAs(modernProxy, world.Signing{}) }
+	another := staged(world.Signing{Digest: "sha256:" + strings.Repeat("1", 64)})
 	down := func(w *world.World) { w.Status(world.SignatureURL("kube-proxy", w.Digest(modernProxy)), 503) }
 	for _, tt := range []struct {
 		name        string
@@ -42,6 +43,8 @@ func TestStagingInTwoPlaces(t *testing.T) {
 		{"down, forged", down, forged, refuted, report.Forged},
 		{"odd, forged", odd, forged, refuted, report.Forged},
 		{"forged, odd", forged, odd, refuted, report.Forged},
+		{"forged, another's", forged, another, refuted, report.Forged},
+		{"another's, forged", another, forged, refuted, report.Mismatch},
 		{"odd, none", odd, none, unknown, report.Malformed},
 		{"none, odd", none, odd, unknown, report.Malformed},
 		{"none, down", none, down, unknown, report.Unreachable},
