@@ -22,6 +22,15 @@ func TestWhereSignaturesMayLie(t *testing.T) {
 	}
 }
 
+// Where the signatures of a digest were looked for is told as a repository, without their tag.
+func TestWhereSignaturesWereLookedFor(t *testing.T) {
+	r := runOf(t)
+	ref := r.signatureRef("kube-proxy", hashOf("1"))
+	if got := r.sources()[0].repository(ref); got != "registry.k8s.io/kube-proxy" || ref.Tag == "" {
+		t.Errorf("%s, of %s", got, ref)
+	}
+}
+
 // What holds and came out of a cache says so, with its evidence; what does not hold says nothing of it.
 func TestWhatACacheKept(t *testing.T) {
 	for _, tt := range []struct {
