@@ -182,10 +182,10 @@ func (r *run) strayCheck(im *image) report.Check {
 // is nowhere.
 func (r *run) notRead(ctx context.Context, im *image, err error) report.Check {
 	c := r.failed(report.Digest, err)
-	digest := cmp.Or(im.child, im.pin)
-	if digest == "" || c.Reason != report.Absent {
+	if c.Reason != report.Absent {
 		return c
 	}
+	digest := cmp.Or(im.child, im.pin) // of a tag alone there is none, and no such blob
 	body, blobErr := r.registry.Blob(ctx, r.in(im.name).At(digest), maxConfig)
 	if blobErr != nil {
 		return c

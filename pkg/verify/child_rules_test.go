@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/trust"
 )
 
 // served answers with a body by its URL, and else that it is not there.
@@ -58,6 +59,7 @@ func TestWhatANameIsTakenFor(t *testing.T) {
 		{"kube-proxy", "v2.27.2", "", "kube-proxy:v2.27.2"},
 		{"kube-proxy", "v1.27", "", "kube-proxy:v1.27"},
 		{"kube-proxy", "latest", "", "kube-proxy:latest"},
+		{"kube-proxy-arm64-amd64", "v1.27.2", "", "kube-proxy-arm64-amd64:v1.27.2"},
 		{"kube-proxy", "v1.2.0", "", "kube-proxy:v1.2.0"}, // of a minor that the policy does not know
 		{"kube-proxy", "", "1", "kube-proxy: pin 1"},
 		{"pause", "v1.27.2", "", "pause:v1.27.2"},
@@ -297,9 +299,23 @@ func TestWhatIsPlacedLate(t *testing.T) {
 			t.Errorf("%s: %s of %s, before %s", tt.name, placedAs(&im), im.version, before)
 		}
 	}
-	r := runOf(t, few...)
+	// Rules of a policy are by version: what is of none would escape them.
+	lax, err := trust.ParsePolicy([]byte(strings.Replace(string(trust.EmbeddedPolicyYAML()), "required: [inventory, digest, signature, reference, binding]", "required: [digest, signature]", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := (&Verifier{Policy: lax}).newRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.session.Fetch = &fetch.Client{Transport: served{release.PromotionURL("kube-proxy"): []byte(text)}}
+	im := &image{name: "kube-proxy", pin: hashOf("2")}
+	if r.placeLate(t.Context(), im, &registry.Manifest{MediaType: single}); im.tag != "" {
+		t.Errorf("placed though the policy chose the checks: %s", placedAs(im))
+	}
+	r = runOf(t, few...)
 	r.session.Fetch = &fetch.Client{Transport: served{}}
-	im := &image{name: "kube-proxy", pin: hashOf("2"), arches: []string{"arm64"}}
+	im = &image{name: "kube-proxy", pin: hashOf("2"), arches: []string{"arm64"}}
 	if r.placeLate(t.Context(), im, &registry.Manifest{MediaType: single}); im.tag != "" || im.arches == nil {
 		t.Errorf("placed by nothing: %s", placedAs(im))
 	}

@@ -41,9 +41,8 @@ func (b *imageSet) inventoryCheck() report.Check {
 		return b.run.failed(report.Inventory, fmt.Errorf("what the release holds is not known: %w", rel.SBOM.Err))
 	}
 	var missing []string
-	images, platforms := 0, 0
+	platforms := 0
 	for _, im := range b.images {
-		images++
 		if im.digest == "" {
 			missing = append(missing, im.name)
 			continue
@@ -57,13 +56,13 @@ func (b *imageSet) inventoryCheck() report.Check {
 	}
 	var c report.Check
 	switch {
-	case images == 0 || platforms == 0 && len(missing) == 0:
+	case platforms == 0 && len(missing) == 0:
 		c = b.run.check(report.Inventory, report.Unknown, report.Incomplete, "nothing of this release was found to examine")
 	case len(missing) > 0:
 		slices.Sort(missing)
 		c = b.run.check(report.Inventory, report.Unknown, report.Incomplete, "missing: %s", strings.Join(missing, ", "))
 	default:
-		c = b.run.check(report.Inventory, report.Verified, "", "%d images with %d platforms, nothing missing", images, platforms)
+		c = b.run.check(report.Inventory, report.Verified, "", "%d images with %d platforms, nothing missing", len(b.images), platforms)
 	}
 	if b.known {
 		embedded := report.Embedded

@@ -33,11 +33,8 @@ func (m *members) get(names ...string) any {
 	at := m.doc
 	for i, name := range names {
 		object, ok := at.(map[string]any)
-		if !ok {
-			if at != nil && m.err == nil {
-				m.err = fmt.Errorf("%s is not an object", strings.Join(names[:i], "."))
-			}
-			return nil
+		if !ok && at != nil && m.err == nil {
+			m.err = fmt.Errorf("%s is not an object", strings.Join(names[:i], "."))
 		}
 		at = object[name]
 	}

@@ -53,7 +53,7 @@ func recordWitness(im *image) witness {
 		switch {
 		case t.stance == contradicts:
 			return t
-		case t.stance == affirms && (best.stance != affirms || !best.strong()):
+		case t.stance == affirms && !best.strong():
 			best = t
 		}
 	}

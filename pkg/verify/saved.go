@@ -34,7 +34,7 @@ func Saved(r report.Report) error {
 	}
 	images := map[string][]*report.Result{} // by release
 	for i := range r.Results {
-		if res := &r.Results[i]; res.Kind == report.KindImage && res.Release != "" {
+		if res := &r.Results[i]; res.Kind == report.KindImage {
 			images[res.Release] = append(images[res.Release], res)
 		}
 	}
@@ -55,8 +55,8 @@ func holdsLeast(r report.Report, of []*report.Result, policy *trust.Policy, v re
 	for _, res := range of {
 		have = append(have, strings.TrimSuffix(strings.TrimPrefix(res.Subject, policy.Images.Registry+"/"), ":"+v.String())+" "+res.Platform)
 	}
-	images, arches, known := policy.MinimumImages(v.Minor)
-	if len(have) == 0 || !known || !slices.Contains(r.Scope.Checks, report.Inventory) {
+	images, arches, _ := policy.MinimumImages(v.Minor) // none of a minor that is not known
+	if len(have) == 0 || !slices.Contains(r.Scope.Checks, report.Inventory) {
 		return nil
 	}
 	for _, name := range images {

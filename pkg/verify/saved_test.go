@@ -72,6 +72,10 @@ func TestSavedReportsAreWhole(t *testing.T) {
 		{"without the signature", unchecked(report.Signature), "the check signature"},
 		{"without the signature, partial", both(unchecked(report.Signature), omitted(report.Signature)), ""},
 		{"without the reference", unchecked(report.Reference), "the check reference"},
+		{"of one image, without the inventory", both(unchecked(report.Inventory), func(r *report.Report) { r.Scope.Subjects = []string{"registry.k8s.io/kube-proxy:" + version} }), ""},
+		{"of no image", func(r *report.Report) {
+			r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { return res.Kind == report.KindImage })
+		}, ""},
 		{"of another subject", both(cut, func(r *report.Report) { r.Scope.Subjects = []string{"x", "v1.27.1"} }), ""},
 		{"of two releases, the second cut", both(cut, func(r *report.Report) { r.Scope.Subjects = []string{"v1.27.1", version} }), "linux/arm64"},
 	} {

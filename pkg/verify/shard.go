@@ -14,7 +14,7 @@ func share[T any](list []T, s *report.Shard, what string) ([]T, error) {
 	if s == nil {
 		return list, nil
 	}
-	if s.Count < 1 || s.Index < 0 || s.Index >= s.Count {
+	if s.Index < 0 || s.Index >= s.Count {
 		return nil, session.Usagef("there is no shard %s", s)
 	}
 	if s.Count > len(list) {

@@ -13,13 +13,13 @@ import (
 // narrow takes over the architectures that a mirror says it has of an image of a
 // release. Who asks for some by a flag is asked for exactly those.
 func (r *run) narrow(im *image, expected []string) {
-	if len(im.arches) > 0 || im.own || im.version.IsZero() {
+	if len(im.arches) > 0 || im.own {
 		return
 	}
-	arches, narrowed := heldArches(r.sparse, func(h MirrorScope) bool {
+	arches, _ := heldArches(r.sparse, func(h MirrorScope) bool {
 		return h.Images && h.Release == im.version.String() && (len(h.Names) == 0 || slices.Contains(h.Names, im.name))
 	})
-	if narrowed && slices.ContainsFunc(arches, func(a string) bool { return slices.Contains(expected, a) }) {
+	if slices.ContainsFunc(arches, func(a string) bool { return slices.Contains(expected, a) }) {
 		im.arches, im.narrowed = arches, true
 	}
 }

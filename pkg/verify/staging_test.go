@@ -69,6 +69,16 @@ func TestStagingAttacks(t *testing.T) {
 		{"of a payload whose bytes are others", func(w *world.World) { w.FlipBit(payload(w)) }, refuted, report.Mismatch, "the bytes that came"},
 		{"a manifest beyond its cap", tampered(`"schemaVersion"`, strings.Repeat(" ", 2<<20)+`"schemaVersion"`), unknown, report.Limit, "more than the 1048576"},
 		{"a manifest that is none", func(w *world.World) { w.HTML(world.SignatureURL("kube-proxy", w.Digest(modernProxy))) }, unknown, report.Malformed, ""},
+		{"an index in its place", func(w *world.World) {
+			m, _ := w.Manifest(modernProxy)
+			w.PutManifest("kube-proxy", m, strings.Replace(w.Digest(modernProxy), ":", "-", 1)+".sig")
+		}, unknown, report.Malformed, "an index where one image was expected"},
+		{"behind what is no signature", func(w *world.World) {
+			w.SignAs(modernProxy, stage(world.Signing{}), stage(world.Signing{}))
+			w.Tamper(world.SignatureURL("kube-proxy", w.Digest(modernProxy)), func(b []byte) []byte {
+				return bytes.Replace(b, []byte(`"dev.cosignproject.cosign/signature"`), []byte(`"x"`), 1)
+			})
+		}, report.Verified, "", "k8s-staging-kubernetes"},
 		{"behind fifteen that do not hold", many(15, world.Signing{}), report.Verified, "", ""},
 		{"behind sixteen that do not hold", many(16, world.Signing{}), unknown, report.Limit, "more than 16"},
 		{"one that holds before one that does not", func(w *world.World) {
