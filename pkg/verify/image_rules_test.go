@@ -80,7 +80,7 @@ func shelfOf(t testing.TB, checks ...string) (*shelf, *run) {
 
 type doc = map[string]any
 
-func descriptorOf(mediaType string, body []byte) doc {
+func shelfDescriptor(mediaType string, body []byte) doc {
 	return doc{"mediaType": mediaType, "digest": string(oci.DigestOf(body)), "size": len(body)}
 }
 
@@ -209,7 +209,7 @@ func (a *arm64) shelve(s *shelf, change, after func(a *arm64)) {
 	raw, _ := json.Marshal(a.config)
 	a.digest = oci.DigestOf(raw)
 	if a.manifest["config"] == nil && a.served != registry.OCIIndex {
-		a.manifest["config"] = descriptorOf("application/vnd.oci.image.config.v1+json", raw)
+		a.manifest["config"] = shelfDescriptor("application/vnd.oci.image.config.v1+json", raw)
 	}
 	s.put("kube-proxy-arm64", "blobs/", "application/octet-stream", raw)
 	s.put("kube-proxy", "blobs/", "application/octet-stream", raw)
@@ -253,7 +253,7 @@ func TestAPlatformIsWhatItsIndexSays(t *testing.T) {
 		{"a layer less in the config", config("linux", "arm64", two[:1]...), nil, image{}, nil, "refuted mismatch: the config names 1 layers, the manifest 2"},
 		{"a layer more in the config", config("linux", "arm64", append(two[:2:2], hashOf("c"))...), nil, image{}, nil, "refuted mismatch: the config names 3 layers, the manifest 2"},
 		{"a config that is none", func(a *arm64) { a.config = "text" }, nil, image{}, nil, "unknown malformed: config of linux/arm64: "},
-		{"a config that is not there", func(a *arm64) { a.manifest["config"] = descriptorOf("x", []byte("lost")) }, nil, image{}, nil, "unknown absent: config of linux/arm64: "},
+		{"a config that is not there", func(a *arm64) { a.manifest["config"] = shelfDescriptor("x", []byte("lost")) }, nil, image{}, nil, "unknown absent: config of linux/arm64: "},
 		{"the config is not asked for", config("linux", "amd64"), nil, image{}, few, "verified: "},
 		{"the platform that was demanded", nil, nil, image{platformPin: "this"}, nil, "verified: "},
 		{"another than was demanded", nil, nil, image{platformPin: hashOf("1")}, nil, "refuted mismatch: registry.k8s.io/kube-proxy-arm64:v1.27.2 is sha256:"},

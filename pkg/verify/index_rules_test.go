@@ -34,7 +34,7 @@ func indexOf(change func(index doc), platforms ...string) doc {
 
 // manifestOf is a manifest of one layer, with its config.
 func manifestOf(change func(m doc)) doc {
-	out := doc{"schemaVersion": 2, "mediaType": registry.OCIManifest, "config": descriptorOf("application/vnd.oci.image.config.v1+json", []byte("{}")),
+	out := doc{"schemaVersion": 2, "mediaType": registry.OCIManifest, "config": shelfDescriptor("application/vnd.oci.image.config.v1+json", []byte("{}")),
 		"layers": []any{doc{"mediaType": fileLayer, "digest": string(hashOf("c")), "size": 7}}}
 	if change != nil {
 		change(out)

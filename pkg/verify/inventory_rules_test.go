@@ -12,15 +12,6 @@ import (
 	"github.com/kverify/kverify/pkg/report"
 )
 
-func versionNamed(t testing.TB, s string) release.Version {
-	t.Helper()
-	v, ok := versionOf(s)
-	if !ok {
-		t.Fatal(s)
-	}
-	return v
-}
-
 // readWhole is a set of a release whose documents were read, with kube-proxy for two architectures.
 func readWhole(t testing.TB, version string) *imageSet {
 	r := runOf(t)

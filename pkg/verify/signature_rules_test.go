@@ -162,7 +162,7 @@ func (s *signatures) shelve(to *shelf, repository string, layers ...string) {
 			}
 		}
 	}
-	m := doc{"schemaVersion": 2, "mediaType": registry.OCIManifest, "config": descriptorOf("x", []byte("{}")), "layers": list}
+	m := doc{"schemaVersion": 2, "mediaType": registry.OCIManifest, "config": shelfDescriptor("x", []byte("{}")), "layers": list}
 	to.put(repository, "manifests/"+hashOf("1").SignatureTag(), registry.OCIManifest, m)
 }
 
