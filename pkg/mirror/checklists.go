@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -34,11 +33,8 @@ func (a *audit) lists() {
 	}
 	a.noIndex = texts[layout.LayoutFile] == nil || texts[layout.IndexFile] == nil
 	if sig, list := texts[layout.SignatureFile], texts[layout.ManifestFile]; sig != nil && list != nil {
-		switch err := vouch.Check(list, sig); {
-		case errors.Is(err, vouch.ErrOtherList):
-			a.note(layout.SignatureFile, report.Refuted, report.Mismatch, "%v", err)
-		case err != nil: // no contradiction was read
-			a.note(layout.SignatureFile, report.Unknown, report.Malformed, "%v", err)
+		if err := vouch.Check(list, sig); err != nil {
+			a.failed(layout.SignatureFile, err)
 		}
 	}
 	if d.manifest == nil || d.manifest.Manifest.Sums == "" {

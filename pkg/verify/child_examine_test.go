@@ -89,7 +89,6 @@ func TestWhatADigestBesideATagIsOf(t *testing.T) {
 	s.put("x/y", child, "ofconfig")
 	s["x/y/manifests/down"] = nil
 	s["x/y/manifests/odd"] = []byte(`{"schemaVersion":2}`)
-	const gone = "404"
 	for _, tt := range []struct {
 		name, tag string
 		pin       oci.Digest

@@ -188,7 +188,6 @@ type arm64 struct {
 	config         any
 	manifest       doc
 	served         string // media type
-	under          string // of kube-proxy-arm64: "" is the tag
 	desc           registry.Descriptor
 	digest         oci.Digest // of the config
 	manifestDigest oci.Digest

@@ -75,7 +75,7 @@ func TestWhatAnInventoryRestsOn(t *testing.T) {
 		var sources []string
 		for _, e := range b.inventoryCheck().Evidence.All() {
 			sources = append(sources, e.Source)
-			if strings.HasPrefix(e.Source, "policy") && (e.Strength == nil || *e.Strength != report.Embedded || e.Digest != string(b.run.session.Policy.Source().Digest)) {
+			if strings.HasPrefix(e.Source, "policy") && (e.Strength == nil || *e.Strength != report.Embedded || e.Digest != b.run.session.Policy.Source().Digest) {
 				t.Errorf("%+v", e)
 			}
 		}

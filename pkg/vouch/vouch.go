@@ -86,7 +86,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func Read(path string, key, manifest, bundle []byte) (*Word, error) {
 	v, err := readWord(key, manifest, bundle)
 	if err != nil {
-		return nil, &Error{path, err, errors.Is(err, ErrOtherList)}
+		return nil, &Error{path, err, errors.Is(err, errOtherList)}
 	}
 	v.key.Path = path
 	return v, nil
@@ -105,7 +105,7 @@ func readWord(key, manifest, bundle []byte) (*Word, error) {
 		return nil, errors.New("its MANIFEST.json is not signed")
 	}
 	other := Check(manifest, bundle)
-	if other != nil && !errors.Is(other, ErrOtherList) {
+	if other != nil && !errors.Is(other, errOtherList) {
 		return nil, other
 	}
 	var b bundleForm
@@ -146,13 +146,34 @@ func readWord(key, manifest, bundle []byte) (*Word, error) {
 	return v, nil
 }
 
-// ErrOtherList says that a signature speaks of another list than the one beside it.
-var ErrOtherList = errors.New("its MANIFEST.json is not the one that was signed")
+var errOtherList = errors.New("its MANIFEST.json is not the one that was signed")
 
 // Check says whether a bundle is, byte for byte, in the form in which a
 // mirror's signature is kept, and speaks of this MANIFEST.json. By whom it is,
-// [Read] says. The error is [ErrOtherList] if it can be read and speaks of another.
+// [Read] says. The error is malformed, or a mismatch where it can be read and speaks of another.
 func Check(manifest, bundle []byte) error {
+	if err := check(manifest, bundle); err != nil {
+		return &signatureError{err, errors.Is(err, errOtherList)}
+	}
+	return nil
+}
+
+// signatureError is what is wrong with a signature, whoever made it.
+type signatureError struct {
+	error
+	contradicts bool
+}
+
+func (e *signatureError) Unwrap() error { return e.error }
+
+func (e *signatureError) Classify() (report.Verdict, report.Reason) {
+	if e.contradicts {
+		return report.Refuted, report.Mismatch
+	}
+	return report.Unknown, report.Malformed
+}
+
+func check(manifest, bundle []byte) error {
 	if len(bundle) > maxSignature {
 		return fmt.Errorf("its signature has more than %d bytes", maxSignature)
 	}
@@ -181,7 +202,7 @@ func Check(manifest, bundle []byte) error {
 		return fmt.Errorf("its signature cannot be read: %w", strictjson.Plain(err))
 	}
 	if sum := sha256.Sum256(manifest); p.SHA256 != hex.EncodeToString(sum[:]) || p.Size != int64(len(manifest)) {
-		return ErrOtherList
+		return errOtherList
 	}
 	return nil
 }
