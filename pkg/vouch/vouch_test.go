@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/kverify/kverify/pkg/oci"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // signer is an operator and the public key in PEM.
@@ -164,6 +165,34 @@ func TestWordAttacks(t *testing.T) {
 		if v, err := Read("k", key, list, good); err == nil || v != nil {
 			t.Errorf("a key that is none: %v", err)
 		}
+	}
+}
+
+// Rule 1: a signature that speaks of another list contradicts this one; one that cannot be read says nothing.
+func TestWhatASignatureSaysOfAList(t *testing.T) {
+	o, _ := signer(t)
+	list := listOf([3]string{listedURL, one, "published"})
+	good := signs(t, o, list)
+	for _, tt := range []struct {
+		name         string
+		list, bundle []byte
+		want         report.Verdict
+		reason       report.Reason
+	}{
+		{"of another list", append(bytes.Clone(list), ' '), good, report.Refuted, report.Mismatch},
+		{"no bundle", list, []byte("{}"), report.Unknown, report.Malformed},
+		{"no JSON", list, []byte("x"), report.Unknown, report.Malformed},
+		{"written in another way", list, append(bytes.Clone(good), '\n'), report.Unknown, report.Malformed},
+	} {
+		var e *signatureError
+		if err := Check(tt.list, tt.bundle); !errors.As(err, &e) {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if v, reason := e.Classify(); v != tt.want || reason != tt.reason {
+			t.Errorf("%s: %s, %s", tt.name, v, reason)
+		}
+	}
+	if err := Check(list, good); err != nil {
+		t.Error(err)
 	}
 }
 
