@@ -258,7 +258,7 @@ func TestCrash(t *testing.T) {
 				}
 			}
 			t.Logf("%d system calls, %d endings, %d tried, of which %d were met", len(sites), len(all), len(tried), hit)
-			if hit*10 < len(tried)*7 {
+			if hit*2 < len(tried) { // a call that another thread makes first is not met
 				t.Errorf("only %d of %d were met", hit, len(tried))
 			}
 		})

@@ -96,7 +96,7 @@ func TestTenThousandPods(t *testing.T) {
 		}
 	}
 	t.Logf("40 images in %s, and in 10,000 pods in %s", took[0], took[1])
-	if took[1] > took[0]+20*time.Second { // two on a machine that has nothing else to do
+	if took[1] > took[0]+time.Minute { // one second on a machine that has nothing else to do, forty under the race detector on one that has
 		t.Errorf("40 images take %s, and 10,000 pods of them %s", took[0], took[1])
 	}
 }
