@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/kverify/kverify/internal/session"
@@ -55,7 +56,7 @@ func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }
 func identifier(words ...string) (id [sha256.Size]byte) {
 	sum := sha256.New()
 	for _, w := range words {
-		_, _ = io.WriteString(sum, w+"\x00")
+		_, _ = io.WriteString(sum, strconv.Itoa(len(w))+":"+w) // a name in JSON may hold any character
 	}
 	sum.Sum(id[:0])
 	return id
