@@ -3,7 +3,6 @@ package seen
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -53,11 +52,12 @@ func orElse(a, b string) string {
 func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }
 
 // identifier hashes in a stable form what a result is of, so that the same outcome in many places is one.
-func identifier(words ...string) (id [sha256.Size]byte) {
-	sum := sha256.New()
+func identifier(words ...string) [sha256.Size]byte {
+	var room [512]byte // as much as most need, so that nothing is allocated
+	text := room[:0]
 	for _, w := range words {
-		_, _ = io.WriteString(sum, strconv.Itoa(len(w))+":"+w) // a name in JSON may hold any character
+		text = strconv.AppendInt(text, int64(len(w)), 10) // a name in JSON may hold any character
+		text = append(append(text, ':'), w...)
 	}
-	sum.Sum(id[:0])
-	return id
+	return sha256.Sum256(text)
 }

@@ -3,7 +3,6 @@ package seen
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -123,7 +122,11 @@ func newRun(j *Judge) *run {
 
 // group takes in what was seen in one place; the zero place is none.
 func (s *run) group(t thing, place report.Place) {
-	key := identifier(t.seen, fmt.Sprint(t.digests), string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault)
+	words := append(make([]string, 0, 8), t.seen, string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault)
+	for _, d := range t.digests {
+		words = append(words, string(d))
+	}
+	key := identifier(words...)
 	g := s.byKey[key]
 	if g == nil {
 		g = &group{thing: t}
