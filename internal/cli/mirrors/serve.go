@@ -164,6 +164,7 @@ func serveMirror(ctx context.Context, a *command.App, set *command.Settings, s s
 	if err != nil {
 		return command.Usagef("--listen %s: %w; name an ADDRESS:PORT of this machine that is free", s.listen, command.PlainError(err))
 	}
+	ln = serve.Listen(server, ln)
 	scheme := "http"
 	if server.TLSConfig != nil {
 		scheme = "https"

@@ -127,7 +127,7 @@ const maxBody = mirror.MaxQuery + 1
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), site: "none"}
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), conn: connOf(req), site: "none"}
 	started := time.Now()
 	h.metrics.requestBegan(1)
 	defer func() {
@@ -140,7 +140,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			}
 		}
 		h.metrics.observe(requestKind{rec.site, methodOf(req), rec.status}, rec.sent, took)
-		h.logging.write(h.Log, req, rec, took, v)
+		h.logging.write(h.Log, req, rec, started.Add(took), took, v)
 		if v != nil {
 			panic(v) // net/http ends the connection, so that no client takes what was sent for the whole
 		}
@@ -291,7 +291,15 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 	}
+	gathered := w.conn != nil && a.Size <= maxGathered
+	if gathered {
+		w.conn.gather()
+		defer w.conn.flush()
+	}
 	http.ServeContent(w, req, "", time.Time{}, content)
+	if gathered && w.Header().Get("Content-Length") != "" { // else net/http ends the answer itself, at once too
+		_ = w.control.Flush()
+	}
 	if checked, ok := content.(*blockReader); ok {
 		_ = checked.Close()
 		if err := checked.err; err != nil && req.Context().Err() == nil {
