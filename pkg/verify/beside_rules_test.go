@@ -17,10 +17,10 @@ import (
 // by another digest under its tag, or by bytes that are not what was named. A run that ended says
 // nothing of what is absent, and a crash costs the platform.
 func TestWhatAPlatformsOwnNameSaysBesideTheIndex(t *testing.T) {
-	s := shelves{}
+	s := newShelf()
 	config := s.blob("kube-proxy", configText)
 	good, other := imageManifest(config), imageManifest(hashOf("c"))
-	s.put("kube-proxy", good)
+	s.manifest("kube-proxy", good)
 	type ask = func() (*registry.Manifest, error)
 	gives := func(body []byte, err error) ask {
 		return func() (*registry.Manifest, error) {
@@ -53,9 +53,9 @@ func TestWhatAPlatformsOwnNameSaysBesideTheIndex(t *testing.T) {
 		{"the run is over", over, gives(nil, &fetch.Error{Kind: fetch.Cancelled}), nil, "verified: ", false, false},
 		{"a crash", t.Context(), func() (*registry.Manifest, error) { panic("crash") }, nil, "unknown internal: ", false, false},
 	} {
-		delete(s, "kube-proxy-arm64/manifests/v1.27.2")
+		delete(s.has, "kube-proxy-arm64/manifests/v1.27.2")
 		if tt.tagged != nil {
-			s.put("kube-proxy-arm64", tt.tagged, "v1.27.2")
+			s.manifest("kube-proxy-arm64", tt.tagged, "v1.27.2")
 		}
 		r := s.reads(t, report.Digest, report.Signature, report.Reference, report.Binding)
 		im := &image{name: "kube-proxy", tag: "v1.27.2", core: true, early: map[string]func() (*registry.Manifest, error){}}

@@ -1,11 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -15,46 +12,6 @@ import (
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// shelves are a registry's manifests and blobs by "NAME/manifests/TAG" and such, and else
-// nothing is there. An empty one answers with 500.
-type shelves map[string][]byte
-
-func (s shelves) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, ok := s[strings.TrimPrefix(r.URL.Path, "/v2/")]
-	a := &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
-	switch {
-	case !ok:
-		a.StatusCode = http.StatusNotFound
-	case len(body) == 0:
-		a.StatusCode = http.StatusInternalServerError
-	case bytes.Contains(body, []byte(`"manifests"`)):
-		a.Header.Set("Content-Type", registry.OCIIndex)
-	default:
-		a.Header.Set("Content-Type", registry.OCIManifest)
-	}
-	return a, nil
-}
-
-// put lays a manifest out under its digest and under tags.
-func (s shelves) put(name string, body []byte, tags ...string) oci.Digest {
-	for _, at := range append(tags, string(oci.DigestOf(body))) {
-		s[name+"/manifests/"+at] = body
-	}
-	return oci.DigestOf(body)
-}
-
-func (s shelves) blob(name string, body []byte) oci.Digest {
-	s[name+"/blobs/"+string(oci.DigestOf(body))] = body
-	return oci.DigestOf(body)
-}
-
-// reads is a run that reads images from there.
-func (s shelves) reads(t testing.TB, checks ...string) *run {
-	r := runOf(t, checks...)
-	r.registry = &registry.Client{Fetch: &fetch.Client{Transport: s}}
-	return r
-}
 
 func descriptorOf(mediaType string, digest oci.Digest, size int, more string) string {
 	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d%s}`, mediaType, digest, size, more)
@@ -78,17 +35,17 @@ var configText = []byte(`{"os":"linux","architecture":"arm64","rootfs":{"type":"
 // Rule 20: what a digest beside a tag is, by what the tag gives: an index is judged, and one
 // manifest under a tag stands for itself, if it is not a release's.
 func TestWhatADigestBesideATagIsOf(t *testing.T) {
-	s := shelves{}
+	s := newShelf()
 	config := s.blob("x/y", configText)
 	child, other := imageManifest(config), imageManifest(hashOf("c"))
 	entry := linuxEntry("arm64", oci.DigestOf(child), len(child))
-	s.put("x/y", child)
-	index := s.put("x/y", indexManifest(entry), "listed")
-	s.put("x/y", other, "single")
-	s.put("x/y", indexManifest(linuxEntry("arm64", oci.DigestOf(other), len(other))), "elsewhere")
-	s.put("x/y", child, "ofconfig")
-	s["x/y/manifests/down"] = nil
-	s["x/y/manifests/odd"] = []byte(`{"schemaVersion":2}`)
+	s.manifest("x/y", child)
+	index := s.manifest("x/y", indexManifest(entry), "listed")
+	s.manifest("x/y", other, "single")
+	s.manifest("x/y", indexManifest(linuxEntry("arm64", oci.DigestOf(other), len(other))), "elsewhere")
+	s.manifest("x/y", child, "ofconfig")
+	s.put("x/y", "manifests/down", "", []byte(nil))
+	s.put("x/y", "manifests/odd", registry.OCIManifest, []byte(`{"schemaVersion":2}`))
 	for _, tt := range []struct {
 		name, tag string
 		pin       oci.Digest
@@ -144,11 +101,11 @@ func TestWhatADigestBesideATagIsOf(t *testing.T) {
 // A caller's own name stays where a hint gave the tag, and the digest that a hint gave the index is
 // the one that is read.
 func TestAChildIsCalledAsItWasAskedFor(t *testing.T) {
-	s := shelves{}
+	s := newShelf()
 	child := imageManifest(s.blob("x/y", configText))
-	s.put("x/y", child)
-	first := s.put("x/y", indexManifest(linuxEntry("arm64", oci.DigestOf(child), len(child))))
-	s.put("x/y", indexManifest(), "t")
+	s.manifest("x/y", child)
+	first := s.manifest("x/y", indexManifest(linuxEntry("arm64", oci.DigestOf(child), len(child))))
+	s.manifest("x/y", indexManifest(), "t")
 	r := s.reads(t)
 	asked := registry.Ref{Host: "registry.k8s.io", Repository: "x/y", Digest: oci.DigestOf(child)}
 	im := r.childOf(asked, "t", "arm64", first)
@@ -161,7 +118,7 @@ func TestAChildIsCalledAsItWasAskedFor(t *testing.T) {
 // What could not be read is told apart only where it is not there: as the digest of a config, which
 // the registry has as a blob.
 func TestWhatCouldNotBeRead(t *testing.T) {
-	s := shelves{}
+	s := newShelf()
 	config := s.blob("x/y", configText)
 	odd := s.blob("x/y", []byte(`{"os":"linux"}`))
 	absent, down := &fetch.Error{Kind: fetch.NotFound}, &fetch.Error{Kind: fetch.ServerError}

@@ -61,7 +61,7 @@ func TestWhatIsFoundInside(t *testing.T) {
 		{"two, the second another", map[string]string{"/" + program: "kube-proxy", "/" + second: "other"}, []sbom.File{entry("kube-proxy", good), entry("other", wrong512)}, tarFiles(body, program, second), false,
 			"refuted mismatch: /" + second, 4},
 	} {
-		s := shelves{}
+		s := newShelf()
 		layer := registry.Descriptor{MediaType: "application/vnd.oci.image.layer.v1.tar", Digest: s.blob("kube-proxy", tt.layer), Size: int64(len(tt.layer))}
 		b := &imageSet{run: s.reads(t), docs: sbomOf("kube-proxy-arm64", hashOf("a"))}
 		b.docs.Release.SBOM.Value.Files, b.docs.SBOM.Signed = tt.files, !tt.unsigned

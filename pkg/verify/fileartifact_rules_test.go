@@ -117,7 +117,7 @@ func TestTheFormOfAFile(t *testing.T) {
 // Rule 33: a file is what its layer hashes to, both ways, of the type that its index says, and in no
 // image's place. What is said of it keeps what its manifest was read from.
 func TestWhatAFileIsJudgedBy(t *testing.T) {
-	s := shelves{}
+	s := newShelf()
 	s.blob("spo/spoc", []byte("spoc"))
 	s.blob("pause", []byte("spoc"))
 	for _, tt := range []struct {

@@ -1,82 +1,16 @@
 package verify
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/registry"
 	"github.com/kverify/kverify/pkg/report"
 )
-
-// shelf is a registry.k8s.io of manifests and blobs, by "kube-proxy/manifests/v1.27.2", that
-// notes what it was asked for.
-type shelf struct {
-	mu    sync.Mutex
-	has   map[string]shelved
-	asked []string
-}
-
-type shelved struct {
-	mediaType string
-	body      []byte
-}
-
-func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	path := strings.TrimPrefix(r.URL.Path, "/v2/")
-	s.asked = append(s.asked, path)
-	it, ok := s.has[path]
-	a := &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {it.mediaType}}, Body: io.NopCloser(bytes.NewReader(it.body)), ContentLength: int64(len(it.body))}
-	if !ok {
-		a.StatusCode = http.StatusNotFound
-	}
-	return a, nil
-}
-
-func (s *shelf) count(path string) (n int) {
-	for _, p := range s.asked {
-		if p == path {
-			n++
-		}
-	}
-	return n
-}
-
-// put shelves a document under a path of a repository: "manifests/v1.27.2", or under its digest.
-func (s *shelf) put(repository, under, mediaType string, document any) oci.Digest {
-	body, isRaw := document.([]byte)
-	if !isRaw {
-		body, _ = json.Marshal(document)
-	}
-	digest := oci.DigestOf(body)
-	if strings.HasSuffix(under, "/") {
-		under += string(digest)
-	}
-	s.has[repository+"/"+under] = shelved{mediaType, body}
-	return digest
-}
-
-// shelfOf is an empty one, with a run that reads from it.
-func shelfOf(t testing.TB, checks ...string) (*shelf, *run) {
-	t.Helper()
-	s := &shelf{has: map[string]shelved{}}
-	client := &fetch.Client{Transport: s}
-	r, err := (&Verifier{Fetch: client, Registry: &registry.Client{Fetch: client}, Checks: checks}).newRun()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, r
-}
 
 type doc = map[string]any
 

@@ -133,11 +133,11 @@ func TestWhatAMirrorsListHides(t *testing.T) {
 		{"another, of another system", map[string][]byte{"arm64": other}, func(im *image) { im.left[0].desc.Platform = &registry.Platform{OS: "windows"} }, nothing},
 		{"another, behind one of another system", map[string][]byte{"s390x": other}, func(im *image) { im.left[0].desc.Platform = &registry.Platform{OS: "windows"} }, "refuted mismatch: "},
 	} {
-		s := shelves{}
+		s := newShelf()
 		for arch, body := range tt.lies {
-			s["kube-proxy-"+arch+"/manifests/v1.27.2"] = body
+			s.put("kube-proxy-"+arch, "manifests/v1.27.2", registry.OCIManifest, body)
 		}
-		s["kube-proxy-arm64/manifests/"] = other // under no tag at all
+		s.has["kube-proxy-arm64/manifests/"] = shelved{registry.OCIManifest, other} // under no tag at all
 		left := func(arch string) *platform {
 			return &platform{arch: arch, name: "linux/" + arch, desc: registry.Descriptor{Digest: oci.DigestOf(good)}}
 		}
