@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kverify/kverify/internal/bounds"
 	"github.com/kverify/kverify/internal/strictjson"
@@ -57,7 +58,7 @@ func exactly(b []byte, into map[string]any) error {
 	return nil
 }
 
-// ParseStatement reads a statement of at most 4096 subjects. Keys that appear twice are refused, also in
+// ParseStatement reads a statement of 1 to 4096 subjects, one of which has a digest. Keys that appear twice are refused, also in
 // other letters that fold to the same, since two readers would take different ones.
 func ParseStatement(b []byte) (*Statement, error) {
 	if err := bounds.JSON(b, bounds.Price{Item: 200, Object: 300, Value: 16}, bounds.Memory); err != nil {
@@ -79,6 +80,8 @@ func ParseStatement(b []byte) (*Statement, error) {
 		return nil, errors.New("no subject")
 	case len(s.Subject) > maxSubjects:
 		return nil, fmt.Errorf("%d subjects, more than %d", len(s.Subject), maxSubjects)
+	case !slices.ContainsFunc(s.Subject, func(sub Subject) bool { return len(sub.Digest) > 0 }):
+		return nil, errors.New("no subject has a digest") // so that it says nothing of any artifact, and contradicts nothing
 	}
 	return s, nil
 }
