@@ -11,12 +11,12 @@ import (
 // The shape of a list is told by the first line that says something.
 func TestShapeOf(t *testing.T) {
 	for head, want := range map[string]string{
-		"": "lines", "\n \n": "lines", "# x: y\n": "lines", "a.b/c:1": "lines", "a.b/c:1 # x: y": "lines", "-----BEGIN X-----": "lines", "-a": "lines", "sha256:a": "lines", "a#b:c": "lines",
+		"": "", "\n \n": "", "# x: y\n": "", "a.b/c:1": "lines", "a.b/c:1 # x: y": "lines", "-----BEGIN X-----": "lines", "-a": "lines", "sha256:a": "lines", "a#b:c": "lines",
 		"{": "json", "\n# x\n  {\"a: b\"": "json", "[": "json", "[[{{": "json", "{{- x }}": "template", "  {{": "template",
 		"---": "yaml", "--- # x": "yaml", "----": "yaml", "%YAML 1.2": "yaml", "- a": "yaml", "a:": "yaml", "a: # b": "yaml", "a: b": "yaml", "# x\n\na:\n": "yaml", "a.b/c:1\nd: e": "lines",
 	} {
 		if got := shapeOf([]byte(head)); got != want {
-			t.Errorf("%q is %s, want %s", head, got, want)
+			t.Errorf("%q is %q, want %q", head, got, want)
 		}
 	}
 	for line, want := range map[string]bool{"---": true, "--- x": true, "---\t": true, "---\n": true, "---\r\n": true, "---x": false, "--": false, " ---": false, "----": false} {

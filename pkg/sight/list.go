@@ -27,6 +27,11 @@ type List struct {
 	found found
 }
 
+// A list's form is told by its first 4 KiB, or by 64 if all of those are comments.
+const minHead, maxHead = 4 << 10, 64 << 10
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // NewList reads from r, which source names in messages and places ("-" for the
 // standard input).
 func NewList(source string, r io.Reader) *List {
@@ -54,21 +59,32 @@ func (l *List) Notes() []string { return l.found.notes() }
 
 func (l *List) read(ctx context.Context) error {
 	f := &l.found
-	r := bufio.NewReaderSize(l.r, 64<<10)
-	head, err := r.Peek(4 << 10)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	r := bufio.NewReaderSize(l.r, maxHead)
+	var head []byte
+	shape := ""
+	for size := minHead; shape == "" && size <= maxHead; size *= 4 {
+		var err error
+		if head, err = r.Peek(size); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		told := bytes.TrimPrefix(head, byteOrderMark)
+		if end := bytes.LastIndexByte(told, '\n'); end >= 0 && len(head) == size {
+			told = told[:end] // the last line may be cut
+		}
+		if shape = shapeOf(told); len(head) < size {
+			break
+		}
 	}
-	if what, hint := notText(head); what != "" {
+	if what, hint := notText(head[:min(len(head), minHead)]); what != "" {
 		return &ListError{Source: f.source, Why: "it is " + what, Hint: hint, NotAList: true}
 	}
-	if rest, ok := bytes.CutPrefix(head, []byte("\xef\xbb\xbf")); ok {
+	if rest, ok := bytes.CutPrefix(head, byteOrderMark); ok {
 		head = rest
-		if _, err := r.Discard(3); err != nil {
+		if _, err := r.Discard(len(byteOrderMark)); err != nil {
 			return err
 		}
 	}
-	err = l.readAs(ctx, shapeOf(head), r)
+	err := l.readAs(ctx, shape, r)
 	if err == nil && !f.understood {
 		why := "it holds nothing that a list has"
 		if len(bytes.TrimSpace(head)) == 0 {
@@ -92,8 +108,8 @@ func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error 
 	return f.readLines(ctx, r)
 }
 
-// shapeOf tells JSON, YAML and lines apart by the first line that says something.
-// Of what stands in a list of lines, only a word is followed by a colon and a blank.
+// shapeOf tells JSON, YAML and lines apart by the first line that says something, and is
+// empty if none does. Of what stands in a list of lines, only a word is followed by a colon and a blank.
 func shapeOf(head []byte) string {
 	for line := range bytes.Lines(head) {
 		text := uncommented(string(line))
@@ -110,5 +126,5 @@ func shapeOf(head []byte) string {
 		}
 		return "lines"
 	}
-	return "lines"
+	return ""
 }

@@ -3,6 +3,7 @@ package sight_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -92,4 +93,22 @@ func TestEndsOfLists(t *testing.T) {
 	if e := (&sight.ListError{Source: "x", Line: 3, Why: "w", Err: broken}); e.Error() != "the list x:3: w" || !errors.Is(e, broken) {
 		t.Error(e)
 	}
+}
+
+// A list is told apart by what comes after a licence, however long that is, and by a line
+// that is whole.
+func TestShapeAfterComments(t *testing.T) {
+	const pod = "kind: Pod\nspec: {containers: [{name: c, image: a.b/c:1}]}\n"
+	for _, size := range []int{62, 63, 64, 65, 70} { // of a line: 64 of them end where the first 4 KiB do
+		for _, n := range []int{1, 58, 63, 64, 65, 200, 255, 256, 900} {
+			for _, mark := range []string{"", "\xef\xbb\xbf"} {
+				above := mark + strings.Repeat("#"+strings.Repeat("x", size-2)+"\n", n)
+				check(t, above+pod, fmt.Sprintf("L:%d: pod container c| a.b/c:1", n+2))
+				check(t, above+"a.b/c:1\n", fmt.Sprintf("L:%d| a.b/c:1", n+1))
+			}
+		}
+	}
+	const many = 2000 // beyond what is looked at
+	check(t, strings.Repeat("#"+strings.Repeat("x", 62)+"\n", many)+"a.b/c:1\n", fmt.Sprintf("L:%d| a.b/c:1", many+1))
+	check(t, `{"images":["a.b/c:1"],"x":"`+strings.Repeat("x", 5000)+`"}`, "L: image 1| a.b/c:1") // no line of it is whole
 }
