@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -52,10 +53,13 @@ func (l listener) Accept() (net.Conn, error) {
 // conn is a connection to a client.
 type conn struct {
 	net.Conn
-	mu       sync.Mutex // TLS may write while it reads
-	held     []byte     // of a block, while an answer is gathered
-	block    *[]byte
-	deadline time.Time
+	mu    sync.Mutex // TLS may write while it reads
+	held  []byte     // of a block, while an answer is gathered
+	block *[]byte
+
+	timing sync.Mutex // never held while anything is sent
+	own    time.Time  // the deadline of a client that stalls
+	set    time.Time  // the server's own, for a handshake or a farewell; zero is none
 }
 
 // connOf is the connection on which a request came alone, or nil.
@@ -84,12 +88,45 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // write sends, and gives up on a client that takes nothing.
 func (c *conn) write(p []byte) (int, error) {
-	if extend(&c.deadline, time.Now()) {
-		if err := c.SetWriteDeadline(c.deadline); err != nil {
-			return 0, err
-		}
+	if err := c.extend(); err != nil {
+		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+func (c *conn) extend() error {
+	c.timing.Lock()
+	defer c.timing.Unlock()
+	if !c.set.IsZero() || !extend(&c.own, time.Now()) {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(c.own)
+}
+
+// SetWriteDeadline keeps the server's own deadline. Where it sets none, as net/http does after each
+// request, that of a client that stalls stays.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.timing.Lock()
+	defer c.timing.Unlock()
+	if t.IsZero() && c.set.IsZero() {
+		return nil
+	}
+	c.set, c.own = t, time.Time{}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline is both of them.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// CloseWrite ends what is sent, so that a client that still sends reads the answer to its end.
+func (c *conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // gather holds back what is written until flush, or until it is more than a block.

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kverify/kverify/pkg/mirror"
 )
 
 // A counting listener counts what its connections write.
@@ -32,6 +34,14 @@ func (l counting) Accept() (net.Conn, error) {
 type countingConn struct {
 	net.Conn
 	writes *atomic.Int64
+}
+
+func (c countingConn) CloseWrite() error {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return tcp.CloseWrite()
 }
 
 func (c countingConn) Write(p []byte) (int, error) {
@@ -229,6 +239,115 @@ func TestStalledClient(t *testing.T) {
 				t.Errorf("held %t: given up after %s", held, took)
 			}
 		})
+	}
+}
+
+// The same of a client that was served before: net/http takes deadlines away after each request.
+func TestStalledAfterAnswer(t *testing.T) {
+	for _, before := range []int{0, 1, 3} {
+		files, path, _ := sized(3 << 20)
+		d, err := mirror.Open(files.write(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			ln := &oneConn{make(chan net.Conn, 1)}
+			ln.conns <- near
+			ended := make(chan struct{})
+			server := &http.Server{Handler: NewHandler(d), ReadHeaderTimeout: time.Second, ConnState: func(_ net.Conn, s http.ConnState) {
+				if s == http.StateClosed {
+					close(ended)
+				}
+			}}
+			go func() { _ = server.Serve(Listen(server, ln)) }()
+			in := bufio.NewReader(far)
+			for range before {
+				fmt.Fprint(far, "GET /healthz HTTP/1.1\r\nHost: m\r\n\r\n")
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				time.Sleep(5 * time.Second)
+			}
+			fmt.Fprintf(far, "GET /%s HTTP/1.1\r\nHost: m\r\n\r\n", path)
+			began := time.Now()
+			select {
+			case <-ended:
+			case <-time.After(2 * stalled):
+				t.Errorf("after %d answers a client that took nothing is not given up", before)
+			}
+			if took := time.Since(began); took > stalled {
+				t.Errorf("after %d answers it took %s", before, took)
+			}
+			_ = far.Close()
+			_ = server.Close()
+		})
+	}
+}
+
+// oneConn is a listener of the connections that are put into it.
+type oneConn struct{ conns chan net.Conn }
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	c, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l *oneConn) Close() error {
+	close(l.conns)
+	return nil
+}
+
+func (*oneConn) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A deadline of the server's own, as for a handshake, is neither lengthened nor kept beyond.
+func TestServersOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := &conn{Conn: near}
+		for _, tt := range []struct {
+			set  time.Duration // 0 takes it away
+			want time.Duration
+		}{{5 * time.Second, 5 * time.Second}, {0, stalled}, {0, stalled}, {2 * stalled, 2 * stalled}, {0, stalled}} {
+			var at time.Time
+			if tt.set != 0 {
+				at = time.Now().Add(tt.set)
+			}
+			if err := c.SetDeadline(at); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := c.Write([]byte("hello")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > tt.want || time.Since(began) < tt.want/2 {
+				t.Errorf("after a deadline of %s: %v after %s, want %s", tt.set, err, time.Since(began), tt.want)
+			}
+		}
+	})
+}
+
+// A client that still sends when it is answered reads the answer to its end.
+func TestAnswerToUnreadBody(t *testing.T) {
+	files, _, _ := sized(10)
+	server, _ := listened(t, files, false)
+	client, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	fmt.Fprint(client, "POST /healthz HTTP/1.1\r\nHost: m\r\nContent-Length: 10000000\r\n\r\n")
+	_, _ = client.Write(make([]byte, 600_000))
+	if text, err := io.ReadAll(client); err != nil || !bytes.HasPrefix(text, []byte("HTTP/1.1 405 ")) {
+		t.Errorf("%.20q, %v", text, err)
+	}
+	near, _ := net.Pipe()
+	if err := (&conn{Conn: near}).CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("where no half can be closed: %v", err)
 	}
 }
 
