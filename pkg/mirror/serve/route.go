@@ -58,7 +58,7 @@ func locateImage(d *mirror.Mirror, req *http.Request, rest string) (host, path s
 	}
 	host = layout.HostImages
 	if ns := req.URL.Query().Get("ns"); ns != "" {
-		host = present(d, strings.ToLower(ns))
+		host = present(d, strings.TrimSuffix(strings.ToLower(ns), ":443"))
 	}
 	// With an imageRepository of one's own kubeadm asks for coredns, where
 	// registry.k8s.io has coredns/coredns.
