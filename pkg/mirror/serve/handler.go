@@ -296,7 +296,7 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 		w.conn.gather()
 		defer w.conn.flush()
 	}
-	http.ServeContent(w, req, "", time.Time{}, content)
+	http.ServeContent(w, oneRange(req), "", time.Time{}, content)
 	if gathered && w.Header().Get("Content-Length") != "" { // else net/http ends the answer itself, at once too
 		_ = w.control.Flush()
 	}
@@ -308,6 +308,19 @@ func (h *Handler) send(w *recorder, req *http.Request, a *mirror.Answer) {
 			panic(http.ErrAbortHandler)
 		}
 	}
+}
+
+// oneRange is a request for several ranges as one for the whole, which a server may answer in their
+// place (RFC 9110, 14.2): net/http reads several in a goroutine that outlives the answer, and
+// what is checked is sent from the memory in which it was.
+func oneRange(req *http.Request) *http.Request {
+	if !strings.Contains(req.Header.Get("Range"), ",") {
+		return req
+	}
+	whole := req.WithContext(req.Context())
+	whole.Header = req.Header.Clone()
+	whole.Header.Del("Range")
+	return whole
 }
 
 // refuse answers for content that was found to be wrong before any of it was sent.

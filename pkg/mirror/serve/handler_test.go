@@ -384,6 +384,9 @@ func TestServeRanges(t *testing.T) {
 	if resp, body, _ := ask(t, "GET", base, "/dl.k8s.io/"+bigPath, map[string]string{"If-None-Match": tag}); resp.StatusCode != 304 || body != "" {
 		t.Errorf("If-None-Match: %d, %d bytes", resp.StatusCode, len(body))
 	}
+	if resp, body, _ := ask(t, "GET", base, "/dl.k8s.io/"+bigPath, map[string]string{"Range": "bytes=5-6,9-12"}); resp.StatusCode != 200 || body != bigFile {
+		t.Errorf("several ranges: %d, %d bytes", resp.StatusCode, len(body))
+	}
 	resp, body, _ := ask(t, "GET", base, "/v2/kube-proxy/blobs/"+layer, map[string]string{"Range": "bytes=5-9"})
 	if resp.StatusCode != 206 || body != "layer" || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
 		t.Errorf("range of a layer: %d %q %v", resp.StatusCode, body, resp.Header)
@@ -520,16 +523,18 @@ func TestServeRefuted(t *testing.T) {
 		{Subject: "https://dl.k8s.io/release/stable-1.27.txt", Kind: "file"}, // unknown
 	}})
 	for path, want := range map[string]int{
-		"/v2/kube-proxy/manifests/v1.27.2":                   403, // the index names what is refuted
-		"/v2/kube-proxy/manifests/" + index:                  403,
-		"/v2/kube-proxy/manifests/" + image:                  403,
-		"/v2/kube-proxy-amd64/manifests/v1.27.2":             403,
-		"/v2/kube-proxy/blobs/" + layer:                      200, // other images may share it
-		"/dl.k8s.io/" + bigPath:                              403,
-		"/v1.27.2/kubernetes-server-linux-amd64.tar.gz":      403,
-		"/v1.27.2/release":                                   403,
-		"/dl.k8s.io/release/v1.27.2/kubernetes-release.spdx": 403,
-		"/dl.k8s.io/release/stable-1.27.txt":                 200,
+		"/v2/kube-proxy/manifests/v1.27.2":                              403, // the index names what is refuted
+		"/v2/kube-proxy/manifests/" + index:                             403,
+		"/v2/kube-proxy/manifests/" + image:                             403,
+		"/v2/kube-proxy-amd64/manifests/v1.27.2":                        403,
+		"/v2/kube-proxy/manifests/v1.27.2?ns=Registry.k8s.io:443":       403,
+		"/v2/kube-proxy/manifests/" + index + "?ns=registry.k8s.io:443": 403,
+		"/v2/kube-proxy/blobs/" + layer:                                 200, // other images may share it
+		"/dl.k8s.io/" + bigPath:                                         403,
+		"/v1.27.2/kubernetes-server-linux-amd64.tar.gz":                 403,
+		"/v1.27.2/release":                                              403,
+		"/dl.k8s.io/release/v1.27.2/kubernetes-release.spdx":            403,
+		"/dl.k8s.io/release/stable-1.27.txt":                            200,
 	} {
 		resp, body, err := ask(t, "GET", base, path, nil)
 		if err != nil || resp.StatusCode != want {
