@@ -255,7 +255,7 @@ func OpenOutput(path string) (io.WriteCloser, error) {
 		f, err := openPath(path, os.O_WRONLY, may)
 		switch {
 		case err == nil:
-			return &outlet{f}, nil
+			return &outlet{f, pipeStall}, nil
 		case !errors.Is(err, syscall.ENXIO): // what opening a pipe gives that no process reads
 			return nil, err
 		case time.Since(begun) > pipeGrace:
@@ -266,12 +266,15 @@ func OpenOutput(path string) (io.WriteCloser, error) {
 }
 
 // outlet gives up where nothing is taken for a while.
-type outlet struct{ *os.File }
+type outlet struct {
+	*os.File
+	stall time.Duration
+}
 
 func (o *outlet) Write(p []byte) (n int, err error) {
 	const piece = 64 << 10 // what a pipe holds
 	for n < len(p) {
-		_ = o.SetWriteDeadline(time.Now().Add(pipeStall)) // only a pipe takes one
+		_ = o.SetWriteDeadline(time.Now().Add(o.stall)) // only a pipe takes one
 		m, err := o.File.Write(p[n:min(len(p), n+piece)])
 		if n += m; err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EAGAIN) {
