@@ -112,11 +112,9 @@ func createNew(root *os.Root, temp string, mode fs.FileMode) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lock(f) == nil {
-			// A process that looked at it before it was locked may have taken it for left over.
-			if there, err := root.Lstat(temp); err == nil && sameFile(f, there) {
-				return f, nil
-			}
+		// A process that looked at it before it was locked may have taken it for left over.
+		if lockNamed(root, temp, f) == nil {
+			return f, nil
 		}
 		_ = f.Close()
 	}
@@ -140,14 +138,24 @@ func clearName(root *os.Root, temp string) bool {
 			return errors.Is(err, fs.ErrNotExist)
 		}
 		defer f.Close()
-		if lock(f) != nil {
-			return false
-		}
-		if there, err := root.Lstat(temp); err != nil || !sameFile(f, there) {
+		if err := lockNamed(root, temp, f); err != nil {
 			return errors.Is(err, fs.ErrNotExist)
 		}
 	}
 	return root.Remove(temp) == nil
+}
+
+// lockNamed locks a file that was opened by a private name, and says why it is not this run's: another has
+// the lock, or had it and has given the file its own name by now, or has removed it.
+func lockNamed(root *os.Root, name string, f *os.File) error {
+	if err := lock(f); err != nil {
+		return err
+	}
+	there, err := root.Lstat(name)
+	if err == nil && !sameFile(f, there) {
+		err = errReplaced
+	}
+	return err
 }
 
 // ClearNew removes what runs that were killed have left of a file that they
