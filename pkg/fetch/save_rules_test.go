@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -27,32 +26,6 @@ func tempRoot(t *testing.T) (*os.Root, string) {
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	return root, dir
-}
-
-// served is one answer to [Client.Save].
-type served struct {
-	status int
-	length int64 // announced; -1 for none
-	header string
-	body   string
-	err    error  // in place of the body's end
-	cert   string // empty: not TLS
-}
-
-func (s served) response() *http.Response {
-	resp := &http.Response{StatusCode: s.status, Header: http.Header{}, ContentLength: s.length}
-	for line := range strings.Lines(s.header) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		resp.Header.Set(name, value)
-	}
-	body := io.Reader(strings.NewReader(s.body))
-	if s.err != nil {
-		body = io.MultiReader(body, iotest.ErrReader(s.err))
-	}
-	if resp.Body = io.NopCloser(body); s.cert != "" {
-		resp.TLS = chain(s.cert)
-	}
-	return resp
 }
 
 // saving is what a run asked for and got.
