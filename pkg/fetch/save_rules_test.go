@@ -147,6 +147,9 @@ func TestSaveHoldsAnswersAgainstThePart(t *testing.T) {
 		"another length":        {part(headerA+"\nContent-Range: bytes 4-7/8", "efg"), again, "ok 8 0 carried"},
 		"no length":             {served{status: 206, length: -1, header: headerA + "\nContent-Range: bytes 4-7/8", body: "efgh"}, `4-/"a"`, "ok 8 4 carried"},
 		"no range":              {part(headerA, "efgh"), again, "ok 8 0 carried"},
+		"no range, and nothing": {part(headerA, ""), again, "ok 8 0 carried"},
+		"another, and nothing":  {served{status: 206, length: -1, header: "ETag: \"b\"\nContent-Range: bytes 4-7/8"}, again, "ok 8 0 carried"},
+		"cut, not announced":    {served{status: 200, length: -1, body: "0123", err: io.ErrUnexpectedEOF}, `4-/"a" 4-/`, "ok 8 0 carried"},
 		"another validator":     {part("ETag: \"b\"\nContent-Range: bytes 4-7/8", "efgh"), again, "ok 8 0 carried"},
 		"another date":          {part("Last-Modified: Tue\nContent-Range: bytes 4-7/8", "efgh"), again, "ok 8 0 carried"},
 		"beyond the end":        {served{status: 416, length: 0}, again, "ok 8 0 carried"},
@@ -174,11 +177,25 @@ func TestSaveHoldsAnswersAgainstThePart(t *testing.T) {
 		if s.err != nil && s.left != map[bool]string{true: bothParts}[kept] {
 			t.Errorf("%s: left %q", name, s.left)
 		}
-		if want := map[string]string{"not found 4": "gone"}[s.got]; want != "" {
-			var e *Error
-			if !errors.As(s.err, &e) || string(e.Body) != want || e.Status != 404 {
-				t.Errorf("%s: %+v", name, e)
-			}
+		var e *Error
+		if said := (tt.answer.status < 200 || tt.answer.status > 299); errors.As(s.err, &e) && (e.Status != tt.answer.status || string(e.Body) != map[bool]string{true: tt.answer.body}[said] || !said && e.Err == nil) {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	// What costs the part is no other kind of failure where there is no further attempt.
+	for name, tt := range map[string]struct {
+		answer served
+		got    string
+	}{
+		"from elsewhere":      {part(headerA+"\nContent-Range: bytes 3-7/8", "defgh"), "truncated 0"},
+		"another validator":   {part("ETag: \"b\"\nContent-Range: bytes 4-7/8", "efgh"), "truncated 0"},
+		"beyond the end":      {served{status: 416}, "bad status 0"},
+		"more than announced": {served{status: 200, length: 3, body: "0123"}, "truncated 0"},
+		"less than announced": {served{status: 200, length: 6, body: "0123"}, "truncated 4"},
+		"cut":                 {served{status: 200, length: -1, body: "0123", err: io.ErrUnexpectedEOF}, "truncated 4"},
+	} {
+		if s := saved(t, "abcd", stateA, SaveRequest{Attempts: 1}, tt.answer); s.got != tt.got || s.asked != `4-/"a"` {
+			t.Errorf("%s, once: asked %q, %s %v", name, s.asked, s.got, s.err)
 		}
 	}
 	// Where nothing is there no part of the file is one, nor is its end.
@@ -329,5 +346,21 @@ func TestSaveFailsHere(t *testing.T) {
 		if left, err := root.Lstat(".f.kverify-part"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: left %v", name, left)
 		}
+	}
+	// Nor is a disk that is full of what others have begun.
+	root, _ := tempRoot(t)
+	other, err := openPart(root, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	full, asked := &DiskReserve{active: map[*Part]int64{other: 1 << 60}}, 0
+	c := &Client{Transport: tripper(func(*http.Request) (*http.Response, error) {
+		asked++
+		return served{status: 200, length: 8, body: "abcdefgh"}.response(), nil
+	})}
+	var local *FileError
+	if p, err := c.Save(t.Context(), SaveRequest{URL: "https://dl.k8s.io/f", Root: root, Name: "f", Reserve: full}); p != nil || !errors.As(err, &local) || asked != 1 || len(full.active) != 1 {
+		t.Errorf("%+v %v, asked %d times", p, err, asked)
 	}
 }
