@@ -315,3 +315,34 @@ func TestWaitingForATurn(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAnswerSettlesItsConnection holds that a connection's limit is known once it has answered, and not
+// where its request failed; and that a request is counted until its body has ended.
+func TestAnAnswerSettlesItsConnection(t *testing.T) {
+	failed := errors.New("failed")
+	for name, tt := range map[string]struct {
+		err   error
+		fresh int
+		under int // before the body's end
+	}{"an answer": {nil, 0, 1}, "none": {failed, 1, 0}} {
+		g := newGate(nil)
+		h := g.host(at(t, "https://a.example/"))
+		h.h2, h.open, h.fresh = true, true, 1
+		conn := &shared{Conn: &nowhere{}, gate: g, host: h, fresh: true}
+		g.next = tripper(func(r *http.Request) (*http.Response, error) {
+			got(r, conn)
+			return &http.Response{Body: http.NoBody}, tt.err
+		})
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.example/", nil)
+		resp, err := g.RoundTrip(req)
+		if !errors.Is(err, tt.err) || h.fresh != tt.fresh || h.under != tt.under || h.flying != tt.under || h.busy != tt.under {
+			t.Errorf("%s: %v, %+v", name, err, h.streams)
+		}
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if h.under != 0 || h.flying != 0 || h.busy != 0 || conn.flying != 0 {
+			t.Errorf("%s, once it is over: %+v", name, h.streams)
+		}
+	}
+}

@@ -219,3 +219,28 @@ func TestNoFreeSpaceIsKnown(t *testing.T) {
 		t.Errorf("closed: %d bytes, known %v", free, known)
 	}
 }
+
+// TestRegularFiles holds what is read of a directory by its own name alone, and how much.
+func TestRegularFiles(t *testing.T) {
+	root, dir := tempRoot(t)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "f"), []byte("text"), 0o600), os.Symlink("f", filepath.Join(dir, "link")), os.Mkdir(filepath.Join(dir, "dir"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		limit int64
+		want  error
+	}{{"f", 4, nil}, {"f", 3, ErrTooBig}, {"link", 4, ErrNotRegular}, {"dir", 4, ErrNotRegular}, {"none", 4, fs.ErrNotExist}} {
+		text, err := ReadRegular(root, tt.name, tt.limit)
+		if !errors.Is(err, tt.want) || (err == nil) != (string(text) == "text") {
+			t.Errorf("%s, %d bytes: %q %v", tt.name, tt.limit, text, err)
+		}
+		f, err := OpenRegular(root, tt.name)
+		if bad := tt.want != nil && tt.limit == 4; (err != nil) != bad || (f == nil) != bad {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
