@@ -50,9 +50,7 @@ func Create(root *os.Root, name string, mode fs.FileMode) (*NewFile, error) {
 	for n := range newNames {
 		temp := dir + newName(base, n)
 		if made != nil { // only what was left over is of interest
-			if _, err := root.Lstat(temp); err == nil {
-				clearName(root, temp)
-			}
+			clearName(root, temp)
 			continue
 		}
 		f, err := createNew(root, temp, mode)
@@ -269,7 +267,7 @@ func SyncDir(root *os.Root, dir string) error { return syncDir(root, dir) }
 func Forget(root *os.Root, name string) {
 	dir, base := path.Split(name)
 	part := dir + "." + base + partSuffix
-	if _, err := root.Lstat(part); err == nil && !clearName(root, part) {
+	if !clearName(root, part) {
 		return
 	}
 	clearName(root, scratchOf(name))
