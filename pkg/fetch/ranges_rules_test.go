@@ -158,6 +158,7 @@ func TestWhoseTurnItIs(t *testing.T) {
 		"it is over":                     {3, 2, 0, 3, false, true, nil, "n", [2]int{2, 3}},
 		"another failed":                 {3, 2, 0, 3, false, false, io.ErrUnexpectedEOF, "n", [2]int{2, 3}},
 		"over before the first":          {2, -1, 0, 0, false, true, nil, "n", [2]int{-1, 0}},
+		"the next of such a cut":         {3, 0, 0, 3, false, false, nil, "c", [2]int{0, 4}},
 		"of a cut at the beginning":      {0, 0, 0, 0, true, false, nil, "y", [2]int{0, 1}},
 	} {
 		a := inRanges(t, 60)

@@ -126,6 +126,23 @@ func TestWhatIsLeftOver(t *testing.T) {
 	}
 }
 
+// TestClearing holds what is said of a private name: that it is free now, or is not.
+func TestClearing(t *testing.T) {
+	root, dir := tempRoot(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.WriteFile(in("file"), nil, 0o600), os.WriteFile(in("locked"), nil, 0o600), lockFile(t, in("locked")), os.Mkdir(in("dir"), 0o700), os.Symlink("locked", in("link")), syscall.Mkfifo(in("pipe"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"none": true, "none/f": true, "file": true, "link": true, "pipe": true, "locked": false, "dir": false, "locked/f": false, "": false} {
+		if got := clearName(root, name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+	if got := listed(t, dir); got != "dir locked" {
+		t.Errorf("left %s", got)
+	}
+}
+
 // TestWhatGetsNoName holds that a file which others have changed, or that cannot be written, gets no name,
 // and that nothing is left of it.
 func TestWhatGetsNoName(t *testing.T) {
