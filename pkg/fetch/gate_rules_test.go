@@ -309,6 +309,8 @@ func TestWaitingForATurn(t *testing.T) {
 			})
 			began := time.Now()
 			err := g.waitTurn(ctx, h, tt.seen)
+			g.mu.Lock()
+			defer g.mu.Unlock()
 			if took := time.Since(began); took != tt.took || !errors.Is(err, tt.err) || len(h.line) != 0 {
 				t.Errorf("%s: %s, %v, %d in line", name, took, err, len(h.line))
 			}

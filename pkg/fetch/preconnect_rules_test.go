@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -73,6 +74,12 @@ func TestWhereOneWasLed(t *testing.T) {
 	}
 }
 
+// onClose is an empty body that tells that it was closed.
+type onClose func()
+
+func (onClose) Read([]byte) (int, error) { return 0, io.EOF }
+func (f onClose) Close() error           { f(); return nil }
+
 // TestConnectedOnce holds which hosts are connected to ahead, and that each is once, whoever leads there.
 func TestConnectedOnce(t *testing.T) {
 	hosts := map[string][]string{"a.example": {"b.example", "c.example"}, "c.example": {"d.example"}, "example.org": {"b.example", "e.example"}}
@@ -104,7 +111,7 @@ func TestConnectedOnce(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var heads []string
-			closed := 0
+			var closed atomic.Int32
 			p := &Preconnect{Hosts: hosts}
 			p.Next = tripper(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodHead {
@@ -112,7 +119,7 @@ func TestConnectedOnce(t *testing.T) {
 					heads = append(heads, r.URL.String())
 					p.mu.Unlock()
 				}
-				return &http.Response{StatusCode: 200, Body: &closing{io.LimitReader(strings.NewReader("x"), 1), &closed}}, nil
+				return &http.Response{StatusCode: 200, Body: onClose(func() { closed.Add(1) })}, nil
 			})
 			for _, step := range tt.steps {
 				step(p, t.Context())
@@ -123,8 +130,8 @@ func TestConnectedOnce(t *testing.T) {
 			for _, host := range strings.Fields(tt.want) {
 				want += "https://" + host + "/ "
 			}
-			if got := strings.Join(heads, " "); got != strings.TrimSpace(want) || closed != len(heads) {
-				t.Errorf("%s: connected to %s, %d answers were closed", name, got, closed)
+			if got := strings.Join(heads, " "); got != strings.TrimSpace(want) || int(closed.Load()) != len(heads) {
+				t.Errorf("%s: connected to %s, %d answers were closed", name, got, closed.Load())
 			}
 		})
 	}
