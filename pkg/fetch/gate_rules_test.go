@@ -91,12 +91,14 @@ func (c *crowd) end(i int, err error) {
 }
 
 func (c *crowd) endAll() {
-	for i := 0; i < len(c.below); i++ {
+	i := 0
+	for i < len(c.below) { // which grows, as who waited is let through
 		select {
 		case c.next[c.below[i]] <- func() (*http.Response, error) { return nil, errors.New("over") }:
 		default:
 		}
 		synctest.Wait()
+		i++
 	}
 }
 
@@ -181,6 +183,29 @@ func TestGateWhenAConnectionIsLost(t *testing.T) {
 			c.endAll()
 		})
 	}
+}
+
+// TestGateOfAnother holds that a request which once connected, and ends, lets nobody through whom another's
+// new connection keeps waiting.
+func TestGateOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd()
+		c.send(t.Context(), 1)
+		got(c.below[0], spoken{protocol: "h2"})
+		c.send(t.Context(), 1)
+		traceOf(c.below[1]).ConnectStart("tcp", "a")
+		c.end(0, errors.New("over"))
+		c.send(t.Context(), 1)
+		if n := len(c.below); n != 2 {
+			t.Errorf("%d were let through", n)
+		}
+		got(c.below[1], spoken{protocol: "h2"})
+		synctest.Wait()
+		if n := len(c.below); n != 3 {
+			t.Errorf("%d were let through once it was connected", n)
+		}
+		c.endAll()
+	})
 }
 
 // TestGateGivesUpWithItsRequest holds that a request which ends while it waits is not sent, and

@@ -93,7 +93,7 @@ func TestPipesEnd(t *testing.T) {
 	if text, err := io.ReadAll(in); err != nil || len(text) != n+4 || string(text[:4]) != "text" {
 		t.Errorf("%d bytes of %d, %v", len(text), n+4, err)
 	}
-	if n, err := full.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrClosed) {
+	if n, err := full.Write([]byte{0}); n != 0 || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("once it is closed: %d bytes, %v", n, err)
 	}
 }
@@ -176,7 +176,7 @@ func TestRoomOnTheDisk(t *testing.T) {
 		if release(); len(reserve.active) != 0 {
 			t.Errorf("%s: %d are on their way", name, len(reserve.active))
 		}
-		if again, err = reserve.reserve(second); (err == nil) != (tt.want || tt.second < 1) {
+		if _, err = reserve.reserve(second); (err == nil) != (tt.want || tt.second < 1) {
 			t.Errorf("%s, once the first has ended: %v", name, err)
 		}
 		for _, name := range []string{"first", "second"} {

@@ -175,10 +175,10 @@ func TestBudgetsOfHosts(t *testing.T) {
 // TestRetryAfter holds both forms of what a server asks for, and its cap.
 func TestRetryAfter(t *testing.T) {
 	for in, want := range map[string]time.Duration{
-		"7": 7 * time.Second, " 7 ": 7 * time.Second, "0": 0, "30": MaxRetryAfter, "31": MaxRetryAfter, "18446744073709551615": MaxRetryAfter, "18446744073709551616": MaxRetryAfter, "": -1, "-1": -1, "+1": -1, "1.5": -1, "x": -1, "7s": -1,
+		"7": 7 * time.Second, "0": 0, "30": MaxRetryAfter, "31": MaxRetryAfter, "18446744073709551615": MaxRetryAfter, "18446744073709551616": MaxRetryAfter, "": -1, "-1": -1, "+1": -1, "1.5": -1, "x": -1, "7s": -1,
 		noon.Add(7 * time.Second).UTC().Format(http.TimeFormat): 7 * time.Second, noon.Add(-7 * time.Second).UTC().Format(http.TimeFormat): 0, noon.Add(time.Hour).UTC().Format(http.TimeFormat): MaxRetryAfter,
 	} {
-		d, ok := RetryAfter(http.Header{"Retry-After": {in}}, noon)
+		d, ok := RetryAfter(http.Header{"Retry-After": {" " + in + " "}}, noon)
 		if ok != (want >= 0) || d != max(0, want) {
 			t.Errorf("%q: %s %v", in, d, ok)
 		}

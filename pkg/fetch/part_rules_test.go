@@ -80,7 +80,7 @@ func TestOpeningAPart(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		p, err := openPart(root, tt.file)
-		got := ""
+		var got string
 		var local *FileError
 		switch {
 		case err == nil:

@@ -122,7 +122,7 @@ func TestSaveAsksForWhatIsMissing(t *testing.T) {
 		"a byte of one":       {"a", strings.Replace(stateA, "8}", "1}", 1), "/", served{status: 200, length: 1, body: "a", cert: "dl.k8s.io"}, "ok 1 0 published"},
 	} {
 		s := saved(t, tt.kept, tt.state, SaveRequest{Attempts: 1}, tt.answer)
-		if s.asked != tt.asked || s.got != tt.got || !strings.HasPrefix("abcdefgh", s.left) {
+		if s.asked != tt.asked || s.got != tt.got || s.left != "abcdefgh"[:len(s.left)] {
 			t.Errorf("%s: asked %q, %s %q %v", name, s.asked, s.got, s.left, s.err)
 		}
 	}
@@ -251,10 +251,10 @@ func TestSaveTriesAgain(t *testing.T) {
 func TestSaveIsPublishedAsAWhole(t *testing.T) {
 	first := served{status: 200, length: 8, header: headerA, body: "abcd", err: io.ErrUnexpectedEOF}
 	rest := served{status: 206, length: 4, header: headerA + "\nContent-Range: bytes 4-7/8", body: "efgh"}
-	for want, certs := range map[string][2]string{"published": {"dl.k8s.io", "dl.k8s.io"}, "carried": {"", "dl.k8s.io"}, "carried ": {"dl.k8s.io", ""}} {
-		first.cert, rest.cert = certs[0], certs[1]
-		if s := saved(t, "", "", SaveRequest{Attempts: 2}, first, rest); s.got != "ok 8 0 "+strings.TrimSpace(want) {
-			t.Errorf("certificates of %q: %s %v", certs, s.got, s.err)
+	for _, tt := range []struct{ first, rest, want string }{{"dl.k8s.io", "dl.k8s.io", "published"}, {"", "dl.k8s.io", "carried"}, {"dl.k8s.io", "", "carried"}} {
+		first.cert, rest.cert = tt.first, tt.rest
+		if s := saved(t, "", "", SaveRequest{Attempts: 2}, first, rest); s.got != "ok 8 0 "+tt.want {
+			t.Errorf("certificates of %q and %q: %s %v", tt.first, tt.rest, s.got, s.err)
 		}
 	}
 	// What is begun anew is judged anew.

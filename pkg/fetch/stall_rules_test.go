@@ -91,27 +91,27 @@ func TestOtherEndsOfABody(t *testing.T) {
 		want error
 	}{"broken": {broken, false, broken}, "gone": {context.Canceled, true, context.Canceled}, "at its end": {nil, false, nil}} {
 		ctx, end := context.WithCancelCause(t.Context())
-		var inner context.Context
+		var inner *http.Request
 		g := &StallGuard{Next: tripper(func(r *http.Request) (*http.Response, error) {
-			inner = r.Context()
+			inner = r
 			return &http.Response{Body: io.NopCloser(served{body: "x", err: tt.err}.response().Body)}, nil
 		})}
 		resp, err := g.RoundTrip((&http.Request{}).WithContext(ctx))
-		if err != nil || inner.Err() != nil {
+		if err != nil || inner.Context().Err() != nil {
 			t.Fatal(err)
 		}
 		if tt.gone {
 			end(gone)
 		}
-		if text, err := io.ReadAll(resp.Body); string(text) != "x" || !errors.Is(err, tt.want) || inner.Err() == nil || tt.err == nil && err != nil {
+		if text, err := io.ReadAll(resp.Body); string(text) != "x" || !errors.Is(err, tt.want) || inner.Context().Err() == nil || tt.err == nil && err != nil {
 			t.Errorf("%s: %q %v", name, text, err)
 		}
 		end(nil)
 		resp, err = g.RoundTrip((&http.Request{}).WithContext(t.Context()))
-		if err != nil || inner.Err() != nil {
+		if err != nil || inner.Context().Err() != nil {
 			t.Fatal(err)
 		}
-		if _ = resp.Body.Close(); inner.Err() == nil {
+		if _ = resp.Body.Close(); inner.Context().Err() == nil {
 			t.Errorf("%s: closed, and what belongs to it has not ended", name)
 		}
 	}
