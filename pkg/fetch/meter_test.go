@@ -179,3 +179,20 @@ func TestTrials(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsMeasuredOfAPause holds that the rate before a pause, and over it, says nothing of what comes
+// after: a rate has settled once there are two of them.
+func TestNothingIsMeasuredOfAPause(t *testing.T) {
+	const pause = 40 * interval
+	m, now, got := &meter{lanes: 2}, time.Unix(100, 0), ""
+	for _, step := range []struct {
+		took time.Duration
+		more bool
+	}{{interval, false}, {interval, false}, {interval, false}, {pause, true}, {interval, true}, {interval, true}} {
+		now = now.Add(step.took)
+		got += map[bool]string{true: "y", false: "n"}[m.add(int(1000*step.took/interval), now, 1, step.more)]
+	}
+	if got != "nnnnny" {
+		t.Errorf("trials began: %s", got)
+	}
+}

@@ -35,6 +35,8 @@ type saving struct {
 	took  time.Duration
 	left  string // what is in the directory after it
 	err   error
+
+	counts string // bytes that are there, that there will be, and that came
 }
 
 // saved runs Save over answers, and once more over the last of them. kept lies in the part from an
@@ -58,7 +60,8 @@ func saved(t *testing.T, kept, state string, r SaveRequest, answers ...served) (
 			n++
 			return answers[min(n, len(answers))-1].response(), nil
 		})}
-		r.Root, r.Name = root, "f"
+		progress := new(Transfer)
+		r.Root, r.Name, r.Progress = root, "f", progress
 		if r.URL == "" {
 			r.URL = "https://dl.k8s.io/f"
 		}
@@ -73,6 +76,11 @@ func saved(t *testing.T, kept, state string, r SaveRequest, answers ...served) (
 			if sums := Sum(body); sums.SHA256 != p.SHA256 || sums.SHA512 != p.SHA512 {
 				t.Errorf("what is on disk is %q, and the hashes are others'", body)
 			}
+			if info, err := p.file.Stat(); err != nil || info.Size() != p.Size {
+				t.Errorf("there is more on disk than was hashed: %v %v", info, err)
+			}
+			done, total := progress.Counts()
+			out.counts = fmt.Sprint(done, total, progress.Fetched())
 			out.left = string(body)
 			_ = p.Discard()
 		case errors.As(err, &e):
@@ -285,6 +293,32 @@ func TestSaveTakesTheLimit(t *testing.T) {
 				_ = p.Discard()
 			}
 		}
+	}
+}
+
+// TestProgressOfADownload holds what is counted: what is there and hashed, what there will be, and what came.
+func TestProgressOfADownload(t *testing.T) {
+	rest := served{status: 206, length: 4, header: headerA + "\nContent-Range: bytes 4-7/8", body: "efgh"}
+	whole := served{status: 200, length: 8, header: headerA, body: "abcdefgh"}
+	for name, tt := range map[string]struct {
+		kept   string
+		first  served
+		counts string
+	}{
+		"nothing was there": {"", whole, "8 8 8"}, "half was": {"abcd", rest, "8 8 4"}, "half was, and of another": {"abcd", whole, "8 8 8"}, "it was cut": {"", served{status: 200, length: 8, header: headerA, body: "ab", err: io.ErrUnexpectedEOF}, "8 8 10"},
+		"no length": {"", served{status: 200, length: -1, body: "abcdefgh"}, "8 0 8"},
+	} {
+		if s := saved(t, tt.kept, stateA, SaveRequest{Attempts: 2}, tt.first, whole); s.counts != tt.counts {
+			t.Errorf("%s: %s, %s %v", name, s.counts, s.got, s.err)
+		}
+	}
+	counts := new(Transfer)
+	counts.Begin(9)
+	if text, err := io.ReadAll(counts.Watch(strings.NewReader("text"))); string(text) != "text" || err != nil {
+		t.Errorf("%q %v", text, err)
+	}
+	if done, total := counts.Counts(); done != 4 || total != 9 || counts.Fetched() != 0 {
+		t.Errorf("%d of %d, of which %d came", done, total, counts.Fetched())
 	}
 }
 
