@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // inRanges is the rest of a file of some ranges, the last of five bytes, and what it is read from:
@@ -303,4 +304,26 @@ func TestRangesAreBrought(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestARangeThatEndsHalf holds that a range is not there where its run ended before what is missing of it
+// was asked for again.
+func TestARangeThatEndsHalf(t *testing.T) {
+	a := inRanges(t, 2)
+	synctest.Test(t, func(t *testing.T) {
+		a.changed, a.host.changed = make(chan struct{}), make(chan struct{})
+		a.cut, a.next, a.at = 1, 1, a.start+rangeSize // waited for
+		ctx, end := context.WithCancel(t.Context())
+		asked := 0
+		a.client = &Client{Transport: tripper(func(*http.Request) (*http.Response, error) {
+			asked++
+			time.AfterFunc(time.Millisecond, end)
+			from := rangeSize + 3
+			return served{status: 206, length: -1, header: fmt.Sprintf("ETag: \"a\"\nContent-Range: bytes %d-%d/%d", from, from+rangeSize-1, a.end), body: "x"}.response(), nil
+		})}
+		a.request = Request{URL: "https://dl.k8s.io/f", Header: http.Header{}}
+		if a.fetch(ctx, 1); a.done[1] || !errors.Is(a.err, context.Canceled) || asked != 1 {
+			t.Errorf("done %v, %v, asked %d times", a.done, a.err, asked)
+		}
+	})
 }

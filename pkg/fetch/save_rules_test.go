@@ -270,7 +270,7 @@ func TestSaveIsPublishedAsAWhole(t *testing.T) {
 	if s := saved(t, "", "", SaveRequest{Attempts: 2}, first, other); s.got != "ok 8 0 published" {
 		t.Errorf("begun anew: %s %v", s.got, s.err)
 	}
-	if s := saved(t, "abcd", stateA, SaveRequest{Attempts: 1, Fresh: true}, other); s.asked != "/" || s.got != "ok 8 0 published" {
+	if s := saved(t, "abcdefghijkl", stateA, SaveRequest{Attempts: 1, Fresh: true}, other); s.asked != "/" || s.got != "ok 8 0 published" {
 		t.Errorf("fresh: asked %q, %s %v", s.asked, s.got, s.err)
 	}
 }

@@ -233,3 +233,29 @@ func TestRequestsThatCannotBegin(t *testing.T) {
 		})
 	}
 }
+
+// TestBeginningIsWatchedOnce holds that a connection which comes once a request has ended begins no wait.
+func TestBeginningIsWatchedOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func(b *starting)
+		want int
+	}{
+		"a connection":    {func(b *starting) { b.trace().GotConn(httptrace.GotConnInfo{}) }, 1},
+		"ended":           {func(b *starting) { b.trace().GotConn(httptrace.GotConnInfo{}); b.stop() }, 0},
+		"ended before it": {func(b *starting) { b.stop(); b.trace().GotConn(httptrace.GotConnInfo{}) }, 0},
+		"ended, and then another one": {func(b *starting) {
+			b.trace().GotConn(httptrace.GotConnInfo{})
+			b.stop()
+			b.trace().GotConn(httptrace.GotConnInfo{})
+		}, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			given := 0
+			tt.do(&starting{timeout: time.Second, give: func() { given++ }})
+			time.Sleep(time.Minute)
+			if synctest.Wait(); given != tt.want {
+				t.Errorf("%s: given up %d times", name, given)
+			}
+		})
+	}
+}
