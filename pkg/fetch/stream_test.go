@@ -28,6 +28,7 @@ func TestStreams(t *testing.T) {
 		"short":                 {served{status: 200, length: 5, body: "body"}, 9, false, "", "truncated"},
 		"long":                  {served{status: 200, length: 3, body: "body"}, 9, false, "", "truncated"},
 		"cut":                   {served{status: 200, length: 5, body: "body", err: broken}, 9, false, "", "truncated"},
+		"announced as nothing":  {served{status: 200, length: 0, body: "body"}, 9, false, "", "truncated"},
 		"cut, not announced":    {served{status: 200, length: -1, body: "body", err: broken}, 9, false, "", "truncated"},
 		"nobody reads":          {served{status: 200, length: 5, body: "body", err: broken}, 9, true, "", "cancelled"},
 		"a page":                {served{status: 200, length: -1, header: "Content-Type: text/html", body: "<html>"}, 9, false, "", "<html>"},
