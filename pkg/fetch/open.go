@@ -92,6 +92,19 @@ func sameFile(f *os.File, there fs.FileInfo) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
+// lockNamed locks a file that was opened by a private name, and says why it is not this run's: another has
+// the lock, or had it and has given the file its own name by now, or has removed it.
+func lockNamed(root *os.Root, name string, f *os.File) error {
+	if err := lock(f); err != nil {
+		return err
+	}
+	there, err := root.Lstat(name)
+	if err == nil && !sameFile(f, there) {
+		err = errReplaced
+	}
+	return err
+}
+
 // KindOf names what is not a regular file, such as "named pipe".
 func KindOf(m fs.FileMode) string {
 	switch {

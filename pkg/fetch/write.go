@@ -143,19 +143,6 @@ func clearName(root *os.Root, temp string) bool {
 	return root.Remove(temp) == nil
 }
 
-// lockNamed locks a file that was opened by a private name, and says why it is not this run's: another has
-// the lock, or had it and has given the file its own name by now, or has removed it.
-func lockNamed(root *os.Root, name string, f *os.File) error {
-	if err := lock(f); err != nil {
-		return err
-	}
-	there, err := root.Lstat(name)
-	if err == nil && !sameFile(f, there) {
-		err = errReplaced
-	}
-	return err
-}
-
 // ClearNew removes what runs that were killed have left of a file that they
 // wrote by [Create].
 func ClearNew(root *os.Root, name string) {
