@@ -244,3 +244,24 @@ func TestRegularFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoseFileItIs holds that a file of which no owner and no names are known is taken for one's own.
+func TestWhoseFileItIs(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	if err := errors.Join(os.WriteFile(one, nil, 0o600), os.WriteFile(two, nil, 0o600), os.Link(two, filepath.Join(dir, "three"))); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{one: nil, two: ErrNotAlone} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := alone(info); !errors.Is(err, want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := errors.Join(alone(stated{}), oneName(stated{})); err != nil {
+		t.Error(err)
+	}
+}

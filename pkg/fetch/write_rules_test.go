@@ -262,3 +262,59 @@ func TestErrorsWithoutTheirPath(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDiscarding holds that what is given up is a run's own file alone, and that what cannot be removed is told.
+func TestDiscarding(t *testing.T) {
+	root, dir := tempRoot(t)
+	create := func() *NewFile {
+		f, err := Create(root, "f", 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first := create()
+	if err := first.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	second := create() // which has the private name that the first had
+	if err := errors.Join(first.Discard(), second.Commit()); err != nil || listed(t, dir) != "f" {
+		t.Errorf("%v, left %s", err, listed(t, dir))
+	}
+	third := create()
+	if err := errors.Join(third.Discard(), third.Discard()); err != nil || listed(t, dir) != "f" {
+		t.Errorf("%v, left %s", err, listed(t, dir))
+	}
+	fourth := create()
+	temp := filepath.Join(dir, fourth.temp)
+	if err := errors.Join(os.Remove(temp), os.MkdirAll(filepath.Join(temp, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := fourth.Discard(); err == nil {
+		t.Error("it is still there")
+	}
+}
+
+// TestLocks holds that one who has locked a file keeps others away, for as long as it is open.
+func TestLocks(t *testing.T) {
+	root, _ := tempRoot(t)
+	f, err := root.Create("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := root.Open("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := errors.Join(Lock(f), Lock(f)); err != nil {
+		t.Error(err)
+	}
+	if err := Lock(other); !errors.Is(err, ErrBusy) {
+		t.Errorf("locked twice: %v", err)
+	}
+	_ = f.Close()
+	if err := Lock(other); err != nil {
+		t.Error(err)
+	}
+}
