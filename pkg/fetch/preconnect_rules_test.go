@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -132,6 +133,34 @@ func TestConnectedOnce(t *testing.T) {
 			}
 			if got := strings.Join(heads, " "); got != strings.TrimSpace(want) || int(closed.Load()) != len(heads) {
 				t.Errorf("%s: connected to %s, %d answers were closed", name, got, closed.Load())
+			}
+		})
+	}
+}
+
+// TestALiveTransportConnectsAhead holds that it connects where its requests will be led, and where it is told
+// to, and nowhere if it has nothing to go by.
+func TestALiveTransportConnectsAhead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		hosts map[string][]string
+		want  string
+	}{"it knows": {map[string][]string{"a.example": {"b.example"}}, "GET a.example, HEAD b.example, HEAD c.example"}, "it knows nothing": {map[string][]string{}, "GET a.example"}} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var asked []string
+			live := NewLive(LiveOptions{Preconnect: tt.hosts, Network: tripper(func(r *http.Request) (*http.Response, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r.Method+" "+r.URL.Host)
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			})})
+			if _, err := (&Client{Transport: live}).Get(t.Context(), "https://a.example/", 0); err != nil {
+				t.Error(err)
+			}
+			live.Connect(t.Context(), "c.example")
+			synctest.Wait()
+			if slices.Sort(asked); strings.Join(asked, ", ") != tt.want {
+				t.Errorf("%s: %q", name, asked)
 			}
 		})
 	}
