@@ -127,7 +127,7 @@ func (g *gate) once(req *http.Request, h *gateHost) (*http.Response, error) {
 			defer g.mu.Unlock()
 			if under && h.connecting == nil && !h.http1 && h.busy == 0 {
 				mine = make(chan struct{})
-				h.connecting, h.open = mine, false
+				h.connecting = mine
 			}
 		},
 		GotConn: func(info httptrace.GotConnInfo) {

@@ -92,6 +92,19 @@ func sameFile(f *os.File, there fs.FileInfo) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
+// lockNamed locks a file that was opened by a private name, and says why it is not this run's: another has
+// the lock, or had it and has given the file its own name by now, or has removed it.
+func lockNamed(root *os.Root, name string, f *os.File) error {
+	if err := lock(f); err != nil {
+		return err
+	}
+	there, err := root.Lstat(name)
+	if err == nil && !sameFile(f, there) {
+		err = errReplaced
+	}
+	return err
+}
+
 // KindOf names what is not a regular file, such as "named pipe".
 func KindOf(m fs.FileMode) string {
 	switch {
@@ -255,7 +268,7 @@ func OpenOutput(path string) (io.WriteCloser, error) {
 		f, err := openPath(path, os.O_WRONLY, may)
 		switch {
 		case err == nil:
-			return &outlet{f}, nil
+			return &outlet{f, pipeStall}, nil
 		case !errors.Is(err, syscall.ENXIO): // what opening a pipe gives that no process reads
 			return nil, err
 		case time.Since(begun) > pipeGrace:
@@ -266,12 +279,15 @@ func OpenOutput(path string) (io.WriteCloser, error) {
 }
 
 // outlet gives up where nothing is taken for a while.
-type outlet struct{ *os.File }
+type outlet struct {
+	*os.File
+	stall time.Duration
+}
 
 func (o *outlet) Write(p []byte) (n int, err error) {
 	const piece = 64 << 10 // what a pipe holds
 	for n < len(p) {
-		_ = o.SetWriteDeadline(time.Now().Add(pipeStall)) // only a pipe takes one
+		_ = o.SetWriteDeadline(time.Now().Add(o.stall)) // only a pipe takes one
 		m, err := o.File.Write(p[n:min(len(p), n+piece)])
 		if n += m; err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EAGAIN) {

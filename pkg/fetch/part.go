@@ -142,13 +142,7 @@ func openPart(root *os.Root, name string) (*Part, error) {
 		return nil, &FileError{Name: p.part, Err: bare(err), Hint: hint}
 	}
 	p.file = f
-	if err := lock(f); err != nil {
-		_ = f.Close()
-		return nil, busy
-	}
-	// The process that had it before may have given it its final name by now: then this
-	// is that file, and is not touched.
-	if there, err := root.Lstat(p.part); err != nil || !sameFile(f, there) {
+	if err := lockNamed(root, p.part, f); err != nil {
 		_ = f.Close()
 		return nil, busy
 	}

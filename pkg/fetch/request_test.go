@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // sent is what a transport saw of a request.
@@ -15,6 +16,32 @@ type sent struct {
 	method, url, body, auth, cookie, proxy, encoding string
 	length                                           int64
 	repeatable, again                                bool
+}
+
+// served is one answer of a server.
+type served struct {
+	status int
+	length int64 // announced; -1 for none
+	header string
+	body   string
+	err    error  // in place of the body's end
+	cert   string // empty: not TLS
+}
+
+func (s served) response() *http.Response {
+	resp := &http.Response{StatusCode: s.status, Header: http.Header{}, ContentLength: s.length}
+	for line := range strings.Lines(s.header) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		resp.Header.Set(name, value)
+	}
+	body := io.Reader(strings.NewReader(s.body))
+	if s.err != nil {
+		body = io.MultiReader(body, iotest.ErrReader(s.err))
+	}
+	if resp.Body = io.NopCloser(body); s.cert != "" {
+		resp.TLS = chain(s.cert)
+	}
+	return resp
 }
 
 // watching answers in order, and notes what was sent.

@@ -269,7 +269,7 @@ func TestStatuses(t *testing.T) {
 				case err == nil:
 				case !errors.As(err, &e) || e.Status != status:
 					t.Errorf("%s, %d: %v", method, status, err)
-				case status >= 200 && status < 300 && (e.Kind != BadStatus || len(e.Body) > 0):
+				case status >= 200 && status < 300 && (e.Kind != BadStatus || len(e.Body) > 0 || e.Err == nil):
 					t.Errorf("%s, %d: %s %q", method, status, e.Kind, e.Body)
 				case (status < 200 || status > 299) && !redirects(status) && (e.Kind != statusKind(status) || string(e.Body) != said[:maxErrorBody]):
 					t.Errorf("%s, %d: %s %q", method, status, e.Kind, e.Body)

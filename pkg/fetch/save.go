@@ -198,12 +198,8 @@ func (p *Part) checkAnswer(resp *http.Response, e *Error, r SaveRequest) error {
 	if htmlType(resp.Header.Get("Content-Type")) {
 		return e.because(NotDocument, errors.New("a web page (Content-Type text/html)"))
 	}
-	limit := r.Limit
-	if now.Length < 0 {
-		limit = min(limit, maxUnannounced)
-	}
-	if now.Length > limit {
-		return e.because(TooLarge, fmt.Errorf("%d bytes announced, at most %d are saved", now.Length, limit))
+	if now.Length > r.Limit {
+		return e.because(TooLarge, fmt.Errorf("%d bytes announced, at most %d are saved", now.Length, r.Limit))
 	}
 	if resp.StatusCode == http.StatusOK && p.Size > 0 {
 		if err := anew(); err != nil { // it does not know ranges, or has another file now
@@ -230,11 +226,11 @@ func (s state) differs(now state) bool {
 func contentRange(v string) (from, total int64, err error) {
 	bad := fmt.Errorf("Content-Range %s", quote(v))
 	rest, ok := strings.CutPrefix(v, "bytes ")
-	span, size, ok2 := strings.Cut(rest, "/")
-	first, last, ok3 := strings.Cut(span, "-")
-	if !ok || !ok2 || !ok3 {
+	if !ok {
 		return 0, 0, bad
 	}
+	span, size, _ := strings.Cut(rest, "/") // what is missing is no number
+	first, last, _ := strings.Cut(span, "-")
 	var n [3]uint64
 	for i, s := range []string{first, last, size} {
 		if n[i], err = strconv.ParseUint(s, 10, 62); err != nil {

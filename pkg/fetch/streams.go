@@ -107,7 +107,6 @@ func (g *gate) waitTurn(ctx context.Context, h *gateHost, seen int) error {
 	var err error
 	select {
 	case <-turn:
-		return nil
 	case <-t.C:
 	case <-ctx.Done():
 		err = ctx.Err()

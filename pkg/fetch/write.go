@@ -50,9 +50,7 @@ func Create(root *os.Root, name string, mode fs.FileMode) (*NewFile, error) {
 	for n := range newNames {
 		temp := dir + newName(base, n)
 		if made != nil { // only what was left over is of interest
-			if _, err := root.Lstat(temp); err == nil {
-				clearName(root, temp)
-			}
+			clearName(root, temp)
 			continue
 		}
 		f, err := createNew(root, temp, mode)
@@ -112,11 +110,9 @@ func createNew(root *os.Root, temp string, mode fs.FileMode) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lock(f) == nil {
-			// A process that looked at it before it was locked may have taken it for left over.
-			if there, err := root.Lstat(temp); err == nil && sameFile(f, there) {
-				return f, nil
-			}
+		// A process that looked at it before it was locked may have taken it for left over.
+		if lockNamed(root, temp, f) == nil {
+			return f, nil
 		}
 		_ = f.Close()
 	}
@@ -140,10 +136,7 @@ func clearName(root *os.Root, temp string) bool {
 			return errors.Is(err, fs.ErrNotExist)
 		}
 		defer f.Close()
-		if lock(f) != nil {
-			return false
-		}
-		if there, err := root.Lstat(temp); err != nil || !sameFile(f, there) {
+		if err := lockNamed(root, temp, f); err != nil {
 			return errors.Is(err, fs.ErrNotExist)
 		}
 	}
@@ -261,7 +254,7 @@ func SyncDir(root *os.Root, dir string) error { return syncDir(root, dir) }
 func Forget(root *os.Root, name string) {
 	dir, base := path.Split(name)
 	part := dir + "." + base + partSuffix
-	if _, err := root.Lstat(part); err == nil && !clearName(root, part) {
+	if !clearName(root, part) {
 		return
 	}
 	clearName(root, scratchOf(name))
