@@ -160,9 +160,13 @@ func (t *table) story(rep report.Report, g group) {
 			shown[i.ID] = true
 		}
 	}
-	for _, c := range head.Checks {
-		if c.Verdict == report.Verified {
-			t.proved(head.Result, c)
+	if isOther(head.Result) {
+		t.genuine(head.Result)
+	} else {
+		for _, c := range head.Checks {
+			if c.Verdict == report.Verified {
+				t.proved(head.Result, c)
+			}
 		}
 	}
 	t.platforms(g)
@@ -204,6 +208,8 @@ func what(r *report.Result) string {
 	}
 	digest := cmp.Or(r.Digest, "of which no bytes could be read")
 	switch {
+	case isOther(r):
+		return "What was seen under this name: " + digest + "."
 	case r.Kind == kindImage && r.Platform == "":
 		return "An image" + as + ": the index " + digest + ". An index is the list that names one image for each platform; whoever pins this digest pins them all."
 	case r.Kind == kindImage:
@@ -232,7 +238,7 @@ func (t *table) proved(r *report.Result, c report.Check) {
 	case report.Copy:
 		t.heading("Is what was seen this image?")
 		t.prose("Yes: " + cmp.Or(c.Detail, "it is") + ". Everything below is of the image that Kubernetes released.")
-		t.claims(c)
+		t.seenAt(c)
 	case report.Signature, report.Staging:
 		t.heading(map[string]string{report.Signature: "Who signed it, and when?", report.Staging: "Who signed it when it was built?"}[c.Name])
 		t.signature(c)
@@ -291,28 +297,6 @@ func reference(c report.Check) string {
 		}
 	}
 	return "Yes: " + cmp.Or(c.Detail, "the name that the signer wrote into the signature is one of this image's") + "."
-}
-
-// strengths say why a claim counts, or does not.
-var strengths = map[report.Strength]string{
-	report.Signed:    "a document whose own signature was verified",
-	report.Published: "read over https from its publisher's own host",
-	report.Embedded:  "compiled into kverify",
-	report.Carried:   "served along with the bytes by the same source: can contradict, never prove",
-}
-
-// claims lists whose word was taken, and for how much it counts.
-func (t *table) claims(c report.Check) {
-	for _, e := range c.Evidence.All() {
-		if e.Strength == nil {
-			continue
-		}
-		says := ""
-		if e.Fields["says"] != "" {
-			says = ": " + e.Fields["says"]
-		}
-		t.item(fmt.Sprintf("%s (%s: %s)%s", e.Source, e.Strength, strengths[*e.Strength], says))
-	}
 }
 
 // platforms tells of the rows below an index in one line each.
@@ -394,6 +378,7 @@ func (t *table) failures(g group) {
 		if m := meanings[f.Reason]; m != "" {
 			t.prose(fmt.Sprintf("That means (%s): %s", f.Reason, m))
 		}
+		t.seenAt(f.Check)
 		t.claims(f.Check)
 		if i+1 < len(list) && advice(list[i+1].Check) == advice(f.Check) {
 			continue // the next says it
