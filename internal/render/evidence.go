@@ -39,6 +39,12 @@ func (t *table) claims(c report.Check) {
 	}
 }
 
+// isCopy says whether a result is of what was seen elsewhere.
+func isCopy(r *report.Result) bool {
+	_, ok := r.Check(report.Copy)
+	return ok
+}
+
 // isOther says whether a result is of what was seen, and is not the image that its name says.
 func isOther(r *report.Result) bool {
 	c, _ := r.Check(report.Copy)
