@@ -357,6 +357,9 @@ func plainDetail(res *report.Result, c report.Check) string {
 	for _, lead := range []string{"what the release holds is not known", res.Subject} {
 		text = strings.TrimPrefix(text, lead+": ")
 	}
+	if rest, ok := strings.CutPrefix(text, res.Subject+" is "); ok {
+		text = "is " + rest
+	}
 	text = ownURL().ReplaceAllString(text, "")
 	text = unknownLog().ReplaceAllString(text, "signed in a log ($1) that the trusted root does not know")
 	text = unknownCA().ReplaceAllString(text, "signed under $1, which the trusted root does not know")
