@@ -86,7 +86,7 @@ func Run(ctx context.Context, a *command.App) (code int) {
 	}
 	switch code = command.ExitCode(ctx, err, a.Code); {
 	case err == nil || errors.Is(err, syscall.EPIPE):
-	case errors.As(context.Cause(ctx), new(command.Stopped)):
+	case errors.As(context.Cause(ctx), new(command.Stopped)) && !command.OfOutput(err):
 		a.Say("%v; nothing was verified", context.Cause(ctx))
 	case errors.As(err, &usage) && usage.Hint != "":
 		a.Say("%v\n%s", err, usage.Hint)

@@ -57,9 +57,7 @@ func ExitCode(ctx context.Context, err error, earned int) int {
 	case earned != ExitVerified:
 		return earned
 	}
-	var file *outputError
-	var refused *render.RefusedError
-	if errors.As(err, &file) || errors.As(err, &refused) {
+	if OfOutput(err) {
 		return ExitUsage
 	}
 	var word *vouch.Error
@@ -67,6 +65,13 @@ func ExitCode(ctx context.Context, err error, earned int) int {
 		return ExitRefuted
 	}
 	return ExitUnknown
+}
+
+// OfOutput says whether err lies in how an answer was to be written, so that there is one.
+func OfOutput(err error) bool {
+	var file *outputError
+	var refused *render.RefusedError
+	return errors.As(err, &file) || errors.As(err, &refused)
 }
 
 // isUsage says whether err lies in what the caller asked for.

@@ -44,8 +44,17 @@ Checks, each with the verdict verified, refuted or unknown:
               promotion manifest read from its publisher, or what is compiled in. An
               older, genuine image served under the new tag fails here
 
+Of what was seen elsewhere (-f, an archive, a digest), beside them:
+
+  copy        what was seen is the image that its name says: its index, manifest or config,
+              or what a known converter writes of one. A digest of another image or version
+              fails here. Where it fails, the other checks are of the genuine image alone
+
 On request, each a class of its own that stands for no other:
 
+  anchor      of files: the layers in the SBOM that names them are those of the release's
+              images, which another identity signed. Where images are examined, binding
+              holds the SBOM against them anyway
   contents    the programs inside of an image are the files that the release signs: layers
               are read to their end, some hundred MB an image. Does not apply to pause, etcd
               and coredns, which are then unknown

@@ -31,7 +31,7 @@ func (t *table) explain(g group) {
 	}
 	for _, r := range g.rows {
 		for _, c := range r.Checks {
-			if c.Verdict == report.Verified {
+			if c.Verdict == report.Verified && !isOther(r.Result) { // else it is said what it holds for
 				continue
 			}
 			mark, style := t.mark(c)

@@ -50,10 +50,16 @@ func groups(results []report.Result) []group {
 	return list
 }
 
+// unread is the row of what was seen and not read, of which nobody knows whether it is an index.
+const unread = "-"
+
 // groupAndLabel names the group of an image's result, and its row there. A per-architecture
 // repository (kube-proxy-arm64) stands with its image.
 func groupAndLabel(res *report.Result) (title, label string) {
 	if res.Platform == "" {
+		if res.Digest == "" && isCopy(res) {
+			return res.Subject, unread
+		}
 		return res.Subject, "index"
 	}
 	_, arch, _ := strings.Cut(res.Platform, "/")

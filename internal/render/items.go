@@ -168,6 +168,9 @@ func label(res *report.Result) string {
 			return ""
 		}
 		_, l := groupAndLabel(res)
+		if l == unread {
+			return ""
+		}
 		l, _, _ = strings.Cut(l, " in ")
 		return l
 	case report.KindFile:

@@ -32,7 +32,7 @@ func (e *NoSubjectError) Error() string {
 // Story tells, for one subject of the report, in words that need no other
 // knowledge, what was proved and by whose word, or what is wrong and what to do.
 // The subject is named as the report names it, or by less of it: "kube-proxy",
-// "kube-proxy:v1.27.2", a digest, the end of a path. The last line is the
+// "kube-proxy:v1.27.2", a digest, the end of a path; or as a table calls it: "the SBOM". The last line is the
 // subject's own verdict, that of [Subject]. A name that fits nothing is a [*NoSubjectError].
 func Story(w io.Writer, r report.Report, subject string, o Options) error {
 	own, err := Subject(r, subject)
@@ -54,9 +54,10 @@ func Story(w io.Writer, r report.Report, subject string, o Options) error {
 func Subject(r report.Report, subject string) (report.Report, error) {
 	var known, titles []string
 	var results []report.Result
+	n := namingOf(r)
 	for _, g := range subjects(r.Results) {
 		known = append(known, g.title)
-		if !g.named(subject) {
+		if !g.named(n, subject) {
 			continue
 		}
 		titles = append(titles, g.title)
@@ -86,12 +87,17 @@ func subjects(results []report.Result) []group {
 	return append(out, images...)
 }
 
-func (g group) named(subject string) bool {
+// named says whether a person means the group: by a name that the report has, or by less of it, or
+// by what n calls it.
+func (g group) named(n naming, subject string) bool {
 	subject = strings.TrimSpace(subject)
 	if subject == "" {
 		return false
 	}
 	for _, r := range g.rows {
+		if shown, _ := n.name(r.Result); shown == subject {
+			return true
+		}
 		for _, name := range append([]string{g.title, r.Subject, r.Digest}, r.SeenAs...) {
 			plain, _, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
 			if name == subject || plain == subject || strings.HasSuffix(name, "/"+subject) {
@@ -105,7 +111,7 @@ func (g group) named(subject string) bool {
 // stories tells of the subjects that [Options.Explain] names. Where it names none, and nothing is
 // wrong, it tells of all, if they are few.
 func (t *table) stories(w io.Writer, r report.Report) {
-	list := subjects(r.Results)
+	list, n := subjects(r.Results), namingOf(r)
 	shown := map[string]bool{}
 	tell := func(g group) {
 		if !shown[g.title] {
@@ -117,7 +123,7 @@ func (t *table) stories(w io.Writer, r report.Report) {
 	for _, name := range t.options.Explain {
 		found := false
 		for _, g := range list {
-			if name == "" && verdictOf(g) != report.Verified || g.named(name) {
+			if name == "" && verdictOf(g) != report.Verified || g.named(n, name) {
 				found = true
 				tell(g)
 			}
@@ -134,7 +140,7 @@ func (t *table) stories(w io.Writer, r report.Report) {
 				all = append(all, res)
 			}
 			var known []string
-			for _, it := range namingOf(r).items(all) {
+			for _, it := range n.items(all) {
 				known = append(known, it.name)
 			}
 			t.hang("", "  ", (&NoSubjectError{name, known}).Error())
@@ -160,9 +166,13 @@ func (t *table) story(rep report.Report, g group) {
 			shown[i.ID] = true
 		}
 	}
-	for _, c := range head.Checks {
-		if c.Verdict == report.Verified {
-			t.proved(head.Result, c)
+	if isOther(head.Result) {
+		t.genuine(head.Result)
+	} else {
+		for _, c := range head.Checks {
+			if c.Verdict == report.Verified {
+				t.proved(head.Result, c)
+			}
 		}
 	}
 	t.platforms(g)
@@ -204,6 +214,10 @@ func what(r *report.Result) string {
 	}
 	digest := cmp.Or(r.Digest, "of which no bytes could be read")
 	switch {
+	case r.Kind == kindImage && r.Digest == "" && isCopy(r):
+		return "What was seen under this name, of which no digest could be read."
+	case isOther(r):
+		return "What was seen under this name: " + digest + "."
 	case r.Kind == kindImage && r.Platform == "":
 		return "An image" + as + ": the index " + digest + ". An index is the list that names one image for each platform; whoever pins this digest pins them all."
 	case r.Kind == kindImage:
@@ -232,7 +246,7 @@ func (t *table) proved(r *report.Result, c report.Check) {
 	case report.Copy:
 		t.heading("Is what was seen this image?")
 		t.prose("Yes: " + cmp.Or(c.Detail, "it is") + ". Everything below is of the image that Kubernetes released.")
-		t.claims(c)
+		t.seenAt(c)
 	case report.Signature, report.Staging:
 		t.heading(map[string]string{report.Signature: "Who signed it, and when?", report.Staging: "Who signed it when it was built?"}[c.Name])
 		t.signature(c)
@@ -291,28 +305,6 @@ func reference(c report.Check) string {
 		}
 	}
 	return "Yes: " + cmp.Or(c.Detail, "the name that the signer wrote into the signature is one of this image's") + "."
-}
-
-// strengths say why a claim counts, or does not.
-var strengths = map[report.Strength]string{
-	report.Signed:    "a document whose own signature was verified",
-	report.Published: "read over https from its publisher's own host",
-	report.Embedded:  "compiled into kverify",
-	report.Carried:   "served along with the bytes by the same source: can contradict, never prove",
-}
-
-// claims lists whose word was taken, and for how much it counts.
-func (t *table) claims(c report.Check) {
-	for _, e := range c.Evidence.All() {
-		if e.Strength == nil {
-			continue
-		}
-		says := ""
-		if e.Fields["says"] != "" {
-			says = ": " + e.Fields["says"]
-		}
-		t.item(fmt.Sprintf("%s (%s: %s)%s", e.Source, e.Strength, strengths[*e.Strength], says))
-	}
 }
 
 // platforms tells of the rows below an index in one line each.
@@ -394,6 +386,7 @@ func (t *table) failures(g group) {
 		if m := meanings[f.Reason]; m != "" {
 			t.prose(fmt.Sprintf("That means (%s): %s", f.Reason, m))
 		}
+		t.seenAt(f.Check)
 		t.claims(f.Check)
 		if i+1 < len(list) && advice(list[i+1].Check) == advice(f.Check) {
 			continue // the next says it

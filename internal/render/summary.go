@@ -140,10 +140,11 @@ func (t *table) entry(mark, style, text, below string) {
 type remark struct {
 	rank              int // incidents, then what was refuted and is not required, then notes
 	mark, style, text string
-	of                []*report.Result
+	of                []*report.Result // that say just this
+	alike             int              // results that say the like of themselves, in words of their own
 }
 
-// remarksOf collects remarks, each once for all results that say the same. What a request of a
+// remarksOf collects remarks, each once for all results that say the same or the like. What a request of a
 // note failed for is shown as a cause, where there is one.
 func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, string)) (all []remark) {
 	at := map[string]int{}
@@ -154,6 +155,10 @@ func remarksOf(r report.Report, caused bool, mark func(report.Check) (string, st
 			i = len(all)
 			at[key] = i
 			all = append(all, m)
+		}
+		if all[i].text != m.text { // it would be false of them
+			all[i].alike++
+			return
 		}
 		all[i].of = append(all[i].of, res)
 	}
@@ -192,6 +197,9 @@ func (t *table) remarks(n naming, r report.Report, list []trouble, f fitting) {
 		text := clip(terminal.Escape(m.text), f.reason)
 		if who := n.who(m.of); who != "" {
 			text = clip(terminal.Escape(who), f.reason) + ": " + text
+		}
+		if m.alike > 0 {
+			text += fmt.Sprintf(" (and %d more such)", m.alike)
 		}
 		if m.rank == 2 {
 			if notes++; notes > f.notes {

@@ -138,3 +138,41 @@ func FuzzSummary(f *testing.F) {
 		}
 	})
 }
+
+// What one says of itself is not said of others that say the like.
+func TestAlikeIsNotEqual(t *testing.T) {
+	r := manyFailing(3, func(int, string) report.Check { return report.Check{Name: report.Digest, Verdict: report.Verified} })
+	for i := range r.Results {
+		res := &r.Results[i]
+		name, _, _ := strings.Cut(strings.TrimPrefix(res.Subject, "registry.k8s.io/"), ":")
+		res.Notes = []string{"its bytes are those of bin/linux/amd64/" + name, "it is old"}
+	}
+	var b bytes.Buffer
+	if err := Table(&b, r, Options{Width: 200}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"note image-0 (index): its bytes are those of bin/linux/amd64/image-0 (and 2 more such)\n",
+		"note image-0, image-1 and image-2 (index each): it is old\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+// A result that fails as another does has that one's words as an example.
+func TestWordsOfAnother(t *testing.T) {
+	for _, first := range []int{0, 2} {
+		r := manyFailing(3, func(i int, name string) report.Check {
+			c := report.Check{Name: report.Digest, Reason: report.Malformed, Detail: "malformed, as for registry.k8s.io/image-" + fmt.Sprint(first) + ":v1.27.2"}
+			if i == first {
+				c.Detail = "registry.k8s.io/" + name + ":v1.27.2: the index of " + name + " is cut"
+			}
+			return c
+		})
+		if got, want := lastLine(r), fmt.Sprintf("UNKNOWN  v1.27.2: image-0, image-1 and image-2 (index each): such as: the index of image-%d is cut", first); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

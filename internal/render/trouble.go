@@ -47,7 +47,7 @@ func troubles(r report.Report) (list []trouble) {
 			at[key] = i
 			list = append(list, x)
 		} else {
-			list[i].several = list[i].several || list[i].cause != x.cause
+			list[i].several = list[i].several || x.several || list[i].cause != x.cause
 			list[i].hosts = append(list[i].hosts, x.hosts...)
 			list[i].todo = cmp.Or(list[i].todo, x.todo)
 		}
@@ -74,16 +74,16 @@ func troubles(r report.Report) (list []trouble) {
 	return list
 }
 
-// detailsOf is what each subject fails for, for those that say "as for SUBJECT", before or
-// behind it.
-func detailsOf(r report.Report) map[string]string {
-	details := map[string]string{}
+// detailsOf is of each subject the result that says what it fails for, for those that say
+// "as for SUBJECT", before or behind it.
+func detailsOf(r report.Report) map[string]*report.Result {
+	details := map[string]*report.Result{}
 	for _, res := range each(r.Results) {
 		if _, known := details[res.Subject]; known || res.Verdict() == report.Verified {
 			continue
 		}
 		if c, _ := rootCheck(res); !asFor().MatchString(c.Detail) {
-			details[res.Subject] = c.Detail
+			details[res.Subject] = res
 		}
 	}
 	return details
@@ -129,10 +129,13 @@ const interruptedKey = "interrupted"
 
 // troubleOf finds what one result fails for, and a key that results share which fail
 // for the same.
-func troubleOf(r report.Report, res *report.Result, details map[string]string) (x trouble, key string) {
+func troubleOf(r report.Report, res *report.Result, details map[string]*report.Result) (x trouble, key string) {
 	x.check, x.checks = rootCheck(res)
-	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && details[m[1]] != "" {
-		x.check.Detail = details[m[1]]
+	own := res // whose words they are
+	if m := asFor().FindStringSubmatch(x.check.Detail); len(m) > 1 && details[m[1]] != nil {
+		own = details[m[1]]
+		c, _ := rootCheck(own)
+		x.check.Detail = c.Detail
 	}
 	if words, ok := requestIn(x.check.Detail); ok {
 		if r.Interrupted && x.check.Verdict == report.Unknown && strings.HasPrefix(words.outcome, "given up") {
@@ -143,7 +146,8 @@ func troubleOf(r report.Report, res *report.Result, details map[string]string) (
 			x.hosts, x.general = []string{words.host}, !words.ofIt
 		}
 	} else {
-		x.cause = plainDetail(res, x.check)
+		x.cause = plainDetail(own, x.check)
+		x.several = own != res && pattern(own, x.cause) != x.cause
 		for _, other := range alongside(res, x.check, x.checks) {
 			x.cause += "; " + other
 		}
@@ -152,7 +156,7 @@ func troubleOf(r report.Report, res *report.Result, details map[string]string) (
 		x.cause, x.hosts, x.general = stopped(r), nil, true
 		return x, interruptedKey
 	}
-	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(res, x.cause))
+	return x, fmt.Sprint(x.check.Verdict, x.check.Reason, x.general, pattern(own, x.cause))
 }
 
 var (
@@ -352,6 +356,9 @@ func plainDetail(res *report.Result, c report.Check) string {
 	text := strings.TrimSuffix(sentence(c), " ("+string(c.Reason)+")")
 	for _, lead := range []string{"what the release holds is not known", res.Subject} {
 		text = strings.TrimPrefix(text, lead+": ")
+	}
+	if rest, ok := strings.CutPrefix(text, res.Subject+" is "); ok {
+		text = "is " + rest
 	}
 	text = ownURL().ReplaceAllString(text, "")
 	text = unknownLog().ReplaceAllString(text, "signed in a log ($1) that the trusted root does not know")

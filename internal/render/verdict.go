@@ -121,6 +121,9 @@ func (x trouble) sentence(n naming, s report.Scope) string {
 			names = append(names, it.name)
 		}
 		who, parts := someOf(names), items[0].parts()
+		if len(items) == 1 && len(s.Subjects) == 1 && items[0].name == s.Subjects[0] {
+			who = "it" // stands before it already
+		}
 		if len(items) > 1 {
 			cause, parts = "are "+strings.TrimPrefix(cause, "is "), ""
 		}

@@ -20,8 +20,7 @@ import (
 // contained takes a container in.
 func (s *run) contained(c Container) {
 	if c.Err != nil {
-		f := unread("it", c.Err)
-		s.group(thing{seen: c.Name, fault: f.detail}, report.Place{Source: c.Name})
+		s.group(thing{seen: c.Name, fault: c.Err.Error()}, report.Place{Source: c.Name})
 		return
 	}
 	if len(c.Copies) == 0 {

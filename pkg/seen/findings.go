@@ -14,10 +14,10 @@ func refuted(format string, args ...any) finding {
 	return finding{verdict: report.Refuted, reason: report.Mismatch, detail: fmt.Sprintf(format, args...)}
 }
 
-// contradicted is refuted by what another name is known to be.
-func contradicted(by report.Strength, format string, args ...any) finding {
+// contradicted is refuted by who gives the digest to another image.
+func contradicted(by another, format string, args ...any) finding {
 	f := refuted(format, args...)
-	f.strength = by
+	f.by = &by
 	return f
 }
 

@@ -63,8 +63,8 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 		}
 	}
 	if known == nil {
-		if name, strength, ok := l.run.elsewhere(c, self.digest); ok {
-			return fail(contradicted(strength, "it is %s, under the name %s", name, c.seen))
+		if a, ok := l.run.elsewhere(c, self.digest); ok {
+			return fail(contradicted(a, "it is %s, under the name %s", a.name, c.seen))
 		}
 	}
 	children := l.climbChildren(ctx, c, n, depth, known != nil && known.form == nil)
@@ -167,8 +167,8 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 				return l.genuineManifest(ctx, h.of, n)
 			}
 		}
-		if name, strength, ok := l.run.elsewhere(c, manifest); ok {
-			return contradicted(strength, "it is %s, under the name %s", name, c.label())
+		if a, ok := l.run.elsewhere(c, manifest); ok {
+			return contradicted(a, "it is %s, under the name %s", a.name, c.label())
 		}
 		if n.Bytes == nil && n.Role == sight.Manifest {
 			return unknown(report.Incomplete, "the manifest %s is named and is not there", manifest.Short())
@@ -200,8 +200,8 @@ func (l ladder) rung(ctx context.Context, c claim, n sight.Node) finding {
 			return f
 		}
 	}
-	if name, strength, ok := l.run.elsewhere(c, got); ok {
-		return contradicted(strength, "its config is that of %s, under the name %s", name, c.label())
+	if a, ok := l.run.elsewhere(c, got); ok {
+		return contradicted(a, "its config is that of %s, under the name %s", a.name, c.label())
 	}
 	return l.rewritten(ctx, c, n)
 }

@@ -3,6 +3,7 @@ package seen_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
@@ -91,6 +92,44 @@ func TestLockOfWhatWasSeen(t *testing.T) {
 		}
 		if h := lock(string(oci.DigestOf([]byte("before")))).Hold(&rep); h.Moved != 1 || rep.Verdict() != report.Refuted {
 			t.Errorf("moved: %+v, %s\n%s", h, rep.Verdict(), tell(rep))
+		}
+	}
+}
+
+// Where a digest was seen is nobody's word. Who contradicts it is named with a source of its own,
+// and what holds for the genuine image is said to be of that.
+func TestWhereItWasSeenVouchesForNothing(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{version}})
+	other := digest(t, w, "kube-scheduler:"+version)
+	for i, in := range []seen.Input{
+		lines(sight.Sighting{Name: proxy, Digest: oci.Digest(digest(t, w, "kube-proxy:"+version)), Reported: true}),
+		lines(sight.Sighting{Name: proxy, Digest: oci.Digest(other), Reported: true}),
+		archive(saved(t, w, "kube-proxy-amd64:"+version), proxy),
+		archive(copyOf(t, w, "kube-scheduler:"+version), proxy), // its own layers contradict it
+	} {
+		rep := verdict(t, judge(t, w), in)
+		copies, named := 0, false
+		for _, res := range rep.Results {
+			c, ok := res.Check(report.Copy)
+			if !ok {
+				continue
+			}
+			copies++
+			for _, e := range c.Evidence.All() {
+				isPlace := slices.ContainsFunc(res.Places, func(p report.Place) bool { return p.String() == e.Source })
+				if isPlace == (e.Strength != nil) {
+					t.Errorf("%s at %q has the strength %v", e.What, e.Source, e.Strength)
+				}
+				named = named || e.Source == "registry.k8s.io/kube-scheduler:"+version && e.Digest == other && *e.Strength == report.Signed
+			}
+			for _, o := range res.Checks {
+				if isOf := strings.HasPrefix(o.Detail, "of the genuine image: "); o.Verdict == report.Verified && isOf != (c.Verdict == report.Refuted) {
+					t.Errorf("%s: copy is %s, and %s says %q", res.Subject, c.Verdict, o.Name, o.Detail)
+				}
+			}
+		}
+		if copies == 0 || named != (i == 1) {
+			t.Errorf("%d copies; whoever contradicts is named: %v\n%s", copies, named, tell(rep))
 		}
 	}
 }

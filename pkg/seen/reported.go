@@ -98,8 +98,8 @@ func (s *run) reported(c claim, g *group) []finding {
 		if len(here) > 0 || i == 0 && g.bare {
 			continue
 		}
-		if name, strength, ok := s.elsewhere(c, d); ok {
-			f := contradicted(strength, "%s is %s, under the name %s", d.Short(), name, c.label())
+		if a, ok := s.elsewhere(c, d); ok {
+			f := contradicted(a, "%s is %s, under the name %s", d.Short(), a.name, c.label())
 			f.digest, f.role = d, g.role
 			return []finding{f}
 		}

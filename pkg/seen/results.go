@@ -51,12 +51,6 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	check := report.Check{Name: report.Copy, Verdict: f.verdict, Reason: f.reason, Required: true, Detail: f.detail}
 	if f.digest != "" {
 		e := report.Evidence{What: f.role.String(), Source: placeOf(g), Digest: string(f.digest)}
-		if f.verdict == report.Verified {
-			f.strength = report.Signed // equal to bytes that a signed index leads to
-		}
-		if f.strength != report.Carried {
-			e.Strength = &f.strength
-		}
 		if f.form != nil {
 			e.Fields = map[string]string{"form": f.form.Form, "from": string(f.form.From)}
 			if len(f.form.Dropped) > 0 {
@@ -64,6 +58,12 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 			}
 		}
 		check.Evidence = report.EvidenceOf(e)
+	}
+	if f.by != nil {
+		check.Evidence = check.Evidence.Add(f.by.evidence())
+	}
+	if f.verdict == report.Refuted {
+		ofGenuine(res.Checks)
 	}
 	at := slices.IndexFunc(res.Checks, func(o report.Check) bool {
 		return slices.Index(report.CheckNames, o.Name) > slices.Index(report.CheckNames, report.Copy)
@@ -73,6 +73,16 @@ func (s *run) result(c claim, g *group, f finding) report.Result {
 	}
 	res.Checks = slices.Insert(res.Checks, at, check)
 	return res
+}
+
+// ofGenuine says of the checks that hold for the genuine image that they are not those of the
+// copy, which is another thing.
+func ofGenuine(checks []report.Check) {
+	for i, c := range checks {
+		if c.Verdict == report.Verified && c.Detail != "" {
+			checks[i].Detail = "of the genuine image: " + c.Detail
+		}
+	}
 }
 
 func placeOf(g *group) string {

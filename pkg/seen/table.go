@@ -230,9 +230,9 @@ func (s *run) within(c claim, digest oci.Digest) (in []hit) {
 // elsewhere finds what else a digest is known to be: the digest of another image,
 // version or platform that was verified, or that the catalogue names (rule 28). What is
 // in the claim's own table is nothing else.
-func (s *run) elsewhere(c claim, digest oci.Digest) (name string, strength report.Strength, ok bool) {
+func (s *run) elsewhere(c claim, digest oci.Digest) (a another, ok bool) {
 	if len(s.within(c, digest)) > 0 {
-		return "", 0, false
+		return a, false
 	}
 	own := s.tables[c.key()]
 	// While nothing was read under the name itself, another tag of the same image contradicts
@@ -243,19 +243,19 @@ func (s *run) elsewhere(c claim, digest oci.Digest) (name string, strength repor
 	for _, h := range s.hits[digest] {
 		same := h.table.ref.Repository == c.ref.Repository && (h.of == nil || c.allows(h.of.at()))
 		if same && (open || h.version() == c.ref.Tag && c.ref.Tag != "") {
-			return "", 0, false
+			return a, false
 		}
 		if h.verified() && !(same && h.version() == "") { // of no version that is known, it is not of another
-			return h.name() + " (" + h.role.String() + ")", report.Signed, true
+			return another{h.name() + " (" + h.role.String() + ")", report.Signed, h.table.ref.String(), oci.Digest(h.table.index.Digest)}, true
 		}
 	}
 	for _, row := range s.catalogued(digest) {
 		if row.Image == c.ref.Repository && (row.Tag == c.ref.Tag || open) {
-			return "", 0, false
+			return a, false
 		}
 	}
 	for _, row := range s.catalogued(digest) {
-		return strings.TrimSuffix(row.Image+":"+row.Tag+" "+row.Platform, " index"), report.Embedded, true
+		return another{strings.TrimSuffix(row.Image+":"+row.Tag+" "+row.Platform, " index"), report.Embedded, "built-in catalogue", oci.Digest(s.catalogue().Source().Digest)}, true
 	}
-	return "", 0, false
+	return a, false
 }

@@ -65,6 +65,20 @@ type derived struct {
 	role sight.Role
 }
 
+// another is what a digest is that was seen under a name which is not its own, and by whose
+// word: that of a signed image, or of the catalogue.
+type another struct {
+	name     string
+	strength report.Strength
+	source   string
+	document oci.Digest // that of the source
+}
+
+// evidence says whose word it is. Where the digest was seen is no part of it.
+func (a another) evidence() report.Evidence {
+	return report.Evidence{What: "claim", Source: a.source, Digest: string(a.document), Strength: &a.strength, Fields: map[string]string{report.FieldSays: "the digest is that of " + a.name}}
+}
+
 // A finding is what came of one index or one platform of a copy.
 type finding struct {
 	verdict report.Verdict
@@ -77,7 +91,7 @@ type finding struct {
 	digest   oci.Digest // of what was seen
 	role     sight.Role
 	form     *derived
-	strength report.Strength // of what contradicts
+	by       *another // who contradicts; nil for the bytes themselves
 	notes    []string
 }
 
