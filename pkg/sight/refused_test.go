@@ -219,7 +219,8 @@ func TestStops(t *testing.T) {
 func TestTheRestIsRead(t *testing.T) {
 	check(t, `{"images":[{"name":"x","newTag":"1"},{"id":"sha256:<a>","repoTags":["X Y","registry.k8s.io/a:1"]},7]}`, `
 L: image 2| registry.k8s.io/a:1 sha256:<a> reported FAULT image "X Y": "library/X Y" is not a repository; a repository is lower-case words, separated by / . _ or -
-# 2 values have no form that a list may have, and were skipped
+L: image 3| FAULT it is a number, not an object, so that nothing says which image is meant; correct it
+# 1 value has no form that a list may have, and was skipped
 `)
 	check(t, fill(fmt.Sprintf(podOf, "", ""))+`{"unheard":"of"}`, "L: pod p container c| registry.k8s.io/a:1\n# 1 value has no form that a list may have, and was skipped")
 }
