@@ -57,6 +57,11 @@ func (l *List) All(ctx context.Context) iter.Seq2[Sighting, error] {
 // themselves. Each is a sentence without its full stop, and without control characters.
 func (l *List) Notes() []string { return l.found.notes() }
 
+// Unjudged are those of the notes that tell of entries which may stand for images and name
+// none: containers without an image, values of no known form. A verdict over the list does
+// not speak of them, and says so: they belong into [report.Scope.Remarks].
+func (l *List) Unjudged() []string { return l.found.unjudged() }
+
 func (l *List) read(ctx context.Context) error {
 	f := &l.found
 	r := bufio.NewReaderSize(l.r, maxHead)
