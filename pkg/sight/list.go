@@ -90,6 +90,10 @@ func (l *List) read(ctx context.Context) error {
 		}
 	}
 	err := l.readAs(ctx, shape, r)
+	var broken *ListError
+	if errors.As(err, &broken) && !f.understood && isMarkdown(head) {
+		return &ListError{Source: f.source, Why: "it is Markdown", Hint: Shapes, NotAList: true, Err: err}
+	}
 	if err == nil && !f.understood {
 		why := "it holds nothing that a list has"
 		if len(bytes.TrimSpace(head)) == 0 {
@@ -107,6 +111,8 @@ func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error 
 		return f.readJSON(ctx, r, f.value)
 	case "yaml":
 		return f.readYAML(ctx, r, f.value)
+	case "spdx":
+		return &ListError{Source: f.source, Why: "it is " + inSPDX, Hint: alienHint(inSPDX), NotAList: true}
 	case "template":
 		return &ListError{Source: f.source, Why: "it is a template", Hint: "render it first: helm template ... | kverify verify -f -", NotAList: true}
 	}
@@ -115,18 +121,23 @@ func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error 
 
 // shapeOf tells JSON, YAML and lines apart by the first line that says something, and is
 // empty if none does. Of what stands in a list of lines, only a word is followed by a colon and a blank.
+// JSON has no comments: with one above it, it is YAML, as kubectl would read it.
 func shapeOf(head []byte) string {
+	commented := false
 	for line := range bytes.Lines(head) {
 		text := uncommented(string(line))
 		switch {
 		case text == "":
+			commented = commented || bytes.Contains(line, []byte("#"))
 			continue
 		case strings.HasPrefix(text, "{{"):
 			return "template"
-		case text[0] == '{', text[0] == '[':
+		case strings.HasPrefix(text, "SPDXVersion:"): // the tag-value form; its YAML writes spdxVersion
+			return "spdx"
+		case !commented && (text[0] == '{' || text[0] == '['):
 			return "json"
 		case strings.HasPrefix(text, "---") && !strings.HasPrefix(text, "-----"), text[0] == '%', strings.HasPrefix(text, "- "),
-			strings.HasSuffix(text, ":"), strings.Contains(text, ": "):
+			strings.HasSuffix(text, ":"), strings.Contains(text, ": "), text[0] == '{', text[0] == '[':
 			return "yaml"
 		}
 		return "lines"

@@ -115,5 +115,8 @@ func TestShapeAfterComments(t *testing.T) {
 	}
 	const many = 2000 // beyond what is looked at
 	check(t, strings.Repeat("#"+strings.Repeat("x", 62)+"\n", many)+"a.b/c:1\n", fmt.Sprintf("L:%d| a.b/c:1", many+1))
+	for _, text := range []string{`{"images":["a.b/c:1"]}`, `{"images": [a.b/c:1]}`} { // JSON has no comments, and YAML has them
+		check(t, "# x\n"+text, "L:2: image 1| a.b/c:1")
+	}
 	check(t, `{"images":["a.b/c:1"],"x":"`+strings.Repeat("x", 5000)+`"}`, "L: image 1| a.b/c:1") // no line of it is whole
 }
