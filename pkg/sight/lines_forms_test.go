@@ -8,6 +8,18 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 )
 
+// A text that can be no line of a list is told from one that can.
+func TestLineFault(t *testing.T) {
+	for text, says := range map[string]string{
+		"registry.k8s.io/kube-proxy:v1.27.2": "", "nginx": "", "v1.27.2": "", "sha256:" + strings.Repeat("a", 64): "",
+		"sha256:abc": "is no digest", "0123456789ab": "12 digits", "V1.27.2": "a capital letter", "A:b": "is not a repository", strings.Repeat("a", 64): "64 digits alone",
+	} {
+		if got := LineFault(text); (got == "") != (says == "") || !strings.Contains(got, says) {
+			t.Errorf("%s: %q, want %q", text, got, says)
+		}
+	}
+}
+
 // The shape of a list is told by the first line that says something.
 func TestShapeOf(t *testing.T) {
 	for head, want := range map[string]string{
