@@ -83,7 +83,7 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                     {"internal/cli", "internal/cli/mirrors", "internal/command"},
 	"github.com/schollz/progressbar/v3":          {"internal/command"},
 	"golang.org/x/term":                          {"internal/cli", "internal/cli/mirrors", "internal/command"},
-	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirrors/serve.go", "internal/cli/watch_metrics.go"}, // the registry reads addresses; only fetch connects, and only these two listen: see never
+	"net":                                        {"pkg/fetch", "pkg/registry", "internal/cli/mirrors/serve.go", "internal/cli/watch_metrics.go", "pkg/mirror/serve/conn.go"}, // the registry reads addresses; only fetch connects, only these two listen (see never), and serve keeps what was accepted
 	"crypto/tls":                                 {"pkg/fetch", "internal/command/mirror_tls.go"},
 	"os/exec":                                    {"pkg/registry/helper.go", "tools/mutants", "tools/benchcheck"}, // credential helpers; the go command and test binaries
 	"unsafe":                                     {},

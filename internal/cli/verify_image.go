@@ -7,6 +7,7 @@ import (
 
 	"github.com/kverify/kverify/internal/command"
 	"github.com/kverify/kverify/pkg/registry"
+	"github.com/kverify/kverify/pkg/sight"
 )
 
 // transports are what skopeo, podman and crane write before a name (containers-transports(5)).
@@ -28,6 +29,26 @@ func archived(rest string) string {
 	slash := strings.LastIndexByte(rest, '/') + 1
 	name, _, _ := strings.Cut(rest[slash:], ":")
 	return command.LocalPath(rest[:slash] + name)
+}
+
+// noReference words why a WHAT is no reference, where more can be said than err does.
+func noReference(what string, err error, accepted string) error {
+	if what == "-" {
+		return command.Usagef("%q is no image; write -f - for a list on stdin, or %s", what, accepted)
+	}
+	if what == "" || strings.HasPrefix(what, command.ImageHost) || strings.Contains(what, "://") || strings.ContainsAny(what, " \t") {
+		return err
+	}
+	if fault := sight.LineFault(what); fault != "" {
+		return command.Usagef("%s", fault)
+	}
+	if ref, notName := sight.ReadName(what); notName == nil && ref.Host == "docker.io" && !strings.HasPrefix(what, ref.Host) {
+		repository := strings.TrimPrefix(ref.Repository, "library/")
+		if !command.IsPublishedName(repository) && command.MeantImage(registry.Ref{Host: command.ImageHost, Repository: repository}) == "" {
+			return command.Elsewhere(what, "", ref, accepted)
+		}
+	}
+	return err
 }
 
 // reference reads one WHAT of verify that is not a release.
@@ -55,7 +76,7 @@ func reference(a *command.App, what string) (registry.Ref, error) {
 				return ref, command.Elsewhere(what, scheme, ref, accepted)
 			}
 		}
-		return ref, err
+		return ref, noReference(what, err, accepted)
 	case ref.Host == command.ImageHost:
 		return ref, nil
 	}

@@ -95,9 +95,13 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 		return r, &command.UsageError{Err: err}
 	}
 	for _, l := range in.lists {
+		unjudged := l.Unjudged()
 		for _, note := range l.Notes() {
-			a.SayLater(note)
+			if !slices.Contains(unjudged, note) { // the verdict's line says those
+				a.SayLater(note)
+			}
 		}
+		r.Scope.Remarks = append(r.Scope.Remarks, unjudged...)
 	}
 	return r, err
 }

@@ -10,8 +10,12 @@ import (
 
 // Nearest is the known word that was most likely meant by one that is not known; empty if
 // none is near. A beginning of three letters counts, and as many wrong letters as half
-// of the word has, two at most.
+// of the word has, two at most. A word that is known was meant as it is: what is wrong
+// lies elsewhere, and no other is suggested.
 func Nearest(typed string, known []string) string {
+	if slices.Contains(known, typed) {
+		return ""
+	}
 	typed = strings.ToLower(typed)
 	best, fewest := "", min(2, len(typed)/2)+1
 	for _, k := range known {

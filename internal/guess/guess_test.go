@@ -19,6 +19,8 @@ func TestNearest(t *testing.T) {
 		"":            "",
 		"x":           "", // half of a letter may be wrong
 		"al":          "all",
+		"kubectl":     "", // as it is
+		"Kubectl":     "kubectl",
 	} {
 		if got := guess.Nearest(typed, known); got != want {
 			t.Errorf("%q: %q, want %q", typed, got, want)
@@ -27,7 +29,9 @@ func TestNearest(t *testing.T) {
 	if got := guess.DidYouMean("kubctl", known); got != `; did you mean "kubectl"?` {
 		t.Error(got)
 	}
-	if got := guess.DidYouMean("etcd", known); got != "" {
-		t.Error(got)
+	for _, typed := range []string{"etcd", "kubectl"} {
+		if got := guess.DidYouMean(typed, known); got != "" {
+			t.Errorf("%s: %s", typed, got)
+		}
 	}
 }

@@ -102,7 +102,11 @@ func ParseRef(s string) (Ref, error) {
 	rest, digest, hasDigest := strings.Cut(s, "@")
 	host, repo, found := strings.Cut(rest, "/")
 	if !found || host != "localhost" && !strings.ContainsAny(host, ".:") {
-		return bad(fmt.Sprintf("did you mean %+q?", "registry.k8s.io/"+clip(s)), "it names no registry")
+		hint := form
+		if _, err := ParseRef("registry.k8s.io/" + s); err == nil && !strings.HasPrefix(s, "sha256:") { // else it would be refused next
+			hint = fmt.Sprintf("did you mean %+q?", "registry.k8s.io/"+clip(s))
+		}
+		return bad(hint, "it names no registry")
 	}
 	tag, hasTag := "", false
 	if i := strings.LastIndexByte(repo, ':'); i >= 0 {

@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// report is what several tools write of what they judged.
-const saved = "a saved report"
+const (
+	saved  = "a saved report" // what several tools write of what they judged
+	inSPDX = "an SBOM in SPDX"
+)
 
 // aliens tells by their members documents that are no lists, and would else be
 // called unknown.
@@ -19,7 +21,7 @@ var aliens = []struct {
 	{[]string{"matches", "descriptor"}, saved + " of grype"},
 	{[]string{"runs", "version"}, saved + " in SARIF"},
 	{[]string{"artifacts", "descriptor"}, "an SBOM of syft"},
-	{[]string{"spdxVersion"}, "an SBOM in SPDX"},
+	{[]string{"spdxVersion"}, inSPDX},
 	{[]string{"bomFormat"}, "an SBOM in CycloneDX"},
 	{[]string{"predicateType"}, "an in-toto statement"},
 	{[]string{"payloadType"}, "a DSSE envelope"},
@@ -60,6 +62,25 @@ func alienHint(what string) string {
 		return "give the images: crictl images -o json"
 	}
 	return Shapes
+}
+
+// isMarkdown says whether a line begins as only Markdown's do: with a fence, a link, or an
+// item or text in bold. A heading alone is a comment to YAML and lines.
+func isMarkdown(head []byte) bool {
+	if bytes.HasPrefix(bytes.TrimSpace(head), []byte("<")) {
+		return false
+	}
+	for line := range bytes.Lines(head) {
+		if bytes.HasPrefix(line, []byte("```")) || bytes.HasPrefix(line, []byte("* ")) || bytes.HasPrefix(line, []byte("**")) {
+			return true
+		}
+		item := bytes.TrimPrefix(bytes.TrimPrefix(line, []byte("- ")), []byte("!"))
+		label, _, linked := bytes.Cut(item, []byte("]("))
+		if linked && bytes.HasPrefix(label, []byte("[")) && !bytes.ContainsAny(label, `"`) { // in JSON it would stand in a text
+			return true
+		}
+	}
+	return false
 }
 
 // magics are the first bytes of what holds images or programs itself.

@@ -1,6 +1,7 @@
 package sight
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/kverify/kverify/internal/bounds"
@@ -11,7 +12,8 @@ import (
 // but kind and line goes past it. So one reader of each shape serves both, and
 // JSON is never held in memory.
 type cursor interface {
-	// kind is '{' for an object, '[' for a list, '"' for text, and something else for the rest.
+	// kind is '{' for an object, '[' for a list, '"' for text, '0' for a number, 't' or 'f' for a
+	// truth value, 'n' for null, and something else where nothing can be read.
 	kind() byte
 	// object visits the members, with the cursor before each value, which visit
 	// goes past. None of those in guard may stand twice. A value that is not an object is skipped.
@@ -82,9 +84,36 @@ func (m *nameSet) add(name string, bit nameSet) error {
 // maxKept is how much of a text is kept: no name or reference is as long.
 const maxKept = 1 << 10
 
-// texts reads a list of texts.
-func texts(c cursor) (list []string, err error) {
+// imageText reads a text in which an image is named, the value of member. What is there and
+// is no text names an image too, though none that can be judged: it is a fault. So it is with
+// "image: {{ .Values.image }}", in which YAML reads an object. Null is an absent text, as it is
+// to Kubernetes and to every tool that is written in Go.
+func imageText(c cursor, member string, fault *string) (string, error) {
+	*fault = cmp.Or(*fault, otherThan(c, '"', member))
+	return c.text()
+}
+
+// otherThan words the fault of a member whose value is there, and is not of the kind.
+func otherThan(c cursor, kind byte, member string) string {
+	is := c.kind()
+	switch {
+	case is == kind || kindNames[is] == "":
+		return ""
+	case is == '{' && kind == '"':
+		return member + " is an object, not a text, as a template without quotes is; render it first: helm template ... | kverify verify -f -"
+	}
+	return fmt.Sprintf("%s is %s, not %s, so that nothing says which image is meant; correct it", member, kindNames[is], kindNames[kind])
+}
+
+var kindNames = map[byte]string{'{': "an object", '[': "a list", '"': "a text", '0': "a number", 't': "true", 'f': "false"}
+
+// texts reads a list of texts, the value of member, each of which names an image.
+func texts(c cursor, member string, fault *string) (list []string, err error) {
+	*fault = cmp.Or(*fault, otherThan(c, '[', member))
 	err = c.list(func() error {
+		if c.kind() != '"' {
+			*fault = cmp.Or(*fault, otherThan(c, '"', "an entry of "+member))
+		}
 		s, err := c.text()
 		if len(list) == maxImageNames {
 			return &bounds.Error{What: "names of one image", Max: maxImageNames}

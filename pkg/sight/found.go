@@ -118,25 +118,36 @@ const atEnd = 50
 
 // notes are sentences that say what was read and is no result, and what was not read.
 func (f *found) notes() []string {
-	var out []string
-	say := func(n int, one, many string) {
-		if n == 1 {
-			out = append(out, "1 "+one)
-		} else if n != 0 {
-			out = append(out, fmt.Sprintf("%d %s", n, many))
-		}
-	}
+	var out said
 	kinds, total := counted(f.without)
-	say(total, "document holds no pod template ("+kinds+")", "documents hold no pod template ("+kinds+")")
-	say(f.odd, "value has no form that a list may have, and was skipped", "values have no form that a list may have, and were skipped")
-	say(f.imageless, "container names no image", "containers name no image")
-	say(f.nameless, "image has neither a name nor a digest", "images have neither a name nor a digest")
-	say(f.waiting, "container waits: the kubelet reports no image for it yet", "containers wait: the kubelet reports no image for them yet")
-	say(f.nodesAtEnd, "node lists 50 images, where a kubelet stops: it may have more", "nodes list 50 images, where a kubelet stops: they may have more")
+	out.say(total, "document holds no pod template ("+kinds+")", "documents hold no pod template ("+kinds+")")
+	out = append(out, f.unjudged()...)
+	out.say(f.waiting, "container waits: the kubelet reports no image for it yet", "containers wait: the kubelet reports no image for them yet")
+	out.say(f.nodesAtEnd, "node lists 50 images, where a kubelet stops: it may have more", "nodes list 50 images, where a kubelet stops: they may have more")
 	if versions, n := counted(f.kubelets); n > 0 {
 		out = append(out, "kubelets call themselves "+versions+": what a node says of itself, which was not examined")
 	}
 	return append(out, f.hints...)
+}
+
+// unjudged are the notes on what may stand for an image and names none.
+func (f *found) unjudged() []string {
+	var out said
+	out.say(f.odd, "value has no form that a list may have, and was skipped", "values have no form that a list may have, and were skipped")
+	out.say(f.imageless, "container names no image", "containers name no image")
+	out.say(f.nameless, "image has neither a name nor a digest", "images have neither a name nor a digest")
+	return out
+}
+
+// said are sentences, each with its number.
+type said []string
+
+func (s *said) say(n int, one, many string) {
+	if n == 1 {
+		*s = append(*s, "1 "+one)
+	} else if n != 0 {
+		*s = append(*s, fmt.Sprintf("%d %s", n, many))
+	}
 }
 
 // counted gives "ConfigMap, 2 Service" and the sum.

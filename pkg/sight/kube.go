@@ -1,6 +1,7 @@
 package sight
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -24,11 +25,13 @@ type container struct {
 	what        string // "init container"
 	name, image string
 	imageID     string // of a status
+	fault       string // why one of them is no text
 	line        int
 }
 
 type nodeImage struct {
 	names []string
+	fault string
 	line  int
 }
 
@@ -78,15 +81,16 @@ func (k *kube) container(c cursor, what string) error {
 			e.name, err = c.text()
 		case member == "image" && !volume:
 			e.line = c.line()
-			e.image, err = c.text()
+			e.image, err = imageText(c, "image", &e.fault)
 		case member == "image":
-			isImage = c.kind() == '{'
+			e.fault = otherThan(c, '{', "image")
+			isImage = c.kind() == '{' || e.fault != ""
 			e.line = c.line()
 			err = c.object(every, func(member string) (err error) {
 				if member != "reference" {
 					return c.skip()
 				}
-				e.image, err = c.text()
+				e.image, err = imageText(c, "reference", &e.fault)
 				return err
 			})
 		default:
@@ -139,10 +143,10 @@ func (k *kube) containerStatus(c cursor, what string) error {
 		case "name":
 			e.name, err = c.text()
 		case "image":
-			e.image, err = c.text()
+			e.image, err = imageText(c, "image", &e.fault)
 		case "imageID":
 			e.line = c.line()
-			e.imageID, err = c.text()
+			e.imageID, err = imageText(c, "imageID", &e.fault)
 		default:
 			err = c.skip()
 		}
@@ -163,7 +167,7 @@ func (k *kube) nodeImage(c cursor) error {
 		if member != "names" {
 			return c.skip()
 		}
-		e.names, err = texts(c)
+		e.names, err = texts(c, "names", &e.fault)
 		return err
 	})
 	// Each is counted, so that images without names cost something too.
@@ -246,16 +250,20 @@ func (k *kube) emit(f *found) error {
 }
 
 // emitContainer hands on one container, with what its status says, or nil.
+//
+// One without an image, or with null or an empty text, is legal in what is written: the API
+// lets what manages a configuration supply it (core/v1, Container.Image), and a server takes
+// no pod as long as nothing did. So there is no image to judge, which is counted.
 func (k *kube) emitContainer(f *found, e container, status *container) error {
-	if e.image == "" && status == nil {
+	if e.image == "" && e.fault == "" && status == nil {
 		f.understood = true
 		f.imageless++
 		return nil
 	}
-	s := Sighting{Place: placeInList(e.line, k.place(e))}
+	s := Sighting{Place: placeInList(e.line, k.place(e)), Fault: e.fault}
 	if e.image != "" {
 		w := readWritten(e.image)
-		s.Name, s.Digest, s.Fault = w.name, w.digest, w.fault
+		s.Name, s.Digest, s.Fault = w.name, w.digest, cmp.Or(s.Fault, w.fault)
 	}
 	if isPod := k.kind == "" || k.kind == "Pod"; status == nil && k.hasStatus && isPod && e.what != "image volume" {
 		status = &container{} // a pod that is not yet scheduled has a phase alone
@@ -268,10 +276,7 @@ func (k *kube) emitContainer(f *found, e container, status *container) error {
 	if id.digest == "" && id.fault == "" {
 		f.waiting++
 	}
-	s.Digest, s.Bare = id.digest, id.bare
-	if s.Fault == "" {
-		s.Fault = id.fault
-	}
+	s.Digest, s.Bare, s.Fault = id.digest, id.bare, cmp.Or(s.Fault, status.fault, id.fault)
 	s.addStatusImage(status.image)
 	s.addName(id.name)
 	return f.add(s)
@@ -298,7 +303,7 @@ func (s *Sighting) addStatusImage(image string) {
 
 // emitNode hands on one image of a node.
 func (k *kube) emitNode(f *found, e nodeImage) error {
-	var image stored
+	image := stored{fault: e.fault}
 	for _, name := range e.names {
 		if strings.Contains(name, "@") {
 			image.digests = append(image.digests, name)

@@ -64,12 +64,12 @@ func TestFormsOfObjects(t *testing.T) {
 		{x(`"spec":{"containers":{"containers":[{"image":"a.b/c:1"}]}}`), "L: x n container| a.b/c:1"},
 		{x(`"spec":[[{"containers":[{"image":"a.b/c:1"}]}],7]`), "L: x n container| a.b/c:1"},
 		{x(`"spec":{"containers":["a.b/c:1",7,null,[{"image":"a.b/c:1"}]]}`), none},
-		{x(`"spec":{"containers":[{"image":7},{"image":{"image":"a.b/c:1"}},{"image":null}]}`), "# 3 containers name no image"},
-		{x(`"spec":{"volumes":[{"image":"a.b/c:1"},{"image":7},{"name":"v"}]}`), none},
-		{x(`"spec":{"volumes":[{"image":{"reference":"a.b/c:1"}},{"image":{"reference":7}}]}`), "L: x n image volume| a.b/c:1\n# 1 container names no image"},
+		{x(`"spec":{"containers":[{"image":null},{"image":""},{"name":"c"}]}`), "# 3 containers name no image"},
+		{x(`"spec":{"volumes":[{"image":null},{"name":"v"}]}`), none},
+		{x(`"spec":{"volumes":[{"image":{"reference":"a.b/c:1"}},{"image":{"reference":null}},{"image":{}}]}`), "L: x n image volume| a.b/c:1\n# 2 containers name no image"},
 		{x(`"status":{"":[{"image":"a.b/c:1","imageID":""}]}`), none},
 		{x(`"status":{"containerStatuses":["a.b/c:1",7,{}]}`), "L: x n container| reported\n# 1 container waits: the kubelet reports no image for it yet"},
-		{x(`"status":{"images":["a.b/c:1",7,{"names":"a.b/c:1"}]}`), "# 1 image has neither a name nor a digest"},
+		{x(`"status":{"images":["a.b/c:1",7,{"names":null}]}`), "# 1 image has neither a name nor a digest"},
 		{x(`"spec":{"containers":[{"image":"a.b/c:1"}]},"status":{"phase":"x"}`), "L: x n container| a.b/c:1"}, // of no pod
 		{`{"spec":{"containers":[{"image":"a.b/c:1"}]}}`, "L: object container| a.b/c:1"},
 		{`{"spec":{"containers":[{"image":"a.b/c:1"}]},"status":{"phase":"x"}}`, "L: pod container| a.b/c:1 reported\n# 1 container waits: the kubelet reports no image for it yet"},
@@ -86,6 +86,54 @@ func TestFormsOfObjects(t *testing.T) {
 		if len(out) != n || len(notes) != want || err != nil {
 			t.Errorf("%d images: %d, %q, %v", n, len(out), notes, err)
 		}
+	}
+}
+
+// What names an image and is no text is never passed over: it is a fault of its own, wherever
+// an image is named, and whatever stands beside it.
+func TestNamesThatAreNoText(t *testing.T) {
+	const wrong = ", so that nothing says which image is meant; correct it"
+	x := func(rest string) string { return `{"kind":"X","apiVersion":"v1","metadata":{"name":"n"},` + rest + `}` }
+	adm := func(rest string) string {
+		return `{"apiVersion":"kubeadm.k8s.io/v1beta4","kind":"ClusterConfiguration",` + rest + `}`
+	}
+	for value, is := range map[string]string{
+		`7`: " is a number, not a text" + wrong, `true`: " is true, not a text" + wrong, `false`: " is false, not a text" + wrong, `["a.b/c:1"]`: " is a list, not a text" + wrong,
+		`{"image":"a.b/c:1"}`: " is an object, not a text, as a template without quotes is; render it first: helm template ... | kverify verify -f -",
+	} {
+		for _, tt := range []struct{ text, want string }{
+			{x(`"spec":{"containers":[{"image":` + value + `},{"image":"a.b/c:1"}]}`), "L: x n container| FAULT image" + is + "\nL: x n container| a.b/c:1"},
+			{x(`"spec":{"initContainers":[{"image":` + value + `}]}`), "L: x n init container| FAULT image" + is},
+			{x(`"spec":{"ephemeralContainers":[{"image":` + value + `,"name":"e"}]}`), "L: x n ephemeral container e| FAULT image" + is},
+			{x(`"spec":{"volumes":[{"image":{"reference":` + value + `}}]}`), "L: x n image volume| FAULT reference" + is},
+			{x(`"spec":{"containers":[{"image":` + value + `}]},"status":{"containerStatuses":[{"image":"a.b/c:1","imageID":"sha256:<a>"}]}`), "L: x n container| a.b/c:1 sha256:<a> reported FAULT image" + is},
+			{x(`"status":{"containerStatuses":[{"image":` + value + `,"imageID":"sha256:<a>"}]}`), "L: x n container| sha256:<a> reported FAULT image" + is},
+			{x(`"status":{"initContainerStatuses":[{"image":"a.b/c:1","imageID":` + value + `}]}`), "L: x n init container| a.b/c:1 reported FAULT imageID" + is + "\n# 1 container waits: the kubelet reports no image for it yet"},
+			{x(`"status":{"images":[{"names":["a.b/c:1",` + value + `]}]}`), "L: x n| a.b/c:1 reported FAULT an entry of names" + is},
+			{`{"images":[{"id":"sha256:<a>","repoTags":[` + value + `]}]}`, "L: image 1| sha256:<a> reported FAULT an entry of repoTags" + is},
+			{`{"images":[{"id":` + value + `,"repoTags":["a.b/c:1"]}]}`, "L: image 1| a.b/c:1 reported FAULT id" + is},
+			{`{"status":{"id":"sha256:<a>","repoDigests":[` + value + `]}}`, "L| sha256:<a> reported FAULT an entry of repoDigests" + is},
+			{`[{"RepoTags":["a.b/c:1"],"RepoDigests":[` + value + `]}]`, "L| a.b/c:1 reported FAULT an entry of RepoDigests" + is},
+			{`[{"RepoTags":["a.b/c:1"],"Names":[` + value + `]}]`, "L| a.b/c:1 reported FAULT an entry of Names" + is},
+			{`[{"RepoTags":["a.b/c:1"],"Digest":` + value + `}]`, "L| a.b/c:1 reported FAULT Digest" + is},
+			{`{"Repository":` + value + `,"Tag":"1"}`, "L| reported FAULT Repository" + is},
+			{`{"Repository":"a.b/c","Tag":` + value + `}`, "L| a.b/c reported FAULT Tag" + is},
+			{adm(`"dns":{"imageTag":` + value + `}`), "L: kubeadm ClusterConfiguration coredns| FAULT imageTag" + is},
+			{adm(`"etcd":{"local":{"imageTag":"3","imageRepository":` + value + `}}`), "L: kubeadm ClusterConfiguration etcd| FAULT imageRepository" + is},
+			{adm(`"imageRepository":` + value + `,"etcd":{"local":{"imageTag":"3"}},"dns":{"imageTag":"v1","imageRepository":"a.b"}`), "L: kubeadm ClusterConfiguration coredns| a.b/coredns:v1\nL: kubeadm ClusterConfiguration etcd| FAULT imageRepository" + is},
+		} {
+			check(t, tt.text, tt.want)
+		}
+	}
+	for _, tt := range []struct{ text, want string }{
+		{x(`"spec":{"volumes":[{"image":"a.b/c:1"},{"image":7}]}`), "L: x n image volume| FAULT image is a text, not an object" + wrong + "\nL: x n image volume| FAULT image is a number, not an object" + wrong},
+		{x(`"status":{"images":[{"names":"a.b/c:1"}]}`), "L: x n| reported FAULT names is a text, not a list" + wrong},
+		{`[{"RepoTags":{"a":"b"}}]`, "L| reported FAULT RepoTags is an object, not a list" + wrong},
+		{`{"images":["a.b/c:1",7,true,[1]]}`, "L: image 1| a.b/c:1\nL: image 2| FAULT it is a number, not an object" + wrong + "\nL: image 3| FAULT it is true, not an object" + wrong + "\nL: image 4| FAULT it is a list, not an object" + wrong},
+		{`[{"RepoTags":null,"RepoDigests":null,"Id":"sha256:<a>","Digest":null}]`, "L| sha256:<a> reported"},
+		{"images: [7, a.b/c:1]\n", "L:1: image 1| FAULT it is a number, not an object" + wrong + "\nL:1: image 2| a.b/c:1"},
+	} {
+		check(t, tt.text, tt.want)
 	}
 }
 

@@ -1,14 +1,23 @@
 package sight
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // kubeadm is a ClusterConfiguration (k8s.io/kubernetes
 // cmd/kubeadm/app/apis/kubeadm/v1beta4), as far as it names images.
 type kubeadm struct {
-	version, repository     string
-	dnsRepository, dnsTag   string
-	etcdRepository, etcdTag string
-	dnsLine, etcdLine       int
+	version, repository string
+	fault               string // why the repository is no text
+	dns, etcd           configured
+}
+
+// configured is one image of a configuration.
+type configured struct {
+	repository, tag string
+	fault           string // why one of them is no text
+	line            int
 }
 
 // The names that kubeadm gives them (cmd/kubeadm/app/images): CoreDNS has a
@@ -20,17 +29,17 @@ func (a *kubeadm) member(c cursor, member string) (taken bool, err error) {
 	case "kubernetesVersion":
 		a.version, err = c.text()
 	case "imageRepository":
-		a.repository, err = c.text()
+		a.repository, err = imageText(c, member, &a.fault)
 	case "dns":
-		a.dnsLine = c.line()
-		err = imageFrom(c, &a.dnsRepository, &a.dnsTag)
+		a.dns.line = c.line()
+		err = a.dns.read(c)
 	case "etcd":
-		a.etcdLine = c.line()
+		a.etcd.line = c.line()
 		err = c.object(every, func(member string) error {
 			if member != "local" {
 				return c.skip()
 			}
-			return imageFrom(c, &a.etcdRepository, &a.etcdTag)
+			return a.etcd.read(c)
 		})
 	default:
 		return false, nil
@@ -38,13 +47,13 @@ func (a *kubeadm) member(c cursor, member string) (taken bool, err error) {
 	return true, err
 }
 
-func imageFrom(c cursor, repository, tag *string) error {
+func (i *configured) read(c cursor) error {
 	return c.object(every, func(member string) (err error) {
 		switch member {
 		case "imageRepository":
-			*repository, err = c.text()
+			i.repository, err = imageText(c, member, &i.fault)
 		case "imageTag":
-			*tag, err = c.text()
+			i.tag, err = imageText(c, member, &i.fault)
 		default:
 			err = c.skip()
 		}
@@ -60,25 +69,29 @@ func (a *kubeadm) emit(f *found) error {
 		f.hints = append(f.hints, fmt.Sprintf("a kubeadm configuration names %s, and few images; kubeadm config images list --config FILE names them all", plain(a.version)))
 	}
 	for _, i := range []struct {
-		name, repository, tag string
-		line                  int
-	}{{"coredns", a.dnsRepository, a.dnsTag, a.dnsLine}, {"etcd", a.etcdRepository, a.etcdTag, a.etcdLine}} {
-		if i.tag == "" {
+		name string
+		configured
+	}{{"coredns", a.dns}, {"etcd", a.etcd}} {
+		at := placeInList(i.line, "kubeadm ClusterConfiguration "+i.name)
+		if i.repository == "" && i.tag != "" {
+			i.fault = cmp.Or(i.fault, a.fault)
+		}
+		if i.tag == "" && i.fault == "" {
 			continue
 		}
-		repository := i.repository
-		if repository == "" {
-			repository = a.repository
+		if i.fault != "" {
+			if err := f.add(Sighting{Fault: i.fault, Version: a.version, Place: at}); err != nil {
+				return err
+			}
+			continue
 		}
-		if repository == "" {
-			repository = ownRegistry
-		}
+		repository := cmp.Or(i.repository, a.repository, ownRegistry)
 		name := i.name
 		if name == "coredns" && repository == ownRegistry {
 			name = "coredns/coredns"
 		}
 		w := readWritten(repository + "/" + name + ":" + i.tag)
-		if err := f.add(Sighting{Name: w.name, Digest: w.digest, Fault: w.fault, Version: a.version, Place: placeInList(i.line, "kubeadm ClusterConfiguration "+i.name)}); err != nil {
+		if err := f.add(Sighting{Name: w.name, Digest: w.digest, Fault: w.fault, Version: a.version, Place: at}); err != nil {
 			return err
 		}
 	}

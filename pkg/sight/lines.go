@@ -57,7 +57,19 @@ func uncommented(line string) string {
 // oneLine reads one. The first that is nothing that a list has shows that it is
 // no list at all; a later one is a fault of its own, and the others still count.
 func (f *found) oneLine(text string, n int) error {
-	s := Sighting{Place: placeInList(n, "")}
+	s := readLine(text)
+	s.Place = placeInList(n, "")
+	if s.Fault != "" && !f.understood {
+		return f.notLines(text, n, s.Fault)
+	}
+	return f.add(s)
+}
+
+// LineFault says why a text is nothing that a line of a list may be, such as a digest that is
+// cut short, and what to write; empty if it may be one.
+func LineFault(text string) string { return readLine(text).Fault }
+
+func readLine(text string) (s Sighting) {
 	id := readID(text)
 	v, notVersion := release.ParseVersion(text)
 	switch {
@@ -83,10 +95,7 @@ func (f *found) oneLine(text string, n int) error {
 		w := readWritten(text)
 		s.Name, s.Digest, s.Fault = w.name, w.digest, w.fault
 	}
-	if s.Fault != "" && !f.understood {
-		return f.notLines(text, n, s.Fault)
-	}
-	return f.add(s)
+	return s
 }
 
 // isNearlyVersion says whether a line means a version or channel that a list

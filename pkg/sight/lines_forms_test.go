@@ -8,15 +8,35 @@ import (
 	"github.com/kverify/kverify/internal/bounds"
 )
 
+// A text that can be no line of a list is told from one that can.
+func TestLineFault(t *testing.T) {
+	for text, says := range map[string]string{
+		"registry.k8s.io/kube-proxy:v1.27.2": "", "nginx": "", "v1.27.2": "", "sha256:" + strings.Repeat("a", 64): "",
+		"sha256:abc": "is no digest", "0123456789ab": "12 digits", "V1.27.2": "a capital letter", "A:b": "is not a repository", strings.Repeat("a", 64): "64 digits alone",
+	} {
+		if got := LineFault(text); (got == "") != (says == "") || !strings.Contains(got, says) {
+			t.Errorf("%s: %q, want %q", text, got, says)
+		}
+	}
+}
+
 // The shape of a list is told by the first line that says something.
 func TestShapeOf(t *testing.T) {
 	for head, want := range map[string]string{
 		"": "", "\n \n": "", "# x: y\n": "", "a.b/c:1": "lines", "a.b/c:1 # x: y": "lines", "-----BEGIN X-----": "lines", "-a": "lines", "sha256:a": "lines", "a#b:c": "lines",
-		"{": "json", "\n# x\n  {\"a: b\"": "json", "[": "json", "[[{{": "json", "{{- x }}": "template", "  {{": "template",
+		"{": "json", "\n  {\"a: b\"": "json", "\n# x\n  {\"a: b\"": "yaml", "# x\n[": "yaml", "SPDXVersion: SPDX-2.3": "spdx", "# x\nSPDXVersion: y": "spdx", "[": "json", "[[{{": "json", "{{- x }}": "template", "  {{": "template",
 		"---": "yaml", "--- # x": "yaml", "----": "yaml", "%YAML 1.2": "yaml", "- a": "yaml", "a:": "yaml", "a: # b": "yaml", "a: b": "yaml", "# x\n\na:\n": "yaml", "a.b/c:1\nd: e": "lines",
 	} {
 		if got := shapeOf([]byte(head)); got != want {
 			t.Errorf("%q is %q, want %q", head, got, want)
+		}
+	}
+	for head, want := range map[string]bool{
+		"x\n```": true, "* x": true, "**x**": true, "[x](y)": true, "- [x](y)": true, "![x](y)": true, "\n<p>\n* x\n": false, "": false, "](": false, "# x\n": false, " * x": false,
+		`[{"x":"[a](b)"`: false, `{"x":"[a](b)"`: false, "a: [x](y)": false, "- x](y)": false,
+	} {
+		if got := isMarkdown([]byte(head)); got != want {
+			t.Errorf("%q is Markdown: %v", head, got)
 		}
 	}
 	for line, want := range map[string]bool{"---": true, "--- x": true, "---\t": true, "---\n": true, "---\r\n": true, "---x": false, "--": false, " ---": false, "----": false} {

@@ -57,6 +57,11 @@ func (l *List) All(ctx context.Context) iter.Seq2[Sighting, error] {
 // themselves. Each is a sentence without its full stop, and without control characters.
 func (l *List) Notes() []string { return l.found.notes() }
 
+// Unjudged are those of the notes that tell of entries which may stand for images and name
+// none: containers without an image, values of no known form. A verdict over the list does
+// not speak of them, and says so: they belong into [report.Scope.Remarks].
+func (l *List) Unjudged() []string { return l.found.unjudged() }
+
 func (l *List) read(ctx context.Context) error {
 	f := &l.found
 	r := bufio.NewReaderSize(l.r, maxHead)
@@ -85,6 +90,10 @@ func (l *List) read(ctx context.Context) error {
 		}
 	}
 	err := l.readAs(ctx, shape, r)
+	var broken *ListError
+	if errors.As(err, &broken) && !f.understood && isMarkdown(head) {
+		return &ListError{Source: f.source, Why: "it is Markdown", Hint: Shapes, NotAList: true, Err: err}
+	}
 	if err == nil && !f.understood {
 		why := "it holds nothing that a list has"
 		if len(bytes.TrimSpace(head)) == 0 {
@@ -102,6 +111,8 @@ func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error 
 		return f.readJSON(ctx, r, f.value)
 	case "yaml":
 		return f.readYAML(ctx, r, f.value)
+	case "spdx":
+		return &ListError{Source: f.source, Why: "it is " + inSPDX, Hint: alienHint(inSPDX), NotAList: true}
 	case "template":
 		return &ListError{Source: f.source, Why: "it is a template", Hint: "render it first: helm template ... | kverify verify -f -", NotAList: true}
 	}
@@ -110,18 +121,23 @@ func (l *List) readAs(ctx context.Context, shape string, r *bufio.Reader) error 
 
 // shapeOf tells JSON, YAML and lines apart by the first line that says something, and is
 // empty if none does. Of what stands in a list of lines, only a word is followed by a colon and a blank.
+// JSON has no comments: with one above it, it is YAML, as kubectl would read it.
 func shapeOf(head []byte) string {
+	commented := false
 	for line := range bytes.Lines(head) {
 		text := uncommented(string(line))
 		switch {
 		case text == "":
+			commented = commented || bytes.Contains(line, []byte("#"))
 			continue
 		case strings.HasPrefix(text, "{{"):
 			return "template"
-		case text[0] == '{', text[0] == '[':
+		case strings.HasPrefix(text, "SPDXVersion:"): // the tag-value form; its YAML writes spdxVersion
+			return "spdx"
+		case !commented && (text[0] == '{' || text[0] == '['):
 			return "json"
 		case strings.HasPrefix(text, "---") && !strings.HasPrefix(text, "-----"), text[0] == '%', strings.HasPrefix(text, "- "),
-			strings.HasSuffix(text, ":"), strings.Contains(text, ": "):
+			strings.HasSuffix(text, ":"), strings.Contains(text, ": "), text[0] == '{', text[0] == '[':
 			return "yaml"
 		}
 		return "lines"

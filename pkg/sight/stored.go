@@ -18,8 +18,9 @@ type stored struct {
 	// repository and tag are those of a line of docker image ls.
 	repository, tag string
 
-	isImage bool // it has a member that only images have
-	odd     bool // it has one that only containers, or archives, have
+	isImage bool   // it has a member that only images have
+	odd     bool   // it has one that only containers, or archives, have
+	fault   string // why one of them is no text, or no list of texts
 	line    int
 }
 
@@ -29,22 +30,22 @@ type stored struct {
 func (e *stored) member(c cursor, member string) (err error) {
 	switch member {
 	case "id", "Id", "ID":
-		e.id, err = c.text()
+		e.id, err = imageText(c, member, &e.fault)
 	case "repoTags", "RepoTags":
 		e.isImage = true
-		err = e.add(c, &e.tags)
+		err = e.add(c, member, &e.tags)
 	case "repoDigests", "RepoDigests":
 		e.isImage = true
-		err = e.add(c, &e.digests)
+		err = e.add(c, member, &e.digests)
 	case "Names":
-		err = e.add(c, &e.tags)
+		err = e.add(c, member, &e.tags)
 	case "Digest":
-		e.digest, err = c.text()
+		e.digest, err = imageText(c, member, &e.fault)
 	case "Repository":
 		e.isImage = true
-		e.repository, err = c.text()
+		e.repository, err = imageText(c, member, &e.fault)
 	case "Tag":
-		e.tag, err = c.text()
+		e.tag, err = imageText(c, member, &e.fault)
 	case "Image", "ImageID", "State", "Layers":
 		e.odd = true
 		err = c.skip()
@@ -54,8 +55,8 @@ func (e *stored) member(c cursor, member string) (err error) {
 	return err
 }
 
-func (e *stored) add(c cursor, to *[]string) error {
-	list, err := texts(c)
+func (e *stored) add(c cursor, member string, to *[]string) error {
+	list, err := texts(c, member, &e.fault)
 	if len(*to)+len(list) > maxImageNames {
 		return &bounds.Error{What: "names of one image", Max: maxImageNames}
 	}
@@ -72,6 +73,7 @@ func none(s string) bool { return s == "" || strings.Contains(s, "<none>") }
 func (e *stored) emit(f *found, at report.Place) error {
 	f.understood = true
 	names, fault := e.names()
+	fault = firstText(e.fault, fault)
 	id := readID(e.id)
 	if none(e.id) {
 		id = imageID{}

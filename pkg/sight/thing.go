@@ -122,6 +122,12 @@ func (t *thing) readImages(f *found, c cursor) error {
 			w := readWritten(s)
 			return f.add(Sighting{Name: w.name, Digest: w.digest, Fault: w.fault, Place: at})
 		}
+		if fault := otherThan(c, '{', "it"); fault != "" {
+			if err := c.skip(); err != nil {
+				return err
+			}
+			return f.add(Sighting{Fault: fault, Place: at})
+		}
 		var e stored
 		if err := c.object(every, func(member string) error { return e.member(c, member) }); err != nil {
 			return err

@@ -160,10 +160,21 @@ func (c *yamlCursor) kind() byte {
 		return '{'
 	case c.at.Kind == yaml.SequenceNode:
 		return '['
-	case c.at.Kind == yaml.ScalarNode && c.at.ShortTag() != "!!null":
-		return '"'
+	case c.at.Kind != yaml.ScalarNode:
+		return 'n'
 	}
-	return 'n'
+	switch c.at.ShortTag() {
+	case "!!null":
+		return 'n'
+	case "!!int", "!!float":
+		return '0'
+	case "!!bool":
+		if strings.EqualFold(c.at.Value, "false") {
+			return 'f'
+		}
+		return 't'
+	}
+	return '"' // text refuses any other tag
 }
 
 func (c *yamlCursor) line() int   { return c.before + c.at.Line }
@@ -174,10 +185,7 @@ func (c *yamlCursor) text() (string, error) {
 	if c.kind() != '"' {
 		return "", nil
 	}
-	switch c.at.ShortTag() {
-	case "!!int", "!!float", "!!bool":
-		return "", nil
-	case "!!str", "!!timestamp":
+	if tag := c.at.ShortTag(); tag == "!!str" || tag == "!!timestamp" {
 		return c.at.Value[:min(len(c.at.Value), maxKept)], nil
 	}
 	return "", fmt.Errorf("a value has the tag %.40q, which is not read", c.at.Tag)

@@ -16,6 +16,9 @@ func TestFormsOfYAML(t *testing.T) {
 	const service, pod = "kind: Service\napiVersion: v1\n", "kind: Pod\napiVersion: v1\nspec:\n  containers:\n  - name: c\n    image: a.b/c:1\n"
 	image := func(value string) string { return strings.Replace(pod, "a.b/c:1", value, 1) }
 	const imageless = "# 1 container names no image"
+	fault := func(is string) string {
+		return "L:6: pod container c| FAULT image is " + is + ", not a text, so that nothing says which image is meant; correct it"
+	}
 	for _, tt := range []struct{ text, want string }{
 		{service + "---\n" + service, "# 2 documents hold no pod template (2 Service)"}, {service + "...\n# x\n", "# 1 document holds no pod template (Service)"},
 		{"---\nnull\n---\n~\n---\n" + service + "---\n# nothing\n---\n", "# 1 document holds no pod template (Service)"},
@@ -26,8 +29,10 @@ func TestFormsOfYAML(t *testing.T) {
 		{"kind: Pod\napiVersion: v1\ndata: |\n  x\n  ---x\n  --- x\n---\n" + pod, "L:13: pod container c| a.b/c:1\n# 1 document holds no pod template (Pod)"},
 		{"# x\n%YAML 1.1\n---\n" + service, "# 1 document holds no pod template (Service)"}, {"---\n# " + strings.Repeat("x", 200<<10) + "\n---\n" + pod, "L:9: pod container c| a.b/c:1"},
 		{"kind: Pod\napiVersion: v1\nmetadata: [name, x]\nspec: {containers: [{name: c, image: a.b/c:1}]}\n", "L:4: pod container c| a.b/c:1"},
-		{"kind: Node\napiVersion: v1\nstatus: {images: [{names: {a.b/c: a.b/d}}]}\n", "# 1 image has neither a name nor a digest"},
-		{image("7"), imageless}, {image("1.5"), imageless}, {image("true"), imageless}, {image("~"), imageless}, {image("[a.b/c:1]"), imageless}, {image("2026-01-01"), "L:6: pod container c| 2026-01-01"}, {image("'7'"), "L:6: pod container c| 7"},
+		{"kind: Node\napiVersion: v1\nstatus: {images: [{names: {a.b/c: a.b/d}}]}\n", "L:3: node| reported FAULT names is an object, not a list, so that nothing says which image is meant; correct it"},
+		{image("7"), fault("a number")}, {image("1.5"), fault("a number")}, {image("true"), fault("true")}, {image("False"), fault("false")}, {image("[a.b/c:1]"), fault("a list")}, {image("~"), imageless}, {image(""), imageless}, {image("''"), imageless},
+		{image("{{ .Values.image }}"), "L:6: pod container c| FAULT image is an object, not a text, as a template without quotes is; render it first: helm template ... | kverify verify -f -"}, {image("'{{ x }}'"), `L:6: pod container c| FAULT image "{{ x }}": "library/{{ x }}" is not a repository; a repository is lower-case words, separated by / . _ or -`},
+		{image("2026-01-01"), "L:6: pod container c| 2026-01-01"}, {image("'7'"), "L:6: pod container c| 7"},
 		{"kind: Pod\napiVersion: v1\nspec: {'<<': 1, \"containers\": [{image: a.b/c:1}]}\n", "L:3: pod container| a.b/c:1"},
 		{"kind: Pod\napiVersion: v1\nmetadata: 7\nspec: x\nstatus: [1]\n", "# 1 document holds no pod template (Pod)"}, {"kind: Pod\napiVersion: v1\nstatus: {containerStatuses: x, images: x, nodeInfo: x}\n", "# 1 document holds no pod template (Pod)"},
 	} {
@@ -110,5 +115,8 @@ func TestShapeAfterComments(t *testing.T) {
 	}
 	const many = 2000 // beyond what is looked at
 	check(t, strings.Repeat("#"+strings.Repeat("x", 62)+"\n", many)+"a.b/c:1\n", fmt.Sprintf("L:%d| a.b/c:1", many+1))
+	for _, text := range []string{`{"images":["a.b/c:1"]}`, `{"images": [a.b/c:1]}`} { // JSON has no comments, and YAML has them
+		check(t, "# x\n"+text, "L:2: image 1| a.b/c:1")
+	}
 	check(t, `{"images":["a.b/c:1"],"x":"`+strings.Repeat("x", 5000)+`"}`, "L: image 1| a.b/c:1") // no line of it is whole
 }
