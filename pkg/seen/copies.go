@@ -86,7 +86,7 @@ func (h *held) shareNames() {
 
 // judgeContainers judges every copy in every container, by each of its names.
 func (s *run) judgeContainers(ctx context.Context) {
-	l := ladder{run: s, leave: func(platform string) bool { return !s.arch(platform) }}
+	l := ladder{run: s}
 	for _, h := range s.containers {
 		found := make([][][]finding, len(h.copies)) // by copy and claim
 		for i, c := range h.copies {
@@ -212,7 +212,7 @@ func (s *run) judgePrivate(ctx context.Context, c claim) {
 		s.emit(c, g, unread("its manifest", err))
 		return
 	}
-	l := ladder{run: s, remote: true, leave: func(platform string) bool { return !s.arch(platform) }}
+	l := ladder{run: s, remote: true}
 	s.emit(c, g, l.climb(ctx, c, root)...)
 }
 
@@ -236,15 +236,11 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref, depth int) (s
 	}
 	isGenuine := s.isReleased(c, m.Digest)
 	n.Children = make([]sight.Node, len(idx.Manifests))
-	leave := func(child sight.Node) bool {
-		isOther := strings.HasPrefix(child.Platform, "unknown/")
-		return isOther && isGenuine || !isOther && !s.arch(child.Platform)
-	}
 	if depth > maxNested {
 		return n, &bounds.Error{What: "indexes that name one another", Max: maxNested}
 	}
 	par.Map(ctx, len(n.Children), 8, func(ctx context.Context, i int) {
-		if child := &n.Children[i]; !leave(nodeOf(idx.Manifests[i])) {
+		if child := &n.Children[i]; !s.leaves(nodeOf(idx.Manifests[i]).Platform, isGenuine) {
 			*child = s.child(ctx, c, at, idx.Manifests[i], isGenuine, depth)
 		}
 	}, func(i int) {

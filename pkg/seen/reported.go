@@ -145,7 +145,7 @@ func (s *run) known(c claim, h hit) (out []finding) {
 	}
 	out = append(out, finding{verdict: report.Verified, index: h.table, role: sight.Index, form: h.form, digest: s.digestOf(h), detail: say(sight.Index)})
 	for _, g := range h.table.platforms {
-		if g.result.Platform != "" && s.arch(g.result.Platform) && c.allows(g.at()) {
+		if g.result.Platform != "" && !s.leaves(g.result.Platform, true) && c.allows(g.at()) {
 			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: oci.Digest(g.result.Digest), detail: "as reported: the genuine index names it"})
 		}
 	}
@@ -163,15 +163,6 @@ func (s *run) digestOf(h hit) oci.Digest {
 	default:
 		return oci.Digest(h.of.result.Digest)
 	}
-}
-
-// arch says whether copies of this platform are to be judged.
-func (s *run) arch(platform string) bool {
-	if len(s.judge.Arches) == 0 || platform == "" {
-		return true
-	}
-	parts := strings.Split(platform, "/")
-	return len(parts) > 1 && slices.Contains(s.judge.Arches, parts[1])
 }
 
 // nameless judges digests that stand alone. Those of one image must all be in its table.
