@@ -1,8 +1,10 @@
 package seen_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kverify/kverify/internal/world"
@@ -92,5 +94,23 @@ func TestLockOfWhatWasSeen(t *testing.T) {
 		if h := lock(string(oci.DigestOf([]byte("before")))).Hold(&rep); h.Moved != 1 || rep.Verdict() != report.Refuted {
 			t.Errorf("moved: %+v, %s\n%s", h, rep.Verdict(), tell(rep))
 		}
+	}
+}
+
+// A digest in a name that was not looked up, since there are too many, may contradict it.
+func TestDigestsInNamesBeyondTheCap(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{"v1.27.1", version}})
+	index := oci.Digest(digest(t, w, "kube-proxy:"+version))
+	var all []sight.Sighting
+	for i := range 64 {
+		all = append(all, sight.Sighting{Name: proxy + "@" + string(oci.DigestOf(fmt.Append(nil, i))), Digest: index, Reported: true})
+	}
+	if rep := verdict(t, judge(t, w), lines(all...)); rep.Verdict() != report.Verified {
+		t.Errorf("64 of them: %s\n%s", rep.Verdict(), tell(rep))
+	}
+	all = append(all, sight.Sighting{Name: proxy + "@" + digest(t, w, "kube-proxy:v1.27.1"), Digest: index, Reported: true})
+	rep := verdict(t, judge(t, w), lines(all...))
+	if rep.Verdict() != report.Unknown || !strings.Contains(tell(rep), "not looked up by itself") {
+		t.Errorf("65 of them: %s\n%s", rep.Verdict(), tell(rep))
 	}
 }
