@@ -38,6 +38,12 @@ func (s *run) contained(c Container) {
 				hc.tag = name
 				continue
 			}
+			if at.kind == sight.NoName {
+				if !isDigestOf(name, one) {
+					hc.wrong = append(hc.wrong, name)
+				}
+				continue
+			}
 			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
 				own := s.claimOf(name, ref)
@@ -61,6 +67,15 @@ func isBareTag(list, name string, at standing) bool {
 	return list == "index.json" && !strings.ContainsAny(name, "/:@") && at.kind != sight.Alike && at.kind != sight.Ours
 }
 
+// isDigestOf says whether what is no name is the digest of one beside it: containerd writes
+// "@sha256:..." as the ref.name of what it names in full (core/images/archive, ociReferenceName).
+func isDigestOf(name string, c sight.Copy) bool {
+	return c.List == "index.json" && strings.HasPrefix(name, "@") && slices.ContainsFunc(c.Names, func(n string) bool {
+		_, err := sight.ReadName(n)
+		return err == nil && strings.HasSuffix(n, name)
+	})
+}
+
 // shareNames gives a name to what one list names and another does not, where
 // each has one image: a loader of either kind loads that under the name.
 func (h *held) shareNames() {
@@ -78,7 +93,7 @@ func (h *held) shareNames() {
 		}
 	}
 	for _, l := range lists {
-		if named != nil && len(l[0].Names) == 0 {
+		if named != nil && len(l[0].Names)+len(l[0].wrong) == 0 {
 			l[0].claims = named.claims
 		}
 	}
@@ -90,7 +105,8 @@ func (s *run) judgeContainers(ctx context.Context) {
 	for _, h := range s.containers {
 		found := make([][][]finding, len(h.copies)) // by copy and claim
 		for i, c := range h.copies {
-			if len(c.claims) == 0 {
+			s.misnamed(c)
+			if len(c.claims) == 0 && (len(c.Names) > 0 || len(c.wrong) == 0) {
 				s.unnamed(ctx, l, &group{places: []report.Place{c.Place}}, c)
 			}
 			for _, own := range c.claims {
@@ -103,6 +119,17 @@ func (s *run) judgeContainers(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// misnamed says of names that are no reference that nothing is known by them. A loader may
+// read one otherwise, so that it is nobody else's.
+func (s *run) misnamed(c heldCopy) {
+	if len(c.wrong) == 0 {
+		return
+	}
+	_, err := sight.ReadName(c.wrong[0])
+	g := &group{thing: thing{also: first(c.wrong, report.MaxPlaces)}, places: []report.Place{c.Place}}
+	s.emit(claim{seen: c.wrong[0]}, g, withDigest(unknown(report.Malformed, "%v", err), c.Root))
 }
 
 // agree holds what one list has under a name against what another has: one

@@ -142,5 +142,6 @@ type heldCopy struct {
 	sight.Copy
 	claims []claim
 	at     standing
-	tag    string // where its list names no repository, and a tag alone
+	tag    string   // where its list names no repository, and a tag alone
+	wrong  []string // names that are no reference, so that nothing says whose they are
 }
