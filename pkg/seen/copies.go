@@ -47,6 +47,9 @@ func (s *run) contained(c Container) {
 			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
 				own := s.claimOf(name, ref)
+				if ref.Tag != "" {
+					own.pinned = ref.Digest
+				}
 				hc.claims = append(hc.claims, own)
 				s.want(own.ref)
 			}
@@ -110,7 +113,11 @@ func (s *run) judgeContainers(ctx context.Context) {
 				s.unnamed(ctx, l, &group{places: []report.Place{c.Place}}, c)
 			}
 			for _, own := range c.claims {
-				found[i] = append(found[i], l.climb(ctx, own, c.Root))
+				f := s.disowned(own)
+				if f == nil {
+					f = l.climb(ctx, own, c.Root)
+				}
+				found[i] = append(found[i], f)
 			}
 		}
 		for i, c := range h.copies { // each list is held against every other, whichever is read first
@@ -119,6 +126,24 @@ func (s *run) judgeContainers(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// disowned is the finding of a name whose digest is of another image than its tag, whatever
+// lies there: loaders keep the one or the other. It is nil where nothing contradicts.
+func (s *run) disowned(c claim) []finding {
+	var f finding
+	switch name, strength, ok := s.elsewhere(c, c.pinned); {
+	case c.pinned == "":
+		return nil
+	case ok:
+		f = contradicted(strength, "%s is %s, under the name %s", c.pinned.Short(), name, c.label())
+	case s.beyond[c.pinned]:
+		f = unasked(c.pinned)
+	default:
+		return nil
+	}
+	f.digest = c.pinned
+	return []finding{f}
 }
 
 // misnamed says of names that are no reference that nothing is known by them. A loader may

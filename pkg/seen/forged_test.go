@@ -177,6 +177,11 @@ func TestDigestsThatContradict(t *testing.T) {
 		{"another version's digest, beside the tag of one architecture", lines(sight.Sighting{Name: pinned + old, Others: []string{"registry.k8s.io/kube-proxy-amd64:" + version}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "v1.27.1"},
 		{"another version's digest beside a tag, and nothing that runs", lines(sight.Sighting{Name: pinned + old, Others: []string{proxy}}), report.Refuted, "v1.27.1"},
 		{"a digest beside the tag of a container that waits", lines(sight.Sighting{Name: pinned + index, Others: []string{proxy}, Reported: true}), report.Unknown, "no digest"},
+		{"an archive's name with another version's digest", archive(saved(t, w, "kube-proxy-amd64:"+version), proxy+"@"+old), report.Refuted, "v1.27.1"},
+		{"an archive's name with another image's digest", archive(copyOf(t, w, "kube-proxy:"+version), proxy+"@"+other), report.Refuted, "kube-scheduler"},
+		{"an archive's name with its own index", archive(copyOf(t, w, "kube-proxy:"+version), proxy+"@"+index), report.Verified, ""},
+		{"an archive's name with the index of its one platform", archive(saved(t, w, "kube-proxy-amd64:"+version), proxy+"@"+index), report.Verified, ""},
+		{"an archive's mapped name that was pushed anew", archive(saved(t, w, "kube-proxy-amd64:"+version), string(private+"@"+none)), report.Verified, ""},
 		{"neither name nor digest", lines(sight.Sighting{Name: proxy}, sight.Sighting{}), report.Unknown, "neither a name nor a digest"},
 		{"the name of one architecture", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-amd64:" + version}), report.Verified, "linux/amd64"},
 	})

@@ -89,7 +89,7 @@ func (s *run) reported(c claim, g *group) []finding {
 		return []finding{unknown(report.Absent, "the list gives no digest: the container waits, or its image was imported without one")}
 	}
 	var in []hit
-	var strange, unasked oci.Digest
+	var strange, beyond oci.Digest
 	for i, d := range g.toldDigests() {
 		here := s.within(c, d)
 		if i < len(g.digests) {
@@ -105,7 +105,7 @@ func (s *run) reported(c claim, g *group) []finding {
 		}
 		switch {
 		case i >= len(g.digests) && s.beyond[d]:
-			unasked = d
+			beyond = d
 		case i > 0 && i < len(g.digests):
 			strange = d
 		}
@@ -114,13 +114,18 @@ func (s *run) reported(c claim, g *group) []finding {
 	switch {
 	case len(in) > 0 && strange != "" && in[0].table.whole:
 		f = unknown(report.NoClaim, "%s is the genuine one, and %s beside it is none of that image: one image cannot be both", s.digestOf(in[0]).Short(), strange.Short())
-	case len(in) > 0 && unasked != "":
-		f = unknown(report.Limit, "%s is the genuine one, and %s, in a name of it, is none of that image; more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", s.digestOf(in[0]).Short(), unasked.Short(), maxLate)
+	case len(in) > 0 && beyond != "":
+		f = unasked(beyond)
 	case len(in) > 0:
 		return s.known(c, in[0])
 	}
 	f.digest, f.role = g.digest(), g.role
 	return []finding{f}
+}
+
+// unasked is the finding of a digest in a name that may be of another image.
+func unasked(d oci.Digest) finding {
+	return unknown(report.Limit, "%s, in its name, is none of that image, and more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", d.Short(), maxLate)
 }
 
 // unpublished is the finding of digests that no table has. Where the table was not read, or

@@ -266,25 +266,33 @@ func (s *run) addReported(ctx context.Context, rep report.Report) {
 func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 	var strange []oci.Digest
 	s.wanted = nil
-	for _, g := range s.groups {
-		if g.claim == nil {
-			continue
-		}
-		for _, d := range g.toldDigests() {
-			if len(s.hits[d]) > 0 {
+	look := func(c claim, digests []oci.Digest) {
+		for _, d := range digests {
+			switch {
+			case len(s.hits[d]) > 0 || slices.Contains(strange, d):
 				continue
-			}
-			if slices.Contains(strange, d) {
-				continue
-			}
-			if len(strange) == maxLate {
+			case len(strange) == maxLate:
 				s.beyond[d] = true
 				continue
 			}
 			strange = append(strange, d)
-			ref := g.claim.ref
+			ref := c.ref
 			ref.Tag, ref.Digest = "", d
 			s.want(ref)
+		}
+	}
+	for _, g := range s.groups {
+		if g.claim != nil {
+			look(*g.claim, g.toldDigests())
+		}
+	}
+	for _, h := range s.containers {
+		for _, one := range h.copies {
+			for _, c := range one.claims {
+				if c.pinned != "" {
+					look(c, []oci.Digest{c.pinned})
+				}
+			}
 		}
 	}
 	s.wantNamesOf(ctx, strange)

@@ -17,6 +17,7 @@ type claim struct {
 	ref      registry.Ref // at the policy's registry: image and tag, or image and digest
 	platform string       // "os/arch..." that the name says; empty says nothing
 	listed   []string     // what each index above says, where it says any
+	pinned   oci.Digest   // beside the tag in a copy's name: it may contradict, and shows nothing
 }
 
 // standing is whose a name is.
