@@ -37,9 +37,18 @@ func (s *run) contained(c Container) {
 				hc.tag = name
 				continue
 			}
+			if at.kind == sight.NoName {
+				if !isDigestOf(name, one) {
+					hc.wrong = append(hc.wrong, name)
+				}
+				continue
+			}
 			hc.Names = append(hc.Names, name)
 			if at.kind == sight.Ours {
 				own := s.claimOf(name, ref)
+				if ref.Tag != "" {
+					own.pinned = ref.Digest
+				}
 				hc.claims = append(hc.claims, own)
 				s.want(own.ref)
 			}
@@ -60,6 +69,15 @@ func isBareTag(list, name string, at standing) bool {
 	return list == "index.json" && !strings.ContainsAny(name, "/:@") && at.kind != sight.Alike && at.kind != sight.Ours
 }
 
+// isDigestOf says whether what is no name is the digest of one beside it: containerd writes
+// "@sha256:..." as the ref.name of what it names in full (core/images/archive, ociReferenceName).
+func isDigestOf(name string, c sight.Copy) bool {
+	return c.List == "index.json" && strings.HasPrefix(name, "@") && slices.ContainsFunc(c.Names, func(n string) bool {
+		_, err := sight.ReadName(n)
+		return err == nil && strings.HasSuffix(n, name)
+	})
+}
+
 // shareNames gives a name to what one list names and another does not, where
 // each has one image: a loader of either kind loads that under the name.
 func (h *held) shareNames() {
@@ -77,7 +95,7 @@ func (h *held) shareNames() {
 		}
 	}
 	for _, l := range lists {
-		if named != nil && len(l[0].Names) == 0 {
+		if named != nil && len(l[0].Names)+len(l[0].wrong) == 0 {
 			l[0].claims = named.claims
 		}
 	}
@@ -85,15 +103,20 @@ func (h *held) shareNames() {
 
 // judgeContainers judges every copy in every container, by each of its names.
 func (s *run) judgeContainers(ctx context.Context) {
-	l := ladder{run: s, leave: func(platform string) bool { return !s.arch(platform) }}
+	l := ladder{run: s}
 	for _, h := range s.containers {
 		found := make([][][]finding, len(h.copies)) // by copy and claim
 		for i, c := range h.copies {
-			if len(c.claims) == 0 {
+			s.misnamed(c)
+			if len(c.claims) == 0 && (len(c.Names) > 0 || len(c.wrong) == 0) {
 				s.unnamed(ctx, l, &group{places: []report.Place{c.Place}}, c)
 			}
 			for _, own := range c.claims {
-				found[i] = append(found[i], l.climb(ctx, own, c.Root))
+				f := s.disowned(own)
+				if f == nil {
+					f = l.climb(ctx, own, c.Root)
+				}
+				found[i] = append(found[i], f)
 			}
 		}
 		for i, c := range h.copies { // each list is held against every other, whichever is read first
@@ -102,6 +125,35 @@ func (s *run) judgeContainers(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// disowned is the finding of a name whose digest is of another image than its tag, whatever
+// lies there: loaders keep the one or the other. It is nil where nothing contradicts.
+func (s *run) disowned(c claim) []finding {
+	var f finding
+	switch name, strength, ok := s.elsewhere(c, c.pinned); {
+	case c.pinned == "":
+		return nil
+	case ok:
+		f = contradicted(strength, "%s is %s, under the name %s", c.pinned.Short(), name, c.label())
+	case s.beyond[c.pinned]:
+		f = unasked(c.pinned)
+	default:
+		return nil
+	}
+	f.digest = c.pinned
+	return []finding{f}
+}
+
+// misnamed says of names that are no reference that nothing is known by them. A loader may
+// read one otherwise, so that it is nobody else's.
+func (s *run) misnamed(c heldCopy) {
+	if len(c.wrong) == 0 {
+		return
+	}
+	_, err := sight.ReadName(c.wrong[0])
+	g := &group{thing: thing{also: first(c.wrong, report.MaxPlaces)}, places: []report.Place{c.Place}}
+	s.emit(claim{seen: c.wrong[0]}, g, withDigest(unknown(report.Malformed, "%v", err), c.Root))
 }
 
 // agree holds what one list has under a name against what another has: one
@@ -211,7 +263,7 @@ func (s *run) judgePrivate(ctx context.Context, c claim) {
 		s.emit(c, g, unread("its manifest", err))
 		return
 	}
-	l := ladder{run: s, remote: true, leave: func(platform string) bool { return !s.arch(platform) }}
+	l := ladder{run: s, remote: true}
 	s.emit(c, g, l.climb(ctx, c, root)...)
 }
 
@@ -235,15 +287,11 @@ func (s *run) node(ctx context.Context, c claim, ref registry.Ref, depth int) (s
 	}
 	isGenuine := s.isReleased(c, m.Digest)
 	n.Children = make([]sight.Node, len(idx.Manifests))
-	leave := func(child sight.Node) bool {
-		isOther := strings.HasPrefix(child.Platform, "unknown/")
-		return isOther && isGenuine || !isOther && !s.arch(child.Platform)
-	}
 	if depth > maxNested {
 		return n, &bounds.Error{What: "indexes that name one another", Max: maxNested}
 	}
 	par.Map(ctx, len(n.Children), 8, func(ctx context.Context, i int) {
-		if child := &n.Children[i]; !leave(nodeOf(idx.Manifests[i])) {
+		if child := &n.Children[i]; !s.leaves(nodeOf(idx.Manifests[i]).Platform, isGenuine) {
 			*child = s.child(ctx, c, at, idx.Manifests[i], isGenuine, depth)
 		}
 	}, func(i int) {

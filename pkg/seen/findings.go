@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kverify/kverify/internal/session"
+	"github.com/kverify/kverify/pkg/oci"
 	"github.com/kverify/kverify/pkg/report"
 )
 
@@ -47,6 +48,15 @@ func orElse(a, b string) string {
 		return a
 	}
 	return b
+}
+
+// joinDigests makes one word of a list; a digest has no comma in it.
+func joinDigests(list []oci.Digest) string {
+	words := make([]string, len(list))
+	for i, d := range list {
+		words[i] = string(d)
+	}
+	return strings.Join(words, ",")
 }
 
 func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }

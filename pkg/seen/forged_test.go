@@ -145,6 +145,11 @@ func TestDigestsThatContradict(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{"v1.27.1", version}})
 	index, other, none := digest(t, w, "kube-proxy:"+version), digest(t, w, "kube-scheduler:"+version), oci.DigestOf([]byte("none"))
 	config := configOf(t, w, "kube-proxy-amd64:"+version)
+	const pinned = "registry.k8s.io/kube-proxy@"
+	old, arm64 := digest(t, w, "kube-proxy:v1.27.1"), digest(t, w, "kube-proxy-arm64:"+version)
+	beside := func(inName string) seen.Input {
+		return lines(sight.Sighting{Name: pinned + inName, Others: []string{proxy, pinned + index}, Digest: oci.Digest(index), Reported: true})
+	}
 	bare := sight.Sighting{Name: proxy, Digest: oci.Digest(other), Reported: true, Bare: true}
 	full := bare
 	full.Bare = false
@@ -162,6 +167,21 @@ func TestDigestsThatContradict(t *testing.T) {
 		{"a storage's id, and the same as a digest", lines(bare, full), report.Refuted, "kube-scheduler"},
 		{"two spellings of one claim", lines(sight.Sighting{Name: proxy, Others: []string{proxy + "@" + index}, Digest: oci.Digest(index), Reported: true}), report.Verified, "(1 places)"},
 		{"a tag of ours beside another image of ours", lines(sight.Sighting{Name: proxy, Others: []string{"registry.k8s.io/kube-scheduler@" + index}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "kube-scheduler"},
+		{"the digest of another version, beside a tag", beside(old), report.Refuted, "v1.27.1"},
+		{"the digest of another image, beside a tag", beside(other), report.Refuted, "kube-scheduler"},
+		{"the image's own index, beside a tag", beside(index), report.Verified, "(1 places)"},
+		{"the image's own platform, beside a tag", beside(arm64), report.Verified, "(1 places)"},
+		{"a digest of nothing that was published, beside a tag", beside(string(none)), report.Verified, "(1 places)"},
+		{"another version's digest, after a tag", lines(sight.Sighting{Name: proxy, Others: []string{pinned + old}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "v1.27.1"},
+		{"another version's digest, beside a tag at a mapped name", lines(sight.Sighting{Name: pinned + old, Others: []string{private}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "v1.27.1"},
+		{"another version's digest, beside the tag of one architecture", lines(sight.Sighting{Name: pinned + old, Others: []string{"registry.k8s.io/kube-proxy-amd64:" + version}, Digest: oci.Digest(index), Reported: true}), report.Refuted, "v1.27.1"},
+		{"another version's digest beside a tag, and nothing that runs", lines(sight.Sighting{Name: pinned + old, Others: []string{proxy}}), report.Refuted, "v1.27.1"},
+		{"a digest beside the tag of a container that waits", lines(sight.Sighting{Name: pinned + index, Others: []string{proxy}, Reported: true}), report.Unknown, "no digest"},
+		{"an archive's name with another version's digest", archive(saved(t, w, "kube-proxy-amd64:"+version), proxy+"@"+old), report.Refuted, "v1.27.1"},
+		{"an archive's name with another image's digest", archive(copyOf(t, w, "kube-proxy:"+version), proxy+"@"+other), report.Refuted, "kube-scheduler"},
+		{"an archive's name with its own index", archive(copyOf(t, w, "kube-proxy:"+version), proxy+"@"+index), report.Verified, ""},
+		{"an archive's name with the index of its one platform", archive(saved(t, w, "kube-proxy-amd64:"+version), proxy+"@"+index), report.Verified, ""},
+		{"an archive's mapped name that was pushed anew", archive(saved(t, w, "kube-proxy-amd64:"+version), string(private+"@"+none)), report.Verified, ""},
 		{"neither name nor digest", lines(sight.Sighting{Name: proxy}, sight.Sighting{}), report.Unknown, "neither a name nor a digest"},
 		{"the name of one architecture", lines(sight.Sighting{Name: "registry.k8s.io/kube-proxy-amd64:" + version}), report.Verified, "linux/amd64"},
 	})

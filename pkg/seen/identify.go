@@ -94,7 +94,7 @@ func (s *run) wantRelease(v release.Version) {
 
 // anonymous are digests by which a copy that has no name may be found.
 func (c *heldCopy) anonymous() (digests []oci.Digest) {
-	if len(c.claims) > 0 || len(c.Names) > 0 {
+	if len(c.claims) > 0 || len(c.Names) > 0 || len(c.wrong) > 0 {
 		return nil
 	}
 	var walk func(n sight.Node)

@@ -19,8 +19,6 @@ type ladder struct {
 	// remote says that the copy lies in a registry: a runtime that pulls from one holds
 	// what a manifest names against its digests, so that nothing under a genuine one is read.
 	remote bool
-	// leave says which platforms of an index were not asked for; nil leaves out none.
-	leave func(platform string) bool
 }
 
 // climb judges a copy under a name.
@@ -97,7 +95,7 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 // absent is no finding: an exporter leaves out platforms that were never pulled.
 func (l ladder) climbChildren(ctx context.Context, c claim, n sight.Node, depth int, isGenuine bool) (out []finding) {
 	for _, child := range n.Children {
-		if isGenuine && child.Bytes == nil && child.Err == nil || l.leave != nil && l.leave(child.Platform) {
+		if isGenuine && child.Bytes == nil && child.Err == nil || l.run.leaves(child.Platform, isGenuine) {
 			continue
 		}
 		below := c.below(child.Platform)

@@ -1,6 +1,7 @@
 package seen_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -131,5 +132,20 @@ func TestWhereItWasSeenVouchesForNothing(t *testing.T) {
 		if copies == 0 || named != (i == 1) {
 			t.Errorf("%d copies; whoever contradicts is named: %v\n%s", copies, named, tell(rep))
 		}
+// A digest in a name that was not looked up, since there are too many, may contradict it.
+func TestDigestsInNamesBeyondTheCap(t *testing.T) {
+	w := world.New(world.Options{Versions: []string{"v1.27.1", version}})
+	index := oci.Digest(digest(t, w, "kube-proxy:"+version))
+	var all []sight.Sighting
+	for i := range 64 {
+		all = append(all, sight.Sighting{Name: proxy + "@" + string(oci.DigestOf(fmt.Append(nil, i))), Digest: index, Reported: true})
+	}
+	if rep := verdict(t, judge(t, w), lines(all...)); rep.Verdict() != report.Verified {
+		t.Errorf("64 of them: %s\n%s", rep.Verdict(), tell(rep))
+	}
+	all = append(all, sight.Sighting{Name: proxy + "@" + digest(t, w, "kube-proxy:v1.27.1"), Digest: index, Reported: true})
+	rep := verdict(t, judge(t, w), lines(all...))
+	if rep.Verdict() != report.Unknown || !strings.Contains(tell(rep), "not looked up by itself") {
+		t.Errorf("65 of them: %s\n%s", rep.Verdict(), tell(rep))
 	}
 }

@@ -89,7 +89,7 @@ func (s *run) reported(c claim, g *group) []finding {
 		return []finding{unknown(report.Absent, "the list gives no digest: the container waits, or its image was imported without one")}
 	}
 	var in []hit
-	strange := oci.Digest("")
+	var strange, beyond oci.Digest
 	for i, d := range g.toldDigests() {
 		here := s.within(c, d)
 		if i < len(g.digests) {
@@ -103,7 +103,10 @@ func (s *run) reported(c claim, g *group) []finding {
 			f.digest, f.role = d, g.role
 			return []finding{f}
 		}
-		if i > 0 && i < len(g.digests) {
+		switch {
+		case i >= len(g.digests) && s.beyond[d]:
+			beyond = d
+		case i > 0 && i < len(g.digests):
 			strange = d
 		}
 	}
@@ -111,11 +114,18 @@ func (s *run) reported(c claim, g *group) []finding {
 	switch {
 	case len(in) > 0 && strange != "" && in[0].table.whole:
 		f = unknown(report.NoClaim, "%s is the genuine one, and %s beside it is none of that image: one image cannot be both", s.digestOf(in[0]).Short(), strange.Short())
+	case len(in) > 0 && beyond != "":
+		f = unasked(beyond)
 	case len(in) > 0:
 		return s.known(c, in[0])
 	}
 	f.digest, f.role = g.digest(), g.role
 	return []finding{f}
+}
+
+// unasked is the finding of a digest in a name that may be of another image.
+func unasked(d oci.Digest) finding {
+	return unknown(report.Limit, "%s, in its name, is none of that image, and more than %d such digests were listed, so that this one was not looked up by itself; give fewer at a time", d.Short(), maxLate)
 }
 
 // unpublished is the finding of digests that no table has. Where the table was not read, or
@@ -145,7 +155,7 @@ func (s *run) known(c claim, h hit) (out []finding) {
 	}
 	out = append(out, finding{verdict: report.Verified, index: h.table, role: sight.Index, form: h.form, digest: s.digestOf(h), detail: say(sight.Index)})
 	for _, g := range h.table.platforms {
-		if g.result.Platform != "" && s.arch(g.result.Platform) && c.allows(g.at()) {
+		if g.result.Platform != "" && !s.leaves(g.result.Platform, true) && c.allows(g.at()) {
 			out = append(out, finding{verdict: report.Verified, of: g, role: sight.Manifest, digest: oci.Digest(g.result.Digest), detail: "as reported: the genuine index names it"})
 		}
 	}
@@ -163,15 +173,6 @@ func (s *run) digestOf(h hit) oci.Digest {
 	default:
 		return oci.Digest(h.of.result.Digest)
 	}
-}
-
-// arch says whether copies of this platform are to be judged.
-func (s *run) arch(platform string) bool {
-	if len(s.judge.Arches) == 0 || platform == "" {
-		return true
-	}
-	parts := strings.Split(platform, "/")
-	return len(parts) > 1 && slices.Contains(s.judge.Arches, parts[1])
 }
 
 // nameless judges digests that stand alone. Those of one image must all be in its table.

@@ -122,7 +122,7 @@ func newRun(j *Judge) *run {
 
 // group takes in what was seen in one place; the zero place is none.
 func (s *run) group(t thing, place report.Place) {
-	words := append(make([]string, 0, 8), t.seen, string(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault)
+	words := append(make([]string, 0, 8), t.seen, joinDigests(t.written), strconv.FormatBool(t.reported), strconv.FormatBool(t.bare), t.fault)
 	for _, d := range t.digests {
 		words = append(words, string(d))
 	}

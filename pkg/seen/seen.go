@@ -106,46 +106,55 @@ func (s *run) sighted(one sight.Sighting) {
 }
 
 // claimed takes a thing in by each of its names that is ours, and says whether one is.
-// A name that has a digest alone is left out beside one of the same image with a tag.
+// A name that has a digest alone, beside one of the same image with a tag, is no claim of its
+// own: its digest is one more that stands in that name.
 func (s *run) claimed(t thing, place report.Place, names []string) (any bool) {
-	var tagged, taken []string
-	for _, withTag := range []bool{true, false} {
-		for _, name := range names {
-			at, ref := s.classify(name)
-			if at.kind != sight.Ours || (ref.Tag != "") != withTag {
-				continue
-			}
-			own, c := t, s.claimOf(name, ref)
-			if !withTag && slices.Contains(tagged, c.ref.Repository) {
-				continue
-			}
-			switch {
-			case ref.Digest == "":
-			case len(own.digests) == 0 && !own.reported:
-				own.digests = []oci.Digest{ref.Digest}
-			default:
-				own.written = ref.Digest
-			}
-			if at.own && len(own.digests) == 0 && !own.reported {
-				c = claim{seen: name, ref: ref} // as it is: the ordinary path judges it
-			}
-			if slices.Contains(own.digests, own.written) {
-				own.written = ""
-			}
-			any = true
-			key := strings.Join([]string{c.key(), c.platform, string(own.written)}, " ")
-			if slices.Contains(taken, key) { // another spelling of the same claim: one place counts once
-				continue
-			}
-			taken = append(taken, key)
-			own.seen, own.claim, own.at = name, &c, at
-			s.group(own, place)
-			if withTag {
-				tagged = append(tagged, c.ref.Repository)
-			}
-		}
+	type ownName struct {
+		at  standing
+		ref registry.Ref
+		own claim
 	}
-	return any
+	ours := make([]ownName, 0, len(names))
+	var tagged []string               // images that have a tag
+	var alone map[string][]oci.Digest // in names without one, by image
+	for _, name := range names {
+		at, ref := s.classify(name)
+		if at.kind != sight.Ours {
+			continue
+		}
+		n := ownName{at, ref, s.claimOf(name, ref)}
+		ours = append(ours, n)
+		if ref.Tag != "" {
+			tagged = append(tagged, n.own.ref.Repository)
+			continue
+		}
+		if alone == nil {
+			alone = map[string][]oci.Digest{}
+		}
+		alone[n.own.ref.Repository] = append(alone[n.own.ref.Repository], ref.Digest)
+	}
+	var taken []string
+	for _, n := range ours {
+		own, c := t, n.own
+		inName := []oci.Digest{n.ref.Digest}
+		if n.ref.Tag != "" {
+			inName = append(inName, alone[c.ref.Repository]...)
+		} else if slices.Contains(tagged, c.ref.Repository) {
+			continue
+		}
+		own.write(inName)
+		if n.at.own && len(own.digests) == 0 && !own.reported {
+			c = claim{seen: c.seen, ref: n.ref} // as it is: the ordinary path judges it
+		}
+		key := strings.Join([]string{c.key(), c.platform, joinDigests(own.written)}, " ")
+		if slices.Contains(taken, key) { // another spelling of the same claim: one place counts once
+			continue
+		}
+		taken = append(taken, key)
+		own.seen, own.claim, own.at = c.seen, &c, n.at
+		s.group(own, place)
+	}
+	return len(ours) > 0
 }
 
 // addName takes in a name that is to be fetched.
@@ -257,25 +266,33 @@ func (s *run) addReported(ctx context.Context, rep report.Report) {
 func (s *run) examineLate(ctx context.Context) (rep report.Report, err error) {
 	var strange []oci.Digest
 	s.wanted = nil
-	for _, g := range s.groups {
-		if g.claim == nil {
-			continue
-		}
-		for _, d := range g.toldDigests() {
-			if len(s.hits[d]) > 0 {
+	look := func(c claim, digests []oci.Digest) {
+		for _, d := range digests {
+			switch {
+			case len(s.hits[d]) > 0 || slices.Contains(strange, d):
 				continue
-			}
-			if slices.Contains(strange, d) {
-				continue
-			}
-			if len(strange) == maxLate {
+			case len(strange) == maxLate:
 				s.beyond[d] = true
 				continue
 			}
 			strange = append(strange, d)
-			ref := g.claim.ref
+			ref := c.ref
 			ref.Tag, ref.Digest = "", d
 			s.want(ref)
+		}
+	}
+	for _, g := range s.groups {
+		if g.claim != nil {
+			look(*g.claim, g.toldDigests())
+		}
+	}
+	for _, h := range s.containers {
+		for _, one := range h.copies {
+			for _, c := range one.claims {
+				if c.pinned != "" {
+					look(c, []oci.Digest{c.pinned})
+				}
+			}
 		}
 	}
 	s.wantNamesOf(ctx, strange)

@@ -17,6 +17,7 @@ type claim struct {
 	ref      registry.Ref // at the policy's registry: image and tag, or image and digest
 	platform string       // "os/arch..." that the name says; empty says nothing
 	listed   []string     // what each index above says, where it says any
+	pinned   oci.Digest   // beside the tag in a copy's name: it may contradict, and shows nothing
 }
 
 // standing is whose a name is.
@@ -101,7 +102,7 @@ type thing struct {
 	claim    *claim // of a name that is ours, or was mapped to ours
 	at       standing
 	digests  []oci.Digest // of one image: what is known of one of them is known of it
-	written  oci.Digest   // the digest in the name beside other digests: it may contradict, and shows nothing
+	written  []oci.Digest // those in its names beside other digests: they may contradict, and show nothing
 	bare     bool         // the first digest is a storage's id, which cannot contradict
 	role     sight.Role
 	reported bool // by a runtime: nothing is fetched for it
@@ -117,12 +118,26 @@ func (t thing) digest() oci.Digest {
 	return t.digests[0]
 }
 
-// toldDigests are its digests, and the one in its name.
+// write takes in digests that stand in its name. The first is its digest where it has
+// none, and was not reported.
+func (t *thing) write(inName []oci.Digest) {
+	for _, d := range inName {
+		switch {
+		case d == "":
+		case len(t.digests) == 0 && !t.reported:
+			t.digests = []oci.Digest{d}
+		case !slices.Contains(t.digests, d) && !slices.Contains(t.written, d):
+			t.written = append(t.written, d)
+		}
+	}
+}
+
+// toldDigests are its digests, and those in its names.
 func (t thing) toldDigests() []oci.Digest {
-	if t.written == "" || len(t.digests) == 0 {
+	if len(t.written) == 0 || len(t.digests) == 0 {
 		return t.digests
 	}
-	return append(slices.Clone(t.digests), t.written)
+	return slices.Concat(t.digests, t.written)
 }
 
 // group is one thing, with every place where it was seen.
@@ -142,5 +157,6 @@ type heldCopy struct {
 	sight.Copy
 	claims []claim
 	at     standing
-	tag    string // where its list names no repository, and a tag alone
+	tag    string   // where its list names no repository, and a tag alone
+	wrong  []string // names that are no reference, so that nothing says whose they are
 }
