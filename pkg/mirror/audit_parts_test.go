@@ -230,14 +230,19 @@ func TestFilesThatNothingAccountsFor(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	// Of what is there and not listed, the list says nothing; without a list it is what is there.
-	listed := a.urls()
+	listed, list := a.urls(), a.dir.manifest
 	a.dir.manifest = nil
 	if bare := a.urls(); !slices.Equal(listed, bare) || slices.Contains(bare, "https://") {
 		t.Errorf("%q\nwithout the list %q", listed, bare)
 	}
 	a.sizes["files/dl.k8s.io/unlisted"] = 1
-	if !slices.Contains(a.urls(), "https://dl.k8s.io/unlisted") {
-		t.Error("what is there is not seen without a list")
+	delete(a.sizes, layout.FilePath(binary))
+	if bare := a.urls(); !slices.Contains(bare, "https://dl.k8s.io/unlisted") || slices.Contains(bare, binary) {
+		t.Errorf("without a list it is not what is there: %q", bare)
+	}
+	a.dir.manifest = list
+	if again := a.urls(); !slices.Equal(again, listed) {
+		t.Errorf("with a list it is what is there: %q", again)
 	}
 }
 

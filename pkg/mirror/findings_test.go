@@ -86,7 +86,12 @@ func (t tree) sums() {
 // its parts for their digests.
 func auditOf(t *testing.T, f tree, p made) (a *audit, found []string) {
 	t.Helper()
-	a = &audit{dir: f.open(t), sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
+	return auditIn(t, f.open(t), p)
+}
+
+func auditIn(t *testing.T, d *Mirror, p made) (a *audit, found []string) {
+	t.Helper()
+	a = &audit{dir: d, sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
 	a.walk(t.Context())
 	a.lists()
 	a.contents(t.Context(), nil)
@@ -99,6 +104,15 @@ func auditOf(t *testing.T, f tree, p made) (a *audit, found []string) {
 	}
 	slices.Sort(found)
 	return a, found
+}
+
+// refutedLayers are findings on the layers of so many texts.
+func refutedLayers(n int) (found []string) {
+	for i := range n {
+		found = append(found, "blob "+sum(fmt.Sprint("layer ", i))+": refuted mismatch")
+	}
+	slices.Sort(found)
+	return found
 }
 
 // Each thing that is wrong in a mirror is found, where it is, and only what was read
@@ -173,6 +187,20 @@ func TestFindings(t *testing.T) {
 			index, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, listType, desc(imageType, string(p.other), 100, "")))
 			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(index), MediaType: listType, Size: int64(size)})
 		}, nil, []string{"registry.k8s.io/kube-proxy-arm64@sha256:OTHER: unknown incomplete"}},
+		{"layers that all unpack to something else", func(f tree, m *layout.Manifest, p made) {
+			var layers, diffs []string
+			for i := range 9 { // of which some are met before the image, and some after
+				digest, size := f.blob(fmt.Sprint("layer ", i))
+				layers, diffs = append(layers, desc("application/vnd.docker.image.rootfs.diff.tar", digest, size, "")), append(diffs, `"sha256:`+sum("another layer")+`"`)
+			}
+			config, configSize := f.blob(`{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":[` + strings.Join(diffs, ",") + `]}}`)
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, imageType, desc("application/vnd.docker.container.image.v1+json", config, configSize, ""), strings.Join(layers, ",")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: imageType, Size: int64(size)})
+		}, nil, refutedLayers(9)},
+		{"an image that is no image", func(f tree, m *layout.Manifest, p made) {
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":3,"mediaType":%q}`, imageType))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: imageType, Size: int64(size)})
+		}, nil, []string{"registry.k8s.io/kube-proxy-arm64@sha256:" + sum(fmt.Sprintf(`{"schemaVersion":3,"mediaType":%q}`, imageType)) + ": unknown malformed"}},
 		{"a signature, and nothing that it signs", nil, func(f tree, _ made) {
 			f[layout.SignatureFile] = "{}"
 			delete(f, layout.ManifestFile)

@@ -233,6 +233,7 @@ func TestDamage(t *testing.T) {
 		{"large layer flipped", func(f tree) { f[path(layer)] = flip(f[path(layer)]) }, "https://registry.k8s.io/v2/kube-proxy/blobs/" + layer, "read error"},
 		{"large layer shortened", func(f tree) { f[path(layer)] = f[path(layer)][1:] }, "https://registry.k8s.io/v2/kube-proxy/blobs/" + layer, "bytes"},
 		{"layout says nothing", func(f tree) { f["oci/oci-layout"] = "{}" }, tag, "imageLayoutVersion"},
+		{"a layout that is too long", func(f tree) { f["oci/oci-layout"] += strings.Repeat(" ", 4096) }, tag, "limit of 4096"},
 		{"no index.json", func(f tree) { delete(f, "oci/index.json") }, tag, "index.json"},
 		{"half an index.json", func(f tree) { f["oci/index.json"] = f["oci/index.json"][:100] }, tag, "index.json"},
 		{"a name twice", func(f tree) {
