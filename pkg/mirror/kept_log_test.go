@@ -4,11 +4,38 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/fstest"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 )
+
+// Of several entries about one hash the identifiers are given in order, in whatever order
+// their bundles lie.
+func TestEntriesOfOneHashAreInOrder(t *testing.T) {
+	files := tree{}
+	var want []string
+	for i := range 5 {
+		body := fmt.Appendf(nil, `{"n":%d,"spec":{"data":{"hash":{"algorithm":"sha256","value":%q}}}}`, i, sum("x"))
+		want = append(want, leafHash(body))
+		files[fmt.Sprintf("files/dl.k8s.io/%s%s", want[i], layout.BundleSuffix)] = fmt.Sprintf(`{"verificationMaterial":{"tlogEntries":[{"logIndex":%d,"canonicalizedBody":%q}]}}`, i, base64.StdEncoding.EncodeToString(body))
+	}
+	slices.Sort(want)
+	for i, uuid := range want { // the first lies last
+		name := "files/dl.k8s.io/" + uuid + layout.BundleSuffix
+		files[fmt.Sprintf("files/dl.k8s.io/%d%s", len(want)-i, layout.BundleSuffix)] = files[name]
+		delete(files, name)
+	}
+	_, body, err := do(t, files.open(t), "POST", rekor+"/index/retrieve", `{"hash":"`+sum("x")+`"}`)
+	var got []string
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %q", err, got)
+	}
+}
 
 // What the log of a mirror holds is each entry once, of every shard, and a bundle that
 // cannot be read is damage and no answer.

@@ -240,6 +240,9 @@ func TestDamage(t *testing.T) {
 			f["oci/index.json"] = strings.ReplaceAll(f["oci/index.json"], "kube-proxy-amd64", "kube-proxy")
 		}, tag, "two descriptors are named"},
 		{"a descriptor with no name", func(f tree) { f["oci/index.json"] = strings.ReplaceAll(f["oci/index.json"], "ref.name", "ref") }, tag, "no full image name"},
+		{"described in two ways", func(f tree) {
+			f["oci/index.json"] = strings.Replace(strings.Replace(f["oci/index.json"], "kube-proxy-amd64:v1.27.2", "kube-proxy:x", 1), imageType, ociType, 1)
+		}, child, "described in two ways"},
 		{"two names that differ", func(f tree) {
 			f["oci/index.json"] = strings.Replace(f["oci/index.json"], `"annotations":{`, `"annotations":{"io.containerd.image.name":"registry.k8s.io/pause:3.9",`, 1)
 		}, tag, "has two names"},

@@ -23,7 +23,7 @@ func TestParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, other := range []string{"a.000", "a.0001", "a.1", "a.tar", "aa.007", "b.007"} {
+	for _, other := range []string{"a.000", "a.0001", "a.1", "a.tar", "aa.007", "b.007", ".007"} {
 		if err := os.WriteFile(filepath.Join(dir, other), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

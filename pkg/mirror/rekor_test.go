@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +74,19 @@ func decoded(t *testing.T, text string) string {
 	return string(b)
 }
 
+// pemOf is a block that says what it is, and holds a byte.
+func pemOf(kind string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte{0}}))
+}
+
+// proposed is a look-up by an entry.
+func proposed(algorithm, hash, key string) string {
+	return fmt.Sprintf(`{"entries":[{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{"data":{"hash":{"algorithm":%q,"value":%q}},"signature":{"content":"AA==","publicKey":{"content":%q}}}}]}`,
+		algorithm, hash, base64.StdEncoding.EncodeToString([]byte(key)))
+}
+
 func TestLookups(t *testing.T) {
+	key := pemOf("PUBLIC KEY")
 	const ours = `{"verificationMaterial":{"tlogEntries":[{"logIndex":"7","canonicalizedBody":"eyJhIjoxfQ=="}]}}`
 	good := tree{"files/dl.k8s.io/a.sigstore.json": ours}
 	broken := tree{"files/dl.k8s.io/a.sigstore.json": ours, "files/dl.k8s.io/b.sigstore.json": "{"}
@@ -97,6 +111,12 @@ func TestLookups(t *testing.T) {
 		{"of a kind that is not known", "/log/entries/retrieve", `{"entries":[{"kind":"dsse","apiVersion":"0.0.1","spec":{}}]}`, good, 422, "hashedrekord 0.0.1"},
 		{"an entry that is none", "/log/entries/retrieve", `{"entries":[7]}`, good, 422, "not an entry"},
 		{"an entry without its certificate", "/log/entries/retrieve", `{"entries":[{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{"data":{"hash":{"algorithm":"sha256","value":"` + none + `"}}}}]}`, good, 422, "PEM"},
+		{"an entry of another algorithm", "/log/entries/retrieve", proposed("sha512", none, key), good, 422, "a sha256 in hex"},
+		{"an entry of half a hash", "/log/entries/retrieve", proposed("sha256", none[:32], key), good, 422, "a sha256 in hex"},
+		{"an entry of no hash", "/log/entries/retrieve", proposed("sha256", "x"+none[1:], key), good, 422, "a sha256 in hex"},
+		{"an entry with a key", "/log/entries/retrieve", proposed("sha256", none, key), good, 200, "[]"},
+		{"an entry with a certificate that is none", "/log/entries/retrieve", proposed("sha256", none, pemOf("CERTIFICATE")), good, 422, "not a certificate"},
+		{"an entry with two keys", "/log/entries/retrieve", proposed("sha256", none, key+key), good, 422, "one PEM block"},
 		{"nothing asked", "/log/entries/retrieve", `{}`, good, 422, "want entries"},
 		{"null", "/log/entries/retrieve", `null`, good, 422, "want entries"},
 		{"a member that is not known", "/log/entries/retrieve", `{"entryUUIDs":["` + uuid + `"],"artifacts":["x"]}`, good, 400, "not understood"},
@@ -135,6 +155,9 @@ func TestOneLogEntry(t *testing.T) {
 		{"GET", "/log/entries/24296fb24b8ad77a" + uuid, broken, 200, `"24296fb24b8ad77a` + uuid + `":{`},
 		{"GET", "/log/entries/" + none, good, 404, "no such log entry"},
 		{"GET", "/log/entries/" + none, broken, 500, "b.sigstore.json"},
+		{"HEAD", "/log/entries/" + uuid, good, 200, ""},
+		{"HEAD", "/log/entries/" + none, good, 404, ""},
+		{"HEAD", "/index/retrieve", good, 405, ""},
 		{"GET", "/log/entries/x", good, 400, "64 or 80"},
 		{"GET", "/log/entries?logIndex=7", good, 200, `"` + uuid + `":{`},
 		{"GET", "/log/entries?logIndex=8", good, 404, "no such log entry"},
