@@ -141,6 +141,9 @@ func TestScopesThatMakeNoSense(t *testing.T) {
 	for _, name := range []string{"MANIFEST.json", "MANIFEST.sha256"} {
 		remove(t, whole, name)
 	}
+	if err := os.RemoveAll(filepath.Join(whole, "files")); err != nil { // of which there would be another word
+		t.Fatal(err)
+	}
 	d, err := mirror.Open(whole)
 	if err != nil {
 		t.Fatal(err)

@@ -147,6 +147,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "https://registry.k8s.io/v2/kube-scheduler/manifests/v1.27.2", 404, "NAME_UNKNOWN"},
 		{"GET", "https://registry.k8s.io/v2/kube-proxy/manifests/../../oci-layout", 404, "NAME_UNKNOWN"},
 		{"GET", repo + "/nothing/here", 404, "NAME_UNKNOWN"},
+		{"GET", repo, 404, "no such address"},
 		{"PUT", repo + "/manifests/v1.27.2", 405, "read only"},
 
 		{"GET", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 200, "SPDX-2.3"},

@@ -13,6 +13,7 @@ import (
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/report"
+	"github.com/kverify/kverify/pkg/verify"
 )
 
 // An archive in parts is opened by the first of them, if all of them are there; by the name
@@ -83,6 +84,9 @@ func TestArchiveInParts(t *testing.T) {
 				_ = again.Body.Close()
 				t.Error("an archive that was closed is read on")
 			}
+			if err := d.Close(); err == nil {
+				t.Error("that it cannot be closed again is not said")
+			}
 		})
 	}
 }
@@ -116,5 +120,31 @@ func TestMirrorOfNothing(t *testing.T) {
 	wantVerdict(t, "the mirror", r, report.Unknown)
 	if len(r.Results) != 2 || r.Results[1].Subject != "." || r.Results[1].Verdict() != report.Unknown || len(r.Releases) != 0 {
 		t.Errorf("%+v", r.Results)
+	}
+}
+
+// Whoever watches sees as many things done in the end as were begun.
+func TestProgressOfAMirror(t *testing.T) {
+	w, dir := tiny(t)
+	d, err := mirror.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	v := at(t, w, dir)
+	v.Progress = new(verify.Progress)
+	r, err := d.Verify(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVerdict(t, "the mirror", r, report.Verified)
+	least := 0 // every blob and file, one by one
+	for name := range contents(t, dir) {
+		if strings.HasPrefix(name, "oci/blobs/") || strings.HasPrefix(name, "files/") {
+			least++
+		}
+	}
+	if done, total := v.Progress.Counts(); done != total || total < least {
+		t.Errorf("%d of %d, at least %d", done, total, least)
 	}
 }
