@@ -150,7 +150,7 @@ func TestScopesThatMakeNoSense(t *testing.T) {
 	}
 	defer d.Close()
 	v := at(t, w, whole)
-	v.Checks = []string{report.Digest}
+	v.Checks = []string{report.Digest, report.Signature}
 	var usage *verify.UsageError
 	if _, err := d.Judge(t.Context(), v, nil); !errors.As(err, &usage) {
 		t.Errorf("judged in part: %v", err)
