@@ -272,6 +272,7 @@ func TestImagesThatAReportProves(t *testing.T) {
 		{"an unknown platform of no digest", []report.Result{result(image, proxy, "", p.index, ok), result(image, proxy, "linux/arm64", "", un)}, proxy, false},
 		{"a refuted platform of another image", []report.Result{result(image, proxy, "", p.index, ok), result(image, foreign, "linux/amd64", p.image, no)}, proxy, true},
 		{"an image that the mirror has not", []report.Result{result(image, foreign, "", p.index, ok)}, foreign, false},
+		{"a file, and then the index", []report.Result{result(report.KindFile, binary, "", p.other, ok), result(image, proxy, "", p.index, ok)}, proxy, true},
 		{"a refuted file of the image's name", []report.Result{result(image, proxy, "", p.index, ok), result(report.KindFile, proxy, "", p.index, no)}, proxy, true},
 	} {
 		ref, err := registry.ParseRef(tt.of)
@@ -280,6 +281,27 @@ func TestImagesThatAReportProves(t *testing.T) {
 		}
 		if got := d.Verified(report.Report{Results: tt.results})(ref); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// The images of a mirror are its tags, in order, those of signatures and names by digest apart.
+func TestImagesOfAMirror(t *testing.T) {
+	a, _ := audited(t, func(f tree, m *layout.Manifest, p made) {
+		of := m.Images[0]
+		for _, name := range []string{"pause:3.9", "kube-proxy:v1.27.10", "kube-proxy:sha256-" + p.index.Hex() + ".sig", "kube-proxy:sha256-" + p.index.Hex(), "etcd@" + string(p.index), "coredns/coredns:v1.10.1"} {
+			of.Name = "registry.k8s.io/" + name
+			m.Images = append(m.Images, of)
+		}
+	})
+	want := []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/kube-proxy:v1.27.10", proxy, "registry.k8s.io/pause:3.9"}
+	for range 8 { // repositories are met in any order
+		var got []string
+		for _, ref := range a.dir.Images() {
+			got = append(got, ref.String())
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
 		}
 	}
 }
