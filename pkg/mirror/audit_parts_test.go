@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"reflect"
 	"slices"
@@ -63,9 +64,15 @@ func TestInterruptedAudit(t *testing.T) {
 	if len(a.findings) != 1 || a.findings[0].verdict != report.Unknown || a.findings[0].reason != report.Interrupted {
 		t.Errorf("a walk: %v", a.findings)
 	}
-	a, _ = audited(t, nil)
+	a, p := audited(t, nil)
 	a.walk(t.Context())
 	a.lists()
+	if err := a.hash(ended, p.layer, layout.Unpacked{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a blob: %v", err)
+	}
+	if err := a.hash(t.Context(), p.other, layout.Unpacked{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a blob that has gone: %v", err)
+	}
 	a.contents(ended, nil)
 	a.files(ended, nil, nil)
 	if len(a.findings) != 6 {
@@ -81,6 +88,29 @@ func TestInterruptedAudit(t *testing.T) {
 	}
 	if err := a.file(t.Context(), "https://../x"); err == nil || !strings.Contains(err.Error(), "is not a URL of a mirror") {
 		t.Errorf("a file outside: %v", err)
+	}
+}
+
+// Of what nothing accounts for is said what takes it away: the run that left it, or prune.
+func TestWhatIsNotAccountedFor(t *testing.T) {
+	stray := "oci/blobs/sha256/" + sum("stray")
+	f := listedMirror(t, nil, func(f tree, _ made) {
+		f["oci/blobs/sha256/.x.kverify-part"], f["files/.x.kverify-part.json"], f["files/.x"], f[stray] = "", "", "", "stray"
+	})
+	a, _ := auditOf(t, f, made{})
+	got := map[string]string{}
+	for _, one := range a.findings {
+		got[one.what] = one.detail
+	}
+	want := map[string]string{"oci/blobs/sha256/.x.kverify-part": "a run that was interrupted left it", "files/.x.kverify-part.json": "a run that was interrupted left it",
+		"files/.x": "MANIFEST.json does not list it", stray: "no name of oci/index.json reaches it"}
+	for name, text := range want {
+		if !strings.HasPrefix(got[name], text) {
+			t.Errorf("%s: %q", name, got[name])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%q", got)
 	}
 }
 

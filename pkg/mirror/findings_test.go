@@ -142,7 +142,7 @@ func TestFindings(t *testing.T) {
 		{"a file that differs", nil, func(f tree, _ made) { f[second] = "six" }, []string{"arm64/kubectl: refuted mismatch"}},
 		{"a file that is missing", nil, func(f tree, _ made) { delete(f, first) }, []string{"amd64/kubectl: unknown incomplete"}},
 		{"a file that nobody listed", nil, func(f tree, _ made) { f["files/x"] = "" }, []string{"files/x: unknown noClaim"}},
-		{"a file that a run left", nil, func(f tree, _ made) { f["files/.kverify-part-1"] = "" }, []string{"files/.kverify-part-1: unknown noClaim"}},
+		{"a file that a run left", nil, func(f tree, _ made) { f["files/.x.kverify-part"] = "" }, []string{"files/.x.kverify-part: unknown noClaim"}},
 		{"a blob that nobody names", nil, func(f tree, _ made) { f.blob("stray") }, []string{"blob e224ddc6b55af8b2a88404a0b6cb2617db0dfc25b3584a4dd7c4358d911e91f5: unknown noClaim"}},
 		{"an index that differs", nil, flip(func(p made) string { return blob(p.index) }), []string{"blob CONFIG: unknown noClaim", "blob IMAGE: unknown noClaim", "blob INDEX: refuted mismatch", "blob LAYER: unknown noClaim", "registry.k8s.io/kube-proxy: refuted mismatch"}},
 		{"an image that differs", nil, flip(func(p made) string { return blob(p.image) }), []string{"blob CONFIG: unknown noClaim", "blob IMAGE: refuted mismatch", "blob LAYER: unknown noClaim", "registry.k8s.io/kube-proxy: refuted mismatch"}},
@@ -154,6 +154,7 @@ func TestFindings(t *testing.T) {
 		{"kept outside", kept("kept", "kept"), nil, nil},
 		{"kept outside, and it differs", kept("kept", "something else"), nil, []string{"unknown/a: refuted mismatch"}},
 		{"kept outside, and missing", kept("kept", "kept"), func(f tree, _ made) { delete(f, "unknown/a") }, []string{"unknown/a: unknown incomplete"}},
+		{"kept outside, and the same as a blob that nobody names", kept("kept", "kept"), func(f tree, _ made) { f.blob("kept") }, []string{"blob " + sum("kept") + ": unknown noClaim"}},
 		{"an image kept outside", func(f tree, m *layout.Manifest, p made) {
 			m.Images, m.Unknown = nil, []layout.UnknownEntry{{Name: proxy, Digest: p.image}}
 		}, nil, []string{"blob INDEX: unknown noClaim"}},
@@ -167,6 +168,15 @@ func TestFindings(t *testing.T) {
 		{"checksums without one", nil, func(f tree, _ made) { _, f[layout.SumsFile], _ = strings.Cut(f[layout.SumsFile], "\n") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums of another list", nil, func(f tree, _ made) { f[layout.ManifestFile] += "\n" }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"names that are not the list's", nil, withSums(func(f tree, _ made) { f[layout.IndexFile] += "\n" }), []string{"oci/index.json: refuted mismatch"}},
+		{"a name that the list has not", nil, withSums(func(f tree, _ made) {
+			f[layout.IndexFile] = strings.ReplaceAll(f[layout.IndexFile], "v1.27.2", "v1.27.3")
+		}),
+			[]string{"blob CONFIG: unknown noClaim", "blob IMAGE: unknown noClaim", "blob INDEX: unknown noClaim", "blob LAYER: unknown noClaim", "oci/index.json: refuted mismatch", "registry.k8s.io/kube-proxy:v1.27.3: refuted mismatch"}},
+		{"what is no image, and has a config of its own", func(f tree, m *layout.Manifest, p made) {
+			config, configSize := f.blob("no image's")
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociType, desc("application/x", config, configSize, "")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: ociType, Size: int64(size)})
+		}, nil, nil},
 		{"no names", nil, withSums(func(f tree, _ made) { delete(f, layout.IndexFile) }), []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no names, which the checksums list", nil, func(f tree, _ made) { delete(f, layout.IndexFile) }, []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no layout", nil, withSums(func(f tree, _ made) { delete(f, layout.LayoutFile) }), []string{"oci/blobs: unknown incomplete", "oci/oci-layout: unknown incomplete"}},

@@ -127,9 +127,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"GET", "https://registry.k8s.io/v2/", 200, "{}"},
 		{"GET", repo + "/manifests/v1.27.2", 200, "\n   \"schemaVersion\": 2"},
-		{"GET", repo + "/manifests/v1.27.2", 200, listType},
 		{"GET", repo + "/manifests/v1.27.2", 200, index},
-		{"HEAD", repo + "/manifests/v1.27.2", 200, index},
+		{"HEAD", repo + "/manifests/v1.27.2", 200, listType},
 		{"GET", repo + "/manifests/" + index, 200, listType},
 		{"GET", repo + "/manifests/" + image, 200, imageType},
 		{"GET", repo + "/blobs/" + config, 200, `"architecture":"amd64"`},
@@ -148,10 +147,11 @@ func TestAnswers(t *testing.T) {
 		{"GET", "https://registry.k8s.io/v2/kube-proxy/manifests/../../oci-layout", 404, "NAME_UNKNOWN"},
 		{"GET", repo + "/nothing/here", 404, "NAME_UNKNOWN"},
 		{"GET", repo, 404, "no such address"},
-		{"PUT", repo + "/manifests/v1.27.2", 405, "read only"},
+		{"PUT", repo + "/manifests/v1.27.2", 405, `{"errors":[{"code":"UNSUPPORTED","message":"a mirror is read only`},
 
 		{"GET", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 200, "SPDX-2.3"},
 		{"HEAD", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 200, "22"},
+		{"PUT", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 405, "text/plain"},
 		{"GET", "https://dl.k8s.io:443/release/stable-1.27.txt", 200, "v1.27.2"},
 		{"GET", "https://dl.k8s.io/v1.27.2/kubernetes-release.spdx", 302, "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx"},
 		{"GET", "https://cdn.dl.k8s.io/release/v1.27.2/bin/x", 302, "https://dl.k8s.io/release/v1.27.2/bin/x"},

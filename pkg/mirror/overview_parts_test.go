@@ -146,7 +146,11 @@ func TestRefusalsSayWhy(t *testing.T) {
 		t.Errorf("without files: %+v", c)
 	}
 	why := fmt.Errorf("why")
-	for name, a := range map[string]*Answer{"a file": d.refuse(why), "an image": d.ociRefuse(why)} {
+	asked, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://dl.k8s.io/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range map[string]*Answer{"a file": d.refuse(why), "an image": d.ociRefuse(why), "what is asked": d.Refuse(asked, why)} {
 		if a.Err == nil || a.Status != http.StatusInternalServerError || !strings.Contains(a.Err.Error(), "why") {
 			t.Errorf("%s: %+v", name, a)
 		}
