@@ -57,6 +57,36 @@ func TestListsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A list over its limit is none that can be read, and it is still what accounts for itself.
+func TestListsThatAreTooLarge(t *testing.T) {
+	for _, name := range append([]string{layout.SumsFile}, layout.Summed...) {
+		dir := listedMirror(t, nil, func(f tree, _ made) { f[layout.SignatureFile] = "{}"; f.sums() }).write(t)
+		if err := os.Truncate(filepath.Join(dir, filepath.FromSlash(name)), layout.MaxManifestFile+1); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := auditIn(t, d, made{})
+		_ = d.Close()
+		limit := 0
+		for _, f := range a.findings {
+			if f.what == name && f.reason == report.Limit {
+				limit++
+			} else if f.what == name {
+				t.Errorf("%s: %v", name, f)
+			}
+			if f.verdict != report.Unknown {
+				t.Errorf("%s: %v", name, f)
+			}
+		}
+		if limit == 0 {
+			t.Errorf("%s: %v", name, a.findings)
+		}
+	}
+}
+
 // crowded is an archive that has one member n times over, and one that is lost.
 func crowded(n int) *tarFS {
 	return &tarFS{data: strings.NewReader("x"), files: map[string]tarEntry{"files/x": {0, 1}}, folders: map[string][]string{
