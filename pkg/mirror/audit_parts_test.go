@@ -171,6 +171,9 @@ func TestNamesThatNothingAccountsFor(t *testing.T) {
 			return []report.Result{{Kind: report.KindImage, Subject: proxy, Digest: string(p.index)}}
 		}, []string{last}},
 		{"one that could not be fetched", nil, func(made) []report.Result { return []report.Result{{Kind: report.KindImage, Subject: proxy}} }, []string{"signature", referrer, last}},
+		{"one that could not be fetched, and a file of its name", nil, func(p made) []report.Result {
+			return []report.Result{{Kind: report.KindImage, Subject: proxy}, {Kind: report.KindFile, Subject: proxy, Digest: string(p.index)}}
+		}, []string{"signature", referrer, last}},
 		{"one of another name, seen as this", nil, func(made) []report.Result {
 			return []report.Result{{Kind: report.KindImage, Subject: "x", SeenAs: []string{proxy}}}
 		}, []string{"signature", referrer, last}},

@@ -115,6 +115,11 @@ func refutedLayers(n int) (found []string) {
 	return found
 }
 
+// lineOf puts a line for the signature into the checksums, where it belongs.
+func lineOf(f tree, checksum string) {
+	f[layout.SumsFile] = strings.Replace(f[layout.SumsFile], "\n", "\n"+checksum+"  "+layout.SignatureFile+"\n", 1)
+}
+
 // Each thing that is wrong in a mirror is found, where it is, and only what was read
 // contradicts: what is missing or cannot be read is not known.
 func TestFindings(t *testing.T) {
@@ -164,6 +169,8 @@ func TestFindings(t *testing.T) {
 		{"no checksums", nil, func(f tree, _ made) { delete(f, layout.SumsFile) }, []string{"MANIFEST.sha256: unknown incomplete"}},
 		{"no checksums asked for", func(_ tree, m *layout.Manifest, _ made) { m.Sums = "" }, func(f tree, _ made) { delete(f, layout.SumsFile) }, nil},
 		{"a line more in the checksums", nil, func(f tree, _ made) { f[layout.SumsFile] += sum("x") + "  x\n" }, []string{"MANIFEST.sha256: refuted mismatch"}},
+		{"a line for a signature that is missing", nil, func(f tree, _ made) { lineOf(f, sum("x")) }, []string{"MANIFEST.json.sigstore.json: unknown incomplete"}},
+		{"a line for it that is no checksum", nil, func(f tree, _ made) { lineOf(f, "x") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums that do not end", nil, func(f tree, _ made) { f[layout.SumsFile] = strings.TrimSuffix(f[layout.SumsFile], "\n") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums without one", nil, func(f tree, _ made) { _, f[layout.SumsFile], _ = strings.Cut(f[layout.SumsFile], "\n") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums of another list", nil, func(f tree, _ made) { f[layout.ManifestFile] += "\n" }, []string{"MANIFEST.sha256: refuted mismatch"}},

@@ -21,13 +21,19 @@ import (
 func TestListsThatCannotBeRead(t *testing.T) {
 	for _, tt := range []struct {
 		name string
+		bare bool // the checksums are missing
 		want []string
 	}{
-		{layout.ManifestFile, []string{"MANIFEST.json: unknown", "MANIFEST.json: unknown", "MANIFEST.sha256: unknown"}}, // as a list, as a sum, and of no sums asked for
-		{layout.IndexFile, []string{"oci/blobs: unknown", "oci/index.json: unknown", "oci: unknown"}},
-		{layout.SumsFile, []string{"MANIFEST.sha256: unknown"}},
+		{layout.ManifestFile, false, []string{"MANIFEST.json: unknown", "MANIFEST.json: unknown", "MANIFEST.sha256: unknown"}}, // as a list, as a sum, and of no sums asked for
+		{layout.IndexFile, false, []string{"oci/blobs: unknown", "oci/index.json: unknown", "oci: unknown"}},
+		{layout.IndexFile, true, []string{"MANIFEST.sha256: unknown", "oci/blobs: unknown", "oci/index.json: unknown", "oci: unknown"}},
+		{layout.SumsFile, false, []string{"MANIFEST.sha256: unknown"}},
 	} {
-		dir := listedMirror(t, nil, nil).write(t)
+		f := listedMirror(t, nil, nil)
+		if tt.bare {
+			delete(f, layout.SumsFile)
+		}
+		dir := f.write(t)
 		path, outside := filepath.Join(dir, filepath.FromSlash(tt.name)), filepath.Join(t.TempDir(), "list")
 		if err := os.Rename(path, outside); err != nil {
 			t.Fatal(err)
