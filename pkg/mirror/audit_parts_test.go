@@ -170,6 +170,9 @@ func TestNamesThatNothingAccountsFor(t *testing.T) {
 		{"an image that is not verified", nil, func(p made) []report.Result {
 			return []report.Result{{Kind: report.KindImage, Subject: proxy, Digest: string(p.index)}}
 		}, []string{last}},
+		{"an image of another name and of its digest", nil, func(p made) []report.Result {
+			return []report.Result{{Kind: report.KindImage, Subject: "x", Digest: string(p.index)}}
+		}, []string{last}},
 		{"one that could not be fetched", nil, func(made) []report.Result { return []report.Result{{Kind: report.KindImage, Subject: proxy}} }, []string{"signature", referrer, last}},
 		{"one that could not be fetched, and a file of its name", nil, func(p made) []report.Result {
 			return []report.Result{{Kind: report.KindImage, Subject: proxy}, {Kind: report.KindFile, Subject: proxy, Digest: string(p.index)}}
@@ -316,7 +319,13 @@ func TestNodeForms(t *testing.T) {
 				t.Errorf("%s with %v: %s", form, n.Images, text)
 			}
 		}
-		for name, n := range map[string]NodeConfig{"a CA without TLS": {Registry: parse("http://inside.example.com"), CA: "/etc/ca.crt"}, "a CA of two lines": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\n.crt"}} {
+		if text, err := (NodeConfig{Registry: parse("https://inside.example.com"), Images: held}).Config(form); err != nil || strings.Contains(text, "registry.k8s.io/pause:3.9") != slices.Contains([]string{"containerd", "crio", "docker"}, form) || strings.Contains(text, "pause:3.5") {
+			t.Errorf("%s with pause: %v: %s", form, err, text)
+		}
+		if _, err := (NodeConfig{Registry: parse("https://inside.example.com"), CA: "/etc/our ca.crt"}).Config(form); err != nil {
+			t.Errorf("%s with a space: %v", form, err)
+		}
+		for name, n := range map[string]NodeConfig{"a CA that deletes": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\x7f.crt"}, "a CA without TLS": {Registry: parse("http://inside.example.com"), CA: "/etc/ca.crt"}, "a CA of two lines": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\n.crt"}} {
 			if text, err := n.Config(form); err == nil || text != "" {
 				t.Errorf("%s: %s: %s", form, name, text)
 			}

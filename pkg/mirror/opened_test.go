@@ -37,6 +37,12 @@ func TestArchiveInParts(t *testing.T) {
 		"all of them": {func(_ *testing.T, first string) string { return first }, ""},
 		"by the name of the whole": {func(_ *testing.T, first string) string { return strings.TrimSuffix(first, ".001") },
 			"m.tar.001"},
+		"by the name of the whole, with a folder for the first": {func(t *testing.T, first string) string {
+			if err := replaceByDir(first); err != nil {
+				t.Fatal(err)
+			}
+			return strings.TrimSuffix(first, ".001")
+		}, "it cannot be opened as a directory"},
 		"by another": {func(_ *testing.T, first string) string { return strings.TrimSuffix(first, "1") + "2" }, "it cannot be read as a tar archive"},
 		"without the last": {func(t *testing.T, first string) string {
 			remove(t, filepath.Dir(first), "m.tar"+last)

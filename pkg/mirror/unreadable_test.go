@@ -74,6 +74,10 @@ func TestListsThatAreTooLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		list, signature, err := d.ManifestAndSignature()
+		if unread := name == layout.ManifestFile || name == layout.SignatureFile; (err != nil) != unread || !unread && (list == nil || signature == nil) {
+			t.Errorf("%s: %d bytes and %d, %v", name, len(list), len(signature), err)
+		}
 		a, _ := auditIn(t, d, made{})
 		_ = d.Close()
 		limit := 0
