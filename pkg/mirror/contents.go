@@ -78,7 +78,7 @@ func (d *Mirror) Contents() Contents {
 		seen[f.Version] = true
 	}
 	for _, i := range c.Images {
-		if v, err := release.ParseVersion(i.Tag); err == nil {
+		if v, ok := releaseOf(i.Repository, i.Tag); ok {
 			seen[v] = true
 		}
 	}

@@ -10,14 +10,15 @@ import (
 )
 
 // What a mirror holds are its lists, in order: files by the release that their address
-// names, and names of images; without a list it is what lies there.
+// names, and names of images; without a list it is what lies there. A version of CoreDNS or
+// of a driver is no release.
 func TestContents(t *testing.T) {
 	const host = "https://dl.k8s.io/release/"
 	urls := []string{host + "next/kubectl", host + "stable.txt", host + "v1.26.0/bin/linux/amd64/kubectl", "https://example.com/release/v1.25.0/kubectl"}
 	strange := []string{"http://dl.k8s.io/plain", "https://dl.k8s.io/../x", "https://dl.k8s.io//x"}
 	a, p := audited(t, func(f tree, m *layout.Manifest, p made) {
 		of := m.Images[0]
-		for _, name := range []string{"pause:3.9", "kube-proxy:v1.28.1", "etcd@" + string(p.index)} {
+		for _, name := range []string{"pause:3.9", "kube-proxy:v1.28.1", "coredns/coredns:v1.10.1", "sig-storage/csi-attacher:v4.3.0", "kube-proxy:1.29.0", "etcd@" + string(p.index)} {
 			of.Name = "registry.k8s.io/" + name
 			m.Images = append(m.Images, of)
 		}
@@ -39,7 +40,8 @@ func TestContents(t *testing.T) {
 		return HeldImage{"registry.k8s.io", repo, tag, p.index, listType}
 	}
 	want := Contents{HasManifest: true, Versions: []release.Version{version(28, 1), version(27, 2), version(26, 0)},
-		Images: []HeldImage{image("kube-proxy", "v1.27.2"), image("kube-proxy", "v1.28.1"), image("pause", "3.9")},
+		Images: []HeldImage{image("coredns/coredns", "v1.10.1"), image("kube-proxy", "1.29.0"), image("kube-proxy", "v1.27.2"), image("kube-proxy", "v1.28.1"), image("pause", "3.9"),
+			image("sig-storage/csi-attacher", "v4.3.0")},
 		Files: []HeldFile{
 			file("dl.k8s.io/release/next/kubectl", "x", release.Version{}, ""), file("dl.k8s.io/release/stable.txt", "x", release.Version{}, ""),
 			file("dl.k8s.io/release/v1.26.0/bin/linux/amd64/kubectl", "x", version(26, 0), "bin/linux/amd64/kubectl"),

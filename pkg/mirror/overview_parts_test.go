@@ -18,7 +18,7 @@ import (
 func TestOverviewSortsByRelease(t *testing.T) {
 	a, p := audited(t, func(f tree, m *layout.Manifest, p made) {
 		of := m.Images[0]
-		for _, name := range []string{"kube-scheduler:v1.27.2", "kube-proxy:v1.27.3", "pause:3.9", "coredns/coredns:v1.27.2"} {
+		for _, name := range []string{"kube-scheduler:v1.27.2", "kube-proxy:v1.27.3", "pause:3.9", "coredns/coredns:v1.27.2", "sig-storage/csi-attacher:v4.3.0"} {
 			of.Name = "registry.k8s.io/" + name
 			m.Images = append(m.Images, of)
 		}
@@ -55,7 +55,7 @@ func TestOverviewSortsByRelease(t *testing.T) {
 		others = append(others, im.Name)
 	}
 	slices.Sort(others)
-	if want := []string{"registry.k8s.io/coredns/coredns:v1.27.2", "registry.k8s.io/pause:3.9"}; !slices.Equal(others, want) {
+	if want := []string{"registry.k8s.io/coredns/coredns:v1.27.2", "registry.k8s.io/pause:3.9", "registry.k8s.io/sig-storage/csi-attacher:v4.3.0"}; !slices.Equal(others, want) {
 		t.Errorf("others: %q", others)
 	}
 	files := o.Releases[1].Files

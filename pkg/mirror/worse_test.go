@@ -89,12 +89,13 @@ func TestScopesOfSeveralRuns(t *testing.T) {
 	// What says nothing of what it was made for holds the releases that it names; what is
 	// of no release goes with the first, signatures apart.
 	a, _ := audited(t, func(f tree, m *layout.Manifest, p made) {
-		for _, tag := range []string{"pause:3.9", "coredns/coredns:v1.10.1", "kube-proxy:sha256-" + p.index.Hex() + ".sig"} {
+		for _, tag := range []string{"pause:3.9", "coredns/coredns:v1.10.1", "sig-storage/csi-attacher:v4.3.0", "kube-proxy:1.27.2", "kube-proxy:sha256-" + p.index.Hex() + ".sig"} {
 			m.Images = append(m.Images, layout.ImageEntry{Name: "registry.k8s.io/" + tag, Digest: p.image, MediaType: imageType, Size: int64(len(f[layout.BlobPath(p.image)]))})
 		}
 		m.Images = append(m.Images, layout.ImageEntry{Name: "registry.k8s.io/kube-proxy-arm64:v1.27.2", Digest: p.image, MediaType: imageType, Size: int64(len(f[layout.BlobPath(p.image)]))})
 	})
-	want := []layout.Scope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"arm64"}, Also: []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/pause:3.9"}}}
+	want := []layout.Scope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"arm64"},
+		Also: []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/kube-proxy:1.27.2", "registry.k8s.io/pause:3.9", "registry.k8s.io/sig-storage/csi-attacher:v4.3.0"}}}
 	if got := a.dir.scopes(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
 	}
