@@ -1,7 +1,7 @@
 package create
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -56,11 +56,11 @@ func (h held) file(url, text string, releases ...string) {
 	h.list.Files = append(h.list.Files, layout.FileEntry{URL: url, SHA256: layout.HashHex([]byte(text)), Size: int64(len(text)), Releases: releases})
 }
 
-// promotion is a line of a promotion manifest.
-func (h held) promotion(repo string, tags ...string) string {
+// promotion is a promotion manifest of some tags, whether or not a mirror has them.
+func promotion(repo string, tags ...string) string {
 	out := "- name: " + repo + "\n  dmap:\n"
 	for _, tag := range tags {
-		out += fmt.Sprintf("    %q: [%q]\n", h.image(repo+":"+tag), tag)
+		out += fmt.Sprintf("    %q: [%q]\n", held{files: map[string]string{}}.image(repo+":"+tag), tag)
 	}
 	return out
 }
@@ -77,14 +77,15 @@ func twoReleases() held {
 	h.file("https://dl.k8s.io/release/"+newer+"/x", "of the newer", newer)
 	h.file("https://dl.k8s.io/both", "of both", older, newer)
 	h.file("https://dl.k8s.io/none", "of none")
-	both := h.promotion("kube-proxy", older, newer)
+	both := promotion("kube-proxy", older, newer)
 	h.file(promotions+"a/images.yaml", both, older, newer)
 	h.file(promotions+"b/images.yaml", both, newer)
 	h.file(promotions+"c/images.yaml", both, newer)
-	h.file(promotions+"d/images.yaml", h.promotion("coredns", "v1"), newer) // of which nothing is held
-	h.file(promotions+"e/images.yaml", h.promotion("kube-proxy", newer), newer)
+	h.file(promotions+"d/images.yaml", promotion("coredns", "v1"), newer) // of which nothing is held
+	h.file(promotions+"e/images.yaml", promotion("kube-proxy", newer), newer)
 	h.file(promotions+"f/images.yaml", both, newer)
 	h.file(promotions+"g/images.txt", both, newer)
+	h.file(promotions+"h/images.yaml", promotion("kube-proxy", older, newer, "v1.27.9"), newer)
 	for i, f := range h.list.Files {
 		switch {
 		case strings.HasSuffix(f.URL, "b/images.yaml"):
@@ -101,8 +102,6 @@ func twoReleases() held {
 		h.list.Unknown = append(h.list.Unknown, layout.UnknownEntry{Name: "https://dl.k8s.io/" + of, Release: of, Path: path, Digest: oci.DigestOf([]byte(h.files[path]))},
 			layout.UnknownEntry{Name: "registry.k8s.io/kube-scheduler:" + of, Release: of, Digest: h.image("kube-scheduler:" + of)})
 	}
-	delete(h.files, layout.BlobPath(h.image("coredns:v1")))
-	delete(h.files, layout.BlobPath(oci.DigestOf([]byte("config of coredns:v1"))))
 	return h
 }
 
@@ -186,10 +185,11 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	for _, name := range leftover {
 		h.files[name] = "12345"
 	}
+	blob := func(text string) string { return layout.BlobPath(oci.DigestOf([]byte(text))) }
+	h.files[blob("file of "+newer)] = "file of " + newer // which is kept as a file, and not as a blob
 	dir := h.write(t)
 	before := lies(t, dir)
-	blob := func(text string) string { return layout.BlobPath(oci.DigestOf([]byte(text))) }
-	gone := slices.Concat(leftover, []string{"files/dl.k8s.io/release/" + older + "/x", "unknown/0",
+	gone := slices.Concat(leftover, []string{blob("file of " + newer), "files/dl.k8s.io/release/" + older + "/x", "unknown/0",
 		blob("config of kube-proxy:" + older), layout.BlobPath(h.image("kube-proxy:" + older)), blob("config of kube-scheduler:" + older), layout.BlobPath(h.image("kube-scheduler:" + older))})
 	slices.Sort(gone)
 	var bytes int64
@@ -214,7 +214,7 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 		}
 	}
 	after := lies(t, dir)
-	short := h.promotion("kube-proxy", newer)
+	short, shorter := promotion("kube-proxy", newer), []string{"a/images.yaml", "b/images.yaml", "h/images.yaml"}
 	lists := []string{layout.ManifestFile, layout.IndexFile, layout.SumsFile}
 	for name, text := range before {
 		got, there := after[name]
@@ -224,7 +224,7 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 				t.Errorf("%s is still there", name)
 			}
 		case slices.Contains(lists, name):
-		case name == layout.FilePath(promotions+"a/images.yaml"), name == layout.FilePath(promotions+"b/images.yaml"):
+		case slices.Contains(shorter, strings.TrimPrefix(name, layout.FilePath(promotions))):
 			if got != short {
 				t.Errorf("%s is %q", name, got)
 			}
@@ -252,10 +252,8 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	for i := range want.Files {
 		f := &want.Files[i]
 		f.Releases = only(f.Releases)
-		if strings.HasSuffix(f.URL, "a/images.yaml") {
-			f.ExcerptOf = f.SHA256
-		}
-		if strings.HasSuffix(f.URL, "a/images.yaml") || strings.HasSuffix(f.URL, "b/images.yaml") {
+		if slices.Contains(shorter, strings.TrimPrefix(f.URL, promotions)) {
+			f.ExcerptOf = cmp.Or(f.ExcerptOf, f.SHA256)
 			f.SHA256, f.Size = layout.HashHex([]byte(short)), int64(len(short))
 		}
 	}
@@ -314,89 +312,5 @@ func TestPruneOfAnEmptyMirror(t *testing.T) {
 	slices.Sort(folders)
 	if want := []string{"./", "files/", "oci/", "oci/blobs/", "oci/blobs/sha256/"}; !slices.Equal(folders, want) {
 		t.Errorf("%q, want %q", folders, want)
-	}
-}
-
-// What is no whole mirror with a list that can be read, or names what cannot be followed, loses
-// nothing.
-func TestPruneTakesNothing(t *testing.T) {
-	var keeps *KeepError
-	var refused *mirror.RefusedError
-	for name, tt := range map[string]struct {
-		change func(h held)
-		keep   []string
-		is     func(err error) bool
-	}{
-		"a release that it has not": {nil, []string{newer, "v1.27.3"}, func(err error) bool {
-			return errors.As(err, &keeps) && keeps.Release == "v1.27.3" && slices.Equal(keeps.Has, []string{older, newer})
-		}},
-		"without a list":           {func(h held) { delete(h.files, layout.ManifestFile) }, nil, func(err error) bool { return errors.Is(err, mirror.ErrNotMirror) }},
-		"with a list that is none": {func(h held) { h.files[layout.ManifestFile] = "{" }, nil, func(err error) bool { return errors.As(err, &refused) }},
-		"with names that are none": {func(h held) { h.files[layout.IndexFile] = "{" }, nil, func(err error) bool { return errors.As(err, &refused) }},
-		"no mirror":                {func(h held) { clear(h.files); h.files["x"] = "x" }, nil, func(err error) bool { return errors.Is(err, mirror.ErrNotMirror) }},
-		"with a file of another":   {func(h held) { h.files["thesis.tex"] = "x" }, nil, func(err error) bool { return errors.Is(err, mirror.ErrNotMirror) }},
-		"with an image that differs": {func(h held) { h.files[layout.BlobPath(h.image("kube-proxy:"+newer))] = "{}" }, nil, func(err error) bool {
-			return errors.As(err, &refused)
-		}},
-		"with a change that is none": {func(h held) { h.files[layout.ChangeFile] = "{" }, nil, func(err error) bool { return errors.As(err, &refused) }},
-	} {
-		h := twoReleases()
-		h.write(t) // for its lists
-		h.files["files/stray"] = "x"
-		if tt.change != nil {
-			tt.change(h)
-		}
-		dir := h.lay(t)
-		for _, dry := range []bool{true, false} {
-			out, err := Prune(PruneOptions{Dir: dir, Keep: keep(t, tt.keep...), DryRun: dry})
-			if err == nil || !tt.is(err) || out != nil && errors.As(err, &keeps) {
-				t.Errorf("%s: %v, %+v", name, err, out)
-			}
-			for file, text := range h.files {
-				if got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file))); err != nil || string(got) != text {
-					t.Errorf("%s: %s: %q, %v", name, file, got, err)
-				}
-			}
-		}
-	}
-}
-
-// A dry run beside a change that a killed run began leaves what completes it, and says of the
-// new lists what goes; the next run completes it first.
-func TestPruneOfAnUnfinishedChange(t *testing.T) {
-	h := twoReleases()
-	h.write(t)
-	next := twoReleases()
-	next.list.Files = slices.DeleteFunc(next.list.Files, func(f layout.FileEntry) bool { return f.URL == "https://dl.k8s.io/none" })
-	next.write(t)
-	var names []string
-	staged := []string{layout.ChangeFile}
-	for _, name := range []string{layout.ManifestFile, layout.SumsFile} {
-		h.files[layout.StagedName(name)] = next.files[name]
-		staged, names = append(staged, layout.StagedName(name)), append(names, fmt.Sprintf(`{"path":%q}`, name))
-	}
-	h.files[layout.ChangeFile] = `{"schemaVersion":1,"files":[` + strings.Join(names, ",") + `]}`
-	h.files[".x.kverify-part"] = ""
-	dir := h.lay(t)
-	before := lies(t, dir)
-	want := []string{".x.kverify-part", "files/dl.k8s.io/none"}
-	for _, dry := range []bool{true, false} {
-		out, err := Prune(PruneOptions{Dir: dir, DryRun: dry})
-		if err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(out.Files)
-		if !slices.Equal(out.Files, want) || dry && !maps.Equal(lies(t, dir), before) {
-			t.Errorf("dry %v: %q, want %q", dry, out.Files, want)
-		}
-	}
-	after := lies(t, dir)
-	for _, name := range append(staged, want...) {
-		if _, there := after[name]; there {
-			t.Errorf("%s is still there", name)
-		}
-	}
-	if after[layout.ManifestFile] != next.files[layout.ManifestFile] {
-		t.Error("the change was not completed")
 	}
 }
