@@ -135,6 +135,9 @@ func TestWalksOfWhatCannotBeRead(t *testing.T) {
 	if c := d.Contents(); len(c.Damage) != 1 || !strings.HasPrefix(c.Damage[0], "files: ") || len(c.Images) != 2 {
 		t.Errorf("contents: %q", c.Damage)
 	}
+	if resp, body, err := do(t, d, http.MethodGet, rekor+"/log/entries?logIndex=1", ""); err != nil || resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("the log: %d, %v: %s", resp.StatusCode, err, body)
+	}
 }
 
 // Who walks a directory counts to a million, and says that it did not go on.

@@ -101,6 +101,39 @@ func TestScopesOfSeveralRuns(t *testing.T) {
 	}
 }
 
+// Without a list of what it was made for a mirror holds the releases of its images, and those
+// that it names; what is of no release goes with none.
+func TestScopesOfAMirrorThatDoesNotSay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		names    []string // of images
+		releases []string // that its list names
+		want     []layout.Scope
+	}{
+		"nothing":                {nil, nil, nil},
+		"a release of files":     {nil, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0"}}},
+		"an image of no release": {[]string{"pause:3.9"}, nil, nil},
+		"one with its files":     {[]string{"pause:3.9"}, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/pause:3.9"}}}},
+		"several of each": {[]string{"kube-scheduler-s390x:v1.27.2", "kube-scheduler-arm64:v1.27.2", "kube-proxy-arm64:v1.27.2", "kube-proxy:v1.27.2", "kube-apiserver:v1.28.1", "etcd:3.5.7-0", "pause:3.9"}, []string{"v1.27.2", "v1.26.0"},
+			[]layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/etcd:3.5.7-0", "registry.k8s.io/pause:3.9"}},
+				{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy", "kube-scheduler"}, Arches: []string{"arm64", "s390x"}}, {Release: "v1.28.1", Images: true, Names: []string{"kube-apiserver"}}}},
+	} {
+		a, _ := audited(t, func(_ tree, m *layout.Manifest, p made) {
+			of := m.Images[0]
+			m.Images, m.Releases = nil, tt.releases
+			for _, name := range tt.names {
+				of.Name = "registry.k8s.io/" + name
+				m.Images = append(m.Images, of)
+			}
+		})
+		for range 8 { // repositories are met in any order
+			if got := a.dir.scopes(); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%s: %+v\nwant %+v", name, got, tt.want)
+				break
+			}
+		}
+	}
+}
+
 // What is kept outside is told of, by its kind, and never verified.
 func TestWhatIsKeptOutside(t *testing.T) {
 	a, _ := audited(t, func(_ tree, m *layout.Manifest, p made) {
@@ -194,6 +227,7 @@ func TestListsOfARegistry(t *testing.T) {
 		{"kube-proxy/tags/list?n=-1", 400, nil, ""},
 		{"kube-proxy/tags/list?n=x", 400, nil, ""},
 		{"_catalog", 200, []string{"kube-proxy", "pause"}, ""},
+		{"_catalog?n=x", 400, nil, ""},
 		{"_catalog?n=1", 200, []string{"kube-proxy"}, `</v2/_catalog?last=kube-proxy&n=1>; rel="next"`},
 	} {
 		resp, body, err := do(t, a.dir, http.MethodGet, host+tt.url, "")
@@ -219,6 +253,9 @@ func TestListsOfARegistry(t *testing.T) {
 		}
 		if !slices.Equal(got, tt.want) || resp.Header.Get("Link") != tt.link {
 			t.Errorf("%s: %q, %q", tt.url, got, resp.Header.Get("Link"))
+		}
+		if filtered := resp.Header.Get("OCI-Filters-Applied"); (filtered == "artifactType") != strings.Contains(tt.url, "artifactType=") || filtered != "" && filtered != "artifactType" {
+			t.Errorf("%s: filtered by %q", tt.url, filtered)
 		}
 	}
 }
