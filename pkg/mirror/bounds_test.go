@@ -3,11 +3,15 @@ package mirror
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/kverify/kverify/pkg/mirror/internal/layout"
 	"github.com/kverify/kverify/pkg/oci"
@@ -53,9 +57,12 @@ func TestPaddingIsBounded(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 	}
+	if err := onlyZeros(iotest.ErrReader(fs.ErrClosed)); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("what cannot be read: %v", err)
+	}
 }
 
-// A member that cannot be found again is none.
+// A member that cannot be found again, or that ends behind its archive, is none.
 func TestMemberThatCannotBeFoundAgain(t *testing.T) {
 	r, w, err := os.Pipe() // in which nobody knows where they are
 	if err != nil {
@@ -66,6 +73,11 @@ func TestMemberThatCannotBeFoundAgain(t *testing.T) {
 	a := &tarFS{files: map[string]tarEntry{}, folders: map[string][]string{".": nil}}
 	if err := a.add("x", false, r, 0, 0); err == nil || len(a.files) != 0 {
 		t.Errorf("%v, %v", err, a.files)
+	}
+	for size, ok := range map[int64]bool{-1: false, 0: true, 10: true, 11: false} {
+		if err := a.add(fmt.Sprint(size), false, strings.NewReader("0123456789"), size, 10); (err == nil) != ok {
+			t.Errorf("%d bytes of 10: %v", size, err)
+		}
 	}
 }
 
