@@ -3,6 +3,7 @@ package mirror
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -128,6 +129,62 @@ func TestNamesThatTheListContradicts(t *testing.T) {
 		a.Close()
 		if a.Status != tt.status || a.SHA256 != tt.sum {
 			t.Errorf("%s: %d, %s", tt.url, a.Status, a.SHA256)
+		}
+	}
+}
+
+// A mirror is read: GET, which a request without a method is too, and HEAD; of another method
+// no answer is left open.
+func TestMethodsOfAMirror(t *testing.T) {
+	for method, status := range map[string]int{"": 200, http.MethodGet: 200, http.MethodHead: 200, http.MethodPut: 405, http.MethodDelete: 405, "get": 405} {
+		body := &closing{}
+		req := &http.Request{Method: method, URL: &url.URL{Scheme: "https", Host: "dl.k8s.io", Path: "/x"}}
+		a := allow(req, &Answer{Status: 200, Body: body})
+		if a.Status != status || body.closed != (status == 405) || (a.Header["Allow"] == "GET, HEAD") != (status == 405) {
+			t.Errorf("%q: %d, closed %v", method, a.Status, body.closed)
+		}
+		req.URL = &url.URL{Scheme: "https", Host: "rekor.sigstore.dev", Path: "/api/v1/log/entries", RawQuery: "logIndex=7"}
+		log := tree{"files/dl.k8s.io/a.sigstore.json": `{"verificationMaterial":{"tlogEntries":[{"logIndex":"7","canonicalizedBody":"eyJhIjoxfQ=="}]}}`}.open(t)
+		if a := log.answerLog(req); a.Status != status {
+			t.Errorf("%q of the log: %d", method, a.Status)
+		}
+	}
+}
+
+// Who verifies a mirror by its own verifier knows what it was made for.
+func TestVerifierOfASparseMirror(t *testing.T) {
+	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
+		m.Scope = []layout.Scope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"amd64"}, OSes: []string{"linux"}, Also: []string{"registry.k8s.io/pause:3.9"}}}
+	})
+	want := []verify.MirrorScope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"amd64"}, OSes: []string{"linux"}, Also: []string{"registry.k8s.io/pause:3.9"}}}
+	if got := a.dir.Verifier().Sparse; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Other addresses of the files lead to them where there are some, and where they are known.
+func TestOtherAddresses(t *testing.T) {
+	images := tree{"oci/oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "oci/index.json": `{"schemaVersion":2,"manifests":[]}`}
+	whole := tree{"files/dl.k8s.io/x": ""}
+	for _, tt := range []struct {
+		files tree
+		url   string
+		to    string
+	}{
+		{whole, "https://cdn.dl.k8s.io/release/v1.27.2/x", "https://dl.k8s.io/release/v1.27.2/x"},
+		{whole, "https://sbom.k8s.io/v1.27.2/release", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx"},
+		{whole, "https://sbom.k8s.io/v1.27.2/other", ""},
+		{images, "https://cdn.dl.k8s.io/release/v1.27.2/x", ""},
+		{images, "https://sbom.k8s.io/v1.27.2/release", ""},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := tt.files.open(t).Answer(req)
+		var host *HostError
+		if tt.to == "" && !errors.As(err, &host) || tt.to != "" && (err != nil || a.Status != http.StatusFound || a.Header["Location"] != tt.to) {
+			t.Errorf("%s: %+v, %v", tt.url, a, err)
 		}
 	}
 }
