@@ -3,6 +3,9 @@ package mirror
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -71,6 +74,34 @@ func TestMembersOfAnArchive(t *testing.T) {
 			t.Errorf("%s: %v", name, got.files)
 		}
 		if err := fstest.TestFS(got, strings.Fields(tt.want)...); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A folder of an archive is listed whole to who asks for no number, and else in parts to its end.
+func TestFoldersOfAnArchive(t *testing.T) {
+	a := &tarFS{files: map[string]tarEntry{"b/c": {}, "b/d": {}}, folders: map[string][]string{".": {"b", "e"}, "b": {"d", "c"}, "e": nil}}
+	for _, tt := range []struct {
+		folder string
+		n      int
+		want   []int // entries of each reading; -1 for its end
+	}{
+		{"b", 0, []int{2, 0}}, {"b", -1, []int{2, 0}}, {"b", 1, []int{1, 1, -1}}, {"b", 2, []int{2, -1}}, {"b", 3, []int{2, -1}}, {"e", 0, []int{0, 0}}, {"e", 1, []int{-1, -1}},
+	} {
+		f, err := a.Open(tt.folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range tt.want {
+			list, err := f.(fs.ReadDirFile).ReadDir(tt.n)
+			if want < 0 && (err != io.EOF || len(list) > 0) || want >= 0 && (err != nil || len(list) != want) {
+				t.Errorf("%s by %d, %d: %d entries, %v, want %d", tt.folder, tt.n, i, len(list), err, want)
+			}
+		}
+	}
+	for name, want := range map[string]error{"../x": fs.ErrInvalid, "x": fs.ErrNotExist, "b/c/d": fs.ErrNotExist} {
+		if _, err := a.Open(name); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
