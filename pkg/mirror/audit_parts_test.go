@@ -135,7 +135,7 @@ func TestResultsOfFindings(t *testing.T) {
 		out := a.results()
 		inventory, _ := out[0].Check(report.Inventory)
 		digest, _ := out[0].Check(report.Digest)
-		if inventory.Verdict != tt.inventory || digest.Verdict != tt.digest || (inventory.Reason == "") != (tt.inventory == report.Verified) || (digest.Reason == "") != (tt.digest == report.Verified) {
+		if !inventory.Required || !digest.Required || inventory.Verdict != tt.inventory || digest.Verdict != tt.digest || (inventory.Reason == "") != (tt.inventory == report.Verified) || (digest.Reason == "") != (tt.digest == report.Verified) {
 			t.Errorf("%s: %v, %v", name, inventory, digest)
 		}
 		if more := len(tt.verdicts) - MaxFindings; len(out) != 1+min(len(tt.verdicts), MaxFindings) || strings.Contains(fmt.Sprint(out[0].Notes), "more findings") != (more > 0) {

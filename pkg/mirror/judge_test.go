@@ -132,7 +132,7 @@ func TestScopesThatMakeNoSense(t *testing.T) {
 		"no reference":            {func(s *mirror.Scope) { s.Also = []string{"no reference!"} }, true},
 		"one that is of no use":   {func(s *mirror.Scope) { s.Also = []string{"registry.example.com/pause:3.9"} }, false},
 		"a reference of no tag":   {func(s *mirror.Scope) { s.Also = []string{"registry.k8s.io/pause@sha256:" + strings.Repeat("0", 64)} }, false},
-		"one of two no reference": {func(s *mirror.Scope) { s.Also = []string{"registry.k8s.io/kube-proxy:v1.27.2", "no reference!"} }, true},
+		"one of two no reference": {func(s *mirror.Scope) { s.Also = []string{"no reference!", "registry.k8s.io/pause:3.9"} }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "m")
@@ -159,8 +159,12 @@ func TestScopesThatMakeNoSense(t *testing.T) {
 				t.Errorf("the list is not said to be at fault: %q", findings(r))
 			}
 			got := subjects(r)
-			if !slices.Contains(got, "registry.k8s.io/kube-proxy:v1.27.1") || slices.Contains(got, "registry.k8s.io/kube-scheduler:v1.27.2") != tt.judged {
+			if !slices.Contains(got, "registry.k8s.io/kube-proxy:v1.27.1") || slices.Contains(got, "registry.k8s.io/kube-scheduler:v1.27.2") != tt.judged ||
+				slices.Contains(got, "registry.k8s.io/pause:3.9") != strings.HasPrefix(name, "one of two") {
 				t.Errorf("judged %q", got)
+			}
+			if name == "no version" && !strings.Contains(bad(r), `"next"`) {
+				t.Errorf("it is not said what is no version: %s", bad(r))
 			}
 		})
 	}
@@ -229,6 +233,7 @@ func TestArchiveOnABaseByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	makes(t, w, dir, nil, small("v1.27.2"))
+	relist(t, dir, func(m *mirror.Manifest) { m.Scope = append(m.Scope, mirror.Scope{Release: "next"}) })
 	file, _ := archived(t, dir, base)
 	good, err := os.ReadFile(file)
 	if err != nil {

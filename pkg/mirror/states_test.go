@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -186,6 +188,34 @@ func TestOtherAddresses(t *testing.T) {
 		if tt.to == "" && !errors.As(err, &host) || tt.to != "" && (err != nil || a.Status != http.StatusFound || a.Header["Location"] != tt.to) {
 			t.Errorf("%s: %+v, %v", tt.url, a, err)
 		}
+	}
+}
+
+// Of a repository of which a part is damaged the rest is served; what may lie below that part
+// cannot be told, and neither can what refers to anything.
+func TestRepositoryOfWhichAPartIsDamaged(t *testing.T) {
+	var p made
+	f := listedMirror(t, func(f tree, m *layout.Manifest, of made) {
+		p = of
+		m.Images = append(m.Images, layout.ImageEntry{Name: "registry.k8s.io/kube-proxy:z", Digest: of.image, MediaType: imageType, Size: int64(len(f[layout.BlobPath(of.image)]))})
+	}, func(f tree, of made) { f[layout.BlobPath(of.index)] = "x" + f[layout.BlobPath(of.index)][1:] })
+	for path, want := range map[string]string{
+		"manifests/" + string(p.image): "200 ", "blobs/" + string(p.layer): "200 ", "manifests/" + string(p.other): "500 " + layout.CodeRefused, "manifests/v1.27.2": "500 " + layout.CodeRefused,
+		"referrers/" + string(p.image): "500 " + layout.CodeRefused, "blobs/v1.27.2": "404 " + layout.CodeBlob, "manifests/v1.27.3": "404 " + layout.CodeManifest,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://registry.k8s.io/v2/kube-proxy/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := f.open(t).Answer(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		if status, code, _ := strings.Cut(want, " "); err != nil || fmt.Sprint(a.Status) != status || !strings.Contains(string(body), code) {
+			t.Errorf("%s: %d %v, want %s: %.200s", path, a.Status, err, want, body)
+		}
+		a.Close()
 	}
 }
 

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -31,6 +32,13 @@ func TestTheWorseResultStands(t *testing.T) {
 			got := add([]report.Result{of("x", "", report.KindImage, a)}, []report.Result{of("x", "", report.KindImage, b)})
 			if worse := max(rank[a], rank[b]); len(got) != 1 || rank[got[0].Verdict()] != worse {
 				t.Errorf("%s and %s: %v", a, b, got)
+			}
+			if a == b && a != report.Refuted {
+				first := of("x", "", report.KindImage, a)
+				first.Digest = "the first"
+				if got := add([]report.Result{first}, []report.Result{of("x", "", report.KindImage, b)}); got[0].Digest != "the first" {
+					t.Errorf("%s twice: the second stands", a)
+				}
 			}
 			for _, other := range []report.Result{of("y", "", report.KindImage, b), of("x", "linux/amd64", report.KindImage, b), of("x", "", report.KindFile, b)} {
 				if got := add([]report.Result{of("x", "", report.KindImage, a)}, []report.Result{other}); len(got) != 2 || got[0].Verdict() != a || got[1].Verdict() != b {
@@ -144,7 +152,7 @@ func TestWhatIsKeptOutside(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 	for _, r := range got {
-		if r.Verdict() != report.Unknown || !strings.HasSuffix(r.Checks[0].Detail, "why") || r.Digest == "" {
+		if r.Verdict() != report.Unknown || !strings.HasSuffix(r.Checks[0].Detail, "why") || r.Digest == "" || !r.Checks[0].Required {
 			t.Errorf("%v", r)
 		}
 	}
@@ -158,6 +166,52 @@ func TestWhatIsKeptOutside(t *testing.T) {
 	a, _ = audited(t, func(_ tree, m *layout.Manifest, _ made) { m.Sums = "" })
 	if got := a.remarks(); !strings.Contains(strings.Join(got, "\n"), "no checksums of their own") {
 		t.Errorf("%q", got)
+	}
+}
+
+// What a mirror was asked for is told as it says, of each run apart.
+func TestRemarksOfAMirror(t *testing.T) {
+	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
+		m.Tool = report.Tool{Name: "test", Version: "v1"}
+		m.Scope = []layout.Scope{{Release: "v1.27.1"}, {Release: "v1.27.2", Images: true}, {Release: "v1.27.3", Images: true, Names: []string{"a", "b"}, Arches: []string{"amd64", "arm64"}},
+			{Release: "v1.27.4", Arches: []string{"amd64"}, Names: []string{"a"}, Also: []string{"x", "y"}}}
+	})
+	want := []string{"asked for of v1.27.1: no images", "asked for of v1.27.2: all images", "asked for of v1.27.3: the images a, b, for amd64, arm64", "asked for of v1.27.4: no images; and x, y", "made 2023-05-17T15:00:00Z by test v1"}
+	if got := a.remarks(); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	a.absent = map[string][]string{"x": {"linux/arm64"}, "y": {"linux/arm64", "linux/s390x"}}
+	want = slices.Insert(want, 4, "it is sparse: indexes name platforms that it has not: linux/arm64, linux/s390x")
+	if got := a.remarks(); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+// The files of a release are judged by their paths in it, and what is no such path is not; who
+// is interrupted knows nothing of the rest, and says of what.
+func TestFilesThatAreJudged(t *testing.T) {
+	version := release.Version{Major: 1, Minor: 27, Patch: 2}
+	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
+		m.Files = nil
+		for _, url := range []string{version.FileURL("../x"), version.FileURL("bin//x"), "https://dl.k8s.io/x", binary + layout.BundleSuffix} {
+			m.Files = append(m.Files, layout.FileEntry{URL: url, SHA256: sum("x"), Size: 1})
+		}
+	})
+	judged := map[string]bool{}
+	if got, err := a.judgeFiles(t.Context(), &verify.Verifier{}, version, judged); err != nil || len(got) != 0 || len(judged) != 0 {
+		t.Errorf("%v, %v, %v", err, got, judged)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, _ = audited(t, nil)
+	got, err := a.judgeFiles(ended, &verify.Verifier{}, version, judged)
+	if err != nil || len(got) != 2 || !reflect.DeepEqual(judged, map[string]bool{binary: true, beside: true}) {
+		t.Fatalf("%v, %v, %v", err, got, judged)
+	}
+	for i, path := range []string{"amd64", "arm64"} {
+		if got[i].Verdict() != report.Unknown || !strings.Contains(got[i].Subject, path) || len(got[i].Checks) == 0 {
+			t.Errorf("%v", got[i])
+		}
 	}
 }
 
