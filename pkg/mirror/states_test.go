@@ -235,7 +235,7 @@ func TestRefusalGivesItsReason(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = f.open(t).RoundTrip(req) //nolint:bodyclose // there is no response
+		_, err = f.open(t).RoundTrip(req)
 		var refused *RefusedError
 		var corrupt *CorruptError
 		if !errors.As(err, &refused) || errors.As(err, &corrupt) != tt.corrupt {

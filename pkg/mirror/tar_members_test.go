@@ -95,7 +95,7 @@ func TestFoldersOfAnArchive(t *testing.T) {
 		}
 		for i, want := range tt.want {
 			list, err := f.(fs.ReadDirFile).ReadDir(tt.n)
-			if want < 0 && (err != io.EOF || len(list) > 0) || want >= 0 && (err != nil || len(list) != want) {
+			if want < 0 && (!errors.Is(err, io.EOF) || len(list) > 0) || want >= 0 && (err != nil || len(list) != want) {
 				t.Errorf("%s by %d, %d: %d entries, %v, want %d", tt.folder, tt.n, i, len(list), err, want)
 			}
 		}

@@ -176,7 +176,7 @@ func TestCompleteMirrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = d.RoundTrip(req) //nolint:bodyclose // there is no response
+		_, err = d.RoundTrip(req)
 		var host *HostError
 		if d.Complete() != tt.complete || !errors.As(err, &host) || host.Unlisted == tt.complete {
 			t.Errorf("%s: %v, %v", name, d.Complete(), err)
