@@ -15,7 +15,7 @@ import (
 func TestContents(t *testing.T) {
 	const host = "https://dl.k8s.io/release/"
 	urls := []string{host + "next/kubectl", host + "stable.txt", host + "v1.26.0/bin/linux/amd64/kubectl", "https://example.com/release/v1.25.0/kubectl"}
-	strange := []string{"http://dl.k8s.io/plain", "https://dl.k8s.io/../x", "https://dl.k8s.io//x"}
+	strange := []string{"http://dl.k8s.io/plain", "dl.k8s.io/none", "https://dl.k8s.io/../x", "https://dl.k8s.io//x"}
 	a, p := audited(t, func(f tree, m *layout.Manifest, p made) {
 		of := m.Images[0]
 		for _, name := range []string{"pause:3.9", "kube-proxy:v1.28.1", "coredns/coredns:v1.10.1", "sig-storage/csi-attacher:v4.3.0", "kube-proxy:1.29.0", "etcd@" + string(p.index)} {

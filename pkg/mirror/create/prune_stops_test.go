@@ -1,6 +1,8 @@
 package create
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,6 +95,32 @@ func TestPruneEndsBeforeItTakes(t *testing.T) {
 				t.Errorf("%s: %s: %q, %v", name, file, got, err)
 			}
 		}
+	}
+}
+
+// An archive is not taken anything out of, and says what it is not.
+func TestPruneOfAnArchive(t *testing.T) {
+	h := twoReleases()
+	h.write(t)
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	for name, text := range h.files {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(text)), Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "m.tar")
+	if err := errors.Join(w.Close(), os.WriteFile(file, packed.Bytes(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := Prune(PruneOptions{Dir: file, Keep: keep(t, newer)}); !errors.Is(err, mirror.ErrNotMirror) || !strings.Contains(err.Error(), "not a directory with a MANIFEST.json") {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, packed.Bytes()) {
+		t.Errorf("it was changed, %v", err)
 	}
 }
 
