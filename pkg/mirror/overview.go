@@ -140,7 +140,7 @@ func (s *survey) amounts() {
 		switch {
 		case fetch.IsPart(path.Base(name)):
 			s.out.Other.add(info.Size())
-		case digest.IsSHA256() && name == layout.BlobPath(digest):
+		case name == layout.BlobPath(digest):
 			s.out.Blobs.add(info.Size())
 			s.sizes[digest] = info.Size()
 		case strings.HasPrefix(name, "files/"):
