@@ -133,7 +133,7 @@ func TestScopesOfAMirrorThatDoesNotSay(t *testing.T) {
 				m.Images = append(m.Images, of)
 			}
 		})
-		for range 8 { // repositories are met in any order
+		for range 64 { // repositories are met in any order
 			if got := a.dir.scopes(); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%s: %+v\nwant %+v", name, got, tt.want)
 				break
