@@ -121,8 +121,8 @@ func TestScopesOfAMirrorThatDoesNotSay(t *testing.T) {
 		"a release of files":     {nil, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0"}}},
 		"an image of no release": {[]string{"pause:3.9"}, nil, nil},
 		"one with its files":     {[]string{"pause:3.9"}, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/pause:3.9"}}}},
-		"several of each": {[]string{"kube-scheduler-s390x:v1.27.2", "kube-scheduler-arm64:v1.27.2", "kube-proxy-arm64:v1.27.2", "kube-proxy:v1.27.2", "kube-apiserver:v1.28.1", "etcd:3.5.7-0", "pause:3.9"}, []string{"v1.27.2", "v1.26.0"},
-			[]layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/etcd:3.5.7-0", "registry.k8s.io/pause:3.9"}},
+		"several of each": {[]string{"kube-scheduler-s390x:v1.27.2", "kube-scheduler-arm64:v1.27.2", "kube-proxy-arm64:v1.27.2", "kube-proxy:v1.27.2", "kube-apiserver:v1.28.1", "etcd:3.5.7-0", "kube-proxy:vnext", "pause:3.9"}, []string{"v1.27.2", "v1.26.0"},
+			[]layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/etcd:3.5.7-0", "registry.k8s.io/kube-proxy:vnext", "registry.k8s.io/pause:3.9"}},
 				{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy", "kube-scheduler"}, Arches: []string{"arm64", "s390x"}}, {Release: "v1.28.1", Images: true, Names: []string{"kube-apiserver"}}}},
 	} {
 		a, _ := audited(t, func(_ tree, m *layout.Manifest, p made) {
