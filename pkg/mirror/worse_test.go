@@ -193,7 +193,7 @@ func TestFilesThatAreJudged(t *testing.T) {
 	version := release.Version{Major: 1, Minor: 27, Patch: 2}
 	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
 		m.Files = nil
-		for _, url := range []string{version.FileURL("../x"), version.FileURL("bin//x"), "https://dl.k8s.io/x", binary + layout.BundleSuffix} {
+		for _, url := range []string{version.FileURL("../x"), version.FileURL("bin//x"), version.FileURL("bin/linux/amd64/-kubectl"), version.FileURL("bin/linux/amd64/.kubectl"), version.FileURL("bin/linux/amd64/kubectl x"), "https://dl.k8s.io/x", binary + layout.BundleSuffix} {
 			m.Files = append(m.Files, layout.FileEntry{URL: url, SHA256: sum("x"), Size: 1})
 		}
 	})
