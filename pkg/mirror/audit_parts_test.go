@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"reflect"
 	"slices"
@@ -63,9 +64,15 @@ func TestInterruptedAudit(t *testing.T) {
 	if len(a.findings) != 1 || a.findings[0].verdict != report.Unknown || a.findings[0].reason != report.Interrupted {
 		t.Errorf("a walk: %v", a.findings)
 	}
-	a, _ = audited(t, nil)
+	a, p := audited(t, nil)
 	a.walk(t.Context())
 	a.lists()
+	if err := a.hash(ended, p.layer, layout.Unpacked{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a blob: %v", err)
+	}
+	if err := a.hash(t.Context(), p.other, layout.Unpacked{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a blob that has gone: %v", err)
+	}
 	a.contents(ended, nil)
 	a.files(ended, nil, nil)
 	if len(a.findings) != 6 {
@@ -81,6 +88,29 @@ func TestInterruptedAudit(t *testing.T) {
 	}
 	if err := a.file(t.Context(), "https://../x"); err == nil || !strings.Contains(err.Error(), "is not a URL of a mirror") {
 		t.Errorf("a file outside: %v", err)
+	}
+}
+
+// Of what nothing accounts for is said what takes it away: the run that left it, or prune.
+func TestWhatIsNotAccountedFor(t *testing.T) {
+	stray := "oci/blobs/sha256/" + sum("stray")
+	f := listedMirror(t, nil, func(f tree, _ made) {
+		f["oci/blobs/sha256/.x.kverify-part"], f["files/.x.kverify-part.json"], f["files/.x"], f[stray] = "", "", "", "stray"
+	})
+	a, _ := auditOf(t, f, made{})
+	got := map[string]string{}
+	for _, one := range a.findings {
+		got[one.what] = one.detail
+	}
+	want := map[string]string{"oci/blobs/sha256/.x.kverify-part": "a run that was interrupted left it", "files/.x.kverify-part.json": "a run that was interrupted left it",
+		"files/.x": "MANIFEST.json does not list it", stray: "no name of oci/index.json reaches it"}
+	for name, text := range want {
+		if !strings.HasPrefix(got[name], text) {
+			t.Errorf("%s: %q", name, got[name])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -105,7 +135,7 @@ func TestResultsOfFindings(t *testing.T) {
 		out := a.results()
 		inventory, _ := out[0].Check(report.Inventory)
 		digest, _ := out[0].Check(report.Digest)
-		if inventory.Verdict != tt.inventory || digest.Verdict != tt.digest || (inventory.Reason == "") != (tt.inventory == report.Verified) || (digest.Reason == "") != (tt.digest == report.Verified) {
+		if !inventory.Required || !digest.Required || inventory.Verdict != tt.inventory || digest.Verdict != tt.digest || (inventory.Reason == "") != (tt.inventory == report.Verified) || (digest.Reason == "") != (tt.digest == report.Verified) {
 			t.Errorf("%s: %v, %v", name, inventory, digest)
 		}
 		if more := len(tt.verdicts) - MaxFindings; len(out) != 1+min(len(tt.verdicts), MaxFindings) || strings.Contains(fmt.Sprint(out[0].Notes), "more findings") != (more > 0) {
@@ -140,7 +170,13 @@ func TestNamesThatNothingAccountsFor(t *testing.T) {
 		{"an image that is not verified", nil, func(p made) []report.Result {
 			return []report.Result{{Kind: report.KindImage, Subject: proxy, Digest: string(p.index)}}
 		}, []string{last}},
+		{"an image of another name and of its digest", nil, func(p made) []report.Result {
+			return []report.Result{{Kind: report.KindImage, Subject: "x", Digest: string(p.index)}}
+		}, []string{last}},
 		{"one that could not be fetched", nil, func(made) []report.Result { return []report.Result{{Kind: report.KindImage, Subject: proxy}} }, []string{"signature", referrer, last}},
+		{"one that could not be fetched, and a file of its name", nil, func(p made) []report.Result {
+			return []report.Result{{Kind: report.KindImage, Subject: proxy}, {Kind: report.KindFile, Subject: proxy, Digest: string(p.index)}}
+		}, []string{"signature", referrer, last}},
 		{"one of another name, seen as this", nil, func(made) []report.Result {
 			return []report.Result{{Kind: report.KindImage, Subject: "x", SeenAs: []string{proxy}}}
 		}, []string{"signature", referrer, last}},
@@ -230,14 +266,19 @@ func TestFilesThatNothingAccountsFor(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	// Of what is there and not listed, the list says nothing; without a list it is what is there.
-	listed := a.urls()
+	listed, list := a.urls(), a.dir.manifest
 	a.dir.manifest = nil
 	if bare := a.urls(); !slices.Equal(listed, bare) || slices.Contains(bare, "https://") {
 		t.Errorf("%q\nwithout the list %q", listed, bare)
 	}
 	a.sizes["files/dl.k8s.io/unlisted"] = 1
-	if !slices.Contains(a.urls(), "https://dl.k8s.io/unlisted") {
-		t.Error("what is there is not seen without a list")
+	delete(a.sizes, layout.FilePath(binary))
+	if bare := a.urls(); !slices.Contains(bare, "https://dl.k8s.io/unlisted") || slices.Contains(bare, binary) {
+		t.Errorf("without a list it is not what is there: %q", bare)
+	}
+	a.dir.manifest = list
+	if again := a.urls(); !slices.Equal(again, listed) {
+		t.Errorf("with a list it is what is there: %q", again)
 	}
 }
 
@@ -278,7 +319,13 @@ func TestNodeForms(t *testing.T) {
 				t.Errorf("%s with %v: %s", form, n.Images, text)
 			}
 		}
-		for name, n := range map[string]NodeConfig{"a CA without TLS": {Registry: parse("http://inside.example.com"), CA: "/etc/ca.crt"}, "a CA of two lines": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\n.crt"}} {
+		if text, err := (NodeConfig{Registry: parse("https://inside.example.com"), Images: held}).Config(form); err != nil || strings.Contains(text, "registry.k8s.io/pause:3.9") != slices.Contains([]string{"containerd", "crio", "docker"}, form) || strings.Contains(text, "pause:3.5") {
+			t.Errorf("%s with pause: %v: %s", form, err, text)
+		}
+		if _, err := (NodeConfig{Registry: parse("https://inside.example.com"), CA: "/etc/our ca.crt"}).Config(form); err != nil {
+			t.Errorf("%s with a space: %v", form, err)
+		}
+		for name, n := range map[string]NodeConfig{"a CA that deletes": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\x7f.crt"}, "a CA without TLS": {Registry: parse("http://inside.example.com"), CA: "/etc/ca.crt"}, "a CA of two lines": {Registry: parse("https://inside.example.com"), CA: "/etc/ca\n.crt"}} {
 			if text, err := n.Config(form); err == nil || text != "" {
 				t.Errorf("%s: %s: %s", form, name, text)
 			}

@@ -76,9 +76,6 @@ func (a *audit) walk(ctx context.Context) {
 			return context.Cause(ctx)
 		case err != nil:
 			a.note(name, report.Unknown, report.Malformed, "it cannot be read: %v", err)
-			if e != nil && e.IsDir() {
-				return fs.SkipDir
-			}
 		case e.IsDir():
 		case !e.Type().IsRegular():
 			a.note(name, report.Unknown, report.Malformed, "it is not a regular file (%s), and a mirror has nothing else", e.Type())
@@ -160,11 +157,8 @@ func (a *audit) contents(ctx context.Context, p *verify.Progress) {
 // that a sparse mirror leaves out, and its layers must unpack to its config.
 func (a *audit) image(repo string, n *layout.Node, layer func(oci.Digest, layout.Unpacked)) {
 	body, err := layout.ReadFile(a.dir.fsys, layout.BlobPath(n.Digest), n.Want(), layout.MaxChecked)
-	if errors.Is(err, fs.ErrNotExist) {
-		return // said of the index that names it
-	}
 	if err != nil {
-		return // said when it is hashed
+		return // what is missing is said of the index that names it, and what is damaged when it is hashed
 	}
 	index, img, err := registry.ParseManifest(n.MediaType, body)
 	if err != nil {

@@ -51,7 +51,7 @@ func (a *audit) lists() {
 		a.sums(string(said), texts, unread)
 	}
 	for _, name := range []string{layout.LayoutFile, layout.IndexFile} {
-		if texts[name] == nil && !unread[name] && (said == nil || !strings.Contains(string(said), "  "+name+"\n")) {
+		if texts[name] == nil && !unread[name] && !strings.Contains(string(said), "  "+name+"\n") {
 			a.note(name, report.Unknown, report.Incomplete, "it is missing")
 		}
 	}
@@ -67,8 +67,8 @@ func (a *audit) sums(said string, texts map[string][]byte, unread map[string]boo
 	left := said
 	for _, name := range layout.Summed { // in the order in which they are written, and nothing else
 		line, rest, ok := strings.Cut(left, "\n")
-		sum, of, two := strings.Cut(line, "  ")
-		if ok && two && of == name && layout.IsHex(sum) {
+		sum, of, _ := strings.Cut(line, "  ")
+		if ok && of == name && layout.IsHex(sum) {
 			lines[name], left = line+"\n", rest
 		}
 	}

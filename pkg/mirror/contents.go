@@ -59,7 +59,7 @@ const maxWalked = 1_000_000
 // Contents lists what the mirror holds. A directory that has no MANIFEST.json
 // is walked.
 func (d *Mirror) Contents() Contents {
-	c := Contents{HasManifest: d.manifest != nil && d.broken[layout.ManifestFile] == nil}
+	c := Contents{HasManifest: d.manifest != nil}
 	for _, half := range slices.Sorted(maps.Keys(d.broken)) {
 		c.Damage = append(c.Damage, half+": "+d.broken[half].Error())
 	}
@@ -78,7 +78,7 @@ func (d *Mirror) Contents() Contents {
 		seen[f.Version] = true
 	}
 	for _, i := range c.Images {
-		if v, err := release.ParseVersion(i.Tag); err == nil {
+		if v, ok := releaseOf(i.Repository, i.Tag); ok {
 			seen[v] = true
 		}
 	}
@@ -116,8 +116,7 @@ func (d *Mirror) heldFiles(c *Contents) {
 	}
 	err := fs.WalkDir(d.fsys, "files", func(name string, e fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
+		case errors.Is(err, fs.ErrNotExist): // there are none, or no longer
 		case err != nil:
 			return err
 		case len(c.Files) >= maxWalked:

@@ -18,7 +18,6 @@ import (
 
 	"github.com/kverify/kverify/internal/world"
 	"github.com/kverify/kverify/pkg/mirror"
-	"github.com/kverify/kverify/pkg/mirror/archive"
 	"github.com/kverify/kverify/pkg/mirror/create"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/kverify/kverify/pkg/report"
@@ -260,38 +259,7 @@ func TestArchive(t *testing.T) {
 	w := world.New(world.Options{})
 	dir := filepath.Join(t.TempDir(), "m")
 	makes(t, w, dir, nil, small("v1.27.1"))
-	write := func(base string) (string, *archive.Archive) {
-		t.Helper()
-		d, err := mirror.Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		var b *archive.Base
-		if base != "" {
-			if b, err = archive.OpenBase(base); err != nil {
-				t.Fatal(err)
-			}
-			defer b.Close()
-		}
-		a, err := archive.New(d, b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var buf bytes.Buffer
-		if err := a.WriteTo(t.Context(), &buf, nil); err != nil {
-			t.Fatal(err)
-		}
-		if int64(buf.Len()) != a.Bytes {
-			t.Errorf("%d bytes were announced, %d written", a.Bytes, buf.Len())
-		}
-		file := filepath.Join(t.TempDir(), "m.tar")
-		if err := os.WriteFile(file, buf.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return file, a
-	}
-	first, _ := write("")
+	first, _ := archived(t, dir, "")
 	wantVerdict(t, "the archive", inside(t, w, first, nil), report.Verified)
 	old := contents(t, dir)
 	there := filepath.Join(t.TempDir(), "there")
@@ -305,7 +273,7 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, base := range map[string]string{"a directory": there, "an archive": first, "a list": list} {
-		file, a := write(base)
+		file, a := archived(t, dir, base)
 		if a.Left == 0 {
 			t.Errorf("on %s: nothing was left out", what)
 		}

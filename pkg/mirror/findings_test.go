@@ -86,7 +86,12 @@ func (t tree) sums() {
 // its parts for their digests.
 func auditOf(t *testing.T, f tree, p made) (a *audit, found []string) {
 	t.Helper()
-	a = &audit{dir: f.open(t), sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
+	return auditIn(t, f.open(t), p)
+}
+
+func auditIn(t *testing.T, d *Mirror, p made) (a *audit, found []string) {
+	t.Helper()
+	a = &audit{dir: d, sizes: map[string]int64{}, listed: map[string]bool{}, absent: map[string][]string{}}
 	a.walk(t.Context())
 	a.lists()
 	a.contents(t.Context(), nil)
@@ -99,6 +104,20 @@ func auditOf(t *testing.T, f tree, p made) (a *audit, found []string) {
 	}
 	slices.Sort(found)
 	return a, found
+}
+
+// refutedLayers are findings on the layers of so many texts.
+func refutedLayers(n int) (found []string) {
+	for i := range n {
+		found = append(found, "blob "+sum(fmt.Sprint("layer ", i))+": refuted mismatch")
+	}
+	slices.Sort(found)
+	return found
+}
+
+// lineOf puts a line for the signature into the checksums, where it belongs.
+func lineOf(f tree, checksum string) {
+	f[layout.SumsFile] = strings.Replace(f[layout.SumsFile], "\n", "\n"+checksum+"  "+layout.SignatureFile+"\n", 1)
 }
 
 // Each thing that is wrong in a mirror is found, where it is, and only what was read
@@ -128,7 +147,7 @@ func TestFindings(t *testing.T) {
 		{"a file that differs", nil, func(f tree, _ made) { f[second] = "six" }, []string{"arm64/kubectl: refuted mismatch"}},
 		{"a file that is missing", nil, func(f tree, _ made) { delete(f, first) }, []string{"amd64/kubectl: unknown incomplete"}},
 		{"a file that nobody listed", nil, func(f tree, _ made) { f["files/x"] = "" }, []string{"files/x: unknown noClaim"}},
-		{"a file that a run left", nil, func(f tree, _ made) { f["files/.kverify-part-1"] = "" }, []string{"files/.kverify-part-1: unknown noClaim"}},
+		{"a file that a run left", nil, func(f tree, _ made) { f["files/.x.kverify-part"] = "" }, []string{"files/.x.kverify-part: unknown noClaim"}},
 		{"a blob that nobody names", nil, func(f tree, _ made) { f.blob("stray") }, []string{"blob e224ddc6b55af8b2a88404a0b6cb2617db0dfc25b3584a4dd7c4358d911e91f5: unknown noClaim"}},
 		{"an index that differs", nil, flip(func(p made) string { return blob(p.index) }), []string{"blob CONFIG: unknown noClaim", "blob IMAGE: unknown noClaim", "blob INDEX: refuted mismatch", "blob LAYER: unknown noClaim", "registry.k8s.io/kube-proxy: refuted mismatch"}},
 		{"an image that differs", nil, flip(func(p made) string { return blob(p.image) }), []string{"blob CONFIG: unknown noClaim", "blob IMAGE: refuted mismatch", "blob LAYER: unknown noClaim", "registry.k8s.io/kube-proxy: refuted mismatch"}},
@@ -140,6 +159,7 @@ func TestFindings(t *testing.T) {
 		{"kept outside", kept("kept", "kept"), nil, nil},
 		{"kept outside, and it differs", kept("kept", "something else"), nil, []string{"unknown/a: refuted mismatch"}},
 		{"kept outside, and missing", kept("kept", "kept"), func(f tree, _ made) { delete(f, "unknown/a") }, []string{"unknown/a: unknown incomplete"}},
+		{"kept outside, and the same as a blob that nobody names", kept("kept", "kept"), func(f tree, _ made) { f.blob("kept") }, []string{"blob " + sum("kept") + ": unknown noClaim"}},
 		{"an image kept outside", func(f tree, m *layout.Manifest, p made) {
 			m.Images, m.Unknown = nil, []layout.UnknownEntry{{Name: proxy, Digest: p.image}}
 		}, nil, []string{"blob INDEX: unknown noClaim"}},
@@ -149,10 +169,21 @@ func TestFindings(t *testing.T) {
 		{"no checksums", nil, func(f tree, _ made) { delete(f, layout.SumsFile) }, []string{"MANIFEST.sha256: unknown incomplete"}},
 		{"no checksums asked for", func(_ tree, m *layout.Manifest, _ made) { m.Sums = "" }, func(f tree, _ made) { delete(f, layout.SumsFile) }, nil},
 		{"a line more in the checksums", nil, func(f tree, _ made) { f[layout.SumsFile] += sum("x") + "  x\n" }, []string{"MANIFEST.sha256: refuted mismatch"}},
+		{"a line for a signature that is missing", nil, func(f tree, _ made) { lineOf(f, sum("x")) }, []string{"MANIFEST.json.sigstore.json: unknown incomplete"}},
+		{"a line for it that is no checksum", nil, func(f tree, _ made) { lineOf(f, "x") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums that do not end", nil, func(f tree, _ made) { f[layout.SumsFile] = strings.TrimSuffix(f[layout.SumsFile], "\n") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums without one", nil, func(f tree, _ made) { _, f[layout.SumsFile], _ = strings.Cut(f[layout.SumsFile], "\n") }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"checksums of another list", nil, func(f tree, _ made) { f[layout.ManifestFile] += "\n" }, []string{"MANIFEST.sha256: refuted mismatch"}},
 		{"names that are not the list's", nil, withSums(func(f tree, _ made) { f[layout.IndexFile] += "\n" }), []string{"oci/index.json: refuted mismatch"}},
+		{"a name that the list has not", nil, withSums(func(f tree, _ made) {
+			f[layout.IndexFile] = strings.ReplaceAll(f[layout.IndexFile], "v1.27.2", "v1.27.3")
+		}),
+			[]string{"blob CONFIG: unknown noClaim", "blob IMAGE: unknown noClaim", "blob INDEX: unknown noClaim", "blob LAYER: unknown noClaim", "oci/index.json: refuted mismatch", "registry.k8s.io/kube-proxy:v1.27.3: refuted mismatch"}},
+		{"what is no image, and has a config of its own", func(f tree, m *layout.Manifest, p made) {
+			config, configSize := f.blob("no image's")
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociType, desc("application/x", config, configSize, "")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: ociType, Size: int64(size)})
+		}, nil, nil},
 		{"no names", nil, withSums(func(f tree, _ made) { delete(f, layout.IndexFile) }), []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no names, which the checksums list", nil, func(f tree, _ made) { delete(f, layout.IndexFile) }, []string{"oci/blobs: unknown incomplete", "oci/index.json: unknown incomplete", "oci: unknown incomplete"}},
 		{"no layout", nil, withSums(func(f tree, _ made) { delete(f, layout.LayoutFile) }), []string{"oci/blobs: unknown incomplete", "oci/oci-layout: unknown incomplete"}},
@@ -173,6 +204,20 @@ func TestFindings(t *testing.T) {
 			index, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, listType, desc(imageType, string(p.other), 100, "")))
 			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(index), MediaType: listType, Size: int64(size)})
 		}, nil, []string{"registry.k8s.io/kube-proxy-arm64@sha256:OTHER: unknown incomplete"}},
+		{"layers that all unpack to something else", func(f tree, m *layout.Manifest, p made) {
+			var layers, diffs []string
+			for i := range 9 { // of which some are met before the image, and some after
+				digest, size := f.blob(fmt.Sprint("layer ", i))
+				layers, diffs = append(layers, desc("application/vnd.docker.image.rootfs.diff.tar", digest, size, "")), append(diffs, `"sha256:`+sum("another layer")+`"`)
+			}
+			config, configSize := f.blob(`{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":[` + strings.Join(diffs, ",") + `]}}`)
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, imageType, desc("application/vnd.docker.container.image.v1+json", config, configSize, ""), strings.Join(layers, ",")))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: imageType, Size: int64(size)})
+		}, nil, refutedLayers(9)},
+		{"an image that is no image", func(f tree, m *layout.Manifest, p made) {
+			image, size := f.blob(fmt.Sprintf(`{"schemaVersion":3,"mediaType":%q}`, imageType))
+			m.Images = append(m.Images, layout.ImageEntry{Name: arm, Digest: oci.Digest(image), MediaType: imageType, Size: int64(size)})
+		}, nil, []string{"registry.k8s.io/kube-proxy-arm64@sha256:" + sum(fmt.Sprintf(`{"schemaVersion":3,"mediaType":%q}`, imageType)) + ": unknown malformed"}},
 		{"a signature, and nothing that it signs", nil, func(f tree, _ made) {
 			f[layout.SignatureFile] = "{}"
 			delete(f, layout.ManifestFile)
@@ -244,6 +289,7 @@ func TestImagesThatAReportProves(t *testing.T) {
 		{"an unknown platform of no digest", []report.Result{result(image, proxy, "", p.index, ok), result(image, proxy, "linux/arm64", "", un)}, proxy, false},
 		{"a refuted platform of another image", []report.Result{result(image, proxy, "", p.index, ok), result(image, foreign, "linux/amd64", p.image, no)}, proxy, true},
 		{"an image that the mirror has not", []report.Result{result(image, foreign, "", p.index, ok)}, foreign, false},
+		{"a file, and then the index", []report.Result{result(report.KindFile, binary, "", p.other, ok), result(image, proxy, "", p.index, ok)}, proxy, true},
 		{"a refuted file of the image's name", []report.Result{result(image, proxy, "", p.index, ok), result(report.KindFile, proxy, "", p.index, no)}, proxy, true},
 	} {
 		ref, err := registry.ParseRef(tt.of)
@@ -252,6 +298,27 @@ func TestImagesThatAReportProves(t *testing.T) {
 		}
 		if got := d.Verified(report.Report{Results: tt.results})(ref); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// The images of a mirror are its tags, in order, those of signatures and names by digest apart.
+func TestImagesOfAMirror(t *testing.T) {
+	a, _ := audited(t, func(f tree, m *layout.Manifest, p made) {
+		of := m.Images[0]
+		for _, name := range []string{"pause:3.9", "kube-proxy:v1.27.10", "kube-proxy:sha256-" + p.index.Hex() + ".sig", "kube-proxy:sha256-" + p.index.Hex(), "etcd@" + string(p.index), "coredns/coredns:v1.10.1"} {
+			of.Name = "registry.k8s.io/" + name
+			m.Images = append(m.Images, of)
+		}
+	})
+	want := []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/kube-proxy:v1.27.10", proxy, "registry.k8s.io/pause:3.9"}
+	for range 64 { // repositories are met in any order
+		var got []string
+		for _, ref := range a.dir.Images() {
+			got = append(got, ref.String())
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
 		}
 	}
 }

@@ -127,9 +127,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"GET", "https://registry.k8s.io/v2/", 200, "{}"},
 		{"GET", repo + "/manifests/v1.27.2", 200, "\n   \"schemaVersion\": 2"},
-		{"GET", repo + "/manifests/v1.27.2", 200, listType},
 		{"GET", repo + "/manifests/v1.27.2", 200, index},
-		{"HEAD", repo + "/manifests/v1.27.2", 200, index},
+		{"HEAD", repo + "/manifests/v1.27.2", 200, listType},
 		{"GET", repo + "/manifests/" + index, 200, listType},
 		{"GET", repo + "/manifests/" + image, 200, imageType},
 		{"GET", repo + "/blobs/" + config, 200, `"architecture":"amd64"`},
@@ -147,10 +146,12 @@ func TestAnswers(t *testing.T) {
 		{"GET", "https://registry.k8s.io/v2/kube-scheduler/manifests/v1.27.2", 404, "NAME_UNKNOWN"},
 		{"GET", "https://registry.k8s.io/v2/kube-proxy/manifests/../../oci-layout", 404, "NAME_UNKNOWN"},
 		{"GET", repo + "/nothing/here", 404, "NAME_UNKNOWN"},
-		{"PUT", repo + "/manifests/v1.27.2", 405, "read only"},
+		{"GET", repo, 404, "no such address"},
+		{"PUT", repo + "/manifests/v1.27.2", 405, `{"errors":[{"code":"UNSUPPORTED","message":"a mirror is read only`},
 
 		{"GET", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 200, "SPDX-2.3"},
 		{"HEAD", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 200, "22"},
+		{"PUT", "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx", 405, "text/plain"},
 		{"GET", "https://dl.k8s.io:443/release/stable-1.27.txt", 200, "v1.27.2"},
 		{"GET", "https://dl.k8s.io/v1.27.2/kubernetes-release.spdx", 302, "https://dl.k8s.io/release/v1.27.2/kubernetes-release.spdx"},
 		{"GET", "https://cdn.dl.k8s.io/release/v1.27.2/bin/x", 302, "https://dl.k8s.io/release/v1.27.2/bin/x"},
@@ -233,12 +234,16 @@ func TestDamage(t *testing.T) {
 		{"large layer flipped", func(f tree) { f[path(layer)] = flip(f[path(layer)]) }, "https://registry.k8s.io/v2/kube-proxy/blobs/" + layer, "read error"},
 		{"large layer shortened", func(f tree) { f[path(layer)] = f[path(layer)][1:] }, "https://registry.k8s.io/v2/kube-proxy/blobs/" + layer, "bytes"},
 		{"layout says nothing", func(f tree) { f["oci/oci-layout"] = "{}" }, tag, "imageLayoutVersion"},
+		{"a layout that is too long", func(f tree) { f["oci/oci-layout"] += strings.Repeat(" ", 4096) }, tag, "limit of 4096"},
 		{"no index.json", func(f tree) { delete(f, "oci/index.json") }, tag, "index.json"},
 		{"half an index.json", func(f tree) { f["oci/index.json"] = f["oci/index.json"][:100] }, tag, "index.json"},
 		{"a name twice", func(f tree) {
 			f["oci/index.json"] = strings.ReplaceAll(f["oci/index.json"], "kube-proxy-amd64", "kube-proxy")
 		}, tag, "two descriptors are named"},
 		{"a descriptor with no name", func(f tree) { f["oci/index.json"] = strings.ReplaceAll(f["oci/index.json"], "ref.name", "ref") }, tag, "no full image name"},
+		{"described in two ways", func(f tree) {
+			f["oci/index.json"] = strings.Replace(strings.Replace(f["oci/index.json"], "kube-proxy-amd64:v1.27.2", "kube-proxy:x", 1), imageType, ociType, 1)
+		}, child, "described in two ways"},
 		{"two names that differ", func(f tree) {
 			f["oci/index.json"] = strings.Replace(f["oci/index.json"], `"annotations":{`, `"annotations":{"io.containerd.image.name":"registry.k8s.io/pause:3.9",`, 1)
 		}, tag, "has two names"},

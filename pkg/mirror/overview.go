@@ -140,7 +140,7 @@ func (s *survey) amounts() {
 		switch {
 		case fetch.IsPart(path.Base(name)):
 			s.out.Other.add(info.Size())
-		case digest.IsSHA256() && name == layout.BlobPath(digest):
+		case name == layout.BlobPath(digest):
 			s.out.Blobs.add(info.Size())
 			s.sizes[digest] = info.Size()
 		case strings.HasPrefix(name, "files/"):
@@ -172,11 +172,8 @@ func (s *survey) releases(held Contents) {
 	}
 	images := map[release.Version][]HeldImage{}
 	for _, i := range held.Images {
-		v, err := release.ParseVersion(i.Tag)
-		if err != nil || i.Repository == "coredns/coredns" || of[v] == nil {
-			v = release.Version{}
-		}
-		if !i.IsAttached() && i.Tag != "" && release.DescribeImage(i.String()).Arch == "" {
+		v, _ := releaseOf(i.Repository, i.Tag)
+		if !i.IsAttached() && release.DescribeImage(i.String()).Arch == "" {
 			images[v] = append(images[v], i)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func TestOverviewSortsByRelease(t *testing.T) {
 	a, p := audited(t, func(f tree, m *layout.Manifest, p made) {
 		of := m.Images[0]
-		for _, name := range []string{"kube-scheduler:v1.27.2", "kube-proxy:v1.27.3", "pause:3.9", "coredns/coredns:v1.27.2"} {
+		for _, name := range []string{"kube-scheduler:v1.27.2", "kube-proxy:v1.27.3", "pause:3.9", "coredns/coredns:v1.27.2", "sig-storage/csi-attacher:v4.3.0"} {
 			of.Name = "registry.k8s.io/" + name
 			m.Images = append(m.Images, of)
 		}
@@ -55,7 +55,7 @@ func TestOverviewSortsByRelease(t *testing.T) {
 		others = append(others, im.Name)
 	}
 	slices.Sort(others)
-	if want := []string{"registry.k8s.io/coredns/coredns:v1.27.2", "registry.k8s.io/pause:3.9"}; !slices.Equal(others, want) {
+	if want := []string{"registry.k8s.io/coredns/coredns:v1.27.2", "registry.k8s.io/pause:3.9", "registry.k8s.io/sig-storage/csi-attacher:v4.3.0"}; !slices.Equal(others, want) {
 		t.Errorf("others: %q", others)
 	}
 	files := o.Releases[1].Files
@@ -146,7 +146,11 @@ func TestRefusalsSayWhy(t *testing.T) {
 		t.Errorf("without files: %+v", c)
 	}
 	why := fmt.Errorf("why")
-	for name, a := range map[string]*Answer{"a file": d.refuse(why), "an image": d.ociRefuse(why)} {
+	asked, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://dl.k8s.io/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range map[string]*Answer{"a file": d.refuse(why), "an image": d.ociRefuse(why), "what is asked": d.Refuse(asked, why)} {
 		if a.Err == nil || a.Status != http.StatusInternalServerError || !strings.Contains(a.Err.Error(), "why") {
 			t.Errorf("%s: %+v", name, a)
 		}

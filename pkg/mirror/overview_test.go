@@ -58,6 +58,11 @@ func TestOverviewIsBounded(t *testing.T) {
 	if im, _ = s.image(HeldImage{Digest: oci.Digest(index)}); s.out.Partial == "" || len(im.Platforms) > 0 {
 		t.Errorf("the budget does not count: %+v", im)
 	}
+	size := int64(len(files["oci/blobs/sha256/"+strings.TrimPrefix(index, "sha256:")]))
+	s = survey{dir: d, sizes: map[oci.Digest]int64{oci.Digest(index): size}, budget: size, counted: map[oci.Digest]bool{}, lost: map[oci.Digest]bool{}}
+	if im, _ = s.image(HeldImage{Digest: oci.Digest(index)}); s.out.Partial != "" || !slices.Equal(im.Absent, []string{"linux/amd64"}) || s.budget != 0 {
+		t.Errorf("the budget is not used up: %+v, %s", im, s.out.Partial)
+	}
 	s = survey{dir: &Mirror{fsys: fstest.MapFS{"files/x/.kubectl.kverify-part": {Data: []byte("zz")}}}}
 	s.amounts()
 	if s.out.Other != (Amount{1, 2}) || s.out.Files.Count != 0 {

@@ -23,7 +23,7 @@ func TestParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, other := range []string{"a.000", "a.0001", "a.1", "a.tar", "aa.007", "b.007"} {
+	for _, other := range []string{"a.000", "a.0001", "a.1", "a.tar", "aa.007", "b.007", ".007"} {
 		if err := os.WriteFile(filepath.Join(dir, other), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -55,5 +55,22 @@ func TestParts(t *testing.T) {
 	}
 	if _, err := p.ReadAt(make([]byte, 10), 5); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a part that shrank: %v", err)
+	}
+	if err := p.ended(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("its end: %v", err)
+	}
+	for n, ended := range map[int]bool{512: false, 1023: false, 1024: true, 1025: true} {
+		name := filepath.Join(t.TempDir(), "z.001")
+		if err := os.WriteFile(name, make([]byte, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		z, err := openParts(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := z.ended(); (err == nil) != ended {
+			t.Errorf("%d zeros: %v", n, err)
+		}
+		_ = z.Close()
 	}
 }

@@ -39,7 +39,7 @@ func (d *Mirror) answerReferrers(req *http.Request, r *layout.Repository, ref st
 	wanted := req.URL.Query().Get("artifactType")
 	list := []entry{}
 	for _, n := range all.Nodes {
-		if n.IsManifest && n.Refers != nil && n.Refers.Subject == oci.Digest(ref) && (wanted == "" || n.Refers.ArtifactType == wanted) {
+		if n.Refers != nil && n.Refers.Subject == oci.Digest(ref) && (wanted == "" || n.Refers.ArtifactType == wanted) {
 			list = append(list, entry{n.MediaType, n.Digest, n.Size, n.Refers.ArtifactType, n.Refers.Annotations})
 		}
 	}

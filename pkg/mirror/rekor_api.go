@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -40,7 +41,7 @@ func (d *Mirror) answerLog(req *http.Request) *Answer {
 	default:
 		return plain(http.StatusNotFound, fmt.Sprintf("https://%s%s is not in the mirror %s", layout.HostRekor, p, d.path))
 	}
-	if req.Method != method && (method != http.MethodGet || req.Method != http.MethodHead) {
+	if asked := cmp.Or(req.Method, http.MethodGet); asked != method && (method != http.MethodGet || asked != http.MethodHead) {
 		return plain(http.StatusMethodNotAllowed, "the mirror answers only "+method+" here")
 	}
 	return look()

@@ -36,8 +36,8 @@ func (d *Mirror) scopes() []layout.Scope {
 		}
 	}
 	tags(func(repo, tag string) {
-		v, err := release.ParseVersion(tag)
-		if err != nil || !strings.HasPrefix(tag, "v") || repo == "coredns/coredns" {
+		v, ok := releaseOf(repo, tag)
+		if !ok {
 			return
 		}
 		s := found[tag]
@@ -69,8 +69,7 @@ func (d *Mirror) scopes() []layout.Scope {
 	}
 	// Images of no release go with the first.
 	tags(func(repo, tag string) {
-		_, err := release.ParseVersion(tag)
-		if len(out) > 0 && (err != nil || repo == "coredns/coredns") && !strings.HasSuffix(tag, ".sig") {
+		if _, ok := releaseOf(repo, tag); !ok && len(out) > 0 && !strings.HasSuffix(tag, ".sig") {
 			out[0].Also = append(out[0].Also, "registry.k8s.io/"+repo+":"+tag)
 		}
 	})
@@ -78,6 +77,17 @@ func (d *Mirror) scopes() []layout.Scope {
 		slices.Sort(out[i].Also)
 	}
 	return out
+}
+
+// releaseOf is the release that a tag is an image of; false for one of an image with versions of
+// its own, such as etcd, CoreDNS or a driver. The images of a release lie at the top of the
+// registry, under its version.
+func releaseOf(repo, tag string) (release.Version, bool) {
+	if strings.Contains(repo, "/") || !strings.HasPrefix(tag, "v") {
+		return release.Version{}, false
+	}
+	v, err := release.ParseVersion(tag)
+	return v, err == nil
 }
 
 // joined puts runs together that were asked for the same images of a release on

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ const (
 type tarFS struct {
 	data    io.ReaderAt
 	files   map[string]tarEntry
-	folders map[string][]string // children, sorted once they are all there
+	folders map[string][]string // children, as they come: who lists a folder puts them in order
 	base    string              // what it is laid over, as its first header says; see [Mirror.Base]
 }
 
@@ -72,7 +71,7 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 			}
 		}
 		switch {
-		case len(name) > maxName || !fs.ValidPath(name) || name == "." || !layout.IsClean("/"+name):
+		case len(name) > maxName || !layout.IsClean("/"+name):
 			return nil, fmt.Errorf("the member %.100q is not a plain path", h.Name)
 		case !folder && h.Typeflag != tar.TypeReg:
 			return nil, fmt.Errorf("the member %.100q is neither a file nor a directory", h.Name)
@@ -82,9 +81,6 @@ func readTar(data io.ReaderAt, size int64) (*tarFS, error) {
 		if err := t.add(name, folder, section, h.Size, size); err != nil {
 			return nil, err
 		}
-	}
-	for _, list := range t.folders {
-		slices.Sort(list)
 	}
 	return t, nil
 }

@@ -3,6 +3,9 @@ package mirror
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -51,6 +54,11 @@ func TestMembersOfAnArchive(t *testing.T) {
 		"a file two below a file":    {packed(file("a", 3), file("a/b/c", 3)), ""},
 		"a file of a folder's name":  {packed(file("a/b", 3), file("a", 3)), ""},
 		"a path above":               {packed(file("../a", 3)), ""},
+		"a path of its limit":        {packed(file(strings.Repeat("a/", maxName/2-1)+"bc", 3)), strings.Repeat("a/", maxName/2-1) + "bc"},
+		"a path of more":             {packed(file(strings.Repeat("a/", maxName/2)+"b", 3)), ""},
+		"a folder below a file":      {packed(file("a", 3), folder("a/b/")), ""},
+		"a file of no name":          {packed(file(".", 3)), ""},
+		"a path with a line end":     {packed(file("a\nb", 3)), ""},
 		"a link":                     {packed(tar.Header{Typeflag: tar.TypeSymlink, Name: "a", Linkname: "b"}), ""},
 		"a file with holes":          {bytes.ReplaceAll(sparse, []byte("XNU.sparse"), []byte("GNU.sparse")), ""},
 		"cut off in a file":          {whole[:3*512], ""},
@@ -66,6 +74,34 @@ func TestMembersOfAnArchive(t *testing.T) {
 			t.Errorf("%s: %v", name, got.files)
 		}
 		if err := fstest.TestFS(got, strings.Fields(tt.want)...); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A folder of an archive is listed whole to who asks for no number, and else in parts to its end.
+func TestFoldersOfAnArchive(t *testing.T) {
+	a := &tarFS{files: map[string]tarEntry{"b/c": {}, "b/d": {}}, folders: map[string][]string{".": {"b", "e"}, "b": {"d", "c"}, "e": nil}}
+	for _, tt := range []struct {
+		folder string
+		n      int
+		want   []int // entries of each reading; -1 for its end
+	}{
+		{"b", 0, []int{2, 0}}, {"b", -1, []int{2, 0}}, {"b", 1, []int{1, 1, -1}}, {"b", 2, []int{2, -1}}, {"b", 3, []int{2, -1}}, {"e", 0, []int{0, 0}}, {"e", 1, []int{-1, -1}},
+	} {
+		f, err := a.Open(tt.folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range tt.want {
+			list, err := f.(fs.ReadDirFile).ReadDir(tt.n)
+			if want < 0 && (!errors.Is(err, io.EOF) || len(list) > 0) || want >= 0 && (err != nil || len(list) != want) {
+				t.Errorf("%s by %d, %d: %d entries, %v, want %d", tt.folder, tt.n, i, len(list), err, want)
+			}
+		}
+	}
+	for name, want := range map[string]error{"../x": fs.ErrInvalid, "x": fs.ErrNotExist, "b/c/d": fs.ErrNotExist} {
+		if _, err := a.Open(name); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -73,6 +73,7 @@ func TestGlobalHeaderNamesTheBaseAlone(t *testing.T) {
 		"another path for all":  {map[string]string{"comment": comment, "path": "files/x"}, false, false},
 		"a size for all":        {map[string]string{"size": "7"}, false, false},
 		"another comment":       {map[string]string{"comment": "of a commit"}, false, false},
+		"a digest alone":        {map[string]string{"comment": "sha256:" + strings.Repeat("a", 64)}, false, false},
 		"a digest that is none": {map[string]string{"comment": layout.BaseComment + "sha256:aa"}, false, false},
 	} {
 		var b bytes.Buffer

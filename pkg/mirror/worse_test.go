@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -31,6 +32,13 @@ func TestTheWorseResultStands(t *testing.T) {
 			got := add([]report.Result{of("x", "", report.KindImage, a)}, []report.Result{of("x", "", report.KindImage, b)})
 			if worse := max(rank[a], rank[b]); len(got) != 1 || rank[got[0].Verdict()] != worse {
 				t.Errorf("%s and %s: %v", a, b, got)
+			}
+			if a == b && a != report.Refuted {
+				first := of("x", "", report.KindImage, a)
+				first.Digest = "the first"
+				if got := add([]report.Result{first}, []report.Result{of("x", "", report.KindImage, b)}); got[0].Digest != "the first" {
+					t.Errorf("%s twice: the second stands", a)
+				}
 			}
 			for _, other := range []report.Result{of("y", "", report.KindImage, b), of("x", "linux/amd64", report.KindImage, b), of("x", "", report.KindFile, b)} {
 				if got := add([]report.Result{of("x", "", report.KindImage, a)}, []report.Result{other}); len(got) != 2 || got[0].Verdict() != a || got[1].Verdict() != b {
@@ -89,14 +97,48 @@ func TestScopesOfSeveralRuns(t *testing.T) {
 	// What says nothing of what it was made for holds the releases that it names; what is
 	// of no release goes with the first, signatures apart.
 	a, _ := audited(t, func(f tree, m *layout.Manifest, p made) {
-		for _, tag := range []string{"pause:3.9", "coredns/coredns:v1.10.1", "kube-proxy:sha256-" + p.index.Hex() + ".sig"} {
+		for _, tag := range []string{"pause:3.9", "coredns/coredns:v1.10.1", "sig-storage/csi-attacher:v4.3.0", "kube-proxy:1.27.2", "kube-proxy:sha256-" + p.index.Hex() + ".sig"} {
 			m.Images = append(m.Images, layout.ImageEntry{Name: "registry.k8s.io/" + tag, Digest: p.image, MediaType: imageType, Size: int64(len(f[layout.BlobPath(p.image)]))})
 		}
 		m.Images = append(m.Images, layout.ImageEntry{Name: "registry.k8s.io/kube-proxy-arm64:v1.27.2", Digest: p.image, MediaType: imageType, Size: int64(len(f[layout.BlobPath(p.image)]))})
 	})
-	want := []layout.Scope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"arm64"}, Also: []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/pause:3.9"}}}
+	want := []layout.Scope{{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy"}, Arches: []string{"arm64"},
+		Also: []string{"registry.k8s.io/coredns/coredns:v1.10.1", "registry.k8s.io/kube-proxy:1.27.2", "registry.k8s.io/pause:3.9", "registry.k8s.io/sig-storage/csi-attacher:v4.3.0"}}}
 	if got := a.dir.scopes(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+// Without a list of what it was made for a mirror holds the releases of its images, and those
+// that it names; what is of no release goes with none.
+func TestScopesOfAMirrorThatDoesNotSay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		names    []string // of images
+		releases []string // that its list names
+		want     []layout.Scope
+	}{
+		"nothing":                {nil, nil, nil},
+		"a release of files":     {nil, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0"}}},
+		"an image of no release": {[]string{"pause:3.9"}, nil, nil},
+		"one with its files":     {[]string{"pause:3.9"}, []string{"v1.26.0"}, []layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/pause:3.9"}}}},
+		"several of each": {[]string{"kube-scheduler-s390x:v1.27.2", "kube-scheduler-arm64:v1.27.2", "kube-proxy-arm64:v1.27.2", "kube-proxy:v1.27.2", "kube-apiserver:v1.28.1", "etcd:3.5.7-0", "kube-proxy:vnext", "pause:3.9"}, []string{"v1.27.2", "v1.26.0"},
+			[]layout.Scope{{Release: "v1.26.0", Also: []string{"registry.k8s.io/etcd:3.5.7-0", "registry.k8s.io/kube-proxy:vnext", "registry.k8s.io/pause:3.9"}},
+				{Release: "v1.27.2", Images: true, Names: []string{"kube-proxy", "kube-scheduler"}, Arches: []string{"arm64", "s390x"}}, {Release: "v1.28.1", Images: true, Names: []string{"kube-apiserver"}}}},
+	} {
+		a, _ := audited(t, func(_ tree, m *layout.Manifest, p made) {
+			of := m.Images[0]
+			m.Images, m.Releases = nil, tt.releases
+			for _, name := range tt.names {
+				of.Name = "registry.k8s.io/" + name
+				m.Images = append(m.Images, of)
+			}
+		})
+		for range 64 { // repositories are met in any order
+			if got := a.dir.scopes(); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%s: %+v\nwant %+v", name, got, tt.want)
+				break
+			}
+		}
 	}
 }
 
@@ -110,7 +152,7 @@ func TestWhatIsKeptOutside(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 	for _, r := range got {
-		if r.Verdict() != report.Unknown || !strings.HasSuffix(r.Checks[0].Detail, "why") || r.Digest == "" {
+		if r.Verdict() != report.Unknown || !strings.HasSuffix(r.Checks[0].Detail, "why") || r.Digest == "" || !r.Checks[0].Required {
 			t.Errorf("%v", r)
 		}
 	}
@@ -124,6 +166,52 @@ func TestWhatIsKeptOutside(t *testing.T) {
 	a, _ = audited(t, func(_ tree, m *layout.Manifest, _ made) { m.Sums = "" })
 	if got := a.remarks(); !strings.Contains(strings.Join(got, "\n"), "no checksums of their own") {
 		t.Errorf("%q", got)
+	}
+}
+
+// What a mirror was asked for is told as it says, of each run apart.
+func TestRemarksOfAMirror(t *testing.T) {
+	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
+		m.Tool = report.Tool{Name: "test", Version: "v1"}
+		m.Scope = []layout.Scope{{Release: "v1.27.1"}, {Release: "v1.27.2", Images: true}, {Release: "v1.27.3", Images: true, Names: []string{"a", "b"}, Arches: []string{"amd64", "arm64"}},
+			{Release: "v1.27.4", Arches: []string{"amd64"}, Names: []string{"a"}, Also: []string{"x", "y"}}}
+	})
+	want := []string{"asked for of v1.27.1: no images", "asked for of v1.27.2: all images", "asked for of v1.27.3: the images a, b, for amd64, arm64", "asked for of v1.27.4: no images; and x, y", "made 2023-05-17T15:00:00Z by test v1"}
+	if got := a.remarks(); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	a.absent = map[string][]string{"x": {"linux/arm64"}, "y": {"linux/arm64", "linux/s390x"}}
+	want = slices.Insert(want, 4, "it is sparse: indexes name platforms that it has not: linux/arm64, linux/s390x")
+	if got := a.remarks(); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+// The files of a release are judged by their paths in it, and what is no such path is not; who
+// is interrupted knows nothing of the rest, and says of what.
+func TestFilesThatAreJudged(t *testing.T) {
+	version := release.Version{Major: 1, Minor: 27, Patch: 2}
+	a, _ := audited(t, func(_ tree, m *layout.Manifest, _ made) {
+		m.Files = nil
+		for _, url := range []string{version.FileURL("../x"), version.FileURL("bin//x"), version.FileURL("bin/linux/amd64/-kubectl"), version.FileURL("bin/linux/amd64/.kubectl"), version.FileURL("bin/linux/amd64/kubectl x"), "https://dl.k8s.io/x", binary + layout.BundleSuffix} {
+			m.Files = append(m.Files, layout.FileEntry{URL: url, SHA256: sum("x"), Size: 1})
+		}
+	})
+	judged := map[string]bool{}
+	if got, err := a.judgeFiles(t.Context(), &verify.Verifier{}, version, judged); err != nil || len(got) != 0 || len(judged) != 0 {
+		t.Errorf("%v, %v, %v", err, got, judged)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, _ = audited(t, nil)
+	got, err := a.judgeFiles(ended, &verify.Verifier{}, version, judged)
+	if err != nil || len(got) != 2 || !reflect.DeepEqual(judged, map[string]bool{binary: true, beside: true}) {
+		t.Fatalf("%v, %v, %v", err, got, judged)
+	}
+	for i, path := range []string{"amd64", "arm64"} {
+		if got[i].Verdict() != report.Unknown || !strings.Contains(got[i].Subject, path) || len(got[i].Checks) == 0 {
+			t.Errorf("%v", got[i])
+		}
 	}
 }
 
@@ -193,6 +281,7 @@ func TestListsOfARegistry(t *testing.T) {
 		{"kube-proxy/tags/list?n=-1", 400, nil, ""},
 		{"kube-proxy/tags/list?n=x", 400, nil, ""},
 		{"_catalog", 200, []string{"kube-proxy", "pause"}, ""},
+		{"_catalog?n=x", 400, nil, ""},
 		{"_catalog?n=1", 200, []string{"kube-proxy"}, `</v2/_catalog?last=kube-proxy&n=1>; rel="next"`},
 	} {
 		resp, body, err := do(t, a.dir, http.MethodGet, host+tt.url, "")
@@ -218,6 +307,9 @@ func TestListsOfARegistry(t *testing.T) {
 		}
 		if !slices.Equal(got, tt.want) || resp.Header.Get("Link") != tt.link {
 			t.Errorf("%s: %q, %q", tt.url, got, resp.Header.Get("Link"))
+		}
+		if filtered := resp.Header.Get("OCI-Filters-Applied"); (filtered == "artifactType") != strings.Contains(tt.url, "artifactType=") || filtered != "" && filtered != "artifactType" {
+			t.Errorf("%s: filtered by %q", tt.url, filtered)
 		}
 	}
 }

@@ -79,7 +79,6 @@ func Prune(o PruneOptions) (*Pruned, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Tool = all.Tool
 	out := &Pruned{}
 	if err := out.drop(all, o); err != nil {
 		return nil, err
