@@ -131,11 +131,11 @@ func (s *run) judgeContainers(ctx context.Context) {
 // lies there: loaders keep the one or the other. It is nil where nothing contradicts.
 func (s *run) disowned(c claim) []finding {
 	var f finding
-	switch name, strength, ok := s.elsewhere(c, c.pinned); {
+	switch a, ok := s.elsewhere(c, c.pinned); {
 	case c.pinned == "":
 		return nil
 	case ok:
-		f = contradicted(strength, "%s is %s, under the name %s", c.pinned.Short(), name, c.label())
+		f = contradicted(a, "%s is %s, under the name %s", c.pinned.Short(), a.name, c.label())
 	case s.beyond[c.pinned]:
 		f = unasked(c.pinned)
 	default:

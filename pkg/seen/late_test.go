@@ -132,6 +132,9 @@ func TestWhereItWasSeenVouchesForNothing(t *testing.T) {
 		if copies == 0 || named != (i == 1) {
 			t.Errorf("%d copies; whoever contradicts is named: %v\n%s", copies, named, tell(rep))
 		}
+	}
+}
+
 // A digest in a name that was not looked up, since there are too many, may contradict it.
 func TestDigestsInNamesBeyondTheCap(t *testing.T) {
 	w := world.New(world.Options{Versions: []string{"v1.27.1", version}})
