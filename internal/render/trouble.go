@@ -142,6 +142,8 @@ func troubleOf(r report.Report, res *report.Result, details map[string]string) (
 		if strings.Contains(x.cause, hostsHere) {
 			x.hosts, x.general = []string{words.host}, !words.ofIt
 		}
+	} else if m := notHeld().FindStringSubmatch(x.check.Detail); m != nil {
+		x.cause, x.todo = m[1], m[2]
 	} else {
 		x.cause = plainDetail(res, x.check)
 		for _, other := range alongside(res, x.check, x.checks) {
@@ -160,6 +162,7 @@ var (
 	unknownCA  = lazyregexp.New(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
 	noVoucher  = lazyregexp.New(`^only .* names? it, which cannot vouch for a file: (.*)$`)
 	notThere   = lazyregexp.New(`is not in the mirror ([^ ()]+)\)?$`)
+	notHeld    = lazyregexp.New(`^(the mirror .+ does not hold v\S+; it holds [^;]+); (kverify mirror show .+)$`)
 	ownURL     = lazyregexp.New(`^https?://\S+: `)
 )
 
