@@ -94,6 +94,10 @@ func (x trouble) rank() int {
 	switch x.check.Reason {
 	case report.Interrupted, report.NotReleased:
 		return 0
+	case report.Absent:
+		if notHeld().MatchString(x.check.Detail) { // nor are its documents
+			return 0
+		}
 	case report.NoClaim, report.Incomplete:
 		return 2
 	}
