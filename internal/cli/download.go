@@ -170,11 +170,8 @@ func (o *downloadOptions) choose(ctx context.Context, files *verify.Files) ([]ve
 		}
 	}
 	want := o.selection()
-	if err := files.NotReleased(ctx); err != nil && len(paths) == 0 {
-		return nil, files.Report(ctx, o.names, want.Systems(), []report.Result{{
-			Subject: files.Version.String(), Kind: "release", Release: files.Version.String(),
-			Checks: []report.Check{{Name: report.Inventory, Required: true, Reason: report.NotReleased, Detail: err.Error()}},
-		}}), nil
+	if gone, ok := files.Gone(ctx); ok && len(paths) == 0 {
+		return nil, files.Report(ctx, o.names, want.Systems(), []report.Result{gone}), nil
 	}
 	chosen, missing := want.Paths(paths)
 	for _, name := range missing {

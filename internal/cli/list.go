@@ -242,6 +242,9 @@ func (s narrowing) of(l *verify.Listing) ([]verify.Entry, error) {
 // nothingListed says why a listing is empty. The promotion manifest is read of
 // every release, and speaks of those that it names.
 func nothingListed(l *verify.Listing) string {
+	if l.Gone != nil {
+		return l.Gone.Error()
+	}
 	read := slices.DeleteFunc(slices.Clone(l.Read), func(d release.Document) bool { return d == release.DocPromotion })
 	if len(read) == 0 {
 		return fmt.Sprintf("nothing is known of %s: none of its documents could be read", l.Version)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/kverify/kverify/internal/par"
 	"github.com/kverify/kverify/internal/render/describe"
 	"github.com/kverify/kverify/internal/render/terminal"
+	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/release"
 	"github.com/spf13/cobra"
 )
@@ -150,7 +152,9 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 		}
 		doc := release.Load(ctx, v.Fetch, last, release.Options{Want: []release.Document{release.DocChangelog}}).Changelog
 		if doc.Body == nil {
-			m.err = doc.Err
+			if m.err = doc.Err; last == version && fetch.Is(doc.Err, fetch.NotFound) {
+				m.err = untold(ctx, v.Fetch, last)
+			}
 			return
 		}
 		m.source = describe.NotesSource{URL: doc.URL, Digest: string(doc.Digest), Origin: doc.Origin}
@@ -158,7 +162,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 			return
 		}
 		if from.Minor == last.Minor && !slices.Contains(m.order, from) {
-			m.err = &release.NotReleasedError{Version: from, Document: "CHANGELOG-" + from.MinorString() + ".md"}
+			m.err = untold(ctx, v.Fetch, from)
 			return
 		}
 		for _, w := range sectionsAfter(m.order, from, last) {
@@ -170,7 +174,7 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 			m.notes = append(m.notes, notes...)
 		}
 		if m.err == nil && !slices.Contains(m.order, last) {
-			m.err = &release.NotReleasedError{Version: last, Document: "CHANGELOG-" + last.MinorString() + ".md"}
+			m.err = untold(ctx, v.Fetch, last)
 		}
 	}
 	par.Map(ctx, len(minors), len(minors), load, func(i int) { minors[i].err = context.Cause(ctx) })
@@ -185,6 +189,13 @@ func readNotes(ctx context.Context, r *command.ReadOnlyRun, from, version releas
 		r.Remark("%s: %s", m.source.URL, command.Origin(m.source.Origin))
 	}
 	return view, nil
+}
+
+// untold says why there are no notes of a version: it was never released, a mirror does
+// not hold it, or its CHANGELOG tells nothing of it.
+func untold(ctx context.Context, c *fetch.Client, v release.Version) error {
+	r := release.Load(ctx, c, v, release.Options{Want: []release.Document{release.DocChangelog, release.DocSBOM}})
+	return cmp.Or(r.NotReleased(), r.NotHeld(), r.Changelog.Err)
 }
 
 // sectionsAfter picks the sections of one CHANGELOG that tell of what came after from,

@@ -1,9 +1,12 @@
 package command
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/kverify/kverify/internal/guess"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/registry"
 )
@@ -31,6 +34,27 @@ func Endpoint(s string) (host string, base *url.URL, err error) {
 		}
 	}
 	return host, base, nil
+}
+
+// askedHosts are those that kverify asks by itself, of what it verifies.
+var askedHosts = []string{ImageHost, "dl.k8s.io", "cdn.dl.k8s.io", "sbom.k8s.io", "raw.githubusercontent.com", "rekor.sigstore.dev", "tuf-repo-cdn.sigstore.dev"}
+
+// meantHost words which host was most likely meant by one that --endpoint names; empty for
+// one that kverify asks, or if none is near. Any other may be one that a reference or
+// a redirect names, or stand in an environment for other commands.
+func meantHost(host string) string {
+	if slices.Contains(askedHosts, host) {
+		return ""
+	}
+	name, _, _ := strings.Cut(host, ":")
+	near := guess.Nearest(name, askedHosts)
+	if len(near) > len(name)+2 { // it begins like one, as many a name inside does
+		near = ""
+	}
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("--endpoint: kverify asks no host %q, so that nothing was read from its stand-in; did you mean %q?", host, near)
 }
 
 // RegistryURL reads REGISTRY[/PREFIX]: https, unless plain HTTP was asked for

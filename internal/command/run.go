@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 	}
 	if set, err = flags.read(c); err != nil {
 		return nil, nil, nil, err
+	}
+	for _, host := range slices.Sorted(maps.Keys(set.Endpoints)) {
+		a.SayLater(meantHost(host))
 	}
 	if set.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(c.Context(), set.Timeout)

@@ -29,7 +29,7 @@ var meanings = map[report.Reason]string{
 	report.Unreachable: "No usable answer came, so that nothing can be said either way.",
 	report.Malformed:   "Something came that cannot be read as what it should be: often a login page or a proxy's error.",
 	report.Limit:       "It is larger, or there is more of it, than anything genuine is known to be, so that it was not read.",
-	report.NotReleased: "Every source agrees that this version was never released.",
+	report.NotReleased: "Upstream's own documents know no such version, and nothing of it was found.",
 	report.Untrusted:   "It is signed, but by an identity that the policy or the trusted root does not know.",
 	report.NoClaim:     "Nothing contradicts it. But nothing that can be believed says that it is what it is said to be.",
 	report.Mismatch:    "Two things that must be equal differ. This is a contradiction: do not use these bytes.",
@@ -50,7 +50,7 @@ func advice(c report.Check) string {
 		case report.Promotion, report.VSA, report.Provenance, report.Staging:
 			return "Older images have none. Leave the check out of --require for them."
 		}
-		return "See that the name and the version are right."
+		return "See that the name and the version are right; kverify mirror show lists what a mirror holds."
 	case report.Unreachable:
 		return "Look at the network, the proxy or the mirror, and run it again; -v shows each request."
 	case report.Malformed:

@@ -94,6 +94,10 @@ func (x trouble) rank() int {
 	switch x.check.Reason {
 	case report.Interrupted, report.NotReleased:
 		return 0
+	case report.Absent:
+		if notHeld().MatchString(x.check.Detail) { // nor are its documents
+			return 0
+		}
 	case report.NoClaim, report.Incomplete:
 		return 2
 	}
@@ -145,6 +149,8 @@ func troubleOf(r report.Report, res *report.Result, details map[string]*report.R
 		if strings.Contains(x.cause, hostsHere) {
 			x.hosts, x.general = []string{words.host}, !words.ofIt
 		}
+	} else if m := notHeld().FindStringSubmatch(x.check.Detail); m != nil {
+		x.cause, x.todo = m[1], m[2]
 	} else {
 		x.cause = plainDetail(own, x.check)
 		x.several = own != res && pattern(own, x.cause) != x.cause
@@ -164,6 +170,7 @@ var (
 	unknownCA  = lazyregexp.New(`^a signature by \S+ comes from (.*), which the trusted root does not know.*$`)
 	noVoucher  = lazyregexp.New(`^only .* names? it, which cannot vouch for a file: (.*)$`)
 	notThere   = lazyregexp.New(`is not in the mirror ([^ ()]+)\)?$`)
+	notHeld    = lazyregexp.New(`^(the mirror .+ does not hold v\S+; it holds [^;]+); (kverify mirror show .+)$`)
 	ownURL     = lazyregexp.New(`^https?://\S+: `)
 )
 

@@ -37,16 +37,18 @@ func Classify(err error) (report.Verdict, report.Reason) {
 		never   *release.NotReleasedError
 		auth    *registry.AuthError
 		noFiles *release.NoFilesError
+		section *release.NoSectionError
+		held    *release.NotHeldError
 		local   *fetch.FileError
 	)
 	var own Classified
 	switch {
 	case errors.As(err, &own):
 		return own.Classify()
-	case errors.As(err, &noFiles):
-		return report.Unknown, report.Absent
-	case errors.As(err, &never):
+	case errors.As(err, &never): // before the section that a CHANGELOG does not have, which it may wrap
 		return report.Unknown, report.NotReleased
+	case errors.As(err, &noFiles), errors.As(err, &section), errors.As(err, &held):
+		return report.Unknown, report.Absent
 	case errors.As(err, &digest), errors.As(err, &version), errors.As(err, &differs), errors.As(err, &layer):
 		return report.Refuted, report.Mismatch
 	case errors.Is(err, context.Canceled):

@@ -49,6 +49,14 @@ func (d *Documents) NotReleased() error {
 	return d.Release.NotReleased()
 }
 
+// NotHeld reports that a mirror was asked which holds nothing of the version, or nil.
+func (d *Documents) NotHeld() error {
+	if d == nil || d.Release == nil {
+		return nil
+	}
+	return d.Release.NotHeld()
+}
+
 // Usable says whether the SBOM can be read and speaks of this version. It does
 // not say who signed it.
 func (d *Documents) Usable() bool {

@@ -55,6 +55,9 @@ type Listing struct {
 	// Unread are the documents that may name more and could not be read: where one
 	// stands here, what is not in Items may exist all the same; see None.
 	Unread []string
+	// Gone says why there is nothing of the release: it was never made, or a mirror does
+	// not hold it; nil where that is not known.
+	Gone error
 	// Verdict is Refuted where documents contradict each other, or one is of
 	// another version; Unknown where one that every release has could not be
 	// read. It says nothing of any bytes.
@@ -69,6 +72,9 @@ func (d *Documents) Listing() *Listing {
 	}
 	l.Read = d.Release.Read()
 	l.Unread = d.Unread()
+	if l.Gone = d.NotReleased(); l.Gone == nil {
+		l.Gone = d.NotHeld()
+	}
 	d.noteUnread(l)
 	byName := map[string]*Entry{}
 	item := func(subject string, image bool) *Entry {

@@ -31,8 +31,9 @@ func NotFound(err error, unread []string) error {
 }
 
 // Unread are the documents that may say more of a release and could not be
-// read, each with the reason. That a document does not exist, or says that the
-// release does not, is an answer; but not of one that every release has.
+// read, each with the reason. That a document does not exist, or says nothing of the
+// release, is an answer; but not of one that every release has, nor of a mirror that
+// does not hold the release.
 func (d *Documents) Unread() (list []string) {
 	if d == nil {
 		return nil
@@ -41,13 +42,16 @@ func (d *Documents) Unread() (list []string) {
 		return []string{d.SBOM.Signature.Detail}
 	}
 	note := func(err error, always bool) {
-		var never *release.NotReleasedError
-		if err == nil || errors.As(err, &never) || !always && fetch.Is(err, fetch.NotFound) {
+		var none *release.NoSectionError
+		if err == nil || errors.As(err, &none) || !always && fetch.Is(err, fetch.NotFound) {
 			return
 		}
 		if text := err.Error(); !slices.Contains(list, text) {
 			list = append(list, text)
 		}
+	}
+	if err := d.NotHeld(); err != nil {
+		list = append(list, err.Error())
 	}
 	released := d.Release.NotReleased() == nil
 	note(d.Release.SBOM.Err, released && d.SignedSince())

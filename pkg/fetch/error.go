@@ -60,10 +60,11 @@ func statusKind(status int) Kind {
 // contains nothing that a terminal would obey.
 type Error struct {
 	Method    string
-	URL       string // as asked
-	FinalURL  string // the hop that failed
-	StandIn   string // what was asked in its place; empty if nothing was
-	Mirror    string // the mirror that was asked, and no network; empty if none was
+	URL       string   // as asked
+	FinalURL  string   // the hop that failed
+	StandIn   string   // what was asked in its place; empty if nothing was
+	Mirror    string   // the mirror that was asked, and no network; empty if none was
+	Holds     []string // the releases that Mirror holds, by its lists, newest first; nil where they do not say
 	Kind      Kind
 	Status    int         // of the last answer; 0 if there was none
 	Header    http.Header // of the last answer; nil if there was none

@@ -202,7 +202,7 @@ func (c *Client) open(ctx context.Context, r *Request) (resp *http.Response, e *
 		resp, err := c.send(where.watch(ctx), r, u, header)
 		e.FinalURL = u.String()
 		e.Remote, e.StandIn = where.get()
-		e.Mirror = where.mirror()
+		e.Mirror, e.Holds = where.mirror()
 		if err != nil {
 			return fail(e.transport(ctx, err))
 		}

@@ -15,6 +15,7 @@ type remote struct {
 	addr  netip.Addr
 	stand string // the URL that was asked in place of the request's
 	from  string // the mirror that answers
+	holds []string
 }
 
 type remoteKey struct{}
@@ -34,14 +35,24 @@ func FromMirror(ctx context.Context, name string) {
 	if r, ok := ctx.Value(remoteKey{}).(*remote); ok {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.from = name
+		r.from, r.holds = name, nil
 	}
 }
 
-func (r *remote) mirror() string {
+// Holding notes the releases that the mirror holds which answers that it does not hold
+// what was asked for: see [Error.Holds].
+func Holding(ctx context.Context, releases []string) {
+	if r, ok := ctx.Value(remoteKey{}).(*remote); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.holds = releases
+	}
+}
+
+func (r *remote) mirror() (name string, holds []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.from
+	return r.from, r.holds
 }
 
 func (r *remote) watch(ctx context.Context) context.Context {

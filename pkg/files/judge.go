@@ -231,10 +231,10 @@ func (f *Verifier) unread(p string) (errs []error) {
 	if !strings.HasPrefix(p, "bin/") { // the CHANGELOG never names those
 		all = append(all, rel.Changelog.Err)
 	}
-	var never *release.NotReleasedError
+	var none *release.NoSectionError
 	var noFiles *release.NoFilesError
 	for _, err := range all {
-		if err != nil && !fetch.Is(err, fetch.NotFound) && !errors.As(err, &never) && !errors.As(err, &noFiles) {
+		if err != nil && !fetch.Is(err, fetch.NotFound) && !errors.As(err, &none) && !errors.As(err, &noFiles) {
 			errs = append(errs, err)
 		}
 	}

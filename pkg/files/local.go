@@ -180,6 +180,10 @@ func (r localRun) result(ctx context.Context, l LocalFile, sums fetch.Sums, err 
 			return res, v
 		}
 	}
+	gone := slices.IndexFunc(hints, func(h release.Version) bool { return r.known[h].NotHeld(ctx) == nil }) < 0
+	if gone { // nothing of any of them could be compared
+		return say(f.session.Failed(report.Digest, f.NotHeld(ctx)))
+	}
 	var unread, names []string
 	for _, h := range hints {
 		names = append(names, h.String())

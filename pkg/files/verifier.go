@@ -78,11 +78,22 @@ func (f *Verifier) learn(docs *claims.Documents) {
 	}
 }
 
-// NotReleased reports that the release's documents say there is no such
-// version, or nil.
-func (f *Verifier) NotReleased(ctx context.Context) error {
+// Gone is the result of a release of which there is nothing, and whether it is one: it
+// was never made, or a mirror does not hold it.
+func (f *Verifier) Gone(ctx context.Context) (report.Result, bool) {
+	gone := f.Load(ctx).Gone
+	if gone == nil {
+		return report.Result{}, false
+	}
+	c := f.session.Failed(report.Inventory, gone)
+	c.Required = true
+	return report.Result{Subject: f.Version.String(), Kind: report.KindRelease, Release: f.Version.String(), Checks: []report.Check{c}}, true
+}
+
+// NotHeld reports that a mirror was asked which holds nothing of the release, or nil.
+func (f *Verifier) NotHeld(ctx context.Context) error {
 	f.Load(ctx)
-	return f.docs.NotReleased()
+	return f.docs.NotHeld()
 }
 
 // Find returns the paths, sorted, that the documents say have that hash.

@@ -67,6 +67,13 @@ type Mirror struct {
 	repos    map[string]*layout.Repository // by "host/path"
 	broken   map[string]error              // "MANIFEST.json" or "oci": why that half is refused
 	log      func() (*keptLog, error)      // the kept log entries, read at the first look-up
+	held     *held                         // see heldReleases
+}
+
+// held are the names of the releases that a mirror holds, listed when they are first asked for.
+type held struct {
+	once  sync.Once
+	names []string
 }
 
 // Open opens the mirror in dir, which is a directory, a tar archive of one, or the first
@@ -75,7 +82,7 @@ type Mirror struct {
 // damaged opens, and refuses the requests that depend on the damaged list, each
 // with the reason ([RefusedError]).
 func Open(dir string) (*Mirror, error) {
-	d := &Mirror{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}}
+	d := &Mirror{path: dir, repos: map[string]*layout.Repository{}, broken: map[string]error{}, held: new(held)}
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
 		if err := d.openTar(dir, info.Size()); err != nil {
 			return nil, err

@@ -29,7 +29,26 @@ func (d *Mirror) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a.Err != nil {
 		return nil, a.Err
 	}
+	if a.Status == http.StatusNotFound && !strings.HasPrefix(req.URL.Path, "/v2/") {
+		fetch.Holding(req.Context(), d.heldReleases())
+	}
 	return a.response(req), nil
+}
+
+// heldReleases names the releases that the mirror holds, newest first; nil where a list
+// is refused, so that it may hold more.
+func (d *Mirror) heldReleases() []string {
+	d.held.once.Do(func() {
+		c := d.Contents()
+		if len(c.Damage) > 0 {
+			return
+		}
+		d.held.names = []string{}
+		for _, v := range c.Versions {
+			d.held.names = append(d.held.names, v.String())
+		}
+	})
+	return d.held.names
 }
 
 // Answer says what the outside world would answer to req, whose URL names a host

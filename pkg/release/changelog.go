@@ -71,7 +71,7 @@ func (c *Changelog) Image(name string) (Image, bool) {
 // name, a link to another place or a hash too short, is left out and named in
 // [Changelog.Odd]; the others stay. There may be no others.
 //
-// A version that the CHANGELOG does not tell of is a [*NotReleasedError], one of
+// A version that the CHANGELOG does not tell of is a [*NoSectionError], one of
 // which it lists nothing a [*NoFilesError]; a row or image of another version a
 // [*WrongVersionError]; a file with two different hashes, or an image with two
 // lists of architectures, an [*AmbiguousError].

@@ -120,7 +120,7 @@ func TestChangelogRefuses(t *testing.T) {
 		ambiguous *AmbiguousError
 		wrong     *WrongVersionError
 		format    *FormatError
-		absent    *NotReleasedError
+		absent    *NoSectionError
 		none      *NoFilesError
 	)
 	for name, c := range map[string]struct {
@@ -133,7 +133,7 @@ func TestChangelogRefuses(t *testing.T) {
 		"a file of another version": {replace("https://dl.k8s.io/v1.27.2/kubernetes.tar.gz", "https://dl.k8s.io/v1.27.1/kubernetes.tar.gz"), &wrong,
 			`names "v1.27.1", not v1.27.2`},
 		"an image of another version": {replace("registry.k8s.io/kube-proxy:v1.27.2", "registry.k8s.io/kube-proxy:v1.27.1"), &wrong, "image kube-proxy names"},
-		"another minor's":             {strings.ReplaceAll(good, "v1.27.", "v1.26."), &absent, "v1.27.2 was never released"},
+		"another minor's":             {strings.ReplaceAll(good, "v1.27.", "v1.26."), &absent, "CHANGELOG-1.27.md knows nothing of v1.27.2; the newest that it tells of is v1.26."},
 		"an empty file":               {"", &format, "no section for any version"},
 		"a web page":                  {"<html><body><h1>v1.27.2</h1></body></html>", &format, "no section for any version"},
 		"no downloads":                {head + "# v1.27.2\n\nnothing\n", &none, "lists no file"},

@@ -183,22 +183,6 @@ func guard[T any](url string, body []byte, parse func([]byte) (T, error)) (value
 	return parse(body)
 }
 
-// NotReleased returns a [*NotReleasedError] if what was loaded says that the
-// version does not exist: the CHANGELOG, to which every release adds, has no
-// section for it or does not exist, and neither does an SBOM. It returns nil
-// where that cannot be told.
-func (r *Release) NotReleased() error {
-	var absent *NotReleasedError
-	noSection := errors.As(r.Changelog.Err, &absent)
-	if !noSection && !fetch.Is(r.Changelog.Err, fetch.NotFound) {
-		return nil
-	}
-	if r.SBOM.Asked() && !fetch.Is(r.SBOM.Err, fetch.NotFound) {
-		return nil // it exists, or may exist: the CHANGELOG is late
-	}
-	return &NotReleasedError{Version: r.Version, Document: "CHANGELOG-" + r.Version.MinorString() + ".md", Err: r.Changelog.Err}
-}
-
 // maxSigned bounds a .sig (96 bytes in base64) and a .cert (some 4 KB, base64
 // of PEM).
 const maxSigned = 64 << 10

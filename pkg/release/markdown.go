@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 
@@ -159,9 +160,9 @@ func headingVersion(title string, level int) (v Version, level1 bool) {
 }
 
 // findSection returns the section of one version. A CHANGELOG without it is a
-// [*NotReleasedError]: each release adds its own.
+// [*NoSectionError]: each release adds its own.
 func findSection(data []byte, v Version) (*section, error) {
-	_, sections, err := parseSections(data)
+	order, sections, err := parseSections(data)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,7 @@ func findSection(data []byte, v Version) (*section, error) {
 		if len(sections) == 0 {
 			return nil, &FormatError{Document: changelogName, Why: "it has no section for any version"}
 		}
-		return nil, &NotReleasedError{Version: v, Document: changelogName + "-" + v.MinorString() + ".md"}
+		return nil, &NoSectionError{Version: v, Newest: slices.MaxFunc(order, Version.Compare), Document: changelogName + "-" + v.MinorString() + ".md"}
 	}
 	if s.twice {
 		return nil, &AmbiguousError{changelogName, v.String(), [2]string{"a section", "another section of the same version"}}

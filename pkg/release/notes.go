@@ -29,7 +29,7 @@ type Note struct {
 // ParseNotes reads the release notes of v out of a CHANGELOG: every item of a
 // list below the downloads is a note; prose under a heading is one note, and so
 // is all that is told under the heading of a security fix or a known issue. An unknown version is a
-// [*NotReleasedError]. For the notes of several versions see
+// [*NoSectionError]. For the notes of several versions see
 // [ChangelogVersions].
 func ParseNotes(data []byte, v Version) ([]Note, error) {
 	s, err := findSection(data, v)

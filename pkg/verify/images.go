@@ -61,7 +61,7 @@ func (v *Verifier) releases(ctx context.Context, req Request, files bool) (repor
 			return
 		}
 		results[i] = b.results()
-		if files && r.needs(report.Binding) && !b.neverReleased() {
+		if files && r.needs(report.Binding) && !b.neverReleased() && !b.notHeld() {
 			results[i] = append(results[i], b.docs.Files(req.Names, req.Arches)...)
 		}
 	}

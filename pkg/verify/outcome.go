@@ -38,7 +38,7 @@ func (b *imageSet) results() []report.Result {
 }
 
 // documentResults are those of the release and of its documents. never says that
-// there is no such release, and nothing else to report.
+// there is no such release here, and nothing else to report.
 func (b *imageSet) documentResults() (out []report.Result, never bool) {
 	switch {
 	case b.docs == nil:
@@ -46,6 +46,8 @@ func (b *imageSet) documentResults() (out []report.Result, never bool) {
 	case b.neverReleased():
 		return []report.Result{b.run.releaseResult(b.version, report.NotReleased,
 			"%v; neither its SBOM nor any of its images exist", b.docs.NotReleased())}, true
+	case b.notHeld():
+		return []report.Result{b.run.releaseResult(b.version, report.Absent, "%v", b.docs.NotHeld())}, true
 	case !b.oneByOne && !b.noImages && b.run.needs(report.Inventory):
 		out = append(out, b.inventory())
 	}
@@ -55,8 +57,19 @@ func (b *imageSet) documentResults() (out []report.Result, never bool) {
 // neverReleased says whether every source agrees that there is no such version: its
 // documents, and the registry that has none of its images.
 func (b *imageSet) neverReleased() bool {
-	return !b.oneByOne && b.docs.NotReleased() != nil &&
-		!slices.ContainsFunc(b.images, func(im *image) bool { return im.digestCheck.Reason != report.Absent })
+	return b.docs.NotReleased() != nil && b.allImages(report.Absent)
+}
+
+// notHeld says whether a mirror was asked which holds nothing of the version. One that
+// was made without images is asked for them all the same, and has no such host.
+func (b *imageSet) notHeld() bool {
+	return b.docs.NotHeld() != nil && b.allImages(report.Absent, report.Unreachable)
+}
+
+// allImages says whether a whole release was asked for, and every image of it ended in
+// one of the reasons.
+func (b *imageSet) allImages(reasons ...report.Reason) bool {
+	return !b.oneByOne && !slices.ContainsFunc(b.images, func(im *image) bool { return !slices.Contains(reasons, im.digestCheck.Reason) })
 }
 
 // found are the checks of one digest: of an index, or of a platform.

@@ -111,6 +111,8 @@ func TestResultsOfAnImage(t *testing.T) {
 func TestWhenThereIsNoSuchRelease(t *testing.T) {
 	absent, unreachable := report.Check{Reason: report.Absent}, report.Check{Reason: report.Unreachable}
 	notThere := &fetch.Error{Kind: fetch.NotFound, URL: "there", Status: 404}
+	elsewhere := &fetch.Error{Kind: fetch.NotFound, URL: "there", Status: 404, Mirror: "dir", Holds: []string{"v1.27.2"}}
+	mirrored := func(b *imageSet) { b.docs.Release.Changelog.Err, b.docs.Release.SBOM.Err = elsewhere, elsewhere }
 	few := []string{report.Digest, report.Signature}
 	for _, tt := range []struct {
 		name     string
@@ -120,11 +122,14 @@ func TestWhenThereIsNoSuchRelease(t *testing.T) {
 		change   func(b *imageSet)
 		want     string // subjects of the results, and whether there was never such a release
 	}{
-		{"all absent", nil, []report.Check{absent, absent}, false, nil, "v1.27.2 notReleased, never"},
-		{"no images", nil, nil, false, nil, "v1.27.2 notReleased, never"},
-		{"one there", nil, []report.Check{absent, {Verdict: report.Verified}}, false, nil, "v1.27.2 absent"},
-		{"one not known", nil, []report.Check{unreachable, absent}, false, nil, "v1.27.2 absent"},
-		{"a release of which no image is there", nil, []report.Check{absent}, true, nil, "v1.27.2 incomplete"},
+		{"all absent", nil, []report.Check{absent, absent}, false, nil, "v1.27.99 notReleased, never"},
+		{"no images", nil, nil, false, nil, "v1.27.99 notReleased, never"},
+		{"one there", nil, []report.Check{absent, {Verdict: report.Verified}}, false, nil, "v1.27.99 absent"},
+		{"one not known", nil, []report.Check{unreachable, absent}, false, nil, "v1.27.99 absent"},
+		{"a release of which no image is there", nil, []report.Check{absent}, true, nil, "v1.27.99 incomplete"},
+		{"in no mirror", nil, []report.Check{absent, absent}, false, mirrored, "v1.27.99 absent, never"},
+		{"in no mirror of files", nil, []report.Check{unreachable}, false, mirrored, "v1.27.99 absent, never"},
+		{"an image in a mirror", nil, []report.Check{absent, {Verdict: report.Verified}}, false, mirrored, "v1.27.99 absent"},
 		{"one by one", nil, []report.Check{absent}, false, func(b *imageSet) { b.oneByOne = true }, ""},
 		{"documents alone", nil, nil, true, func(b *imageSet) { b.noImages = true }, ""},
 		{"without the inventory", few, []report.Check{{Verdict: report.Verified}}, true, nil, ""},
@@ -132,6 +137,7 @@ func TestWhenThereIsNoSuchRelease(t *testing.T) {
 	} {
 		r := runOf(t, tt.checks...)
 		b := listsOf(r, nil)
+		b.version.Patch = 99
 		b.docs = changelogOf(t, r, "x amd64")
 		b.docs.SBOM.Signature.Reason = report.Absent
 		b.docs.Release.Version = b.version
@@ -149,7 +155,7 @@ func TestWhenThereIsNoSuchRelease(t *testing.T) {
 		for _, res := range results {
 			if res.Kind == report.KindRelease {
 				got += res.Subject + " " + string(res.Checks[0].Reason)
-				if res.Checks[0].Verdict != report.Unknown || !res.Checks[0].Required || res.Release != "v1.27.2" {
+				if res.Checks[0].Verdict != report.Unknown || !res.Checks[0].Required || res.Release != "v1.27.99" {
 					t.Errorf("%s: %+v", tt.name, res)
 				}
 			}
