@@ -37,10 +37,10 @@ func pushCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "push DIR|FILE.tar REGISTRY[/PREFIX] [VERSION...]",
 		Short: "Push a mirror's images into a registry, signatures and all",
-		Long: `Verifies the images of a mirror, a directory or an archive, with no network, and pushes those that are
-verified into a registry: byte for byte, under the names and digests that they have
-outside, with the repositories of single architectures, signatures and referrers.
-PREFIX stands before every repository. With VERSIONs, only what was carried for these.
+		Long: `Verifies the images of a mirror, a directory or an archive, with no network, and pushes
+those that are verified into a registry: byte for byte, under the names and digests that
+they have outside, with the repositories of single architectures, signatures and
+referrers. PREFIX stands before every repository. With VERSIONs, only what was carried for these.
 
 What the registry holds is not sent again, so that a push that was broken off is
 finished by the next one. Whatever is sent is read back and hashed, and a tag is set
