@@ -46,8 +46,7 @@ func (in *seenInput) Close() {
 // every environment, makes a release or an image under its own name no copy.
 func isSeen(n request) bool {
 	return len(n.seen.lists) > 0 || slices.ContainsFunc(n.what, func(what string) bool {
-		_, _, notVersion := release.Channel(what)
-		mapped := (len(n.seen.as) > 0 || n.seen.strict) && notVersion != nil && !strings.HasPrefix(what, command.ImageHost+"/")
+		mapped := (len(n.seen.as) > 0 || n.seen.strict) && !isRelease(what) && !strings.HasPrefix(what, command.ImageHost+"/")
 		return isDigest(what) || command.IsLocal(what) || mapped
 	})
 }
@@ -73,14 +72,11 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 	if err := releaseFilesFirst(ctx, a, v, in, n.release); err != nil {
 		return report.Report{}, err
 	}
-	if len(in.Releases) > 0 && len(in.Lists)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
-		return report.Report{}, command.Usagef("%q is not a path, and files are verified alone; write --release %s for the release that they are of", in.Releases[0], in.Releases[0])
-	}
 	if len(in.files) > 0 {
 		if in.Before, err = localFiles(ctx, a, v, in.files, n.release); err != nil {
 			return report.Report{}, err
 		}
-		if len(in.Lists)+len(in.Releases)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
+		if len(in.Lists)+len(in.Refs)+len(in.Digests)+len(in.Copies)+len(in.Packages) == 0 {
 			return in.Before, nil
 		}
 	}
@@ -169,11 +165,6 @@ func sortWhat(ctx context.Context, a *command.App, j *seen.Judge, in *seenInput,
 	case isDigest(what):
 		in.Digests = append(in.Digests, oci.Digest(what))
 		return nil
-	}
-	if _, _, err := release.Channel(what); err == nil {
-		v, err := a.Resolve(ctx, j.Verifier.Fetch, what)
-		in.Releases = append(in.Releases, v)
-		return err
 	}
 	if kind, _ := j.Names.Classify(what); kind == sight.Ours {
 		ref, err := registry.ParseRef(what)
