@@ -24,7 +24,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 		return nil, nil, nil, err
 	}
 	if set.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(c.Context(), set.Timeout)
+		ctx, cancel = context.WithTimeoutCause(c.Context(), set.Timeout, timeUp(set.Timeout))
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
