@@ -62,7 +62,7 @@ func (a *App) Verifying(flags *Shared, work func(context.Context, *verify.Verifi
 		}
 		v, err := a.Verifier(set)
 		if err != nil {
-			return err
+			return a.Unvouched(set, err)
 		}
 		accepted, err := set.accepted(v.Policy)
 		if err != nil {

@@ -109,8 +109,15 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s pu
 	}
 	set.Mirror = args[0]
 	v, err := a.Verifier(set)
+	if err != nil && s.dryRun {
+		r, err := a.UnvouchedReport(set, err)
+		if err != nil {
+			return err
+		}
+		return writePlan(a, set, plan{of: args[0], pushed: new(push.Result), judged: r})
+	}
 	if err != nil {
-		return err
+		return a.Unvouched(set, err)
 	}
 	dir, err := mirror.Open(args[0])
 	if err != nil {
