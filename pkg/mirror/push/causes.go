@@ -72,18 +72,12 @@ func (p *Result) MissingRepositories(there string) []string {
 			if slices.Contains(refused.Codes, layout.CodeName) {
 				return true
 			}
-			if slices.ContainsFunc(refused.Codes, missesContent) {
+			if slices.ContainsFunc(refused.Codes, layout.MissesContent) {
 				return false
 			}
 		}
 		return request.Status == http.StatusNotFound && request.Method != http.MethodGet && request.Method != http.MethodHead
 	})
-}
-
-// missesContent says whether a code of a registry tells of bytes that it has not, and not of a
-// repository.
-func missesContent(code string) bool {
-	return code == layout.CodeManifest || code == layout.CodeBlob || code == "MANIFEST_BLOB_UNKNOWN"
 }
 
 // Repositories are those that hold the names of a push, or will.
