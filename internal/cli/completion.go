@@ -24,7 +24,7 @@ func completionCommand(a *command.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Print a completion script for a shell",
-		Long:  "Prints the script that completes kverify's commands and flags. SHELL is one of " + strings.Join(shells, ", ") + ".",
+		Long:  "Prints the script that completes kverify's commands and flags.\nSHELL is one of " + strings.Join(shells, ", ") + ".",
 		Example: command.WithExamples(
 			"source <(kverify completion bash)  # in this bash",
 			"kverify completion zsh > \"${fpath[1]}/_kverify\"  # in every zsh",

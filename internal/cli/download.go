@@ -124,7 +124,7 @@ func downloading(a *command.App, flags *command.Shared, o *downloadOptions) func
 		}
 		v, err := a.Verifier(set)
 		if err != nil {
-			return err
+			return a.Unvouched(set, err)
 		}
 		o.client = v.Fetch
 		version, err := a.Resolve(ctx, v.Fetch, args[0])

@@ -37,6 +37,10 @@ Only a complete run in which everything is verified makes a lock.`,
 }
 
 func lock(a *command.App, c *cobra.Command, flags *command.Shared, args []string) error {
+	if c.Flags().Changed("output") { // KVERIFY_OUTPUT is for the commands that make reports
+		what := strings.Join(args, " ")
+		return command.Usagef("-o is for a report, and kverify lock writes a lock to stdout; write kverify lock %s > FILE, or for a report kverify images %s -o json=FILE", what, what)
+	}
 	ctx, cancel, set, err := a.Begin(c, flags)
 	if err != nil {
 		return err

@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
 
 	"github.com/kverify/kverify/internal/cli/mirrors"
 	"github.com/kverify/kverify/internal/command"
@@ -135,23 +132,31 @@ func verifyWhat(a *command.App, c *cobra.Command, flags *command.Shared, own *ve
 
 // verifyNamed verifies a release, files or images.
 func verifyNamed(ctx context.Context, a *command.App, v *verify.Verifier, n request) (report.Report, error) {
-	switch {
-	case n.shard != nil && isSeen(n):
-		return report.Report{}, command.Usagef("--shard: files, copies and lists are not split; name fewer at once")
-	case isSeen(n):
+	if isSeen(n) {
+		if n.shard != nil {
+			return report.Report{}, command.Usagef("--shard: files, copies and lists are not split; name fewer at once")
+		}
 		return verifySeen(ctx, a, v, n)
-	case n.release != "":
-		return report.Report{}, command.Usagef("--release is for files and for digests without a name, and none was named; write a file as ./FILE")
 	}
-	version, ok, err := wholeRelease(ctx, a, v, n.what)
+	spec, err := releaseAlone(n.what)
 	switch {
 	case err != nil:
 		return report.Report{}, err
-	case ok && n.shard != nil:
-		return report.Report{}, command.Usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
-	case ok:
+	case n.release != "":
+		return report.Report{}, command.Usagef("--release is for files and for digests without a name, and none was named; write a file as ./FILE")
+	}
+	if spec != "" {
+		version, err := a.Resolve(ctx, v.Fetch, spec)
+		if err != nil {
+			return report.Report{}, err
+		}
+		a.SayLater(command.Advise(version))
+		if n.shard != nil {
+			return report.Report{}, command.Usagef("--shard: a whole release is not split; write kverify images %s --shard %d/%d for its images", version, n.shard.Index, n.shard.Count)
+		}
 		return v.Release(ctx, verify.Request{Versions: []release.Version{version}, Arches: n.seen.Arches})
-	case len(n.seen.Arches) > 0:
+	}
+	if len(n.seen.Arches) > 0 {
 		return report.Report{}, command.Usagef("--arch: an image is verified on every platform; leave it out, or name one platform by its digest")
 	}
 	return verifyReferences(ctx, a, v, n)
@@ -184,28 +189,4 @@ func verifyReferences(ctx context.Context, a *command.App, v *verify.Verifier, n
 		}
 	}
 	return r, err
-}
-
-// wholeRelease says whether a release was asked for, which stands alone: its
-// verdict is one, and not one among others.
-func wholeRelease(ctx context.Context, a *command.App, v *verify.Verifier, args []string) (version release.Version, ok bool, err error) {
-	for _, what := range args {
-		if _, _, err := release.Channel(what); err != nil {
-			continue
-		}
-		if _, err := os.Lstat(what); err == nil {
-			return version, true, command.Usagef("%q is both a release and a file here; run this from another directory", what)
-		}
-		if rest := slices.DeleteFunc(slices.Clone(args), func(w string) bool { return w == what }); len(args) > 1 && !slices.ContainsFunc(rest, func(w string) bool { return strings.ContainsAny(w, "/:") }) {
-			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, or for some of its images kverify images %s %s", what, what, what, strings.Join(rest, " "))
-		}
-		if len(args) > 1 {
-			return version, true, command.Usagef("%q is a release, which is verified alone; write kverify verify %s, and name the rest in another run", what, what)
-		}
-		if version, err = a.Resolve(ctx, v.Fetch, what); err == nil {
-			a.SayLater(command.Advise(version))
-		}
-		return version, true, err
-	}
-	return version, false, nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,8 +47,7 @@ func (in *seenInput) Close() {
 // every environment, makes a release or an image under its own name no copy.
 func isSeen(n request) bool {
 	return len(n.seen.lists) > 0 || slices.ContainsFunc(n.what, func(what string) bool {
-		_, _, notVersion := release.Channel(what)
-		mapped := (len(n.seen.as) > 0 || n.seen.strict) && notVersion != nil && !strings.HasPrefix(what, command.ImageHost+"/")
+		mapped := (len(n.seen.as) > 0 || n.seen.strict) && !isRelease(what) && !strings.HasPrefix(what, command.ImageHost+"/")
 		return isDigest(what) || command.IsLocal(what) || mapped
 	})
 }
@@ -102,6 +102,9 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 			}
 		}
 		r.Scope.Remarks = append(r.Scope.Remarks, unjudged...)
+	}
+	for _, version := range in.Releases {
+		r.Scope.Remarks = append(r.Scope.Remarks, fmt.Sprintf("of %s its images alone: kverify verify %s verifies its files too", version, version))
 	}
 	return r, err
 }
@@ -174,7 +177,7 @@ func sortWhat(ctx context.Context, a *command.App, j *seen.Judge, in *seenInput,
 		in.Digests = append(in.Digests, oci.Digest(what))
 		return nil
 	}
-	if _, _, err := release.Channel(what); err == nil {
+	if isRelease(what) {
 		v, err := a.Resolve(ctx, j.Verifier.Fetch, what)
 		in.Releases = append(in.Releases, v)
 		return err

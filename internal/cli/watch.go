@@ -204,7 +204,7 @@ func (r *watching) run(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			if r.set.Quiet {
-				a.Say("%s", v)
+				a.Say("%s", r.verdictLine(v, err))
 			}
 			return nil // an error was said, and the verdict is then none of verified
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/kverify/kverify/internal/render/encode"
 	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/internal/watch"
+	"github.com/kverify/kverify/pkg/report"
 )
 
 // watchFlags are those of "kverify watch" alone.
@@ -54,6 +55,18 @@ func (r *watching) say(format string, args ...any) {
 	if !r.set.Quiet {
 		r.app.Say(format, args...)
 	}
+}
+
+// verdictLine is all that a quiet round says: the verdict, and what first keeps it from verified.
+func (r *watching) verdictLine(v report.Verdict, err error) string {
+	why := r.watch.Cause()
+	if why == "" && err != nil {
+		why = err.Error()
+	}
+	if v == report.Verified || why == "" {
+		return v.String()
+	}
+	return v.String() + ": " + why
 }
 
 // stampOf tells a list as it is from what it was. Stdin has none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/kverify/kverify/internal/render"
 	"github.com/kverify/kverify/pkg/mirror"
@@ -116,6 +117,14 @@ func (e *outputError) Error() string {
 	return fmt.Sprintf("-o %s=%s: %v; nothing was written there", e.format, e.file, e.err)
 }
 func (e *outputError) Unwrap() error { return e.err }
+
+// timeUp is the cause of a context that --timeout ended.
+type timeUp time.Duration
+
+func (t timeUp) Error() string { return "--timeout " + time.Duration(t).String() + " was over" }
+
+// Is makes it an end of the run's context, wherever a cause is looked at.
+func (t timeUp) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // Stopped is the cause of a context that a signal ended.
 type Stopped struct{ Signal os.Signal }

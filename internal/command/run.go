@@ -28,7 +28,7 @@ func (a *App) Begin(c *cobra.Command, flags *Shared) (ctx context.Context, cance
 		a.SayLater(meantHost(host))
 	}
 	if set.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(c.Context(), set.Timeout)
+		ctx, cancel = context.WithTimeoutCause(c.Context(), set.Timeout, timeUp(set.Timeout))
 	} else {
 		ctx, cancel = context.WithCancel(c.Context())
 	}
@@ -66,7 +66,7 @@ func (a *App) Verifying(flags *Shared, work func(context.Context, *verify.Verifi
 		}
 		v, err := a.Verifier(set)
 		if err != nil {
-			return err
+			return a.Unvouched(set, err)
 		}
 		accepted, err := set.accepted(v.Policy)
 		if err != nil {

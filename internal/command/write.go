@@ -21,15 +21,21 @@ import (
 // on the screen is the last thing that happens. It goes on after an error. The verdict
 // line is always said: on stderr where stdout does not end with it, also with --quiet.
 func (a *App) Write(r report.Report, set *Settings) error {
-	r = set.cutShort(r)
+	r = set.CutShort(r)
 	_, err := a.WriteAll(set, func(w io.Writer, format string, o terminal.Options) error {
 		return render.Report(w, r, format, a.ReportOptions(set, o))
 	})
 	if !tells(set.Outputs) {
-		err = errors.Join(err, render.Verdict(a.Stderr, r, a.ReportOptions(set, a.options(set, a.Stderr))))
+		err = errors.Join(err, a.SayVerdict(r, set))
 	}
 	a.judge = "" // the verdict line names it, and so does the report in JSON
 	return err
+}
+
+// SayVerdict says the verdict line of a report on stderr.
+func (a *App) SayVerdict(r report.Report, set *Settings) error {
+	a.judge = "" // the line names it
+	return render.Verdict(a.Stderr, r, a.ReportOptions(set, a.options(set, a.Stderr)))
 }
 
 // WriteAll renders an answer for every output, files first, and says whether
@@ -136,9 +142,9 @@ func (a *App) ReportOptions(set *Settings, o terminal.Options) render.Options {
 	return render.Options{Color: o.Color, Width: o.Width, Quiet: set.Quiet, Explain: set.explained(), Command: a.Args}
 }
 
-// cutShort notes in the report of a run whose context has ended what ended it. It lowers
+// CutShort notes in the report of a run whose context has ended what ended it. It lowers
 // no verdict but one of verified, which such a run never has.
-func (set *Settings) cutShort(r report.Report) report.Report {
+func (set *Settings) CutShort(r report.Report) report.Report {
 	if r.Saved || set.Ctx == nil || set.Ctx.Err() == nil || r.Verdict() == report.Verified {
 		return r
 	}

@@ -49,6 +49,7 @@ type subject struct {
 
 	latest report.Verdict // of the last verification by this process: after a start nothing is
 	counts report.Counts
+	why    Problem // the first thing that gave it a verdict other than verified; empty if nothing was said of it
 }
 
 // standing is the verdict of now. What was refuted stays so until it was verified.
@@ -80,6 +81,10 @@ func (s *subject) judge(rep report.Report, at time.Time) (alarms []Problem) {
 	}
 	if now := s.standing(); now != s.Verdict {
 		s.Verdict, s.Since = now, at
+	}
+	s.why = Problem{}
+	if list := problems(rep, s.latest); len(list) > 0 {
+		s.why = list[0]
 	}
 	for _, res := range rep.Results {
 		about := alarmAbout(res)

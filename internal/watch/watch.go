@@ -20,9 +20,11 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kverify/kverify/internal/par"
@@ -142,6 +144,9 @@ func (w *Watcher) sum(v report.Verdict, err error, next string) {
 	units, subjects := len(w.state.Units), w.state.counts()
 	w.mu.Unlock()
 	tail := ""
+	if why := w.Cause(); why != "" {
+		tail += "; first " + why
+	}
 	if err != nil {
 		tail += "; not everything could be read"
 	}
@@ -152,5 +157,32 @@ func (w *Watcher) sum(v report.Verdict, err error, next string) {
 	if w.Images {
 		releases--
 	}
-	w.say("%s: %d releases, %d subjects: %d verified, %d refuted, %d unknown%s", v, max(releases, 0), subjects.Verified+subjects.Refuted+subjects.Unknown, subjects.Verified, subjects.Refuted, subjects.Unknown, tail)
+	w.say("%s: %s, %s: %d verified, %d refuted, %d unknown%s", v, several(max(releases, 0), "release"),
+		several(subjects.Verified+subjects.Refuted+subjects.Unknown, "subject"), subjects.Verified, subjects.Refuted, subjects.Unknown, tail)
+}
+
+// several is a count with its noun.
+func several(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// Cause is the first thing that keeps what is watched from being verified, refutations first. It
+// is empty where nothing does, or where nothing was said of it.
+func (w *Watcher) Cause() string {
+	rows := w.standings().rows
+	for _, v := range []report.Verdict{report.Refuted, report.Unknown} {
+		for _, r := range rows {
+			switch p := r.why; {
+			case r.standing() != v:
+			case r.latest != v:
+				return r.name + ": it was refuted before, and not verified since"
+			case p != (Problem{}):
+				return strings.TrimSpace(p.Subject+" "+p.Platform) + ": " + p.Check + ": " + p.Detail
+			}
+		}
+	}
+	return ""
 }

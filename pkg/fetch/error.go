@@ -154,7 +154,9 @@ func (e *Error) because(k Kind, err error) *Error {
 // transport completes e for an error that came instead of an answer.
 func (e *Error) transport(ctx context.Context, err error) *Error {
 	if why := ctx.Err(); why != nil {
-		if cause := context.Cause(ctx); !errors.Is(cause, why) {
+		if cause := context.Cause(ctx); errors.Is(cause, why) {
+			why = cause // who ended it says so in its own words
+		} else {
 			why = fmt.Errorf("%w: %w", why, cause)
 		}
 		return e.because(Cancelled, why)

@@ -40,7 +40,7 @@ type Judge struct {
 // Input is what is to be judged.
 type Input struct {
 	Subjects []string          // as the caller was asked, for the report
-	Releases []release.Version // to be examined as a whole
+	Releases []release.Version // of which every image is examined
 	Refs     []registry.Ref    // names to be fetched where they point
 	Digests  []oci.Digest      // of which nothing else is known
 	// Lists yield what was reported. An error that one yields ends the run, and is Judge's.

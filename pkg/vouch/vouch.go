@@ -74,7 +74,19 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("the mirror is not vouched for by %s: %v; it is judged without a key if you leave out --key", e.Key, e.Err)
+	do := "give the key by which it was signed, or leave out --key: it is then judged by what Kubernetes signed alone"
+	if e.Refuted {
+		do = "get the mirror anew from its operator"
+	}
+	return fmt.Sprintf("the mirror is not vouched for by %s: %v; %s", e.Key, e.Err, do)
+}
+
+// Classify gives the verdict on the list, and why.
+func (e *Error) Classify() (report.Verdict, report.Reason) {
+	if e.Refuted {
+		return report.Refuted, report.Mismatch
+	}
+	return report.Unknown, report.NoClaim
 }
 
 // Unwrap gives the cause.

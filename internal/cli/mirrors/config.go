@@ -22,8 +22,8 @@ asks registry.k8s.io any more; k3s needs a flag for that, which its file names.
 
 FORM is containerd (hosts.toml), crio (registries.conf.d, for Podman too), kubeadm
 (ClusterConfiguration), k3s (registries.yaml, of RKE2 too), talos (RegistryMirrorConfig)
-or docker (a script, since Docker has no mirrors but those of docker.io). With the mirror DIR, kubeadm's is for the newest release in it, and docker's
-names its images.
+or docker (a script, since Docker has no mirrors but those of docker.io). With the mirror
+DIR, kubeadm's is for the newest release in it, and docker's names its images.
 
 A runtime asks for the sandbox image of pods, pause, by a tag of its own, which need not
 be the one that kubeadm asks for: with DIR, containerd's and crio's say which the mirror

@@ -51,8 +51,8 @@ verified on its way in, and inside "kverify verify DIR" does it again without ne
 
 VERSION is a version, a channel such as stable, or a range such as v1.27.1..v1.27.4. A
 NAME is an image or a program (kube-proxy, kubectl), a kind of file (client, server,
-node, test, source, binary, archive), "images" or "files" for all of them, a path of dl.k8s.io, or an
-image of no release (registry.k8s.io/pause:3.9). Without any, all of them.
+node, test, source, binary, archive), "images" or "files" for all of them, a path of
+dl.k8s.io, or an image of no release (registry.k8s.io/pause:3.9). Without any, all of them.
 
 What is there is not fetched again, and what was cut off is continued. What could
 not be proved fails the run, unless --allow-unknown keeps it outside of what is served.`,

@@ -2,13 +2,10 @@ package mirrors
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kverify/kverify/internal/command"
-	"github.com/kverify/kverify/internal/render/terminal"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/mirror"
 	"github.com/kverify/kverify/pkg/mirror/push"
@@ -37,10 +34,10 @@ func pushCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "push DIR|FILE.tar REGISTRY[/PREFIX] [VERSION...]",
 		Short: "Push a mirror's images into a registry, signatures and all",
-		Long: `Verifies the images of a mirror, a directory or an archive, with no network, and pushes those that are
-verified into a registry: byte for byte, under the names and digests that they have
-outside, with the repositories of single architectures, signatures and referrers.
-PREFIX stands before every repository. With VERSIONs, only what was carried for these.
+		Long: `Verifies the images of a mirror, a directory or an archive, with no network, and pushes
+those that are verified into a registry: byte for byte, under the names and digests that
+they have outside, with the repositories of single architectures, signatures and
+referrers. PREFIX stands before every repository. With VERSIONs, only what was carried for these.
 
 What the registry holds is not sent again, so that a push that was broken off is
 finished by the next one. Whatever is sent is read back and hashed, and a tag is set
@@ -75,7 +72,7 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	flags.AddJobs(f, pushJobs, "send `N` requests side by side")
 	flags.AddPace(f, command.EndRun)
 	flags.Output.AddReport(c)
-	f.Lookup("output").Usage += "; with --dry-run also name: the repositories that it needs"
+	f.Lookup("output").Usage += "; with --dry-run only table or name: the repositories that it needs"
 	flags.AddTalk(f, "only the last line, the verdict; no progress", "requests to stderr")
 	flags.AddExplain(f)
 	for _, own := range []string{"dry-run", "overwrite", "plain-http"} {
@@ -83,7 +80,9 @@ kverify images VERSION --mirror DIR --endpoint registry.k8s.io=https://REGISTRY/
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if s.dryRun {
-			flags.Output.Formats = []string{"table", "json", "name"}
+			if err := planned(c, &flags); err != nil {
+				return err
+			}
 		}
 		ctx, cancel, set, err := a.Begin(c, &flags)
 		if err != nil {
@@ -110,8 +109,15 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s pu
 	}
 	set.Mirror = args[0]
 	v, err := a.Verifier(set)
+	if err != nil && s.dryRun {
+		r, err := a.UnvouchedReport(set, err)
+		if err != nil {
+			return err
+		}
+		return writePlan(a, set, plan{of: args[0], pushed: new(push.Result), judged: r})
+	}
 	if err != nil {
-		return err
+		return a.Unvouched(set, err)
 	}
 	dir, err := mirror.Open(args[0])
 	if err != nil {
@@ -160,16 +166,7 @@ func pushMirror(ctx context.Context, a *command.App, set *command.Settings, s pu
 	r := result.Report(judged, there)
 	r.Scope.Subjects = []string{there}
 	if s.dryRun {
-		r.Results = slices.DeleteFunc(r.Results, func(res report.Result) bool { // what is yet to be pushed is not a failure
-			return slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.State == push.WouldPush && c.In(there) == res.Subject })
-		})
-		if slices.ContainsFunc(result.Names, func(c push.Name) bool { return c.Err != nil }) && set.Outputs[0].Format == "table" {
-			a.Code = command.VerdictExit[r.Verdict()]
-			return a.Write(r, set)
-		}
-		r.Results = append(r.Results, judged.Results...)
-		a.Code = command.VerdictExit[r.Verdict()]
-		return listCopies(a, set, there, result)
+		return writePlan(a, set, plan{there: there, of: args[0], pushed: result, judged: judged, report: r})
 	}
 	a.Code = command.VerdictExit[r.Verdict()]
 	return a.Write(r, set)
@@ -204,22 +201,4 @@ func sayUnmade(a *command.App, there string, r *push.Result) {
 			a.Say("  %s", repo)
 		}
 	}
-}
-
-// listCopies prints what a dry run found, a name a line, or the repositories alone.
-func listCopies(a *command.App, set *command.Settings, there string, r *push.Result) error {
-	var b strings.Builder
-	if set.Outputs[0].Format == "name" {
-		_, err := fmt.Fprintln(a.Stdout, strings.Join(r.Repositories(there), "\n"))
-		return err
-	}
-	for _, c := range r.Names {
-		what := map[push.State]string{push.WouldPush: "would be pushed", push.AlreadyThere: "is there"}[c.State]
-		if c.Err != nil {
-			what = "cannot be pushed: " + c.Err.Error()
-		}
-		fmt.Fprintf(&b, "%s -> %s: %s\n", c.Ref, c.In(there), what)
-	}
-	_, err := fmt.Fprint(a.Stdout, terminal.EscapeLines(b.String()))
-	return err
 }

@@ -39,10 +39,11 @@ func serveCommand(a *command.App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve DIR|FILE.tar",
 		Short: "Serve a mirror as the outside world, and a page to choose from it",
-		Long: `Serves a mirror, a directory or a tar archive of one, over HTTP: registry.k8s.io by the OCI distribution API, the files of
-dl.k8s.io and sbom.k8s.io with ranges, and a web page that shows what there is, each
-with its verdict. All of it on one port: the Host header tells which host is meant,
-else the path does, /v2/ being the registry and /dl.k8s.io/... the files.
+		Long: `Serves a mirror, a directory or a tar archive of one, over HTTP: registry.k8s.io by the
+OCI distribution API, the files of dl.k8s.io and sbom.k8s.io with ranges, and a web page
+that shows what there is, each with its verdict. All of it on one port: the Host header
+tells which host is meant, else the path does, /v2/ being the registry and
+/dl.k8s.io/... the files.
 
 Whatever a digest describes is compared again before it is sent, and refused if it is
 damaged. The mirror is verified when it is opened and whenever it changes; what is

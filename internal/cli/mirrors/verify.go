@@ -34,12 +34,20 @@ for, and that nothing else is. It opens no socket.`,
 	}
 	flags.AddAccept(c)
 	flags.Add(c)
+	for _, name := range elsewhere {
+		if f := c.Flags().Lookup(name); f != nil {
+			f.Hidden = true // known only to be refused in words
+		}
+	}
 	return c
 }
 
+// elsewhere are flags of kverify verify that make no sense for a whole mirror.
+var elsewhere = []string{"mirror", "endpoint", "release", "shard", "checks", "arch", "platform"}
+
 // Verify verifies a mirror, a directory or a tar archive of one, by its own bytes.
 func Verify(a *command.App, c *cobra.Command, flags *command.Shared, args []string) error {
-	for _, flag := range []string{"mirror", "endpoint", "release", "shard", "checks", "arch", "platform"} {
+	for _, flag := range elsewhere {
 		if c.Flags().Changed(flag) {
 			return command.Usagef("--%s does not go with a mirror: everything in a mirror is verified by its own bytes; leave it out", flag)
 		}

@@ -59,7 +59,8 @@ func cause(c Name) string {
 }
 
 // MissingRepositories are the repositories that the registry has not, and did not make when
-// something was sent to them: such registries want them made beforehand.
+// something was sent to them: such registries want them made beforehand. One that misses what a
+// manifest names, such as a platform that a sparse mirror lacks, has the repository.
 func (p *Result) MissingRepositories(there string) []string {
 	return p.repositories(there, func(c Name) bool {
 		var request *fetch.Error
@@ -67,8 +68,15 @@ func (p *Result) MissingRepositories(there string) []string {
 		if !errors.As(c.Err, &request) || request.Status != http.StatusNotFound && request.Status != http.StatusBadRequest && request.Status != http.StatusForbidden {
 			return false
 		}
-		named := errors.As(c.Err, &refused) && slices.Contains(refused.Codes, layout.CodeName)
-		return named || request.Status == http.StatusNotFound && request.Method != http.MethodGet && request.Method != http.MethodHead
+		if errors.As(c.Err, &refused) {
+			if slices.Contains(refused.Codes, layout.CodeName) {
+				return true
+			}
+			if slices.ContainsFunc(refused.Codes, layout.MissesContent) {
+				return false
+			}
+		}
+		return request.Status == http.StatusNotFound && request.Method != http.MethodGet && request.Method != http.MethodHead
 	})
 }
 

@@ -389,6 +389,9 @@ func TestPushSparse(t *testing.T) {
 	if r := got.Report(report.Report{}, "x"); r.Verdict() != report.Unknown {
 		t.Error(r.Verdict())
 	}
+	if list := got.MissingRepositories("x"); len(list) > 0 { // it took manifests there
+		t.Errorf("repositories to make: %q", list)
+	}
 }
 
 // Referrers go with what they refer to, into the registry's own list or, where

@@ -256,9 +256,7 @@ func (j *run) writeManifest(ctx context.Context, ref registry.Ref, n *node, mayW
 	}
 	indexed, err = j.opts.To.PutManifest(ctx, ref, n.MediaType, n.body)
 	var refused *registry.RefusedError
-	if len(n.absent) > 0 && errors.As(err, &refused) && slices.ContainsFunc(refused.Codes, func(code string) bool {
-		return code == "MANIFEST_BLOB_UNKNOWN" || code == layout.CodeManifest || code == layout.CodeBlob
-	}) {
+	if len(n.absent) > 0 && errors.As(err, &refused) && slices.ContainsFunc(refused.Codes, layout.MissesContent) {
 		return false, &SparseError{Ref: ref, Absent: n.absent, Err: err}
 	}
 	if refusesType(err, n.MediaType) {

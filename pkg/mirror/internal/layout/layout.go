@@ -178,3 +178,9 @@ const (
 	CodeDenied   = "DENIED"
 	CodeRefused  = "UNKNOWN"
 )
+
+// MissesContent says whether a code of a registry tells of bytes that it has not, and not of a
+// repository.
+func MissesContent(code string) bool {
+	return code == CodeManifest || code == CodeBlob || code == "MANIFEST_BLOB_UNKNOWN"
+}
