@@ -35,6 +35,8 @@ type seenInput struct {
 	lists  []*sight.List
 	mapped []registry.Ref // names that were mapped to ours, among Refs
 	close  []func() error
+	// remarks say what in a container was not judged.
+	remarks []string
 }
 
 func (in *seenInput) Close() {
@@ -93,6 +95,9 @@ func verifySeen(ctx context.Context, a *command.App, v *verify.Verifier, n reque
 	var list *sight.ListError
 	if errors.As(err, &list) {
 		return r, &command.UsageError{Err: err}
+	}
+	for _, remark := range in.remarks {
+		a.SayLater(remark)
 	}
 	for _, l := range in.lists {
 		unjudged := l.Unjudged()
@@ -218,6 +223,9 @@ func sortPath(ctx context.Context, in *seenInput, path string) error {
 	in.close = append(in.close, c.Close)
 	if isImageFile(path) {
 		in.either = append(in.either, path)
+	}
+	if c.Referrers > 0 {
+		in.remarks = append(in.remarks, path+": not judged: "+command.Count(c.Referrers, "manifest")+" of what belongs to images, such as signatures")
 	}
 	in.Copies = append(in.Copies, seen.Container{Name: path, Copies: c.Copies()})
 	return nil

@@ -6,7 +6,8 @@
 // members, or takes the first. What passes [Check] has no such second meaning.
 //
 // The guard says nothing about a single member whose name is only nearly a
-// field's: who must not take that reads members by their exact names, see [Object].
+// field's: who must not take that reads members by their exact names, see [Object],
+// and refuses a [Twin] of one where another reader would take it.
 package strictjson
 
 import (
@@ -137,6 +138,20 @@ func Fold(name string) string {
 		}
 		return least
 	}, name)
+}
+
+// Twin says whether encoding/json takes a name for another that is spelt differently:
+// a single member of such a name is one thing to it, and nothing to a reader of exact
+// names. The exact name is of ASCII alone, and not empty.
+func Twin(name, exact string) bool {
+	// No spelling is shorter: the two letters outside of ASCII have more bytes.
+	if len(name) < len(exact) || name == "" {
+		return false
+	}
+	if c := name[0]; c < utf8.RuneSelf && (c^exact[0])|0x20 != 0x20 {
+		return false // most names begin otherwise
+	}
+	return name != exact && strings.EqualFold(name, exact)
 }
 
 // Object reads the members of one object by their exact names, for readers for

@@ -93,3 +93,20 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+func TestTwin(t *testing.T) {
+	for name, want := range map[string]bool{
+		"disk": false, "Disk": true, "DISK": true, "dis\u212a": true, "di\u017fk": true, "DI\u017f\u212a": true,
+		"": false, "dis": false, "disks": false, "dish": false, "d\u0131sk": false, "di\xffk": false,
+	} {
+		var one struct {
+			Disk string `json:"disk"`
+		}
+		if err := json.Unmarshal(fmt.Appendf(nil, `{"%s":"x"}`, name), &one); err != nil {
+			t.Fatal(err)
+		}
+		if got := strictjson.Twin(name, "disk"); got != want || (one.Disk == "x") != (want || name == "disk") {
+			t.Errorf("%q: %v, and encoding/json reads %q", name, got, one.Disk)
+		}
+	}
+}

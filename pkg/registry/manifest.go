@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/fetch"
 	"github.com/kverify/kverify/pkg/oci"
 )
@@ -127,8 +128,9 @@ func (m *Manifest) parsed() *document {
 // which may have parameters. Exactly one of the results is set. What two
 // readers could take for different things is a [*FormatError]: a document that
 // is both an index and a manifest, one that names another media type than it
-// was served as, a key that appears twice, a descriptor with "urls", a digest
-// that is none, a size that is negative or no integer.
+// was served as, a key that appears twice or is written in another case than the one
+// that is read, a descriptor with "urls", a digest that is none, a size that is negative
+// or no integer.
 func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	served, _, err := mime.ParseMediaType(mediaType)
 	if err != nil {
@@ -148,10 +150,10 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 	}
 	version := r.number(v, "schemaVersion")
 	own := r.str(v, "mediaType", false)
-	_, isIndex := v.get("manifests")
+	_, isIndex := r.member(v, "manifests")
 	isImage := false
 	for _, key := range []string{"config", "layers", "fsLayers", "history"} {
-		_, found := v.get(key)
+		_, found := r.member(v, key)
 		isImage = isImage || found
 	}
 	switch {
@@ -177,13 +179,13 @@ func ParseManifest(mediaType string, body []byte) (*Index, *Image, error) {
 			return nil, nil, formatErrorf("an image manifest that holds manifests")
 		}
 		m := &Image{MediaType: served, ArtifactType: r.str(v, "artifactType", false), Annotations: r.strings(v, "annotations")}
-		if config, ok := v.get("config"); ok {
+		if config, ok := r.member(v, "config"); ok {
 			m.Config = r.descriptor(config)
 		} else {
 			r.fail("an image manifest without a config")
 		}
 		m.Layers = r.descriptors(v, "layers")
-		if subject, ok := v.get("subject"); ok && subject.kind != kindNull {
+		if subject, ok := r.member(v, "subject"); ok && subject.kind != kindNull {
 			d := r.descriptor(subject)
 			m.Subject = &d
 		}
@@ -223,14 +225,14 @@ func ParseConfig(body []byte) (*Config, error) {
 		OS: r.str(v, "os", false), Architecture: r.str(v, "architecture", false),
 		Variant: r.str(v, "variant", false), OSVersion: r.str(v, "os.version", false),
 	}
-	rootfs, _ := v.get("rootfs")
+	rootfs, _ := r.member(v, "rootfs")
 	if rootfs == nil {
 		r.fail("no rootfs")
 	} else {
 		if r.str(rootfs, "type", true) != "layers" {
 			r.fail("a rootfs that is not of type layers")
 		}
-		ids, _ := rootfs.get("diff_ids")
+		ids, _ := r.member(rootfs, "diff_ids")
 		if ids == nil || ids.kind != kindArray {
 			r.fail("a rootfs without diff_ids")
 		} else {
@@ -256,6 +258,21 @@ func ParseConfig(body []byte) (*Config, error) {
 // memberReader takes members out of objects and keeps the first thing that is wrong.
 type memberReader struct{ err error }
 
+// member returns the member of that exact name. Where there is only one that other
+// readers take for it, they would see what this one does not: container runtimes read by
+// encoding/json.
+func (r *memberReader) member(v *value, key string) (*value, bool) {
+	if m, ok := v.get(key); ok {
+		return m, true
+	}
+	for _, k := range v.keys {
+		if strictjson.Twin(k, key) {
+			r.fail("a member %s, which some readers take for %s", strconv.QuoteToASCII(clip(k)), key)
+		}
+	}
+	return nil, false
+}
+
 func (r *memberReader) fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = formatErrorf(format, args...)
@@ -263,7 +280,7 @@ func (r *memberReader) fail(format string, args ...any) {
 }
 
 func (r *memberReader) str(v *value, key string, needed bool) string {
-	m, ok := v.get(key)
+	m, ok := r.member(v, key)
 	switch {
 	case !ok || m.kind == kindNull: // null is how some encoders write "absent"
 		if needed {
@@ -277,7 +294,7 @@ func (r *memberReader) str(v *value, key string, needed bool) string {
 }
 
 func (r *memberReader) number(v *value, key string) int64 {
-	m, ok := v.get(key)
+	m, ok := r.member(v, key)
 	if !ok || m.kind != kindNumber {
 		r.fail("%s is missing or no number", key)
 		return 0
@@ -290,7 +307,7 @@ func (r *memberReader) number(v *value, key string) int64 {
 }
 
 func (r *memberReader) strings(v *value, key string) map[string]string {
-	m, ok := v.get(key)
+	m, ok := r.member(v, key)
 	if !ok || m.kind == kindNull {
 		return nil
 	}
@@ -308,7 +325,7 @@ func (r *memberReader) strings(v *value, key string) map[string]string {
 }
 
 func (r *memberReader) descriptors(v *value, key string) []Descriptor {
-	list, ok := v.get(key)
+	list, ok := r.member(v, key)
 	if ok && list.kind == kindNull {
 		return nil
 	}
@@ -337,10 +354,10 @@ func (r *memberReader) descriptor(v *value) Descriptor {
 	if !d.Digest.IsSHA256() {
 		r.fail("a descriptor whose digest is not a sha256: %s", strconv.QuoteToASCII(clip(string(d.Digest))))
 	}
-	if _, foreign := v.get("urls"); foreign {
+	if _, foreign := r.member(v, "urls"); foreign {
 		r.fail("a descriptor with urls: its content would come from elsewhere")
 	}
-	p, ok := v.get("platform")
+	p, ok := r.member(v, "platform")
 	if !ok || p.kind == kindNull {
 		return d
 	}

@@ -77,6 +77,58 @@ func TestMembersByKind(t *testing.T) {
 	}
 }
 
+// TestMembersInAnotherCase spells each member that is read as only some readers take for it: what they would
+// see there is neither read nor passed over.
+func TestMembersInAnotherCase(t *testing.T) {
+	image := `{"schemaVersion":2,"mediaType":"` + OCIManifest + `","artifactType":"a/b","annotations":{},"subject":` + desc("") + `,"config":` + desc("") + `,"layers":[%s]}`
+	index := `{"schemaVersion":2,"mediaType":"` + OCIIndex + `","artifactType":"a/b","annotations":{},"manifests":[%s]}`
+	full := desc(`,"annotations":{},"artifactType":"t/u","platform":{"os":"o","architecture":"r","variant":"v","os.version":"w"}`)
+	config := `{"os":"o","architecture":"r","variant":"v","os.version":"w","rootfs":{"type":"layers","diff_ids":[]}}`
+	readConfig := func(text string) error { _, err := ParseConfig([]byte(text)); return err }
+	readImage := func(text string) error { return readAs(OCIManifest, text) }
+	readIndex := func(text string) error { return readAs(OCIIndex, text) }
+	top := "schemaVersion mediaType artifactType annotations "
+	for name, c := range map[string]struct {
+		text    string
+		read    func(string) error
+		members string
+	}{
+		"image":                   {fmt.Sprintf(image, ""), readImage, top + "subject config layers"},
+		"index":                   {fmt.Sprintf(index, ""), readIndex, top + "manifests"},
+		"descriptor and platform": {`{"schemaVersion":2,"manifests":[` + full + `]}`, readIndex, "mediaType digest size annotations artifactType platform os architecture variant os.version"},
+		"layer":                   {`{"schemaVersion":2,"config":` + desc("") + `,"layers":[` + full + `]}`, readImage, "mediaType digest size annotations platform"},
+		"config":                  {config, readConfig, "os architecture variant os.version rootfs type diff_ids"},
+		"urls":                    {strings.Replace(fmt.Sprintf(image, desc(`,"urls":[]`)), "urls", "uRLs", 1), readImage, ""},
+		"an image's in an index":  {fmt.Sprintf(strings.Replace(index, "{", `{"Layers":[],"x":1,`, 1), ""), readIndex, ""},
+		"an index's in an image":  {fmt.Sprintf(strings.Replace(image, "{", `{"maniFests":[],"x":1,`, 1), ""), readImage, ""},
+	} {
+		if c.members == "" {
+			if err := c.read(c.text); err == nil || !strings.Contains(err.Error(), "some readers take for") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err := c.read(c.text); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, m := range strings.Fields(c.members) {
+			for _, other := range []string{strings.ToUpper(m), strings.ToUpper(m[:1]) + m[1:], m[:1] + strings.ToUpper(m[1:]), strings.Replace(m, "s", "\u017f", 1), strings.Replace(m, "s", `\u017f`, 1)} {
+				if other == m {
+					continue
+				}
+				text := strings.Replace(c.text, `"`+m+`":`, `"`+other+`":`, 1)
+				var fe *FormatError
+				if err := c.read(text); !errors.As(err, &fe) || !strings.Contains(err.Error(), "some readers take for "+m) {
+					t.Errorf("%s: %s for %s: %v", name, other, m, err)
+				}
+			}
+			if text := strings.Replace(c.text, `"`+m+`":`, `"`+m+`s":1,"`+m+`":`, 1); c.read(text) != nil { // another name altogether
+				t.Errorf("%s: %ss beside %s: %v", name, m, m, c.read(text))
+			}
+		}
+	}
+}
+
 func readAs(mediaType, body string) error {
 	_, _, err := ParseManifest(mediaType, []byte(body))
 	return err

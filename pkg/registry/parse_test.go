@@ -123,7 +123,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"key twice by escape", OCIIndex, `{"schemaVersion":2,"manifests":[],"manifest\u0073":[]}`, "appears twice"},
 		{"key twice, deep", OCIIndex, index(desc(`,"annotations":{"a":"1","a":"2"}`)), `"a" appears twice`},
 		{"key twice, after many", OCIIndex, index(desc(`,"annotations":{` + many(40) + `,"K3":"x"}`)), `"K3" appears twice`},
-		{"in another case only", OCIIndex, `{"schemaVersion":2,"Manifests":[]}`, "without manifests"},
+		{"in another case only", OCIIndex, `{"schemaVersion":2,"Manifests":[]}`, "some readers take for manifests"},
 		{"schema 1", OCIManifest, `{"schemaVersion":1,"config":{},"layers":[]}`, "version 1"},
 		{"no schema", OCIManifest, `{"config":{},"layers":[]}`, "schemaVersion is missing"},
 		{"both", OCIIndex, `{"schemaVersion":2,"manifests":[],"config":` + desc("") + `}`, "both an index and an image"},

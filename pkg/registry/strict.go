@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/kverify/kverify/internal/strictjson"
 )
 
 // maxDepth caps how deep JSON may nest. Manifests need 5; a document nested a
@@ -43,7 +44,8 @@ type value struct {
 }
 
 // get returns the member of that exact name. encoding/json would also take
-// another case, and so read a document differently from other languages.
+// another case, and so read a document differently from other languages: see
+// memberReader.member, which refuses that.
 func (v *value) get(key string) (*value, bool) {
 	for i, k := range v.keys {
 		if k == key {
@@ -166,11 +168,12 @@ func (p *parser) object(depth int) (value, error) {
 			if seen == nil {
 				seen = map[string]bool{}
 				for _, k := range v.keys {
-					seen[fold(k)] = true
+					seen[strictjson.Fold(k)] = true
 				}
 			}
-			twice = seen[fold(key)]
-			seen[fold(key)] = true
+			folded := strictjson.Fold(key)
+			twice = seen[folded]
+			seen[folded] = true
 		}
 		if twice {
 			return v, formatErrorf("the JSON key %s appears twice in one object", strconv.QuoteToASCII(clip(key)))
@@ -261,15 +264,4 @@ func (p *parser) digits() bool {
 		p.i++
 	}
 	return p.i > start
-}
-
-// fold maps all spellings that strings.EqualFold takes for equal to one.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, s)
 }

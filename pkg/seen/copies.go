@@ -62,6 +62,9 @@ func (s *run) contained(c Container) {
 	s.containers = append(s.containers, h)
 }
 
+// storeList is what stands for a list where a store has none.
+const storeList = "blobs/sha256"
+
 // isBareTag says whether a list of a layout gives a tag alone, which is all that OCI's
 // ref.name need be and all that "oci:DIR:v1.27.2" and oras write: no repository is
 // named by it, and so have no owner.
@@ -107,6 +110,7 @@ func (s *run) judgeContainers(ctx context.Context) {
 	for _, h := range s.containers {
 		found := make([][][]finding, len(h.copies)) // by copy and claim
 		for i, c := range h.copies {
+			l.unlisted = c.List == storeList
 			s.misnamed(c)
 			if len(c.claims) == 0 && (len(c.Names) > 0 || len(c.wrong) == 0) {
 				s.unnamed(ctx, l, &group{places: []report.Place{c.Place}}, c)
@@ -201,6 +205,8 @@ func (s *run) unnamed(ctx context.Context, l ladder, g *group, c heldCopy) {
 		}
 		own.seen = own.ref.String()
 		s.emit(own, g, l.climb(ctx, own, c.Root)...)
+	case c.Root.Err != nil:
+		s.emit(claim{seen: c.Place.String()}, g, withDigest(unread("it has no name, and what lies there", c.Root.Err), c.Root))
 	default:
 		s.emit(claim{seen: c.Place.String()}, g, withDigest(unknown(report.NoClaim, "it has no name, and no release that kverify knows has its digests; name the release with --release VERSION, or give the names with crictl images -o json"), c.Root))
 	}

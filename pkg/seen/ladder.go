@@ -19,6 +19,9 @@ type ladder struct {
 	// remote says that the copy lies in a registry: a runtime that pulls from one holds
 	// what a manifest names against its digests, so that nothing under a genuine one is read.
 	remote bool
+	// unlisted says that the copies lie in a store whose names lie elsewhere: an image may be
+	// any manifest in it, for whatever platform an index names it.
+	unlisted bool
 }
 
 // climb judges a copy under a name.
@@ -95,7 +98,7 @@ func (l ladder) climbIndex(ctx context.Context, c claim, n sight.Node, depth int
 // absent is no finding: an exporter leaves out platforms that were never pulled.
 func (l ladder) climbChildren(ctx context.Context, c claim, n sight.Node, depth int, isGenuine bool) (out []finding) {
 	for _, child := range n.Children {
-		if isGenuine && child.Bytes == nil && child.Err == nil || l.run.leaves(child.Platform, isGenuine) {
+		if l.leaves(child, isGenuine) {
 			continue
 		}
 		below := c.below(child.Platform)
@@ -106,6 +109,24 @@ func (l ladder) climbChildren(ctx context.Context, c claim, n sight.Node, depth 
 		out = append(out, l.climbImage(ctx, below, child))
 	}
 	return out
+}
+
+// leaves says whether what an index names is none of what was asked for. In a store only
+// the genuine index tells what it is, of bytes that are what it names.
+func (l ladder) leaves(child sight.Node, isGenuine bool) bool {
+	isThere := child.Bytes != nil || child.Err != nil
+	switch {
+	case isGenuine && !isThere:
+		return true
+	case !l.run.leaves(child.Platform, isGenuine):
+		return false
+	}
+	return !isThere || !l.unlisted || isGenuine && isItself(child)
+}
+
+// isItself says whether a manifest and its config are the bytes that are named.
+func isItself(n sight.Node) bool {
+	return n.Err == nil && oci.DigestOf(n.Bytes) == n.Blob.Digest && (n.ConfigBytes == nil || oci.DigestOf(n.ConfigBytes) == n.Config.Digest)
 }
 
 // worstOf joins findings, and says whether any was verified.

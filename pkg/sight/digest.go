@@ -11,6 +11,7 @@ import (
 type imageID struct {
 	digest oci.Digest // a SHA-256, or empty
 	bare   bool       // see Sighting.Bare
+	short  bool       // it was cut off after 12 digits
 	name   string     // the whole REPOSITORY@DIGEST, where there is one
 	fault  string     // why it cannot be read
 }
@@ -41,7 +42,7 @@ func readID(s string) imageID {
 		scheme, _, _ := strings.Cut(s, "://")
 		return imageID{fault: fmt.Sprintf("the image id begins with %s://, which no runtime that kverify knows writes", quoted(scheme))}
 	case isHex(hex, 12):
-		return imageID{fault: "the image id has 12 digits, which is no digest; " + noTrunc}
+		return imageID{short: true, fault: "the image id has 12 digits, which is no digest; " + noTrunc}
 	case !isHex(hex, 64):
 		return imageID{fault: fmt.Sprintf("the image id %s is no digest; a digest is sha256: and 64 lower-case hex digits", quoted(s))}
 	case !named:

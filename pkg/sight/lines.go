@@ -29,6 +29,10 @@ func (f *found) readLines(ctx context.Context, r *bufio.Reader) error {
 		if bytes.IndexByte(raw, 0) >= 0 {
 			return &ListError{Source: f.source, Line: n, Why: "there is a NUL byte in it", Hint: Shapes, NotAList: !f.understood}
 		}
+		// Editors and terminals begin a line after it, where others read a comment on.
+		if bytes.IndexByte(bytes.TrimRight(raw, "\r\n"), '\r') >= 0 {
+			return &ListError{Source: f.source, Line: n, Why: "there is a carriage return within it, after which some readers see another line", Hint: "end each line with a line feed", NotAList: !f.understood}
+		}
 		if text := uncommented(string(raw)); text != "" {
 			if err := f.oneLine(text, n); err != nil {
 				return err

@@ -90,6 +90,9 @@ func TestFormsOfLines(t *testing.T) {
 	}{
 		"a.b/c:1 #" + strings.Repeat("x", maxLine-10) + "\n": {fine: true}, "a.b/c:1 #" + strings.Repeat("x", maxLine-9): {fine: true}, "a.b/c:1 #" + strings.Repeat("x", maxLine-9) + "\n": {limit: true},
 		"x.y/z:1\n#" + strings.Repeat("x", maxLine) + "\n": {limit: true, isList: true}, "x.y/z:1\n#" + strings.Repeat("x", 70<<10): {limit: true, isList: true},
+		// A carriage return ends a line with a line feed, or the list.
+		"a.b/c:1\r\n": {fine: true}, "a.b/c:1\r": {fine: true}, "a.b/c:1\r\r\n": {fine: true}, "# x\r\na.b/c:1 # x\r\n\r\n": {fine: true},
+		"# x\ra.b/c:1\r\n": {}, "x.y/z:1\n# x\ra.b/c:1": {isList: true}, "x.y/z:1\ra.b/c:1\n": {}, "\ra.b/c:1\n": {},
 		strings.Repeat("#\n", 3000) + "\x00": {}, "x.y/z:1\n" + strings.Repeat("#\n", 3000) + "\x00": {isList: true},
 	} {
 		var list *ListError

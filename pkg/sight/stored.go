@@ -82,16 +82,13 @@ func (e *stored) emit(f *found, at report.Place) error {
 	if id.digest != "" && !id.bare {
 		also = []oci.Digest{id.digest}
 	}
+	pulled, wrong := e.pulled()
+	fault = firstText(fault, wrong)
+	if len(pulled) > 0 && !id.short { // as a store prints for people, beside a whole digest
+		fault = firstText(fault, id.fault)
+	}
 	var seen []oci.Digest
-	for _, d := range append(slices.Clone(e.digests), e.digest) {
-		if none(d) {
-			continue
-		}
-		p := readID(d)
-		if p.fault != "" || p.bare {
-			fault = firstText(fault, p.fault, "a digest is written as 64 digits alone; a digest is sha256: and 64 lower-case hex digits")
-			continue
-		}
+	for _, p := range pulled {
 		if slices.Contains(seen, p.digest) {
 			continue
 		}
@@ -125,6 +122,26 @@ func (e *stored) emit(f *found, at report.Place) error {
 		return nil
 	}
 	return f.add(s)
+}
+
+// pulled are the digests that the image was pulled by, and what is wrong with one:
+// that says something of the whole image, wherever it stands among the others.
+func (e *stored) pulled() (list []imageID, fault string) {
+	for _, d := range append(slices.Clone(e.digests), e.digest) {
+		if none(d) {
+			continue
+		}
+		p := readID(d)
+		if p.fault == "" && p.bare {
+			p.fault = "a digest is written as 64 digits alone; a digest is sha256: and 64 lower-case hex digits"
+		}
+		if p.fault != "" {
+			fault = firstText(fault, p.fault)
+			continue
+		}
+		list = append(list, p)
+	}
+	return list, fault
 }
 
 // names are the references of the image without digests, and what is wrong with one.

@@ -8,12 +8,22 @@ import (
 // What a store says of an image is one of its names or digests, and what it has not is passed over, wherever it stands.
 func TestFormsOfStoredImages(t *testing.T) {
 	const twelve = "FAULT the image id has 12 digits, which is no digest; give whole ones: --no-trunc, or -o json"
+	noDigest := func(s string) string {
+		return `the image id "` + s + `" is no digest; a digest is sha256: and 64 lower-case hex digits`
+	}
 	for _, tt := range []struct{ text, want string }{
 		{`[{"RepoDigests":["a.b/c@sha256:<a>"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported"},
 		{`[{"RepoTags":["<none>:<none>","a.b/c:1"],"RepoDigests":["<none>@<none>","a.b/c@sha256:<a>"]}]`, "L| a.b/c:1 =a.b/c@sha256:<a> sha256:<a> reported"},
 		{`[{"RepoDigests":["a.b/c@sha256:<a>","a.b/d@sha256:<a>","a.b/e@sha256:<b>"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported\nL| a.b/e@sha256:<b> sha256:<b> reported"},
 		{`[{"RepoDigests":["<a>","a.b/e@sha256:<b>"]}]`, "L| a.b/e@sha256:<b> sha256:<b> reported FAULT a digest is written as 64 digits alone; a digest is sha256: and 64 lower-case hex digits"},
 		{`[{"RepoDigests":["0123456789ab","a.b/e@sha256:<b>"]}]`, "L| a.b/e@sha256:<b> sha256:<b> reported " + twelve},
+		// What is wrong with one digest is wrong with the image, wherever that one stands; so it is with the id.
+		{`[{"RepoTags":["a.b/c:1"],"RepoDigests":["a.b/c@sha256:<a>","a.b/d@sha512:bb"]}]`, "L| a.b/c:1 =a.b/c@sha256:<a> sha256:<a> reported FAULT " + noDigest("a.b/d@sha512:bb")},
+		{`[{"RepoTags":["a.b/c:1"],"RepoDigests":["a.b/d@sha512:bb","a.b/c@sha256:<a>"]}]`, "L| a.b/c:1 =a.b/c@sha256:<a> sha256:<a> reported FAULT " + noDigest("a.b/d@sha512:bb")},
+		{`[{"RepoDigests":["a.b/c@sha256:<a>","a.b/e@sha256:<b>","x"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported FAULT " + noDigest("x") + "\nL| a.b/e@sha256:<b> sha256:<b> reported FAULT " + noDigest("x")},
+		{`[{"RepoDigests":["a.b/c@sha256:<a>"],"Digest":"x"}]`, "L| a.b/c@sha256:<a> sha256:<a> reported FAULT " + noDigest("x")},
+		{`[{"Id":"sha512:bb","RepoDigests":["a.b/c@sha256:<a>"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported FAULT " + noDigest("sha512:bb")},
+		{`[{"Id":"0123456789ab","RepoDigests":["a.b/c@sha256:<a>"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported"},
 		{`[{"RepoDigests":["0123456789ab"],"RepoTags":["a.b/c:1"]}]`, "L| a.b/c:1 reported " + twelve},
 		{`[{"RepoDigests":["<a>"]}]`, "L| reported FAULT a digest is written as 64 digits alone; a digest is sha256: and 64 lower-case hex digits"},
 		{`[{"Id":"sha256:<a>","RepoDigests":["a.b/c@sha256:<a>"]}]`, "L| a.b/c@sha256:<a> sha256:<a> reported"},

@@ -53,6 +53,19 @@ func (d *folder) find(name string) (*entry, error) {
 	return e, nil
 }
 
+// isFolder says whether a folder or a file lies there. Anything else, such as a link, would be
+// followed by others and is not here.
+func (d *folder) isFolder(name string) (bool, error) {
+	info, err := d.root.Lstat(name)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("%s could not be read: %w", shownPath(d.path, name), err)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return false, &Error{Path: d.path, Entry: name, Why: "it is neither a file nor a directory"}
+	}
+	return info.IsDir(), nil
+}
+
 // hasFolder says whether a directory of that name lies there.
 func (d *folder) hasFolder(name string) bool {
 	info, err := d.root.Lstat(name)

@@ -136,7 +136,7 @@ func parseDockerList(text []byte) ([]dockerImage, error) {
 		}
 		for key := range item {
 			for _, exact := range []string{"Config", "RepoTags", "Layers"} {
-				if key != exact && strictjson.Fold(key) == strictjson.Fold(exact) {
+				if strictjson.Twin(key, exact) {
 					return nil, fmt.Errorf("image %d of its list has %.40q, which some readers take for %s", i+1, key, exact)
 				}
 			}

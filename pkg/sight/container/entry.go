@@ -81,7 +81,7 @@ func (e *entry) document(ctx context.Context, budget *int64) ([]byte, error) {
 		return e.text, nil
 	}
 	if e.size > maxJSON {
-		return nil, fmt.Errorf("%s: %w", shownPath(e.path, e.name), &bounds.Error{What: "bytes of a JSON document", Max: maxJSON})
+		return nil, e.tooLarge()
 	}
 	if e.open == nil {
 		return nil, e.malformed(errNoDocument) // or it would have been kept
@@ -102,6 +102,10 @@ func (e *entry) document(ctx context.Context, budget *int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", shownPath(e.path, e.name), errTooMuchText)
 	}
 	return text, e.holdDocument(ctx, text)
+}
+
+func (e *entry) tooLarge() error {
+	return fmt.Errorf("%s: %w", shownPath(e.path, e.name), &bounds.Error{What: "bytes of a JSON document", Max: maxJSON})
 }
 
 // first reads the first n bytes, or fewer if it has no more.

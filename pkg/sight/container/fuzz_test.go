@@ -2,12 +2,14 @@ package container_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/kverify/kverify/internal/strictjson"
 	"github.com/kverify/kverify/pkg/sight"
 	"github.com/kverify/kverify/pkg/sight/container"
 )
@@ -134,5 +136,42 @@ func FuzzDirectory(f *testing.F) {
 		}
 		defer box.Close()
 		dump(t, box)
+	})
+}
+
+// FuzzIsManifest holds that what encoding/json fills a manifest's fields from is taken for one, and no other object is.
+func FuzzIsManifest(f *testing.F) {
+	for _, text := range []string{
+		`{"layers":[]}`, ` {"a":{"layers":1},"b":["layers",{}],"Manifests":null}`, `{"\u0066s\u004c\u0061\u0079\u0065\u0072\u0073":1}`, "{\"layer\u017f\":0}", `{"config":{"a":[1,{"digest":2}],"digest":3}}`,
+		`{"config":{"x":{"digest":1}},"y":{"digest":2}}`, `{"config":["digest"]}`, `{"config":1,"x":{"digest":2}}`, `{"x":"\\","layers":1}`, `{"x":"\",\"layers\":1"}`, `{}`, `[]`, `{"config":[],"z":[[{"digest":1}]]}`, `{"\ud800layers":1}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := container.IsManifest(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As encoding/json folds names; where a name stands twice it keeps one of them.
+		var all map[string]json.RawMessage
+		if json.Unmarshal(text, &all) != nil || strictjson.Check(text) != nil {
+			return
+		}
+		want := false
+		for name, value := range all {
+			switch strictjson.Fold(name) {
+			case strictjson.Fold("layers"), strictjson.Fold("manifests"), strictjson.Fold("fsLayers"):
+				want = true
+			case strictjson.Fold("config"):
+				var config map[string]json.RawMessage
+				_ = json.Unmarshal(value, &config)
+				for member := range config {
+					want = want || strictjson.Fold(member) == strictjson.Fold("digest")
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %v", text, got)
+		}
 	})
 }

@@ -263,6 +263,7 @@ func TestWrongNodes(t *testing.T) {
 		"index and manifest": {bytes.Replace(proxy.manifest, []byte(`{`), []byte(`{"manifests":[],`), 1), "both"},
 		"another media type": {bytes.Replace(proxy.manifest, []byte(dockerManifest), []byte(ociManifest), 1), "served as"},
 		"a foreign layer":    {foreign, "urls"},
+		"layers in capitals": {bytes.Replace(proxy.manifest, []byte(`"layers"`), []byte(`"Layers"`), 1), "some readers take for layers"},
 		"no digest":          {bytes.Replace(proxy.manifest, []byte("sha256:"), []byte("sha512:"), 1), "not a sha256"},
 		"a digest of a path": {bytes.Replace(proxy.manifest, []byte(sum(proxy.config)), []byte("sha256:../../index.json"), 1), "not a sha256"},
 		"too large":          {bytes.Repeat([]byte("{"), 5<<20), "limit"},
@@ -288,6 +289,7 @@ func TestMalformedLists(t *testing.T) {
 	good := newDocker(called{newImage("kube-proxy", "amd64"), proxyRef})
 	for name, c := range map[string]struct{ file, text, say string }{
 		"no list":             {"index.json", "[]", "not an object"},
+		"names in capitals":   {"index.json", strings.Replace(string(good.data("index.json")), `"annotations"`, `"Annotations"`, 1), "some readers take for annotations"},
 		"another version":     {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, "imageLayoutVersion"},
 		"layers in lowercase": {"manifest.json", `[{"Config":"x","layers":["y"]}]`, "no Layers"},
 		"a list of lists":     {"manifest.json", `[[]]`, "JSON array"},

@@ -114,12 +114,16 @@ func isBeside(n sight.Node, names []string) bool {
 	if len(names) == 0 || n.Err != nil || n.Blob.Absent() || n.Platform != "" || len(n.Children) > 0 || runs(n.ConfigBytes) {
 		return false
 	}
-	for _, b := range n.Layers {
-		if _, files := layer.PackingOf(b.MediaType); files {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(names, func(name string) bool { return !besideTag().MatchString(name) })
+	return !hasFiles(n) && !slices.ContainsFunc(names, func(name string) bool { return !besideTag().MatchString(name) })
+}
+
+// hasFiles says whether a layer is one of files, also of a kind that is not in the closed
+// table: containerd goes by what stands before a "+" (core/images, IsLayerType).
+func hasFiles(n sight.Node) bool {
+	return slices.ContainsFunc(n.Layers, func(b sight.Blob) bool {
+		_, known := layer.PackingOf(b.MediaType)
+		return known || strings.HasPrefix(b.MediaType, "application/vnd.oci.image.layer.") || strings.HasPrefix(b.MediaType, "application/vnd.docker.image.rootfs.")
+	})
 }
 
 // node reads what a descriptor points at. The error is one of the whole container:
@@ -194,8 +198,10 @@ func (t *tree) grow(ctx context.Context, d registry.Descriptor, depth int) (grow
 		err = t.children(ctx, &g, index, depth)
 		return g, err
 	}
-	g.referrer = image.Subject != nil
 	err = t.image(ctx, &g, image)
+	// What belongs to another image has no files: a runtime would unpack and run them, whatever the
+	// subject, and a data base may name them as it likes.
+	g.referrer = image.Subject != nil && !hasFiles(*n)
 	return g, err
 }
 
