@@ -52,6 +52,7 @@ func Merge(files []*File) (Report, error) {
 	out := first.Report
 	out.Accepted = nil // who reads the whole accepts anew
 	out.Results, out.Releases, out.Merged, out.Scope.Subjects, out.Scope.Shard, out.Scope.Absent = nil, nil, nil, nil, nil, nil
+	out.Scope.Others, out.Scope.Vendors, out.Scope.Remarks = nil, 0, nil
 	seen := map[string]string{}
 	for _, f := range files {
 		r := f.Report
@@ -91,6 +92,9 @@ func Merge(files []*File) (Report, error) {
 		out.TrustedRoot.Embedded = out.TrustedRoot.Embedded && r.TrustedRoot.Embedded
 		out.Scope.Subjects = union(out.Scope.Subjects, r.Scope.Subjects)
 		out.Scope.Absent = union(out.Scope.Absent, r.Scope.Absent)
+		out.Scope.Others = union(out.Scope.Others, r.Scope.Others)
+		out.Scope.Vendors = min(out.Scope.Vendors+r.Scope.Vendors, len(out.Scope.Others))
+		out.Scope.Remarks = union(out.Scope.Remarks, r.Scope.Remarks)
 		out.Releases = union(out.Releases, r.Releases)
 		out.Merged = append(out.Merged, f.Digest)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,26 @@ func TestMergeKeepsTheWorst(t *testing.T) {
 		if err != nil || r.Verdict() != Refuted || len(r.Merged) != 2 {
 			t.Errorf("%v %s", err, r.Verdict())
 		}
+	}
+}
+
+// What a verdict does not speak of is said of every part, whichever comes first.
+func TestMergeKeepsWhatWasNotJudged(t *testing.T) {
+	a, b := one("v1.27.1"), one("v1.27.2")
+	a.Scope.Others, a.Scope.Vendors, a.Scope.Remarks = []string{"x.io/a", "x.io/b"}, 2, []string{"1 container names no image"}
+	b.Scope.Others, b.Scope.Vendors, b.Scope.Remarks = []string{"x.io/b", "x.io/c"}, 2, []string{"1 container names no image", "1 value has no form"}
+	for _, files := range [][]*File{{file("a", a), file("b", b), file("c", one("v1.27.3"))}, {file("c", one("v1.27.3")), file("b", b), file("a", a)}} {
+		r, err := Merge(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(r.Scope.Others)
+		if !slices.Equal(r.Scope.Others, []string{"x.io/a", "x.io/b", "x.io/c"}) || r.Scope.Vendors != 3 || !slices.Equal(r.Scope.Remarks, b.Scope.Remarks) {
+			t.Errorf("%+v", r.Scope)
+		}
+	}
+	if len(a.Scope.Others) != 2 || a.Scope.Others[0] != "x.io/a" {
+		t.Errorf("a part was changed: %q", a.Scope.Others)
 	}
 }
 
