@@ -43,10 +43,10 @@ func (r *Release) NotReleased() error {
 // nothing of the version by its own lists; nil where [Release.NotReleased] says more.
 func (r *Release) NotHeld() error {
 	e := r.notThere()
-	if e == nil || e.Holds == nil || slices.Contains(e.Holds, r.Version.String()) || r.NotReleased() != nil {
-		return nil
+	if e != nil && e.Holds != nil && !slices.Contains(e.Holds, r.Version.String()) && r.NotReleased() == nil {
+		return &NotHeldError{Version: r.Version, Mirror: e.Mirror, Holds: e.Holds}
 	}
-	return &NotHeldError{Version: r.Version, Mirror: e.Mirror, Holds: e.Holds}
+	return nil
 }
 
 // notThere is the answer of a mirror which does not hold the SBOM or the CHANGELOG; nil

@@ -33,7 +33,8 @@ func newShelf() *shelf { return &shelf{has: map[string]shelved{}} }
 func shelfOf(t testing.TB, checks ...string) (*shelf, *run) {
 	t.Helper()
 	s := newShelf()
-	return s, s.reads(t, checks...)
+	r := s.reads(t, checks...)
+	return s, r
 }
 
 // reads is a run that reads images from there, and all else too.
