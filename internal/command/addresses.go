@@ -48,7 +48,10 @@ func meantHost(host string) string {
 	}
 	name, _, _ := strings.Cut(host, ":")
 	near := guess.Nearest(name, askedHosts)
-	if len(near) > len(name)+2 { // it begins like one, as many a name inside does
+	switch {
+	case slices.Contains(askedHosts, name): // with a port, which no request names
+		near = name
+	case len(near) > len(name)+2: // it begins like one, as many a name inside does
 		near = ""
 	}
 	if near == "" {
