@@ -53,7 +53,7 @@ func (l *lanes) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := l.host(req)
 	b, _ := req.Context().Value(bulkKey{}).(*bulk)
 	if b == nil {
-		resp, err := l.all[0].RoundTrip(req)
+		resp, err := l.lane(0).RoundTrip(req)
 		if err == nil {
 			h.note(resp, time.Time{})
 		}
