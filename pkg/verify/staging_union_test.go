@@ -12,8 +12,8 @@ import (
 
 // staged lays a staging signature beside the promoted one of kube-proxy.
 func staged(how world.Signing) func(*world.World) {
+	how.Identity, how.Reference = world.KrelStage, "gcr.io/k8s-staging-kubernetes/kube-proxy"
 	return func(w *world.World) {
-		how.Identity, how.Reference = world.KrelStage, "gcr.io/k8s-staging-kubernetes/kube-proxy"
 		w.SignAs(modernProxy, world.Signing{}, how)
 	}
 }
