@@ -70,7 +70,7 @@ race: ## run all tests under the race detector, but for those of texts alone
 
 .PHONY: slow
 slow: ## end every writing command in many places, look for sockets, try every path as a process, change mirrors in every way, throttle a registry, measure memory
-	KVERIFY_SLOW_TESTS=1 $(GO) test -count=1 -run '^(TestKill|TestKillMirror|TestNoSocket|TestNoPathHolds|TestThrottled|TestCorruption|TestCrash|TestMemoryOfRegistries|TestMemoryOfFiles|TestMemoryOfReports|TestMemoryOfLists|TestMemoryOfServing)$$' -timeout 30m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
+	KVERIFY_SLOW_TESTS=1 $(GO) test -p 1 -count=1 -run '^(TestKill|TestKillMirror|TestNoSocket|TestNoPathHolds|TestThrottled|TestCorruption|TestCrash|TestMemoryOfRegistries|TestMemoryOfFiles|TestMemoryOfReports|TestMemoryOfLists|TestMemoryOfServing)$$' -timeout 30m -v ./cmd/kverify ./pkg/verify ./pkg/mirror
 
 # Hours: make slow takes a spread of the same.
 .PHONY: crash
